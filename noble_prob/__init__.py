@@ -1,0 +1,1 @@
+"""Probabilistic neural-operator surrogates of neurons."""

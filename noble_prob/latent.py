@@ -1,0 +1,158 @@
+"""Latent features: the coordinates in which neurons differ, and points in them.
+
+A :class:`LatentSpace` names its coordinates, gives them units and bounds, and maps them one to one to an unbounded,
+standardised space (`standardise` / `unstandardise`) in which networks and priors work. :class:`Neurons` are weighted
+points with a *named* leading axis, because three different spreads look alike and must never be mixed:
+
+``draw``
+    one neuron, many possible values: our ignorance (a posterior);
+``neuron``
+    many cells, one value each: their diversity (a population);
+``trial``
+    one cell, one value per repeat: its drift and state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from noble_prob.errors import require
+
+Axis = Literal["draw", "neuron", "trial"]
+"""Meaning of the leading axis of a set of latent points."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latent:
+    """One latent feature: a per-sweep feature, measured at one step of the standard protocol, maybe in log.
+
+    Attributes:
+        name: Short name with its unit or log, for example ``log_mean_isi_180pa``.
+        unit: Unit of the value (``"mV"``, ``"ln(ms)"``).
+        feature: Name of the per-sweep feature it is (see :mod:`noble_prob.features`).
+        current_pa: Step of the standard protocol it is measured at (pA).
+        log: Whether the value is the natural logarithm of the feature.
+        defined_when: One clause that says when the feature exists.
+    """
+
+    name: str
+    unit: str
+    feature: str
+    current_pa: float
+    log: bool = False
+    defined_when: str = "always"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentSpace:
+    """A named coordinate system for neurons.
+
+    Attributes:
+        name: Name of the space, for example ``"features13"`` or ``"noble2"``.
+        latents: Its coordinates, in order.
+        mean: Centre of the training population (coordinate units), shape ``(latent,)``.
+        sd: Spread of the training population (coordinate units), shape ``(latent,)``.
+    """
+
+    name: str
+    latents: tuple[Latent, ...]
+    mean: Float[Tensor, " latent"]
+    sd: Float[Tensor, " latent"]
+
+    def __post_init__(self) -> None:
+        n = len(self.latents)
+        require(self.mean.shape == (n,) and self.sd.shape == (n,), "mean", f"of shape ({n},) as `latents` and `sd`",
+                (tuple(self.mean.shape), tuple(self.sd.shape)), "give one centre and one spread per latent")  # fmt: skip
+        require(bool((self.sd > 0).all()), "sd", "positive", self.sd.tolist(), "drop a latent that does not vary")
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Coordinate names."""
+        return tuple(item.name for item in self.latents)
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Coordinate units."""
+        return tuple(item.unit for item in self.latents)
+
+    def standardise(self, value: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch latent"]:
+        """Map coordinate values to the unbounded space of networks and priors (dimensionless)."""
+        return (value - self.mean.to(value)) / self.sd.to(value)
+
+    def unstandardise(self, x: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch latent"]:
+        """Inverse of :meth:`standardise`."""
+        return x * self.sd.to(x) + self.mean.to(x)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; :meth:`from_dict` restores the space."""
+        return {
+            "name": self.name,
+            "latents": [vars(item) for item in self.latents],
+            "mean": self.mean.tolist(),
+            "sd": self.sd.tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> LatentSpace:
+        """Rebuild a space written by :meth:`to_dict`."""
+        return cls(
+            name=data["name"],
+            latents=tuple(Latent(**item) for item in data["latents"]),
+            mean=torch.tensor(data["mean"], dtype=torch.float64),
+            sd=torch.tensor(data["sd"], dtype=torch.float64),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neurons:
+    """Weighted points of a latent space with a named leading axis.
+
+    Attributes:
+        space: The coordinate system.
+        value: Coordinate values in their units (not standardised), shape ``(n, latent)``.
+        axis: What the leading axis means: ``draw``, ``neuron`` or ``trial``.
+        weight: Non-negative weights that sum to one, shape ``(n,)``; uniform when not given.
+        labels: Optional name of each point (model number, file).
+        provenance: Seed, method, versions, hashes.
+    """
+
+    space: LatentSpace
+    value: Float[Tensor, "n latent"]
+    axis: Axis
+    weight: Float[Tensor, " n"] | None = None
+    labels: Sequence[str] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require(self.axis in get_args(Axis), "axis", "one of draw, neuron, trial", self.axis, "say what the points are")
+        require(self.value.ndim == 2 and self.value.shape[1] == len(self.space), "value",
+                f"of shape (n, {len(self.space)})", tuple(self.value.shape), f"give the latents {self.space.names}")  # fmt: skip
+        require(bool(torch.isfinite(self.value).all()), "value", "finite", "NaN or infinity", "drop undefined neurons first")
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    @property
+    def weights(self) -> Float[Tensor, " n"]:
+        """Normalised weights, uniform if none were given."""
+        if self.weight is None:
+            return torch.full((len(self),), 1.0 / len(self), dtype=self.value.dtype)
+        return self.weight / self.weight.sum()
+
+    def require_axis(self, axis: Axis, what: str) -> None:
+        """Refuse points of another kind: the spreads mean different things.
+
+        Raises:
+            UsageError: If this is not a set of ``axis`` points.
+        """
+        require(self.axis == axis, "neurons.axis", f"'{axis}' for {what}", f"'{self.axis}'",
+                "do not mix ignorance (draw), diversity (neuron) and repeats (trial)")  # fmt: skip
