@@ -1,0 +1,116 @@
+"""What a decoder is: (latent features, step current) -> spike times, summary features, voltage.
+
+Spike timing and waveform separate, so a decoder answers at three prices:
+
+``spike_times``
+    the map from spike index to time, smooth in the latents and cheap: what inference differentiates;
+``summary``
+    sub-threshold and spike-shape features of the response, smooth and cheap;
+``respond``
+    the whole voltage trace, rendered by the neural operator *from* the predicted spike times.
+
+Two implementations exist: the phase-modulated Fourier neural operator (:mod:`noble_prob.decoder.noble`) and a
+linear-Gaussian toy whose posterior is known in closed form (:mod:`noble_prob.decoder.toy`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from noble_prob.latent import LatentSpace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """The stimulus and grid a decoder was trained on.
+
+    Attributes:
+        dt_ms: Sampling interval (ms).
+        n_samples: Samples of a response.
+        onset_ms: Start of the step (ms from the first sample).
+        duration_ms: Length of the step (ms).
+        current_range_pa: Smallest and largest step of the training data (pA).
+    """
+
+    dt_ms: float
+    n_samples: int
+    onset_ms: float
+    duration_ms: float
+    current_range_pa: tuple[float, float]
+
+    @property
+    def time_ms(self) -> Float[Tensor, " time"]:
+        """Sample times (ms), float64."""
+        return torch.arange(self.n_samples, dtype=torch.float64) * self.dt_ms
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderError:
+    """How wrong the decoder is on neurons it has not seen, measured on validation models.
+
+    Timing errors are smooth, not independent from spike to spike: the true k-th spike (ms after onset) of a sweep is
+
+        t_k = exp(a) * s_1 + exp(b) * (s_k - s_1) + e_k
+
+    with ``s`` the predicted times, ``a ~ N(0, latency_log_sd^2)`` and ``b ~ N(0, rate_log_sd^2)``, both correlated over
+    the sweeps of a neuron as ``exp(-|I - I'| / current_length_pa)``, and a small ``e_k ~ N(0, residual_ms^2)``.
+
+    Attributes:
+        latency_log_sd: SD of the log error of the first-spike latency.
+        rate_log_sd: SD of the log error of the intervals.
+        current_length_pa: Correlation length of both over step current (pA).
+        residual_ms: SD of what is left, per spike (ms).
+        summary_sd: SD of the error of each summary feature, in its unit, shape ``(feature,)``.
+        count_slack: Log-odds temperature of "the next spike falls after the step ends", in ms.
+    """
+
+    latency_log_sd: float
+    rate_log_sd: float
+    current_length_pa: float
+    residual_ms: float
+    summary_sd: Float[Tensor, " feature"]
+    count_slack: float = 1.0
+
+
+@runtime_checkable
+class Decoder(Protocol):
+    """Anything that turns latent features and a step current into a response.
+
+    Latents are in their units (not standardised) with any batch shape; ``current_pa`` broadcasts against it.
+    """
+
+    space: LatentSpace
+    window: Window
+    summary_names: tuple[str, ...]
+    error: DecoderError
+
+    def spike_times(
+        self, latents: Float[Tensor, "*batch latent"], current_pa: Float[Tensor, "*batch"]
+    ) -> Float[Tensor, "*batch spike"]:
+        """Times of the first, second, ... spike (ms after step onset), strictly increasing, a fixed number of columns.
+
+        Times continue past the end of the step as if it went on: those later than ``window.duration_ms`` do not happen.
+        A silent response has its first time beyond the end.
+        """
+        ...
+
+    def summary(
+        self, latents: Float[Tensor, "*batch latent"], current_pa: Float[Tensor, "*batch"]
+    ) -> Float[Tensor, "*batch feature"]:
+        """Features named in ``summary_names`` (units of :mod:`noble_prob.features`), smooth in both arguments."""
+        ...
+
+    def respond(
+        self, latents: Float[Tensor, "*batch latent"], current_pa: Float[Tensor, "*batch"]
+    ) -> Float[Tensor, "*batch time"]:
+        """Voltage (mV) on ``window.time_ms``."""
+        ...
+
+    def support(self, latents: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch"]:
+        """Distance from the training population: 1 at the edge of its central 99 %, larger outside."""
+        ...
