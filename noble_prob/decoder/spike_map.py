@@ -1,0 +1,109 @@
+r"""The phase network: from latent features and a step current to the times of all spikes.
+
+A neuron's phase :math:`\phi(t)` counts its spikes continuously: 0 at step onset, :math:`k` at the k-th spike. The network
+predicts its inverse, the *spike map* :math:`t(k)`: a latency and then intervals
+
+.. math:: t(1) = \exp(g_0), \qquad t(k+1) - t(k) = \exp\Big(g_1 + \sum_m g_{m+1} \, e^{-(k-1)/\kappa_m}\Big),
+
+with :math:`g` the outputs of a small network of (standardised latents, current) and fixed index constants
+:math:`\kappa_m`. Times increase by construction, spike-frequency adaptation is a decay over spike index (as it is in
+cells), and nothing refers to the length of the step: spikes later than its end simply do not happen, a silent
+response has :math:`t(1)` beyond the end. The phase at any time is the piecewise linear inverse.
+
+Several networks trained from different seeds are averaged in log time; their disagreement is a measure of ignorance.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+INDEX_CONSTANTS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+"""Decay constants of adaptation, in spikes."""
+
+
+def current_features(current_pa: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 4"]:
+    """Numbers of order one that describe a step current (pA): linear, quadratic, logarithmic and saturating."""
+    i = current_pa
+    return torch.stack(
+        [i / 100, (i / 100).square() / 3, torch.log1p((i / 20).clamp(min=0)), torch.exp(-i.clamp(min=-20) / 30)], -1
+    )
+
+
+def mlp(n_in: int, width: int, depth: int, n_out: int) -> nn.Sequential:
+    """A plain multilayer perceptron with SiLU units."""
+    sizes = [n_in] + [width] * depth
+    layers: list[nn.Module] = []
+    for a, b in zip(sizes[:-1], sizes[1:], strict=True):
+        layers += [nn.Linear(a, b), nn.SiLU()]
+    return nn.Sequential(*layers, nn.Linear(width, n_out))
+
+
+class SpikeMap(nn.Module):
+    """An ensemble of spike-map networks.
+
+    Args:
+        n_latents: Dimension of the latent space.
+        n_spikes: Number of spike times to give.
+        width: Units per hidden layer.
+        depth: Hidden layers.
+        members: Networks in the ensemble.
+    """
+
+    def __init__(self, *, n_latents: int, n_spikes: int = 64, width: int = 256, depth: int = 3, members: int = 1):
+        super().__init__()
+        index = torch.arange(n_spikes - 1, dtype=torch.float32)
+        decay = torch.exp(-index / torch.tensor(INDEX_CONSTANTS)[:, None])
+        self.register_buffer("basis", torch.cat([torch.ones(1, n_spikes - 1), decay]), persistent=False)
+        self.members = nn.ModuleList(mlp(n_latents + 4, width, depth, 2 + len(decay)) for _ in range(members))
+
+    def forward(
+        self, x: Float[Tensor, "*batch latent"], current_pa: Float[Tensor, "*batch"]
+    ) -> Float[Tensor, "member *batch spike"]:
+        """Spike times (ms after onset) of every member.
+
+        Args:
+            x: Standardised latents, shape ``(*batch, latent)``.
+            current_pa: Step current (pA), shape ``(*batch,)``.
+        """
+        inputs = torch.cat([x, current_features(current_pa)], -1)
+        return torch.stack([self._times(net(inputs)) for net in self.members])
+
+    def mean_times(
+        self, x: Float[Tensor, "*batch latent"], current_pa: Float[Tensor, "*batch"]
+    ) -> Float[Tensor, "*batch spike"]:
+        """Ensemble mean of the spike times in log latency and log interval (ms after onset)."""
+        inputs = torch.cat([x, current_features(current_pa)], -1)
+        return self._times(torch.stack([net(inputs) for net in self.members]).mean(0))
+
+    def _times(self, g: Float[Tensor, "*batch out"]) -> Float[Tensor, "*batch spike"]:
+        latency = (g[..., :1] + 2.5).clamp(-4.0, 12.0).exp()
+        interval = (3.0 + g[..., 1:] @ self.basis.to(g)).clamp(-1.0, 9.0).exp()
+        return torch.cat([latency, latency + interval.cumsum(-1)], -1)
+
+
+def phase_at(
+    times_ms: Float[Tensor, "*batch spike"], at_ms: Float[Tensor, " time"]
+) -> tuple[Float[Tensor, "*batch time"], Float[Tensor, "*batch time"], Float[Tensor, "*batch time"]]:
+    """Phase, time since the last spike and time to the next one.
+
+    Args:
+        times_ms: Increasing spike times (ms after onset); spikes that do not happen may be +inf.
+        at_ms: Where to evaluate (ms after onset).
+
+    Returns:
+        ``(phase, since, until)``, each ``(*batch, time)``: phase in spikes; ``since`` is +inf before the first spike,
+        ``until`` is +inf after the last.
+    """
+    batch = times_ms.shape[:-1]
+    t = times_ms.reshape(-1, times_ms.shape[-1])
+    at = at_ms.to(t).expand(len(t), -1).contiguous()
+    k = torch.searchsorted(t.detach().contiguous(), at, right=True)
+    inf = torch.full_like(t[:, :1], torch.inf)
+    padded = torch.cat([-inf, t, inf], 1)
+    last, nxt = padded.gather(1, k), padded.gather(1, k + 1)
+    start = torch.where(k == 0, 0.0, last)
+    fraction = torch.where(torch.isfinite(nxt), (at - start) / (nxt - start), torch.zeros_like(at)).clamp(0, 1)
+    shape = (*batch, at.shape[1])
+    return (k + fraction).reshape(shape), (at - last).reshape(shape), (nxt - at).reshape(shape)

@@ -1,0 +1,119 @@
+"""The standard protocol, and the latent features of a neuron from its responses to it.
+
+Three 400 ms steps say who a neuron is: -110 pA (passive membrane, sag), 50 pA (near threshold) and 180 pA (well above).
+The thirteen features of ``features13`` were chosen because a phase network that knows them predicts the spikes of
+unseen neurons at other currents; biophysical parameters in their place do not generalise. ``noble2`` is the pair of
+the NOBLE paper (threshold current and slope of the f-I curve, arXiv 2506.04536), here from the same protocol.
+
+A held-out model's latents come from its own responses to this protocol and from nothing else.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from noble_prob.errors import require
+from noble_prob.features import measure
+from noble_prob.latent import Latent, LatentSpace
+from noble_prob.recording import Recording
+
+STANDARD_CURRENTS_PA = (-110.0, 50.0, 180.0)
+"""Steps of the standard protocol (pA)."""
+
+HELD_OUT_MODELS = (2, 5, 12, 16, 21, 29, 32, 37, 40, 52)
+"""Published models that no training, scaling, selection or prior may see (the paper's choice)."""
+
+
+def _latent(name: str, unit: str, feature: str, current: float, when: str, log: bool = False) -> Latent:
+    return Latent(name=name, unit=unit, feature=feature, current_pa=current, log=log, defined_when=when)
+
+
+def _firing(tag: str, current: float) -> tuple[Latent, ...]:
+    two = f"at least two spikes at {current:.0f} pA"
+    return (
+        _latent(f"log_latency_{tag}", "ln(ms)", "first_spike_latency_ms", current, f"fires at {current:.0f} pA", True),
+        _latent(f"log_first_isi_{tag}", "ln(ms)", "first_isi_ms", current, two, True),
+        _latent(f"log_mean_isi_{tag}", "ln(ms)", "mean_isi_ms", current, two, True),
+    )
+
+
+FEATURES13: tuple[Latent, ...] = (
+    _latent("resting_voltage", "mV", "resting_voltage_mv", -110, "always"),
+    _latent("voltage_deflection", "mV", "voltage_deflection_mv", -110, "a hyperpolarising step"),
+    _latent("sag", "mV", "sag_mv", -110, "a hyperpolarising step"),
+    _latent("log_time_constant", "ln(ms)", "membrane_time_constant_ms", -110, "the onset decays exponentially", True),
+    *_firing("50pa", 50),
+    *_firing("180pa", 180),
+    _latent("ap1_peak", "mV", "ap1_peak_mv", 180, "fires at 180 pA"),
+    _latent("ap1_trough", "mV", "ap1_trough_mv", 180, "fires at 180 pA"),
+    _latent("ap1_width", "ms", "ap1_width_ms", 180, "fires at 180 pA"),
+)
+
+NOBLE2: tuple[Latent, ...] = (
+    _latent("threshold_current", "pA", "fi_threshold_pa", 50, "fires at 50 and 180 pA, faster at 180 pA"),
+    _latent("fi_slope", "Hz/nA", "fi_slope_hz_per_na", 180, "fires at 50 and 180 pA"),
+)
+
+SPACES = {"features13": FEATURES13, "noble2": NOBLE2}
+"""Named latent spaces."""
+
+
+def latent_values(
+    responses: Recording, latents: tuple[Latent, ...] = FEATURES13
+) -> tuple[Float[Tensor, "*batch latent"], Bool[Tensor, "*batch"]]:
+    """Latent features from responses to the standard protocol.
+
+    Args:
+        responses: Recording whose sweeps include the steps of :data:`STANDARD_CURRENTS_PA`.
+        latents: Which features.
+
+    Returns:
+        Values in their units, float64, and whether a neuron has all of them. Undefined values are NaN.
+
+    Raises:
+        UsageError: If a step of the protocol is missing.
+    """
+    sweeps = [_sweep_of(responses, current) for current in STANDARD_CURRENTS_PA]
+    features = measure(responses.select(sweeps))
+    position = {current: i for i, current in enumerate(STANDARD_CURRENTS_PA)}
+
+    def column(name: str, current: float) -> Tensor:
+        value, mask = features[name]
+        i = position[current]
+        return torch.where(mask[..., i], value[..., i].to(torch.float64), torch.nan)
+
+    if latents == NOBLE2:
+        values = _noble2(column("mean_isi_ms", 50.0), column("mean_isi_ms", 180.0))
+    else:
+        columns = [column(item.feature, item.current_pa) for item in latents]
+        values = torch.stack([c.log() if item.log else c for c, item in zip(columns, latents, strict=True)], -1)
+    return values, torch.isfinite(values).all(-1)
+
+
+def fit_space(name: str, values: Float[Tensor, "model latent"]) -> LatentSpace:
+    """A latent space centred and scaled on training models.
+
+    Args:
+        name: Key of :data:`SPACES`.
+        values: Latents of *training* models only, shape ``(model, latent)``.
+    """
+    require(name in SPACES, "latent_space", f"one of {', '.join(SPACES)}", name, "choose a known latent space")
+    return LatentSpace(name=name, latents=SPACES[name], mean=values.mean(0), sd=values.std(0))
+
+
+def _sweep_of(responses: Recording, current_pa: float) -> int:
+    amplitudes = responses.protocol.amplitudes_pa
+    hit = torch.nonzero((amplitudes - current_pa).abs() < 0.5).flatten()
+    require(len(hit) > 0, "responses", f"to contain a step of {current_pa:.0f} pA",
+            [round(a, 1) for a in amplitudes.tolist()], "simulate the standard protocol first")  # fmt: skip
+    return int(hit[0])
+
+
+def _noble2(isi_50: Tensor, isi_180: Tensor) -> Tensor:
+    """Threshold current (pA) and slope (Hz/nA) of the line through the rates at 50 and 180 pA."""
+    low, high = 1000 / isi_50, 1000 / isi_180
+    slope = (high - low) / 0.13
+    slope = torch.where(slope > 0, slope, torch.nan)
+    return torch.stack([50 - 1000 * low / slope, slope], -1)
