@@ -1,8 +1,12 @@
 """Action potentials of many traces at once.
 
 A spike is an excursion above a threshold (-20 mV unless told otherwise, as in the published features of the models); its
-time is that of the highest sample, refined by the parabola through the sample and its two neighbours, so that times
-do not snap to the sampling grid. Everything is batched and stays on the tensor's device.
+time and height are those of the vertex of the parabola through the highest sample and its two neighbours, so that they
+do not snap to the sampling grid. The parabola is good where the grid has several samples per half-width: at 0.0625 ms it
+recovers a peak of 0.4 ms half-width to about 0.1 mV, where the highest sample alone misses it by up to 1.5 mV.
+
+Only the samples above threshold are looked at one by one (some per cent of a trace), everything stays on the tensor's
+device, and the batch is padded only at the end.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ class Spikes:
         count: Number of spikes, shape ``(*batch,)``.
         peak_ms: Times of the peaks (ms), shape ``(*batch, spike)``.
         peak_mv: Voltage at the peaks (mV), shape ``(*batch, spike)``.
-        peak_index: Sample of each peak, -1 behind the last, shape ``(*batch, spike)``.
+        peak_index: Highest sample of each spike, -1 behind the last, shape ``(*batch, spike)``.
     """
 
     count: Int[Tensor, "*batch"]
@@ -36,8 +40,8 @@ def find_spikes(
     time_ms: Float[Tensor, " time"],
     *,
     threshold_mv: float = -20.0,
-    start_ms: float = -float("inf"),
-    stop_ms: float = float("inf"),
+    start_ms: float | Float[Tensor, "*batch"] = -float("inf"),
+    stop_ms: float | Float[Tensor, "*batch"] = float("inf"),
 ) -> Spikes:
     """Find the spikes whose peak lies in a window of time.
 
@@ -45,41 +49,69 @@ def find_spikes(
         voltage_mv: Membrane voltage (mV), shape ``(*batch, time)``; NaN samples count as below threshold.
         time_ms: Regular sample times (ms), shape ``(time,)``.
         threshold_mv: Voltage an excursion must exceed (mV).
-        start_ms: Peaks before it are dropped (ms).
-        stop_ms: Peaks at or after it are dropped (ms).
+        start_ms: Peaks before it are dropped (ms); one number, or one per trace.
+        stop_ms: Peaks at or after it are dropped (ms); one number, or one per trace.
 
     Returns:
         Spikes padded to the largest count of the batch (at least one column).
     """
     batch = voltage_mv.shape[:-1]
     v = voltage_mv.reshape(-1, voltage_mv.shape[-1])
-    inside = (time_ms >= start_ms) & (time_ms < stop_ms)
-    above = (v > threshold_mv) & inside.to(v.device)
-    rises = above & ~torch.nn.functional.pad(above, (1, 0))[:, :-1]
-    segment = torch.where(above, rises.cumsum(-1), 0)  # 0: below threshold; k: inside the k-th excursion
-    n = max(int(segment.max()) if segment.numel() else 0, 1)
-    peak = v.new_full((len(v), n + 1), -torch.inf).scatter_reduce(1, segment, v.nan_to_num(-1e9), "amax")
-    index = torch.arange(v.shape[1], device=v.device).expand_as(segment)
-    at_peak = above & (v == peak.gather(1, segment))
-    first = index.new_full((len(v), n + 1), v.shape[1]).scatter_reduce(
-        1, torch.where(at_peak, segment, 0), torch.where(at_peak, index, v.shape[1]), "amin"
-    )
-    return _pack(v, time_ms, first[:, 1:], peak[:, 1:], batch)
+    trace, index = _peaks(v, threshold_mv)
+    shift, height = _vertex(v, trace, index)
+    t = float(time_ms[0]) + float(time_ms[1] - time_ms[0]) * (index + shift)
+    start, stop = (_per_trace(bound, v, batch)[trace] for bound in (start_ms, stop_ms))
+    kept = (t >= start) & (t < stop)
+    return _pad(trace[kept], index[kept], t[kept], height[kept], batch, len(v), v.dtype)
 
 
-def _pack(v: Tensor, time_ms: Tensor, first: Tensor, peak: Tensor, batch: torch.Size) -> Spikes:
-    """Refine the peak times by a parabola and mask what does not exist."""
-    exists = first < v.shape[1]
-    centre = first.clamp(1, v.shape[1] - 2)
-    left, mid, right = (v.gather(1, centre + k) for k in (-1, 0, 1))
-    curvature = left - 2 * mid + right
-    shift = torch.where(curvature < 0, 0.5 * (left - right) / curvature.clamp(max=-1e-6), 0.0).clamp(-0.5, 0.5)
-    dt = float(time_ms[1] - time_ms[0])
-    t = float(time_ms[0]) + dt * (centre + torch.where(first == centre, shift, 0.0).to(torch.float64))
-    nan = torch.nan
+def _per_trace(bound: float | Tensor, v: Tensor, batch: torch.Size) -> Tensor:
+    """One bound per trace, shape ``(trace,)``."""
+    return torch.as_tensor(bound, dtype=torch.float64, device=v.device).expand(batch).reshape(-1)
+
+
+def _peaks(v: Tensor, threshold_mv: float) -> tuple[Tensor, Tensor]:
+    """Trace and sample of the highest point of every excursion; a point at the edge of a trace is no peak."""
+    trace, sample = (v > threshold_mv).nonzero(as_tuple=True)
+    if not len(trace):
+        return trace, sample
+    begins = torch.ones_like(trace, dtype=torch.bool)
+    begins[1:] = (trace[1:] != trace[:-1]) | (sample[1:] != sample[:-1] + 1)
+    excursion = begins.cumsum(0) - 1
+    height = v[trace, sample]
+    n = int(excursion[-1]) + 1
+    peak = height.new_full((n,), -torch.inf).scatter_reduce(0, excursion, height, "amax")
+    candidate = torch.where(height == peak[excursion], sample, v.shape[1])
+    index = sample.new_full((n,), v.shape[1]).scatter_reduce(0, excursion, candidate, "amin")
+    inner = (index > 0) & (index < v.shape[1] - 1)
+    return trace[begins][inner], index[inner]
+
+
+def _vertex(v: Tensor, trace: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    """Offset (samples, within half a sample) and height (mV) of the parabola through a peak and its neighbours."""
+    left, mid, right = (v[trace, index + k].to(torch.float64) for k in (-1, 0, 1))
+    slope, curvature = 0.5 * (right - left), left - 2 * mid + right
+    curved = curvature < 0  # false also where a neighbour is missing (NaN)
+    shift = torch.where(curved, -slope / curvature.clamp(max=-1e-12), 0.0).clamp(-0.5, 0.5)
+    return shift, mid + torch.where(curved, slope * shift + 0.5 * curvature * shift**2, 0.0)
+
+
+def _pad(
+    trace: Tensor, index: Tensor, t: Tensor, height: Tensor, batch: torch.Size, n: int, dtype: torch.dtype
+) -> Spikes:
+    """Lay a list of spikes, ordered by trace and time, out as a table with one row per trace."""
+    count = torch.bincount(trace, minlength=n)
+    rank = torch.arange(len(trace), device=trace.device) - (count.cumsum(0) - count)[trace]
+    width = max(int(count.max()) if n else 0, 1)
+
+    def table(values: Tensor, fill: float) -> Tensor:
+        out = values.new_full((n, width), fill)
+        out[trace, rank] = values
+        return out.reshape(*batch, width)
+
     return Spikes(
-        count=exists.sum(-1).reshape(batch),
-        peak_ms=torch.where(exists, t, nan).to(v.dtype).reshape(*batch, -1),
-        peak_mv=torch.where(exists, peak, nan).reshape(*batch, -1),
-        peak_index=torch.where(exists, first, -1).reshape(*batch, -1),
+        count=count.reshape(batch),
+        peak_ms=table(t.to(dtype), torch.nan),
+        peak_mv=table(height.to(dtype), torch.nan),
+        peak_index=table(index, -1),
     )
