@@ -1,0 +1,144 @@
+"""The same function on many items, on all cores of one machine.
+
+Processes, because one simulation uses one core and simulations do not talk. What can go wrong stays with its item:
+an exception, a task over its time limit (an alarm in the worker) or a worker that dies (the survivors' items are tried
+again one by one, so that only the guilty one fails). The bar counts finished work only.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from tqdm import tqdm
+
+from noble_prob.errors import require
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one item.
+
+    Attributes:
+        index: Its position in the list of items.
+        value: The result, None if it failed.
+        error: Why it failed, None if it did not.
+    """
+
+    index: int
+    value: Any = None
+    error: str | None = None
+
+
+class TaskTimeout(Exception):
+    """A task ran past its limit."""
+
+
+def fan_out(
+    task: Callable[[Any], Any],
+    items: Sequence[Any],
+    *,
+    jobs: int = 1,
+    timeout_s: float | None = None,
+    max_minutes: float | None = None,
+    progress: str | None = None,
+) -> Iterator[Outcome]:
+    """Apply ``task`` to every item and yield outcomes as they finish, in any order.
+
+    Args:
+        task: A function that a worker process can import.
+        items: Its arguments, one per call.
+        jobs: Number of processes; 1 stays in this one.
+        timeout_s: Limit per item (s).
+        max_minutes: Begin no item after this time; those under way are finished.
+        progress: Title of the progress bar; None for no bar.
+
+    Raises:
+        UsageError: If ``jobs`` is not positive.
+    """
+    require(jobs >= 1, "jobs", "a positive number of processes", jobs, "give the number of cores to use")
+    stop = None if max_minutes is None else time.monotonic() + 60 * max_minutes
+    outcomes = _serial(task, items, timeout_s, stop) if jobs == 1 else _pooled(task, items, jobs, timeout_s, stop)
+    with tqdm(total=len(items), desc=progress, disable=progress is None, smoothing=0.05) as bar:
+        for outcome in outcomes:
+            bar.update()
+            yield outcome
+
+
+def attempt(task: Callable[[Any], Any], index: int, item: Any, timeout_s: float | None) -> Outcome:
+    """One call whose failure is a value; runs in the main thread of its process because of the alarm."""
+
+    def ring(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - signature of a signal handler
+        raise TaskTimeout(f"stopped after {timeout_s} s")
+
+    before = signal.signal(signal.SIGALRM, ring) if timeout_s else None
+    if timeout_s:
+        signal.setitimer(signal.ITIMER_REAL, timeout_s)
+    try:
+        return Outcome(index=index, value=task(item))
+    except Exception as error:
+        return Outcome(index=index, error=f"{type(error).__name__}: {error}")
+    finally:
+        if timeout_s:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+
+def _serial(
+    task: Callable[[Any], Any], items: Sequence[Any], timeout_s: float | None, stop: float | None
+) -> Iterator[Outcome]:
+    for index, item in enumerate(items):
+        if _late(stop):
+            return
+        yield attempt(task, index, item, timeout_s)
+
+
+def _pooled(
+    task: Callable[[Any], Any], items: Sequence[Any], jobs: int, timeout_s: float | None, stop: float | None
+) -> Iterator[Outcome]:
+    """Keep every process busy and one item per process in reserve; survive the death of a worker."""
+    todo = list(enumerate(items))[::-1]
+    while todo and not _late(stop):
+        with _executor(jobs) as pool:
+            running: dict[Future[Outcome], tuple[int, Any]] = {}
+            suspects: list[tuple[int, Any]] = []
+            while (todo and not _late(stop)) or running:
+                while todo and len(running) < 2 * jobs and not suspects and not _late(stop):
+                    index, item = todo.pop()
+                    running[pool.submit(attempt, task, index, item, timeout_s)] = (index, item)
+                if not running:
+                    break
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    job = running.pop(future)
+                    if isinstance(future.exception(), BrokenProcessPool):
+                        suspects.append(job)
+                    else:
+                        yield future.result()
+        for index, item in suspects:
+            yield _alone(task, index, item, timeout_s)
+
+
+def _alone(task: Callable[[Any], Any], index: int, item: Any, timeout_s: float | None) -> Outcome:
+    """One item in a process of its own, whose death is its failure."""
+    with _executor(1) as pool:
+        try:
+            return pool.submit(attempt, task, index, item, timeout_s).result()
+        except BrokenProcessPool:
+            return Outcome(
+                index=index, error="the process that ran it died (out of memory, or a crash of the simulator)"
+            )
+
+
+def _executor(jobs: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
+
+
+def _late(stop: float | None) -> bool:
+    return stop is not None and time.monotonic() >= stop

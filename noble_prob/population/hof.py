@@ -1,0 +1,211 @@
+"""Hall-of-Fame populations: many parameter sets of one morphology that all passed the same evolutionary fit.
+
+A folder holds one ``morphology.swc`` and one Allen-style JSON file per model (``passive[0].ra`` in ohm cm,
+``conditions[0]`` with temperature and reversal potentials, ``genome`` with one value per section, mechanism and
+parameter). The axon (SWC tag 2) and everything that hangs on it is deleted and not replaced; apical dendrite (tag 4)
+counts as dendrite, because the SWC reader of the simulator wants one tag along a branch.
+
+Reference: Gouwens et al. (2018) Nature Communications 9, 710 (the parameter files); Arkhipov et al. (2018) PLoS
+Computational Biology 14, e1006535 (the channels).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from noble_prob.errors import UsageError, require
+
+SECTIONS = ("soma", "dend")
+SCALARS = ("cm", "e_pas", "g_pas", "decay_CaDynamics", "gamma_CaDynamics")
+CHANNELS = ("NaV", "Kv3_1", "K_Pst", "K_Tst", "Im_v2", "Ih", "SK", "Ca_HVA", "Ca_LVA")
+LINEAR = ("Ra", "e_pas")
+"""Parameters on a linear scale; all others are positive and live on a logarithmic one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellModel:
+    """One biophysical neuron: a morphology and its parameters.
+
+    Attributes:
+        label: Short name, unique in its population.
+        swc: Text of the pruned morphology (SWC, micrometre).
+        parameters: ``"Ra"`` (ohm cm) and ``"section.name"`` for cm (uF/cm2), e_pas (mV), g_pas and gbar (S/cm2),
+            gamma (1) and decay (ms) of the calcium pool.
+        celsius: Temperature of the channels.
+        ena_mv: Reversal potential of sodium (mV).
+        ek_mv: Reversal potential of potassium (mV).
+        v_init_mv: Voltage from which the cell settles (mV).
+    """
+
+    label: str
+    swc: str
+    parameters: Mapping[str, float]
+    celsius: float = 34.0
+    ena_mv: float = 53.0
+    ek_mv: float = -107.0
+    v_init_mv: float = -68.0
+
+    def __post_init__(self) -> None:
+        for name in self.parameters:
+            require(name == "Ra" or known_parameter(name), "parameters", f"Ra, or soma/dend with one of {SCALARS + CHANNELS}",
+                    name, "rename or remove the parameter")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class HallOfFame:
+    """Models of one cell, by number.
+
+    Attributes:
+        name: Name of the cell.
+        models: The models.
+        keys: Number of each model (``20 * (seed - 1) + rank`` for files ``seed_S_hof_H.json``).
+        digest: SHA-256 over everything that was read.
+    """
+
+    name: str
+    models: tuple[CellModel, ...]
+    keys: tuple[int, ...]
+    digest: str = ""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+    def select(self, keys: Iterable[int]) -> HallOfFame:
+        """The models with these numbers, in this order.
+
+        Raises:
+            UsageError: If a number does not exist.
+        """
+        by_key = dict(zip(self.keys, self.models, strict=True))
+        wanted = tuple(keys)
+        missing = [k for k in wanted if k not in by_key]
+        require(not missing and len(wanted) > 0, "models", f"numbers among {self.keys[0]}..{self.keys[-1]}", missing or "none",
+                "choose existing models")  # fmt: skip
+        return HallOfFame(name=self.name, models=tuple(by_key[k] for k in wanted), keys=wanted, digest=self.digest)
+
+    def without(self, keys: Iterable[int]) -> HallOfFame:
+        """All models but these: the training models when ``keys`` are held out."""
+        held_out = set(keys)
+        return self.select(k for k in self.keys if k not in held_out)
+
+
+def known_parameter(name: str) -> bool:
+    """Whether ``section.parameter`` is one that a cell can be built from."""
+    section, _, rest = name.partition(".")
+    return section in SECTIONS and (rest in SCALARS or rest.removeprefix("gbar_") in CHANNELS)
+
+
+def import_hof(path: str | Path) -> HallOfFame:
+    """Read a Hall-of-Fame folder and check that all its models have the same parameters.
+
+    Args:
+        path: Folder with ``morphology.swc`` and one JSON file per model.
+
+    Raises:
+        UsageError: If a file is missing or does not follow the schema.
+    """
+    folder = Path(path)
+    require((folder / "morphology.swc").is_file(), "path", "a folder with morphology.swc and model files (*.json)", folder,
+            "give the folder of one Hall of Fame")  # fmt: skip
+    files = sorted(folder.glob("*.json"), key=_order)
+    require(bool(files), "path", "a folder with at least one model file (*.json)", folder, "add the parameter files")
+    swc_text = (folder / "morphology.swc").read_text()
+    swc = prune_swc(swc_text)
+    models = tuple(read_model(file, swc=swc) for file in files)
+    names = set(models[0].parameters)
+    for file, model in zip(files, models, strict=True):
+        require(set(model.parameters) == names, str(file), f"a model with the {len(names)} parameters of the first",
+                sorted(set(model.parameters) ^ names), "add or remove these")  # fmt: skip
+    digest = hashlib.sha256(swc_text.encode())
+    for file in files:
+        digest.update(file.read_bytes())
+    keys = tuple(_number(file, i) for i, file in enumerate(files))
+    return HallOfFame(name=folder.name, models=models, keys=keys, digest=digest.hexdigest())
+
+
+def read_model(path: Path, *, swc: str) -> CellModel:
+    """One Allen-style parameter file.
+
+    Args:
+        path: JSON file.
+        swc: Text of the pruned morphology.
+
+    Raises:
+        UsageError: If an entry is missing or a mechanism is unknown.
+    """
+    try:
+        data = json.loads(path.read_text())
+        condition = data["conditions"][0]
+        reversal = condition["erev"][0]
+        parameters = {"Ra": float(data["passive"][0]["ra"])}
+        parameters |= {f"{g['section']}.{g['name']}": float(g["value"]) for g in data["genome"]}
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise UsageError(str(path), "a parameter file with passive, conditions and genome", repr(error),
+                         "compare it with the schema in docs/simulation.md") from error  # fmt: skip
+    return CellModel(
+        label=path.stem,
+        swc=swc,
+        parameters={k: parameters[k] for k in sorted(parameters)},
+        celsius=float(condition["celsius"]),
+        ena_mv=float(reversal["ena"]),
+        ek_mv=float(reversal["ek"]),
+        v_init_mv=float(condition["v_init"]),
+    )
+
+
+def prune_swc(text: str) -> str:
+    """Delete the axon (tag 2) with all that hangs on it and call apical dendrite (tag 4) dendrite (tag 3).
+
+    Args:
+        text: SWC file: one sample per line (id, tag, x, y, z, radius, parent), parents first.
+    """
+    dropped: set[str] = set()
+    kept: list[str] = []
+    for line in text.splitlines():
+        row = line.split("#")[0].split()
+        if not row:
+            continue
+        if row[1] == "2" or row[6] in dropped:
+            dropped.add(row[0])
+            continue
+        row[1] = "3" if row[1] == "4" else row[1]
+        kept.append(" ".join(row))
+    return "\n".join(kept) + "\n"
+
+
+def parse_keys(text: str) -> tuple[int, ...]:
+    """Numbers from a list such as ``0,2,5-9``.
+
+    Raises:
+        UsageError: If the text is not such a list.
+    """
+    keys: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        if match is None:
+            raise UsageError("models", "numbers and ranges such as 0,2,5-9", text, "separate them by commas")
+        keys += range(int(match[1]), int(match[2] or match[1]) + 1)
+    return tuple(keys)
+
+
+def parameter_table(models: Sequence[CellModel]) -> tuple[tuple[str, ...], list[list[float]]]:
+    """Names and values (model, parameter) of models that share their parameters."""
+    names = tuple(sorted(models[0].parameters))
+    return names, [[model.parameters[name] for name in names] for model in models]
+
+
+def _number(file: Path, fallback: int) -> int:
+    """Model number ``20 * (seed - 1) + rank``; the position where the name has no such form."""
+    match = re.search(r"seed_(\d+)_hof_(\d+)", file.stem)
+    return fallback if match is None else 20 * (int(match[1]) - 1) + int(match[2])
+
+
+def _order(file: Path) -> tuple[int, str]:
+    return _number(file, 0), file.name

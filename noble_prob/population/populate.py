@@ -1,0 +1,198 @@
+"""A data set of perturbed neurons: perturb, simulate, accept, store; a chunk is the unit of work.
+
+Of every new model the standard protocol is simulated first and judged; only accepted models get the random pulses. All that was
+simulated is stored, with the reason where a model was rejected. Numbers of models below the size of the Hall of Fame may
+be its own models (``include_base``), so that a decoder can be trained or judged on them too.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from noble_prob.errors import require
+from noble_prob.population.accept import FIRES, Criterion, judge_models
+from noble_prob.population.codec import dequantise, quantise
+from noble_prob.population.fanout import fan_out
+from noble_prob.population.hof import CellModel, HallOfFame, parameter_table
+from noble_prob.population.perturb import is_log, perturb
+from noble_prob.population.simulate import Numerics, step_trace
+from noble_prob.population.standard import Design
+from noble_prob.population.stimuli import steps
+from noble_prob.population.store import Chunk, Store
+from noble_prob.recording import Recording, Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that determines the content of a data set.
+
+    Attributes:
+        base: The models to perturb: training models only.
+        n_models: Number of models to try.
+        seed: Seed of the population.
+        design: Currents.
+        numerics: How finely to solve.
+        criteria: When a model is accepted.
+        noise_sd: Noise around the convex combination, in SDs of the base.
+        chunk_models: Models per chunk.
+        include_base: Begin with the base models themselves (numbers are then positions in ``base``).
+    """
+
+    base: HallOfFame
+    n_models: int
+    seed: int
+    design: Design = field(default_factory=Design)
+    numerics: Numerics = field(default_factory=Numerics)
+    criteria: Sequence[Criterion] = FIRES
+    noise_sd: float = 0.15
+    chunk_models: int = 8
+    include_base: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.n_models > 0 and self.chunk_models > 0, "n_models", "positive, like `chunk_models`",
+                (self.n_models, self.chunk_models), "ask for at least one model")  # fmt: skip
+
+    def model(self, number: int) -> CellModel:
+        """The model with this number."""
+        if self.include_base and number < len(self.base):
+            return self.base.models[number]
+        return perturb(self.base.models, number=number, seed=self.seed, noise_sd=self.noise_sd)
+
+    def manifest(self) -> dict[str, Any]:
+        """The plan as JSON values, for :meth:`Store.create`."""
+        names, _ = parameter_table(self.base.models)
+        return {
+            "n_models": self.n_models, "chunk_models": self.chunk_models, "seed": self.seed,
+            "dt_ms": self.design.sample_ms, "n_samples": self.design.n_samples,
+            "n_currents": len(self.design.standard_pa) + self.design.n_random,
+            "parameter_names": names, "parameter_log": [is_log(n) for n in names],
+            "base": {"name": self.base.name, "keys": self.base.keys, "sha256": self.base.digest,
+                     "noise_sd": self.noise_sd, "included": self.include_base},
+            "design": asdict(self.design), "numerics": asdict(self.numerics),
+            "criteria": [_criterion(c) for c in self.criteria],
+            "provenance": {"arbor": version("arbor"), "numpy": np.__version__, "machine": platform.machine()},
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkTask:
+    """One chunk to make."""
+
+    plan: Plan
+    path: Path
+    index: int
+
+
+def populate(
+    plan: Plan,
+    path: str | Path,
+    *,
+    jobs: int = 1,
+    chunks: Sequence[int] | None = None,
+    max_minutes: float | None = None,
+    timeout_s: float | None = None,
+    progress: bool = True,
+) -> Counter[str]:
+    """Make a data set, or the part of it that is missing.
+
+    Args:
+        plan: What to make.
+        path: Folder of the data set; an existing one of the same plan is continued.
+        jobs: Number of processes.
+        chunks: Make only these chunks (another machine may make the others).
+        max_minutes: Begin no chunk after this time (minutes); what is under way is finished and kept.
+        timeout_s: Limit per chunk (s); a chunk over it is reported and not written.
+        progress: Show a progress bar over chunks.
+
+    Returns:
+        Number of models by status, and of chunks that failed under ``"chunk failed: ..."``.
+
+    Raises:
+        UsageError: If the folder holds a data set of another plan.
+    """
+    store = Store.create(path, plan.manifest())
+    wanted = [i for i in store.missing() if chunks is None or i in set(chunks)]
+    tasks = [ChunkTask(plan=plan, path=store.path, index=i) for i in wanted]
+    tally: Counter[str] = Counter()
+    title = "populate" if progress else None
+    for outcome in fan_out(make_chunk, tasks, jobs=jobs, timeout_s=timeout_s, max_minutes=max_minutes, progress=title):
+        tally.update({f"chunk failed: {outcome.error}": 1} if outcome.error else outcome.value)
+    store.seal()
+    return tally
+
+
+def make_chunk(task: ChunkTask) -> Counter[str]:
+    """Simulate the models of a chunk and write it; returns the number of models by status."""
+    torch.set_num_threads(1)
+    store, plan = Store(task.path), task.plan
+    rows = [_make_model(plan, number) for number in store.members(task.index)]
+    names = tuple(store.manifest["parameter_names"])
+    chunk = Chunk(
+        index=task.index,
+        model_id=np.array(store.members(task.index)),
+        status=tuple(row.status for row in rows),
+        parameters=np.array([[row.model.parameters[n] for n in names] for row in rows]),
+        amps_pa=np.array([row.column("amplitude_pa") for row in rows]),
+        onset_ms=np.array([row.column("onset_ms") for row in rows]),
+        duration_ms=np.array([row.column("duration_ms") for row in rows]),
+        quantised=np.stack([row.quantised for row in rows]),
+    )
+    store.write(chunk)
+    return Counter(row.status for row in rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """A model with its pulses (None where not simulated) and quantised traces."""
+
+    model: CellModel
+    status: str
+    pulses: tuple[Step | None, ...]
+    quantised: np.ndarray
+
+    def column(self, name: str) -> list[float]:
+        return [float("nan") if p is None else getattr(p, name) for p in self.pulses]
+
+
+def _make_model(plan: Plan, number: int) -> _Row:
+    """Standard protocol, verdict, random pulses; a failure of the simulator is a status."""
+    design, model = plan.design, plan.model(number)
+    quantised = np.zeros((len(design.standard_pa) + design.n_random, design.n_samples), dtype=np.int16)
+    pulses: list[Step | None] = [None] * len(quantised)
+
+    def inject(column: int, step: Step) -> None:
+        trace = step_trace(model, step, total_ms=design.total_ms, sample_ms=design.sample_ms, numerics=plan.numerics)
+        quantised[column], pulses[column] = quantise(trace), step
+
+    try:
+        for column, step in enumerate(design.standard()):
+            inject(column, step)
+        status = _verdict(plan, quantised)
+        if status == "accepted":
+            for column, step in enumerate(design.random(np.random.default_rng([plan.seed, number, 1]))):
+                inject(len(design.standard_pa) + column, step)
+    except (RuntimeError, ValueError) as error:
+        status = f"failed: {type(error).__name__}: {error}"
+    return _Row(model=model, status=status, pulses=tuple(pulses), quantised=quantised)
+
+
+def _verdict(plan: Plan, quantised: np.ndarray) -> str:
+    """Judge the standard protocol of one model."""
+    design = plan.design
+    protocol = steps(design.standard(), total_ms=design.total_ms, dt_ms=design.sample_ms)
+    voltage = torch.from_numpy(dequantise(quantised[: len(design.standard_pa)]))
+    return judge_models(Recording(protocol=protocol, voltage_mv=voltage), plan.criteria)[0].status
+
+
+def _criterion(criterion: Criterion) -> dict[str, Any]:
+    """JSON values of a criterion; open ends are left out."""
+    return {k: v for k, v in asdict(criterion).items() if isinstance(v, str) or np.isfinite(v)}
