@@ -182,13 +182,14 @@ def _summary(responses: ResponseSet) -> Float[Tensor, "model sweep feature"]:
 
 
 def _accept(latents: Tensor, spikes_ms: Tensor, responses: ResponseSet) -> tuple[Bool[Tensor, " model"], dict[str, int]]:
-    """Which models are neurons of this kind, and why the others are not."""
+    """Which models are neurons of this kind, and why the others are not; published ones need only their latents."""
     undefined = ~torch.isfinite(latents).all(-1)
     early = (spikes_ms < 0).any(-1).any(-1)
     late = (spikes_ms > responses.window.duration_ms + 40.0).any(-1) & (responses.current_pa > -60.0)
     spontaneous = late.any(-1)
     reasons = {"latent undefined": undefined, "fires before the step": early, "fires long after the step": spontaneous}
-    keep = ~(undefined | early | spontaneous)
+    published = (responses.model >= 0) & (responses.model < 60)
+    keep = ~undefined & (published | ~(early | spontaneous))
     return keep, {name: int(bad.sum()) for name, bad in reasons.items()}
 
 
