@@ -18,6 +18,12 @@ from noble_prob.population.standard import DESIGNS, HELD_OUT
 def add_parser(subparsers: Any) -> None:
     """Add the verb ``populate``."""
     parser = subparsers.add_parser("populate", help="make a data set of perturbed models, resumable")
+    add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of this verb."""
     parser.add_argument("--hof", type=Path, required=True, help="folder of a Hall of Fame, or 'builtin'")
     parser.add_argument("--design", choices=sorted(DESIGNS), required=True, help="currents")
     parser.add_argument("--out", type=Path, required=True, help="folder of the data set; continued if it exists")
@@ -34,7 +40,6 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--chunks", default=None, help="make only these chunks, such as 0-99 (all that are missing)")
     parser.add_argument("--max-minutes", type=float, default=None, help="begin nothing after so many minutes")
     add_engine(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,10 +64,9 @@ def run(args: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """This verb alone, for a machine where only the simulator is installed: ``python -m noble_prob.cli.populate``."""
-    parser = argparse.ArgumentParser(prog="noble-prob")
-    add_parser(parser.add_subparsers(required=True))
-    args = parser.parse_args(argv)
-    return int(args.run(args))
+    parser = argparse.ArgumentParser(prog="populate")
+    add_options(parser)
+    return run(parser.parse_args(argv))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,12 @@ BEFORE_MS, AFTER_MS, SAMPLE_MS = 15.0, 115.0, 0.05
 def add_parser(subparsers: Any) -> None:
     """Add the verb ``simulate``."""
     parser = subparsers.add_parser("simulate", help="simulate biophysical models (Arbor)")
+    add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of this verb."""
     parser.add_argument("--hof", type=Path, required=True, help="folder of a Hall of Fame, or 'builtin'")
     parser.add_argument("--models", default=None, help="model numbers such as 0,2,5-9 (all)")
     parser.add_argument("--amps-na", required=True, help="step heights in nA, separated by commas")
@@ -30,7 +36,6 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--noise-tau-ms", type=float, default=3.0, help="its correlation time (3)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the background (0)")
     add_engine(parser)
-    parser.set_defaults(run=run)
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
