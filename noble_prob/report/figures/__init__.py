@@ -1,0 +1,1 @@
+"""One panel, one file: values in, inline SVG out."""

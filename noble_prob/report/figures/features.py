@@ -1,0 +1,90 @@
+"""Feature panels: experiment, ensemble and PIT of one feature side by side."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from noble_prob.report.panels import CoverageCurve, FeaturePanel, FiCurve
+from noble_prob.report.svg import ENSEMBLE, EXPERIMENT, MUTED, RULE, drawing, tidy, to_svg
+
+
+def draw_feature(panel: FeaturePanel, salt: str) -> str:
+    """Density of the ensemble with the observations as ticks, and the PIT histogram beside it."""
+    ensemble, observed, pit = (_finite(getattr(panel, key)) for key in ("ensemble", "observed", "pit"))
+    with drawing(4.6, 2.1, salt=salt) as figure:
+        left, right = figure.subplots(1, 2, width_ratios=(2.2, 1.0))
+        _draw_values(left, ensemble, observed)
+        tidy(left, f"{panel.name} ({panel.unit})" if panel.unit else panel.name, "density")
+        left.set_yticks([])
+        _draw_pit(right, pit)
+        return to_svg(figure, f"{panel.name}: {len(observed)} observed values against {len(ensemble)} of the ensemble, "
+                              f"and their probability integral transform. {panel.verdict}")  # fmt: skip
+
+
+def _draw_values(axes: Axes, ensemble: NDArray[np.float64], observed: NDArray[np.float64]) -> None:
+    both = np.concatenate([ensemble, observed])
+    if not len(both):
+        axes.text(0.5, 0.5, "undefined", ha="center", va="center", transform=axes.transAxes, color=MUTED)
+        return
+    low, high = np.quantile(both, [0.002, 0.998]) if len(both) > 50 else (both.min(), both.max())
+    low, high = min(low, observed.min(initial=low)), max(high, observed.max(initial=high))
+    pad = 0.06 * (high - low) or 0.5
+    bins = np.linspace(low - pad, high + pad, 31).tolist()
+    if len(ensemble):
+        axes.hist(ensemble, bins=bins, density=True, color=ENSEMBLE, alpha=0.35, histtype="stepfilled")
+    if len(observed) > 40:
+        axes.hist(observed, bins=bins, density=True, color=EXPERIMENT, histtype="step", lw=1.2)
+    else:
+        axes.plot(observed, np.full(len(observed), 0.06), "|", ms=13, mew=1.3, color=EXPERIMENT,
+                  transform=axes.get_xaxis_transform())  # fmt: skip
+    axes.set_xlim(bins[0], bins[-1])
+
+
+def _draw_pit(axes: Axes, pit: NDArray[np.float64]) -> None:
+    n = 10 if len(pit) >= 40 else 5
+    if len(pit):
+        axes.hist(pit, bins=[k / n for k in range(n + 1)], color=EXPERIMENT, alpha=0.55, rwidth=0.9)
+        axes.axhline(len(pit) / n, color=MUTED, lw=1, ls=(0, (3, 2)))
+    axes.set_xlim(0, 1)
+    axes.set_xticks([0, 0.5, 1], ["0", "½", "1"])
+    axes.locator_params(axis="y", nbins=3, integer=True)
+    axes.set_xlabel(f"PIT (n = {len(pit)})")
+
+
+def draw_coverage(panel: CoverageCurve, salt: str) -> str:
+    """Observed against nominal coverage, with the simultaneous band of a calibrated ensemble."""
+    nominal, observed = np.asarray(panel.nominal), np.asarray(panel.observed)
+    with drawing(3.4, 3.1, salt=salt) as figure:
+        axes = figure.add_subplot()
+        axes.fill_between(nominal, np.asarray(panel.low), np.asarray(panel.high), color=RULE, alpha=0.8, lw=0)
+        axes.plot([0, 1], [0, 1], color=MUTED, lw=0.8, ls=(0, (3, 2)))
+        axes.step(nominal, observed, where="mid", color=ENSEMBLE, lw=1.8)
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        tidy(axes, "nominal coverage", "observed coverage", panel.title)
+        return to_svg(figure, f"Coverage curve, {panel.title}, n = {panel.n}, with the {100 * panel.band:.0f} % band.")
+
+
+def draw_fi(panel: FiCurve, salt: str) -> str:
+    """Response against current with the bands of the ensemble and the recorded points."""
+    current = np.asarray(panel.current_pa)
+    with drawing(4.2, 2.9, salt=salt) as figure:
+        axes = figure.add_subplot()
+        for probability in sorted(panel.bands, reverse=True):
+            low, high = (np.asarray(v, dtype=float) for v in panel.bands[probability])
+            axes.fill_between(current, low, high, color=ENSEMBLE, alpha=0.22, lw=0, label=f"{100 * probability:.0f} %")
+        axes.plot(current, np.asarray(panel.median), color=ENSEMBLE, label="median")
+        points = np.asarray(panel.observed)
+        if len(points):
+            axes.plot(points[:, 0], points[:, 1], "o", ms=4, color=EXPERIMENT, label=f"recorded (n = {len(points)})")
+        axes.legend(loc="upper left")
+        tidy(axes, "current (pA)", panel.ylabel, panel.title)
+        return to_svg(
+            figure, f"{panel.ylabel} against current in pA, {panel.title}; {panel.n_members or 'some'} members."
+        )
+
+
+def _finite(values: object) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=float)
+    return array[np.isfinite(array)]

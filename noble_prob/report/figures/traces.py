@@ -1,0 +1,65 @@
+"""Voltage overlays and rasters: what an electrophysiologist looks at first."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from noble_prob.report.panels import Overlay, Raster
+from noble_prob.report.svg import ENSEMBLE, EXPERIMENT, MUTED, STIMULUS, drawing, thin, tidy, to_svg
+
+
+def draw_overlay(panel: Overlay, salt: str) -> str:
+    """Recorded voltage over members of the ensemble."""
+    time = np.asarray(panel.time_ms)
+    members = np.asarray(panel.ensemble_mv)
+    with drawing(4.6, 2.4, salt=salt) as figure:
+        axes = figure.add_subplot()
+        for member in members:
+            axes.plot(*thin(time, member), color=ENSEMBLE, lw=0.7, alpha=max(0.25, min(0.9, 3.0 / len(members))))
+        for trace in () if panel.observed_mv is None else np.asarray(panel.observed_mv):
+            axes.plot(*thin(time, trace), color=EXPERIMENT, lw=0.9)
+        if panel.stimulus_ms:
+            axes.plot(panel.stimulus_ms, [0.0, 0.0], transform=axes.get_xaxis_transform(), color=STIMULUS, lw=4,
+                      solid_capstyle="butt", clip_on=False)  # fmt: skip
+        axes.set_xlim(time[0], time[-1])
+        tidy(axes, "time (ms)", "voltage (mV)", panel.title)
+        return to_svg(figure, _overlay_alt(panel))
+
+
+def overlay_caption(panel: Overlay) -> str:
+    """Who is who, with n."""
+    members = np.asarray(panel.ensemble_mv)
+    total = f" of {panel.n_members}" if panel.n_members else ""
+    drawn = f"{len(members)}{total} {panel.members}" if len(members) else ""
+    seen = "" if panel.observed_mv is None else f"{len(np.asarray(panel.observed_mv))} recorded"
+    return ", ".join(part for part in (seen, drawn) if part)
+
+
+def _overlay_alt(panel: Overlay) -> str:
+    return f"Voltage in mV against time in ms, {panel.title}: {overlay_caption(panel)}."
+
+
+def draw_raster(panel: Raster, salt: str) -> str:
+    """One row of ticks per repeat or member, groups one above the other."""
+    rows = sum(len(trains) for trains in panel.groups.values())
+    with drawing(4.6, min(4.5, 1.0 + 0.09 * rows), salt=salt) as figure:
+        axes = figure.add_subplot()
+        row, ticks = 0, []
+        for (name, trains), colour in zip(panel.groups.items(), _colours(len(panel.groups)), strict=True):
+            ticks.append((row + (len(trains) - 1) / 2, f"{name}\n(n = {len(trains)})"))
+            offsets = list(range(row, row + len(trains)))
+            rows_ms = [np.asarray(t, dtype=float) for t in trains]
+            axes.eventplot(rows_ms, lineoffsets=offsets, linelengths=0.8, linewidths=0.9, colors=colour)
+            row += len(trains) + 1
+        axes.set_yticks([y for y, _ in ticks], [label for _, label in ticks])
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.set(xlim=panel.window_ms, ylim=(row - 1, -1))
+        axes.set_xlabel("time (ms)")
+        axes.set_title(panel.title)
+        sizes = ", ".join(f"{name} {len(trains)} rows" for name, trains in panel.groups.items())
+        return to_svg(figure, f"Spike raster, time in ms, {panel.title}: {sizes}.")
+
+
+def _colours(n: int) -> list[str]:
+    return ([EXPERIMENT, ENSEMBLE] + [MUTED] * n)[:n]

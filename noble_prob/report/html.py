@@ -1,0 +1,86 @@
+"""A report as one self-contained HTML page: Jinja templates, inline SVG, no network, no script."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from noble_prob.report.data import LatentRow, ReportData, Table
+from noble_prob.report.figures.features import draw_coverage, draw_feature, draw_fi
+from noble_prob.report.figures.latents import draw_intervals, draw_pairs
+from noble_prob.report.figures.traces import draw_overlay, draw_raster, overlay_caption
+from noble_prob.report.plain import by_severity, jsonable, number
+
+_SYMBOLS = {"issue": "✕", "caution": "!", "not judged": "?", "passed": "✓"}
+
+
+def render_html(report: ReportData) -> str:
+    """The page."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("noble_prob.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["number"] = number
+    environment.filters["csv_uri"] = csv_uri
+    page = environment.get_template("page.html")
+    return page.render(
+        report=report,
+        findings=by_severity(report.findings),
+        symbols=_SYMBOLS,
+        latent_table=latent_table(report.latents),
+        provenance=jsonable(report.provenance),
+        figures=_figures(report),
+        overlay_caption=overlay_caption,
+    )
+
+
+def _figures(report: ReportData) -> dict[str, Any]:
+    """Every figure of the page, drawn, by the part it belongs to."""
+    draws = {
+        "overlays": [draw_overlay(p, f"overlay{i}") for i, p in enumerate(report.overlays)],
+        "rasters": [draw_raster(p, f"raster{i}") for i, p in enumerate(report.rasters)],
+        "features": [draw_feature(p, f"feature{i}") for i, p in enumerate(report.features)],
+        "coverage": [draw_coverage(p, f"coverage{i}") for i, p in enumerate(report.coverage)],
+        "fi": [draw_fi(p, f"fi{i}") for i, p in enumerate(report.fi)],
+        "intervals": [draw_intervals(report.latents, "intervals")] if report.latents else [],
+        "pairs": [draw_pairs(report.pairs, "pairs")] if report.pairs else [],
+    }
+    return {key: [Markup(svg) for svg in svgs if svg] for key, svgs in draws.items()}
+
+
+def latent_table(rows: Sequence[LatentRow]) -> Table | None:
+    """The posterior table; columns that no latent fills are left out."""
+    if not rows:
+        return None
+    columns: dict[str, list[Any]] = {
+        "latent": [r.name for r in rows],
+        "unit": [r.unit for r in rows],
+        "mean": [r.mean for r in rows],
+        "SD": [r.sd for r in rows],
+        "5.5 %": [r.low for r in rows],
+        "94.5 %": [r.high for r in rows],
+        "R-hat": [r.r_hat for r in rows],
+        "ESS bulk": [None if r.ess_bulk is None else round(r.ess_bulk) for r in rows],
+        "ESS tail": [None if r.ess_tail is None else round(r.ess_tail) for r in rows],
+        "contraction": [r.contraction for r in rows],
+        "prior mean": [r.prior_mean for r in rows],
+        "prior SD": [r.prior_sd for r in rows],
+        "truth": [r.truth for r in rows],
+        "truth inside": [r.inside for r in rows],
+    }
+    kept = {name: cells for name, cells in columns.items() if any(cell is not None for cell in cells)}
+    return Table(title="Latents", columns=tuple(kept), rows=list(zip(*kept.values(), strict=True)))
+
+
+def csv_uri(table: Table) -> str:
+    """The table as a ``data:`` link to a CSV file."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows([["" if cell is None else cell for cell in row] for row in table.rows])
+    return "data:text/csv;base64," + base64.b64encode(buffer.getvalue().encode()).decode()
