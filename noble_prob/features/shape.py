@@ -6,13 +6,13 @@ begin
     the last time before the peak at which dV/dt rises through 10 mV/ms and stays above it for 0.1 ms, not before the
     step and not before the previous trough; its voltage is interpolated at the crossing;
 trough
-    the lowest voltage until the next peak, 10 ms after the peak, or the end of the step, whichever comes first; not
+    the lowest voltage until the next peak, 50 ms after the peak, or the end of the step, whichever comes first; not
     defined if the end of the step cuts the fall;
 half-width
     time between the two crossings of the voltage half-way from peak to trough, both linearly interpolated.
 
-These are eFEL's definitions (``AP_begin_voltage``, ``min_AHP_values``, ``spike_half_width``), with interpolation in place of
-the nearest sample, and the trough's search limited to 10 ms in place of eFEL's first local minimum, which noise moves.
+These are eFEL's definitions (``AP_begin_voltage``, ``min_AHP_values``, ``spike_half_width``), with interpolation in place
+of the nearest sample, and the lowest voltage in place of eFEL's first local minimum, which noise moves.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ BEGIN_SLOPE_MV_PER_MS = 10.0
 BEGIN_HOLD_MS = 0.1
 """How long dV/dt must stay above it (ms)."""
 REACH_MS = 10.0
-"""How far from the peak a spike's begin, half-crossings and trough are looked for (ms)."""
+"""How far from the peak a spike's begin and half-crossings are looked for (ms)."""
+TROUGH_MS = 50.0
+"""How far behind the peak its trough is looked for (ms)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +73,8 @@ def spike_shapes(
     before = torch.cat([bound, spikes.peak_index[:, :-1]], 1)[trace, rank].clamp(min=max(first - 2, 0))
     after = torch.cat([spikes.peak_index[:, 1:], bound], 1)[trace, rank]
     reach = max(round(REACH_MS / dt_ms), 3)
-    edge = torch.where(after < 0, last, after).minimum(peak + reach + 1)
-    trough, trough_mv = _troughs(voltage_mv, trace, peak, edge, reach)
+    edge = torch.where(after < 0, last, after).minimum(peak + max(round(TROUGH_MS / dt_ms), 3)).clamp(min=peak + 1)
+    trough, trough_mv = _troughs(voltage_mv, trace, peak, edge)
     cut = (trough == edge - 1) & (edge == last)
     trough_mv = torch.where(cut, torch.nan, trough_mv)
     left = _window(voltage_mv, trace, peak - reach, reach + 1)
@@ -97,12 +99,17 @@ def _window(v: Tensor, trace: Tensor, start: Tensor, width: int) -> Tensor:
     return v.reshape(-1)[trace[:, None] * v.shape[1] + index]
 
 
-def _troughs(v: Tensor, trace: Tensor, peak: Tensor, edge: Tensor, reach: int) -> tuple[Tensor, Tensor]:
-    """Sample and voltage of the minimum from each peak up to, not including, ``edge``."""
-    window = _window(v, trace, peak, reach + 1)
-    outside = torch.arange(reach + 1, device=v.device) >= (edge - peak)[:, None]
-    lowest, offset = window.masked_fill(outside, torch.inf).min(1)
-    return peak + offset, lowest
+def _troughs(v: Tensor, trace: Tensor, peak: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
+    """First sample and voltage of the minimum from each peak up to, not including, ``edge``."""
+    length = edge - peak
+    event = torch.repeat_interleave(torch.arange(len(peak), device=v.device), length)
+    start = trace * v.shape[1] + peak
+    index = torch.arange(len(event), device=v.device) + (start - (length.cumsum(0) - length))[event]
+    values = v.reshape(-1)[index]
+    lowest = v.new_full(peak.shape, torch.inf).scatter_reduce(0, event, values, "amin")
+    candidate = torch.where(values == lowest[event], index, v.numel())
+    first = index.new_full(peak.shape, v.numel()).scatter_reduce(0, event, candidate, "amin")
+    return first - trace * v.shape[1], lowest
 
 
 def _half_width(
