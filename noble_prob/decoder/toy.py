@@ -5,13 +5,13 @@ Five latents, standardised to ``x``, and a step of ``I`` pA give
     log latency(x, I)      = 2.3 - 0.020 (I - 180) + B_1 x
     log interval(x, I)     = 2.7 - 0.006 (I - 180) + B_2 x
     resting potential      = rest of the neuron
-    steady voltage         = resting potential + deflection at -110 pA * I / (-110)
+    voltage deflection     = deflection at -110 pA * I / (-110)
     first peak             = peak of the neuron - 0.02 (I - 180)
 
-so that for every current the vector (log latency, log interval, resting, steady, peak) is linear in ``x``. The train is
-regular: the k-th spike comes at ``latency + (k - 1) interval``. Under Gaussian noise on that vector and a Gaussian prior
-the posterior is Gaussian (:func:`exact_posterior`). The toy is no neuron: its voltages are a step response with
-triangular spikes pasted on, good for the arithmetic of inference and for nothing else.
+so that for every current the vector (log latency, log interval, resting, deflection, peak) is linear in ``x``. The
+train is regular: the k-th spike comes at ``latency + (k - 1) interval``. Under Gaussian noise on that vector and a
+Gaussian prior the posterior is Gaussian (:func:`exact_posterior`). The toy is no neuron: its voltages are a step
+response with bumps pasted on as spikes, good for the arithmetic of inference and for nothing else.
 """
 
 from __future__ import annotations
@@ -28,26 +28,33 @@ from noble_prob.latent import Latent, LatentSpace
 
 LATENCY_SLOPE, INTERVAL_SLOPE, PEAK_SLOPE = -0.020, -0.006, -0.020
 REFERENCE_PA, HYPERPOLARISING_PA = 180.0, -110.0
-SPIKES, RISE_MS, FALL_MS, TROUGH_MV = 96, 0.5, 0.75, 8.0
+SPIKES, WIDTH_MS = 96, 0.35
 
 
 def toy_space() -> LatentSpace:
     """The toy's five latents, with the centre and spread of an imaginary population."""
+    low, high = HYPERPOLARISING_PA, REFERENCE_PA
+    one, two = "at least one spike", "at least two spikes"
+    rows = [  # name, unit, feature, current, log, defined when
+        ("resting_voltage_mv", "mV", "resting_voltage_mv", low, False, "always"),
+        ("voltage_deflection_mv", "mV", "voltage_deflection_mv", low, False, "no spike"),
+        ("log_latency_180pa", "ln(ms)", "first_spike_latency_ms", high, True, one),
+        ("log_mean_isi_180pa", "ln(ms)", "mean_isi_ms", high, True, two),
+        ("ap1_peak_mv_180pa", "mV", "ap1_peak_mv", high, False, one),
+    ]
     return LatentSpace(
         name="toy5",
-        latents=(
-            Latent(name="resting_mv", unit="mV", feature="resting_mv", current_pa=HYPERPOLARISING_PA),
-            Latent(name="deflection_mv", unit="mV", feature="deflection_mv", current_pa=HYPERPOLARISING_PA),
-            Latent(name="log_latency_180pa", unit="ln(ms)", feature="latency_ms", current_pa=REFERENCE_PA, log=True,
-                   defined_when="at least one spike"),
-            Latent(name="log_mean_isi_180pa", unit="ln(ms)", feature="mean_isi_ms", current_pa=REFERENCE_PA, log=True,
-                   defined_when="at least two spikes"),
-            Latent(name="first_peak_mv_180pa", unit="mV", feature="first_peak_mv", current_pa=REFERENCE_PA,
-                   defined_when="at least one spike"),
+        latents=tuple(
+            Latent(name=name, unit=unit, feature=feature, current_pa=current, log=log, defined_when=when)
+            for name, unit, feature, current, log, when in rows
         ),
         mean=torch.tensor([-71.0, -10.0, 2.3, 2.7, 20.0], dtype=torch.float64),
         sd=torch.tensor([2.0, 2.0, 0.35, 0.25, 6.0], dtype=torch.float64),
-    )  # fmt: skip
+    )
+
+
+def _window() -> Window:
+    return Window(dt_ms=0.125, n_samples=4096, onset_ms=12.0, duration_ms=400.0, current_range_pa=(-110.0, 280.0))
 
 
 def _error() -> DecoderError:
@@ -62,19 +69,19 @@ class ToyDecoder:
     Attributes:
         space: Its five latents.
         window: The stimulus it pretends to have been trained on.
-        summary_names: Resting potential, steady voltage, first peak.
+        summary_names: Resting voltage, voltage deflection, first peak.
         error: How wrong it pretends to be; tests draw their "recordings" with exactly this error.
     """
 
     space: LatentSpace = field(default_factory=toy_space)
-    window: Window = Window(dt_ms=0.125, n_samples=4096, onset_ms=12.0, duration_ms=400.0, current_range_pa=(-110.0, 280.0))  # fmt: skip
-    summary_names: tuple[str, ...] = ("resting_mv", "steady_mv", "first_peak_mv")
+    window: Window = field(default_factory=_window)
+    summary_names: tuple[str, ...] = ("resting_voltage_mv", "voltage_deflection_mv", "ap1_peak_mv")
     error: DecoderError = field(default_factory=_error)
 
     def linear(
         self, current_pa: Float[Tensor, "*batch"]
     ) -> tuple[Float[Tensor, "*batch 5"], Float[Tensor, "*batch 5 latent"]]:
-        """Offset and matrix of (log latency, log interval, resting, steady, peak) in the standardised latents.
+        """Offset and matrix of (log latency, log interval, resting, deflection, peak) in the standardised latents.
 
         Args:
             current_pa: Steps (pA).
@@ -84,12 +91,12 @@ class ToyDecoder:
         (rest, deflection, latency, interval, peak), sd = self.space.mean, self.space.sd
         zero, one = torch.zeros_like(current), torch.ones_like(current)
         offset = torch.stack([latency + LATENCY_SLOPE * above, interval + INTERVAL_SLOPE * above, rest * one,
-                              rest + deflection * share, peak + PEAK_SLOPE * above], -1)  # fmt: skip
+                              deflection * share, peak + PEAK_SLOPE * above], -1)  # fmt: skip
         rows = [  # resting, deflection, latency, interval, peak: a depolarised, tight cell fires earlier and faster
             [-0.10 * one, 0.05 * one, sd[2] * one, zero, zero],
             [-0.05 * one, 0.03 * share, zero, sd[3] * one, zero],
             [sd[0] * one, zero, zero, zero, zero],
-            [sd[0] * one, sd[1] * share, zero, zero, zero],
+            [zero, sd[1] * share, zero, zero, zero],
             [zero, zero, zero, zero, sd[4] * one],
         ]
         return offset, torch.stack([torch.stack(row, -1) for row in rows], -2)
@@ -110,13 +117,13 @@ class ToyDecoder:
     def summary(
         self, latents: Float[Tensor, "*batch latent"], current_pa: Float[Tensor, "*batch"]
     ) -> Float[Tensor, "*batch feature"]:
-        """Resting potential, steady voltage and first peak (mV), shape ``(*batch, 3)``."""
+        """Resting voltage, voltage deflection and first peak (mV), shape ``(*batch, 3)``."""
         return self._features(latents, current_pa)[..., 2:]
 
     def respond(
         self, latents: Float[Tensor, "*batch latent"], current_pa: Float[Tensor, "*batch"]
     ) -> Float[Tensor, "*batch time"]:
-        """A crude voltage (mV): step response of the membrane with triangular spikes at the spike times."""
+        """A crude voltage (mV): step response of the membrane with a bump at the spike times."""
         return self.render(latents, current_pa, self.spike_times(latents, current_pa))
 
     def render(
@@ -126,15 +133,17 @@ class ToyDecoder:
         times_ms: Float[Tensor, "*batch spike"],
     ) -> Float[Tensor, "*batch time"]:
         """The voltage (mV) that belongs to given spike times (ms after onset), for example jittered ones."""
-        rest, steady, peak = (v.unsqueeze(-1) for v in self.summary(latents, current_pa).unbind(-1))
+        rest, rise, peak = (v.unsqueeze(-1) for v in self.summary(latents, current_pa).unbind(-1))
         t = self.window.time_ms - self.window.onset_ms
         on = (t >= 0) & (t < self.window.duration_ms)
         # the pedestal stays below threshold; what exceeds it is what spikes are for
-        base = torch.where(on, rest + (steady - rest).clamp(max=25.0) * (1 - torch.exp(-t.clamp(min=0) / 8.0)), rest)
-        happens = times_ms < self.window.duration_ms
-        stamp = torch.where(happens, times_ms, torch.inf).unsqueeze(-2) - t.unsqueeze(-1)
-        shape = torch.where(stamp >= 0, 1 - stamp / RISE_MS, 1 + stamp / FALL_MS).clamp(min=0).amax(-1)
-        return base + shape * (peak - base)
+        base = torch.where(on, rest + rise.clamp(max=25.0) * (1 - torch.exp(-t.clamp(min=0) / 8.0)), rest)
+        far = torch.full_like(times_ms[..., :1], 1e9)
+        happens = torch.where(times_ms < self.window.duration_ms, times_ms, 1e9)
+        stamps = torch.cat([-far, happens, far], -1).contiguous()
+        after = torch.searchsorted(stamps, t.to(stamps).expand(*stamps.shape[:-1], -1).contiguous()).clamp(min=1)
+        nearest = torch.minimum(stamps.gather(-1, after) - t, t - stamps.gather(-1, after - 1))
+        return base + on * torch.exp(-0.5 * (nearest / WIDTH_MS) ** 2) * (peak - base)
 
     def support(self, latents: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch"]:
         """Distance from the population's centre over the radius that holds its central 99 %."""
@@ -156,7 +165,7 @@ def exact_posterior(
     Args:
         decoder: The toy.
         current_pa: Step of every sweep (pA).
-        observed: (log latency, log interval, resting, steady, peak) of every sweep; NaN where missing.
+        observed: (log latency, log interval, resting, deflection, peak) of every sweep; NaN where missing.
         covariance: Noise covariance of ``observed`` flattened row by row, shape ``(5 sweep, 5 sweep)``.
         prior_mean: Mean of the standardised latents.
         prior_covariance: Their covariance.

@@ -1,1 +1,7 @@
-"""Room."""
+"""Densities over neurons: Gaussian, mixture, flow, empirical, all on the standardised latent space."""
+
+from noble_prob.priors.base import Kind, Prior
+from noble_prob.priors.fit import fit_prior, score
+from noble_prob.priors.rng import seeded
+
+__all__ = ["Kind", "Prior", "fit_prior", "score", "seeded"]

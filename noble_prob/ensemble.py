@@ -1,0 +1,186 @@
+"""Novel neurons and what they answer: draw, judge their plausibility, respond.
+
+``draw`` gives many *neurons*; ``respond(..., trials=n)`` gives repeats of each. The leading axes of the answer carry
+these names, so that diversity between cells can not be mistaken for noise within one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from tqdm import tqdm
+
+from noble_prob.decoder.base import Decoder
+from noble_prob.errors import UsageError, require
+from noble_prob.latent import Neurons
+from noble_prob.noise import TrialModel, diffuse
+from noble_prob.priors import Prior
+from noble_prob.recording import Protocol, Recording
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plausibility:
+    """Four answers to "could this neuron exist?", per neuron.
+
+    Attributes:
+        density_quantile: Share of the prior's draws that are less dense: 0 far out, 1 at the mode, shape ``(n,)``.
+        nearest_sd: Distance to the nearest known neuron (root mean square over latents, in population SDs), ``(n,)``.
+        nearest_label: Name of that neuron (its index if the prior has no names).
+        support: Distance from the decoder's training population, 1 at its edge, ``(n,)``; NaN without a decoder.
+        outside_range: Which latents leave the range of the known neurons, shape ``(n, latent)``.
+    """
+
+    density_quantile: Float[Tensor, " n"]
+    nearest_sd: Float[Tensor, " n"]
+    nearest_label: tuple[str, ...]
+    support: Float[Tensor, " n"]
+    outside_range: Bool[Tensor, "n latent"]
+
+
+def draw(prior: Prior, n: int, *, seed: int) -> Neurons:
+    """Sample novel neurons from a prior.
+
+    Args:
+        prior: A fitted prior.
+        n: How many.
+        seed: Same seed, same neurons.
+
+    Returns:
+        Points with ``axis="neuron"``.
+
+    Raises:
+        UsageError: If ``n`` is not positive.
+    """
+    return prior.sample(n, seed=seed)
+
+
+def plausibility(prior: Prior, neurons: Neurons, *, decoder: Decoder | None = None) -> Plausibility:
+    """Judge neurons against a population.
+
+    Args:
+        prior: The population's density, which remembers the neurons it was fitted to.
+        neurons: Points of the same latent space.
+        decoder: Adds the decoder's own support when given.
+
+    Raises:
+        UsageError: If the latent spaces differ.
+    """
+    require(prior.space.names == neurons.space.names, "neurons", f"in the latent space {prior.space.names}",
+            neurons.space.names, "use neurons of the prior's space")  # fmt: skip
+    x = prior.space.standardise(neurons.value.to(torch.float64))
+    distance = torch.cdist(x, prior.points) / len(prior.space) ** 0.5
+    nearest, index = distance.min(-1)
+    low, high = prior.points.amin(0), prior.points.amax(0)
+    support = torch.full_like(nearest, torch.nan) if decoder is None else decoder.support(neurons.value).to(nearest)
+    labels = tuple(prior.labels[i] if prior.labels else str(i) for i in index.tolist())
+    return Plausibility(density_quantile=prior.quantile_of_density(x), nearest_sd=nearest, nearest_label=labels,
+                        support=support, outside_range=(x < low) | (x > high))  # fmt: skip
+
+
+def respond(
+    decoder: Decoder,
+    neurons: Neurons,
+    protocol: Protocol | Sequence[float] | Tensor,
+    *,
+    trials: int | None = None,
+    trial_model: TrialModel | None = None,
+    seed: int = 0,
+    chunk: int = 64,
+    device: str | torch.device | None = None,
+    progress: bool = False,
+) -> Recording:
+    """Voltage of every neuron at every step current, in chunks of bounded memory.
+
+    Args:
+        decoder: What renders the voltage.
+        neurons: Points of the decoder's latent space.
+        protocol: Step amplitudes (pA), or a protocol of steps on the decoder's window.
+        trials: Repeats of each neuron; None for the noiseless response.
+        trial_model: How repeats differ; a tenth of the population's spread and 0.2 spikes/sqrt(s) if not given.
+        seed: Seed of the repeats.
+        chunk: Traces rendered at once.
+        device: Device the latents are sent to; the decoder must live there.
+        progress: Show a bar on stderr.
+
+    Returns:
+        Recording with axes ``(neurons.axis,)`` or ``(neurons.axis, "trial")``; voltage (mV) in single precision, on the
+        CPU.
+
+    Raises:
+        UsageError: If the protocol is not a family of steps on the decoder's window, or a decoder that cannot render
+            given spike times is asked for phase diffusion.
+    """
+    steps = _protocol(decoder, protocol)
+    generator = torch.Generator().manual_seed(seed)
+    if trials is None:
+        require(
+            trial_model is None, "trial_model", "given together with trials", "trials=None", "pass trials=1 or more"
+        )
+        latents, model = neurons.value[:, None], None
+    else:
+        require(trials > 0, "trials", "a positive number of repeats", trials, "pass trials=1 or more")
+        model = trial_model or TrialModel.isotropic(neurons.space)
+        latents = model.latents(neurons, trials * len(steps.steps), generator)
+        latents = latents.reshape(len(neurons) * trials, len(steps.steps), -1)
+    voltage = _render(decoder, latents, steps, model, generator, chunk, device, progress)
+    repeats = () if trials is None else (trials,)
+    return Recording(
+        protocol=steps,
+        voltage_mv=voltage.reshape(len(neurons), *repeats, *voltage.shape[1:]),
+        axes=(neurons.axis, *("trial" for _ in repeats)),
+        provenance={"decoder": type(decoder).__name__, "seed": seed, "neurons": dict(neurons.provenance)},
+    )
+
+
+def _protocol(decoder: Decoder, protocol: Protocol | Sequence[float] | Tensor) -> Protocol:
+    """The step family on the decoder's grid."""
+    w = decoder.window
+    if not isinstance(protocol, Protocol):
+        return Protocol.step_family(protocol, onset_ms=w.onset_ms, duration_ms=w.duration_ms,
+                                    total_ms=w.n_samples * w.dt_ms, dt_ms=w.dt_ms)  # fmt: skip
+    wanted = f"steps from {w.onset_ms} ms for {w.duration_ms} ms on {w.n_samples} samples of {w.dt_ms} ms"
+    grid = len(protocol.time_ms) == w.n_samples and abs(protocol.dt_ms - w.dt_ms) < 1e-6
+    fits = all(s and abs(s.onset_ms - w.onset_ms) < w.dt_ms and abs(s.duration_ms - w.duration_ms) < w.dt_ms
+               for s in protocol.steps)  # fmt: skip
+    require(grid and fits, "protocol", wanted, "another grid or stimulus", "pass the step amplitudes in pA instead")
+    return protocol
+
+
+def _render(
+    decoder: Decoder, latents: Tensor, steps: Protocol, model: TrialModel | None, generator: torch.Generator,
+    chunk: int, device: str | torch.device | None, progress: bool,
+) -> Float[Tensor, "row sweep time"]:  # fmt: skip
+    """Voltage of rows of latents (one per row, or one per row and sweep), chunk by chunk."""
+    current = steps.amplitudes_pa
+    rows, sweeps = len(latents), len(current)
+    flat = latents.expand(rows, sweeps, latents.shape[-1]).reshape(rows * sweeps, -1)
+    amplitude = current.expand(rows, sweeps).reshape(-1)
+    out = torch.empty(rows * sweeps, decoder.window.n_samples)
+    with torch.no_grad():
+        for at in tqdm(range(0, len(flat), chunk), desc="respond", unit="chunk", disable=not progress):
+            z, i = flat[at : at + chunk].to(device), amplitude[at : at + chunk].to(device)
+            out[at : at + chunk] = _answer(decoder, z, i, model, generator).to(out)
+    return out.reshape(rows, sweeps, -1)
+
+
+def _answer(
+    decoder: Decoder, latents: Tensor, current_pa: Tensor, model: TrialModel | None, generator: torch.Generator
+) -> Tensor:
+    """Voltage of one chunk, with jittered spikes and electrode noise where a trial model asks for them."""
+    if model is None or model.phase_diffusion == 0:
+        voltage = decoder.respond(latents, current_pa)
+    else:
+        render = getattr(decoder, "render", None)
+        if render is None:
+            raise UsageError("trial_model.phase_diffusion", "0 for a decoder without `render`", model.phase_diffusion,
+                             "use a decoder that renders given spike times, or set it to 0")  # fmt: skip
+        times = decoder.spike_times(latents, current_pa)
+        voltage = render(latents, current_pa, diffuse(times, model.phase_diffusion, generator))
+    if model is None or model.electrode_mv == 0:
+        return voltage
+    noise = torch.randn(voltage.shape, generator=generator, dtype=voltage.dtype).to(voltage.device)
+    return voltage + model.electrode_mv * noise

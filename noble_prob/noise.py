@@ -1,0 +1,139 @@
+"""Trial-to-trial noise of one neuron: what differs between repeats of the same stimulus.
+
+Two views of the same thing:
+
+:class:`TrialModel`
+    draws repeats. The state drifts between repeats, ``z_r ~ Normal(z, Sigma_trial)``, and the phase diffuses within
+    one: ``phi_r(t) = phi(t; z_r, I) + sigma W(t)``. Spike ``k`` comes when the phase reaches ``k``, so an interval of
+    mean ``mu`` is a first passage, inverse Gaussian with variance ``sigma^2 mu^3``: jitter grows along the train. White
+    electrode noise comes on top of the voltage.
+
+:class:`NoisePrior`
+    what inference believes about the size of these effects before seeing a recording: log-normal scales.
+
+Both are about *one* neuron. How neurons differ from each other is the prior's business (:mod:`noble_prob.priors`).
+Reference: Gerstein and Mandelbrot (1964) for the first passage; the state's drift is taken as independent between
+repeats, which a slow rundown over minutes is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from noble_prob.errors import require
+from noble_prob.latent import LatentSpace, Neurons
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialModel:
+    """How repeats of one stimulus differ within one neuron.
+
+    Attributes:
+        latent_tril: Cholesky factor of ``Sigma_trial`` in standardised latent units, shape ``(latent, latent)``.
+        phase_diffusion: ``sigma`` (spikes per square root of a second); 0.3 jitters a 70 Hz train by 3.6 % an interval.
+        electrode_mv: SD of white noise on the voltage (mV).
+        provenance: What it was fitted to.
+    """
+
+    latent_tril: Float[Tensor, "latent latent"]
+    phase_diffusion: float = 0.0
+    electrode_mv: float = 0.0
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require(self.phase_diffusion >= 0, "phase_diffusion", "zero or positive", self.phase_diffusion, "give an SD")
+        require(self.electrode_mv >= 0, "electrode_mv", "zero or positive", self.electrode_mv, "give an SD in mV")
+
+    @classmethod
+    def isotropic(
+        cls, space: LatentSpace, *, share: float = 0.1, phase_diffusion: float = 0.2, electrode_mv: float = 0.1
+    ) -> TrialModel:
+        """Every latent varies over repeats by the same share of its spread between neurons.
+
+        Args:
+            space: The latents.
+            share: SD over repeats in units of the SD between neurons.
+            phase_diffusion: Spikes per square root of a second.
+            electrode_mv: SD of voltage noise (mV).
+        """
+        tril = share * torch.eye(len(space), dtype=torch.float64)
+        return cls(latent_tril=tril, phase_diffusion=phase_diffusion, electrode_mv=electrode_mv)
+
+    def latents(
+        self, neurons: Neurons, trials: int, generator: torch.Generator
+    ) -> Float[Tensor, "neuron trial latent"]:
+        """Latents of every repeat of every neuron (coordinate units).
+
+        Args:
+            neurons: The neurons.
+            trials: Repeats of each.
+            generator: Source of randomness.
+        """
+        x = neurons.space.standardise(neurons.value.to(torch.float64))
+        noise = torch.randn(len(neurons), trials, x.shape[1], generator=generator, dtype=x.dtype)
+        return neurons.space.unstandardise(x[:, None] + noise @ self.latent_tril.to(x).T)
+
+
+def diffuse(
+    times_ms: Float[Tensor, "*batch spike"], phase_diffusion: float, generator: torch.Generator
+) -> Float[Tensor, "*batch spike"]:
+    """Spike times under phase diffusion: every interval is replaced by a first-passage time of the same mean.
+
+    Inverse Gaussian draws by the method of Michael, Schucany and Haas (1976); mean ``mu``, variance ``sigma^2 mu^3``.
+
+    Args:
+        times_ms: Spike times of the noiseless response (ms after onset), increasing, shape ``(*batch, spike)``.
+        phase_diffusion: ``sigma`` (spikes per square root of a second).
+        generator: Source of randomness, on the CPU.
+    """
+    if phase_diffusion == 0:
+        return times_ms
+    mu = torch.diff(times_ms, dim=-1, prepend=torch.zeros_like(times_ms[..., :1])).clamp(min=1e-6)
+    shape = 1000.0 / phase_diffusion**2  # ms: lambda of the inverse Gaussian, threshold 1 and drift 1 / mu
+    chi = torch.randn(mu.shape, generator=generator, dtype=mu.dtype).to(mu.device).square()
+    half = mu * chi / (2 * shape)
+    low = mu / (1 + half + (half * (half + 2)).sqrt())  # the smaller root, written without cancellation
+    first = torch.rand(mu.shape, generator=generator, dtype=mu.dtype).to(mu.device) <= mu / (mu + low)
+    return torch.where(first, low, mu * (mu / low)).cumsum(-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """A log-normal prior of a noise scale; a median of zero switches the effect off.
+
+    Attributes:
+        median: Median of the scale, in its unit.
+        log_sd: SD of its logarithm.
+    """
+
+    median: float
+    log_sd: float = 0.7
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoisePrior:
+    """What inference believes about trial noise before it sees a recording.
+
+    Attributes:
+        phase_diffusion: SD of the phase's random walk (spikes per square root of a second).
+        trial_timing: SD over repeats of the log first-spike latency and of the log rate (pure numbers).
+        trial_summary: SD over repeats of each summary feature, in units of the decoder's error of that feature.
+        timing_ms: SD of the measured time of a single spike (ms), fixed.
+    """
+
+    phase_diffusion: Scale = field(default_factory=lambda: Scale(median=0.15, log_sd=1.0))
+    trial_timing: Scale = field(default_factory=lambda: Scale(median=0.02, log_sd=0.7))
+    trial_summary: Scale = field(default_factory=lambda: Scale(median=0.5, log_sd=0.7))
+    timing_ms: float = 0.05
+
+    @classmethod
+    def simulated(cls) -> NoisePrior:
+        """For noiseless simulations: nothing varies between repeats, only the decoder errs."""
+        none = Scale(median=0.0)
+        return cls(phase_diffusion=none, trial_timing=none, trial_summary=none, timing_ms=0.02)

@@ -1,0 +1,147 @@
+"""What a population of neurons is believed to look like, before any recording.
+
+A :class:`Prior` is a density over the *standardised* latent space. Whatever its kind, it ends in one torch distribution
+with event shape ``(latent,)``, so the program, the samplers and the plausibility figures do not know which kind it is.
+It keeps the neurons it was fitted to: "how far is this draw from any model we have seen" is a question people ask.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from pyro.distributions import TorchDistribution
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from noble_prob.errors import require
+from noble_prob.latent import LatentSpace, Neurons
+from noble_prob.priors.rng import seeded
+
+Kind = Literal["gaussian", "mixture", "flow", "empirical"]
+"""Families of priors."""
+
+Builder = Callable[[Mapping[str, Tensor], Mapping[str, Any]], TorchDistribution]
+_BUILDERS: dict[str, Builder] = {}
+QUANTILE_DRAWS, QUANTILE_SEED = 8192, 20506
+
+
+def builder(kind: Kind) -> Callable[[Builder], Builder]:
+    """Register how a kind's distribution is made from its tensors and settings."""
+
+    def register(build: Builder) -> Builder:
+        _BUILDERS[kind] = build
+        return build
+
+    return register
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prior:
+    """A density over neurons.
+
+    Attributes:
+        kind: Family.
+        space: Latent space whose standardised coordinates the density lives on.
+        tensors: Fitted parameters by name (safetensors on disk).
+        settings: Plain JSON settings of the family.
+        points: Standardised latents of the neurons it was fitted to, shape ``(n, latent)``.
+        labels: Their names.
+        provenance: Seed, sizes, versions.
+    """
+
+    kind: Kind
+    space: LatentSpace
+    tensors: Mapping[str, Tensor]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    points: Float[Tensor, "n latent"]
+    labels: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def distribution(self) -> TorchDistribution:
+        """The torch distribution on standardised latents, batch shape ``()``, event shape ``(latent,)``."""
+        return _BUILDERS[self.kind](self.tensors, self.settings)
+
+    def log_prob(self, x: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch"]:
+        """Log density at standardised latents."""
+        return self.distribution.log_prob(x)
+
+    def sample_standardised(self, n: int, *, seed: int) -> Float[Tensor, "n latent"]:
+        """Independent draws, standardised.
+
+        Raises:
+            UsageError: If ``n`` is not positive.
+        """
+        require(n > 0, "n", "a positive number of neurons", n, "ask for at least one")
+        distribution = self.distribution  # made before seeding: building a network draws numbers too
+        with seeded(seed), torch.no_grad():
+            return distribution.sample(torch.Size((n,)))
+
+    def sample(self, n: int, *, seed: int) -> Neurons:
+        """Novel neurons: ``n`` independent cells of the population.
+
+        Args:
+            n: How many.
+            seed: Same seed, same neurons.
+        """
+        value = self.space.unstandardise(self.sample_standardised(n, seed=seed))
+        return Neurons(space=self.space, value=value, axis="neuron", provenance={"prior": self.kind, "seed": seed})
+
+    @cached_property
+    def _sorted_density(self) -> Float[Tensor, " draw"]:
+        return self.log_prob(self.sample_standardised(QUANTILE_DRAWS, seed=QUANTILE_SEED)).detach().sort().values
+
+    def quantile_of_density(self, x: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch"]:
+        """Share of the prior's own draws that are *less* dense than ``x``: 0 far out, near 1 at the mode.
+
+        One minus it is the probability content of the highest-density region whose edge passes through ``x``. Estimated
+        with 8,192 draws, hence to about half a percent.
+        """
+        rank = torch.searchsorted(self._sorted_density, self.log_prob(x).detach().contiguous())
+        return rank.to(x.dtype) / QUANTILE_DRAWS
+
+    @cached_property
+    def moments(self) -> tuple[Float[Tensor, " latent"], Float[Tensor, "latent latent"]]:
+        """Mean and covariance of the standardised latents (closed form for a Gaussian, else from 8,192 draws)."""
+        if self.kind == "gaussian":
+            tril = self.tensors["scale_tril"]
+            return self.tensors["loc"], tril @ tril.T
+        draws = self.sample_standardised(QUANTILE_DRAWS, seed=QUANTILE_SEED)
+        return draws.mean(0), torch.cov(draws.T)
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``prior.json`` and ``prior.safetensors`` into a folder (made if missing)."""
+        path = Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        tensors = {f"fit.{k}": v.detach().contiguous() for k, v in self.tensors.items()}
+        save_file({**tensors, "points": self.points.contiguous()}, path / "prior.safetensors")
+        card = {"kind": self.kind, "space": self.space.to_dict(), "settings": dict(self.settings),
+                "labels": list(self.labels), "provenance": dict(self.provenance)}  # fmt: skip
+        (path / "prior.json").write_text(json.dumps(card, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Prior:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            UsageError: If the folder holds no prior or one of an unknown kind.
+        """
+        path = Path(folder)
+        require((path / "prior.json").is_file(), "folder", "a folder with prior.json and prior.safetensors", path,
+                "pass the folder that Prior.save wrote")  # fmt: skip
+        card = json.loads((path / "prior.json").read_text())
+        require(card.get("kind") in _BUILDERS, "kind", f"one of {sorted(_BUILDERS)}", card.get("kind"),
+                "use a prior written by this version")  # fmt: skip
+        tensors = load_file(path / "prior.safetensors")
+        return cls(
+            kind=card["kind"], space=LatentSpace.from_dict(card["space"]), points=tensors["points"],
+            tensors={k.removeprefix("fit."): v for k, v in tensors.items() if k.startswith("fit.")},
+            settings=card["settings"], labels=tuple(card["labels"]), provenance=card["provenance"],
+        )  # fmt: skip

@@ -1,0 +1,79 @@
+"""Priors that are mixtures of Gaussians: a few broad ones, or one narrow one on every known neuron.
+
+``mixture``
+    K components with their own means and one shared covariance, fitted by expectation-maximisation; the covariance is
+    shrunk towards that of the whole population as if ``shrink`` extra neurons had been seen, so a component of five
+    models does not collapse.
+
+``empirical``
+    A Gaussian kernel on every neuron, with the population's covariance scaled by Silverman's bandwidth
+    ``h = (4 / (n (d + 2)))^(1 / (d + 4))`` (Silverman 1986) and the points drawn in towards the mean by
+    ``sqrt(1 - h^2)``, so that mean and covariance are the population's own (West 1993). In many dimensions the
+    bandwidth is near one and this is nearly a Gaussian: no estimator makes fifty points fill sixteen dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyro.distributions as dist
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from noble_prob.priors.base import builder
+
+
+@builder("mixture")
+@builder("empirical")
+def build(tensors: Mapping[str, Tensor], _settings: Mapping[str, Any]) -> dist.TorchDistribution:
+    """Mixture of Gaussians with one covariance."""
+    components = dist.MultivariateNormal(tensors["loc"], scale_tril=tensors["scale_tril"])
+    return dist.MixtureSameFamily(dist.Categorical(logits=tensors["logits"]), components)
+
+
+def fit_mixture(
+    x: Float[Tensor, "n latent"], covariance: Float[Tensor, "latent latent"], *, components: int, seed: int,
+    shrink: float = 20.0, steps: int = 200,
+) -> dict[str, Tensor]:  # fmt: skip
+    """Expectation-maximisation with a shared, shrunken covariance.
+
+    Args:
+        x: Standardised latents.
+        covariance: Shrinkage target, the population's covariance.
+        components: Number of Gaussians.
+        seed: Seed of the starting means, neurons picked at random.
+        shrink: Weight of the target, in neurons.
+        steps: Iterations.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    loc = x[torch.randperm(len(x), generator=generator)[:components]].clone()
+    logits, cov = torch.zeros(components, dtype=x.dtype), covariance.clone()
+    for _ in range(steps):
+        normal = dist.MultivariateNormal(loc, covariance_matrix=cov)
+        share = torch.softmax(normal.log_prob(x[:, None]) + logits, -1)
+        mass = share.sum(0) + 1.0  # one imaginary neuron per component, at the population's mean
+        loc = (share.T @ x + x.mean(0)) / mass[:, None]
+        logits = mass.log()
+        off = x[:, None] - loc
+        within = torch.einsum("nk,nki,nkj->ij", share, off, off)
+        cov = (within + shrink * covariance) / (len(x) + shrink)
+    return {"loc": loc, "scale_tril": torch.linalg.cholesky(cov), "logits": torch.log_softmax(logits, 0)}
+
+
+def fit_empirical(
+    x: Float[Tensor, "n latent"], covariance: Float[Tensor, "latent latent"], weights: Float[Tensor, " n"]
+) -> dict[str, Tensor]:
+    """A kernel on every neuron.
+
+    Args:
+        x: Standardised latents.
+        covariance: The population's covariance.
+        weights: Weight of each neuron, summing to one.
+    """
+    n, d = x.shape
+    h = (4.0 / (n * (d + 2))) ** (1.0 / (d + 4))
+    mean = weights @ x
+    loc = mean + (1 - h**2) ** 0.5 * (x - mean)
+    return {"loc": loc, "scale_tril": h * torch.linalg.cholesky(covariance), "logits": weights.log()}

@@ -1,0 +1,81 @@
+"""Diversity between neurons and noise within one keep their names; refused what is not a step on the window."""
+
+import pytest
+import torch
+
+from noble_prob.decoder.toy import ToyDecoder
+from noble_prob.ensemble import draw, plausibility, respond
+from noble_prob.errors import UsageError
+from noble_prob.features.spikes import find_spikes
+from noble_prob.latent import Neurons
+from noble_prob.noise import TrialModel, diffuse
+from noble_prob.priors import fit_prior
+from noble_prob.recording import Protocol
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    return ToyDecoder()
+
+
+@pytest.fixture(scope="module")
+def prior(decoder):
+    x = torch.randn(40, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return fit_prior(Neurons(space=decoder.space, value=decoder.space.unstandardise(x), axis="neuron"))
+
+
+def test_axes_are_named_and_chunks_do_not_matter(decoder, prior):
+    neurons = draw(prior, 5, seed=1)
+    whole = respond(decoder, neurons, [50.0, 180.0])
+    assert whole.axes == ("neuron",)
+    assert whole.voltage_mv.shape[:2] == (5, 2)
+    assert torch.equal(whole.voltage_mv, respond(decoder, neurons, [50.0, 180.0], chunk=3).voltage_mv)
+    repeats = respond(decoder, neurons, [50.0, 180.0], trials=3, seed=4)
+    assert repeats.axes == ("neuron", "trial")
+    assert repeats.voltage_mv.shape[:3] == (5, 3, 2)
+
+
+def test_repeats_differ_less_than_neurons_and_repeat_with_their_seed(decoder, prior):
+    neurons = draw(prior, 30, seed=1)
+    a, b = (respond(decoder, neurons, [180.0], trials=4, seed=9) for _ in range(2))
+    assert torch.equal(a.voltage_mv, b.voltage_mv)
+    rest = a.voltage_mv[..., 0, :80].mean(-1)
+    assert float(rest.var(1).mean()) < 0.2 * float(rest.mean(1).var())
+
+
+def test_phase_diffusion_makes_jitter_grow_with_the_root_of_the_spike_index():
+    times = 14.0 * torch.arange(1, 41, dtype=torch.float64).expand(4000, 40)
+    jittered = diffuse(times, 0.3, torch.Generator().manual_seed(0))
+    assert torch.allclose(jittered.mean(0), times[0], rtol=0.01)
+    expected = 0.3 * (14e-3) ** 0.5 * 14.0 * torch.arange(1, 41).double().sqrt()
+    assert torch.allclose(jittered.std(0), expected, rtol=0.06)
+
+
+def test_electrode_noise_has_the_stated_size(decoder, prior):
+    model = TrialModel(latent_tril=torch.zeros(5, 5).double(), electrode_mv=0.4)
+    recording = respond(decoder, draw(prior, 4, seed=0), [-110.0], trials=2, trial_model=model)
+    assert abs(float(recording.voltage_mv[..., :90].std(-1).mean()) - 0.4) < 0.03
+    assert int(find_spikes(recording.voltage_mv, recording.time_ms).count.sum()) == 0
+
+
+def test_plausibility_separates_members_from_strangers(decoder, prior):
+    near, far = (
+        plausibility(
+            prior, Neurons(space=prior.space, value=prior.space.unstandardise(x), axis="neuron"), decoder=decoder
+        )
+        for x in (prior.points[:1], torch.full((1, 5), 6.0).double())
+    )
+    assert float(near.nearest_sd) == 0
+    assert near.nearest_label == ("0",)
+    assert not near.outside_range.any()
+    assert float(far.density_quantile) == 0
+    assert float(far.support) > 2
+    assert far.outside_range.all()
+
+
+def test_it_refuses_another_window_and_trials_without_number(decoder, prior):
+    neurons = draw(prior, 2, seed=0)
+    with pytest.raises(UsageError, match="steps from 12"):
+        respond(decoder, neurons, Protocol.step_family([100.0], duration_ms=300.0))
+    with pytest.raises(UsageError, match="trials"):
+        respond(decoder, neurons, [100.0], trial_model=TrialModel.isotropic(decoder.space))
