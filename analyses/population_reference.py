@@ -1,7 +1,8 @@
 """A reference set of any Hall of Fame: every model at 24 currents, for judging decoders.
 
 The numerics are finer than those of training data (dt 0.02 ms, compartments of at most 20 um), the traces begin 15 ms
-before a 400 ms step and end 115 ms after it. One file per model, made once; a run that was stopped goes on where it was.
+before a 400 ms step and end 115 ms after it. One file per model, made once; a run that was stopped goes on where it
+was.
 
     python analyses/population_reference.py --hof DIR --out DIR --cell vip [--jobs 2]
 """
@@ -17,7 +18,8 @@ import torch
 
 from noble_prob.population.fanout import fan_out
 from noble_prob.population.hof import CellModel, import_hof
-from noble_prob.population.simulate import Numerics, simulate
+from noble_prob.population.simulate import simulate
+from noble_prob.population.trace import Numerics
 from noble_prob.recording import Protocol
 
 SCALE_MV = 0.003
@@ -26,7 +28,7 @@ ABOVE_NA = {
     "pvalb": (0.08, 0.10, 0.12, 0.14, 0.16, 0.18, 0.20, 0.22, 0.25, 0.28),
     "vip": (0.07, 0.08, 0.09, 0.10, 0.11, 0.12, 0.14, 0.16, 0.18, 0.20),
 }
-"""Ten currents to the top of the cell's range, the standard protocol among them; below, a fine grid around threshold."""
+"""Ten currents to the top of the cell's range, with the standard protocol; below, a fine grid around threshold."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from noble_prob.cli.simulate import add_engine
-from noble_prob.population.hof import import_hof, parse_keys
+from noble_prob.population.builtin import open_hof
+from noble_prob.population.hof import parse_keys
+from noble_prob.population.latents import HELD_OUT_MODELS
 from noble_prob.population.populate import Plan, populate
-from noble_prob.population.simulate import Numerics
-from noble_prob.population.standard import DESIGNS, HELD_OUT
+from noble_prob.population.standard import DESIGNS
+from noble_prob.population.trace import Numerics
 
 
 def add_parser(subparsers: Any) -> None:
@@ -24,12 +26,12 @@ def add_parser(subparsers: Any) -> None:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of this verb."""
-    parser.add_argument("--hof", type=Path, required=True, help="folder of a Hall of Fame, or 'builtin'")
+    parser.add_argument("--hof", required=True, help="folder of a Hall of Fame, or 'builtin'")
     parser.add_argument("--design", choices=sorted(DESIGNS), required=True, help="currents")
     parser.add_argument("--out", type=Path, required=True, help="folder of the data set; continued if it exists")
     parser.add_argument("--n-models", type=int, required=True, help="number of models to try")
     parser.add_argument("--n-random", type=int, default=4, help="random currents per model, besides the standard 4 (4)")
-    parser.add_argument("--held-out", default=",".join(map(str, HELD_OUT)), help="models never perturbed")
+    parser.add_argument("--held-out", type=parse_keys, default=None, help=f"models never perturbed {HELD_OUT_MODELS}")
     parser.add_argument("--include-base", action="store_true", help="the base models come first")
     parser.add_argument("--noise-sd", type=float, default=0.15, help="noise, in SDs of the base models (0.15)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the population (0)")
@@ -48,15 +50,18 @@ def run(args: argparse.Namespace) -> int:
     if args.random_duration_ms:
         low, high = (float(x) for x in args.random_duration_ms.split(","))
         design = replace(design, random_duration_ms=(low, high), random_duration_share=args.random_duration_share)
-    base = import_hof(args.hof).without(parse_keys(args.held_out) if args.held_out else ())
+    held_out = args.held_out or (() if args.hof == "builtin" else HELD_OUT_MODELS)
+    base = open_hof(args.hof).without(held_out)
     plan = Plan(
         base=base, n_models=args.n_models, seed=args.seed, design=design, noise_sd=args.noise_sd,
-        chunk_models=args.chunk_models, include_base=args.include_base, numerics=Numerics(dt_ms=args.dt_ms, cv_um=args.cv_um),
+        chunk_models=args.chunk_models, include_base=args.include_base,
+        numerics=Numerics(dt_ms=args.dt_ms, cv_um=args.cv_um),
     )  # fmt: skip
     chunks = None if args.chunks is None else parse_keys(args.chunks)
     tally = populate(
-        plan, args.out, jobs=args.jobs, chunks=chunks, max_minutes=args.max_minutes, timeout_s=args.timeout_s
-    )
+        plan, args.out, jobs=args.jobs, chunks=chunks, max_minutes=args.max_minutes, timeout_s=args.timeout_s,
+        engine=args.engine, address=args.address,
+    )  # fmt: skip
     for status, count in sorted(tally.items()):
         print(f"{count:6d}  {status}")
     return 1 if any(status.startswith("chunk failed") for status in tally) else 0

@@ -1,8 +1,8 @@
 """Which simulated neurons are plausible: every feature within k standard deviations of a target.
 
 A :class:`Criterion` is one row of the table: a feature, the step of the standard protocol it is measured on, and the
-bounds it must keep; its ``source`` says where the bounds come from. An undefined feature fails its criterion. A model is accepted if
-it meets all; otherwise all that it misses are named, so that rejections can be counted by reason.
+bounds it must keep; its ``source`` says where the bounds come from. An undefined feature fails its criterion. A model
+is accepted if it meets all; otherwise all that it misses are named, so that rejections can be counted by reason.
 
 Reference: Druckmann et al. (2007) Frontiers in Neuroscience 1, 7-18 (features in units of their standard deviation).
 """
@@ -23,8 +23,8 @@ from noble_prob.recording import Recording
 TARGET_FEATURES = {
     -110.0: ("resting_voltage_mv", "voltage_deflection_mv", "sag_mv"),
     50.0: ("spike_count",),
-    180.0: ("spike_count", "first_spike_latency_ms", "mean_isi_ms", "isi_cv", "ap1_peak_mv", "ap1_width_ms", "ap1_trough_mv",
-            "mean_ap_amplitude_mv"),
+    180.0: ("spike_count", "first_spike_latency_ms", "mean_isi_ms", "isi_cv", "ap1_peak_mv", "ap1_width_ms",
+            "ap1_trough_mv", "mean_ap_amplitude_mv"),
 }  # fmt: skip
 """What a target table holds unless told otherwise: rest, passive response, firing, spike shape."""
 
@@ -143,7 +143,7 @@ def _sweep_at(recording: Recording, current_pa: float) -> int:
     """The sweep with a step of this height."""
     off = (recording.protocol.amplitudes_pa - current_pa).abs().nan_to_num(float("inf"))
     require(float(off.min()) < 0.5, "recording", f"one with a sweep at {current_pa:g} pA",
-            [round(a, 1) for a in recording.protocol.amplitudes_pa.tolist()], "record the standard protocol")  # fmt: skip
+            recording.protocol.amplitudes_pa.tolist(), "record the standard protocol")  # fmt: skip
     return int(off.argmin())
 
 

@@ -20,7 +20,7 @@ from noble_prob.population.hof import SECTIONS, CellModel
 
 try:
     import arbor
-    from arbor import units as U
+    from arbor import units
 except ModuleNotFoundError as _error:  # pragma: no cover - depends on the installation
     raise UsageError("arbor", "installed", "no such module", "run: pip install 'noble_prob[simulate]'") from _error
 
@@ -62,17 +62,17 @@ def build_cell(model: CellModel, clamps: Sequence[Any], *, cv_um: float) -> Any:
         cv_um: Largest length of a compartment (micrometre).
     """
     decor = arbor.decor()
-    decor.set_property(Vm=model.v_init_mv * U.mV, tempK=(model.celsius + 273.15) * U.Kelvin,
-                       rL=model.parameters["Ra"] * U.Ohm * U.cm)  # fmt: skip
-    decor.set_ion("na", rev_pot=model.ena_mv * U.mV)
-    decor.set_ion("k", rev_pot=model.ek_mv * U.mV)
-    decor.set_ion("ca", int_con=1e-4 * U.mM, ext_con=2.0 * U.mM, method="nernst/ca")
+    decor.set_property(Vm=model.v_init_mv * units.mV, tempK=(model.celsius + 273.15) * units.Kelvin,
+                       rL=model.parameters["Ra"] * units.Ohm * units.cm)  # fmt: skip
+    decor.set_ion("na", rev_pot=model.ena_mv * units.mV)
+    decor.set_ion("k", rev_pot=model.ek_mv * units.mV)
+    decor.set_ion("ca", int_con=1e-4 * units.mM, ext_con=2.0 * units.mM, method="nernst/ca")
     for section in SECTIONS:
         _paint_section(decor, section, _of_section(model, section))
     for clamp in clamps:
         decor.place(SITE, clamp)
     shape = morphology(model.swc)
-    return arbor.cable_cell(shape.morphology, decor, shape.labels, arbor.cv_policy_max_extent(cv_um * U.um))
+    return arbor.cable_cell(shape.morphology, decor, shape.labels, arbor.cv_policy_max_extent(cv_um * units.um))
 
 
 def _of_section(model: CellModel, section: str) -> dict[str, float]:
@@ -84,7 +84,7 @@ def _of_section(model: CellModel, section: str) -> dict[str, float]:
 def _paint_section(decor: Any, section: str, values: dict[str, float]) -> None:
     """Paint capacitance, leak, channels and the calcium pool of a section."""
     region = f'"{section}"'
-    decor.paint(region, cm=values["cm"] * 0.01 * U.F / U.m2)
+    decor.paint(region, cm=values["cm"] * 0.01 * units.F / units.m2)
     decor.paint(region, arbor.density(f"pas/e={values['e_pas']}", {"g": values["g_pas"]}))
     for name, value in values.items():
         if name.startswith("gbar_"):

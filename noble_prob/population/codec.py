@@ -23,8 +23,8 @@ def quantise(voltage_mv: np.ndarray) -> np.ndarray:
         UsageError: If a voltage is not finite or out of range.
     """
     steps = np.round((voltage_mv.astype(np.float64) - OFFSET_MV) / SCALE_MV)
-    require(bool(np.isfinite(steps).all()) and bool((np.abs(steps) < 2**15).all()), "voltage_mv", "finite, within -397..257 mV",
-            "a value outside", "record the trace as failed instead of storing it")  # fmt: skip
+    fits = bool(np.isfinite(steps).all()) and bool((np.abs(steps) < 2**15).all())
+    require(fits, "voltage_mv", "finite, within -397..257 mV", "a value outside", "record the trace as failed instead")
     return steps.astype(np.int16)
 
 

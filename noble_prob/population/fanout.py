@@ -1,4 +1,4 @@
-"""The same function on many items, on all cores of one machine.
+"""The same function on many items, on all cores of one machine or of a Ray cluster.
 
 Processes, because one simulation uses one core and simulations do not talk. What can go wrong stays with its item:
 an exception, a task over its time limit (an alarm in the worker) or a worker that dies (the survivors' items are tried
@@ -8,37 +8,19 @@ again one by one, so that only the guilty one fails). The bar counts finished wo
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 from tqdm import tqdm
 
 from noble_prob.errors import require
+from noble_prob.population.attempt import Outcome, attempt
+from noble_prob.population.ray_engine import ray_outcomes
 
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What became of one item.
-
-    Attributes:
-        index: Its position in the list of items.
-        value: The result, None if it failed.
-        error: Why it failed, None if it did not.
-    """
-
-    index: int
-    value: Any = None
-    error: str | None = None
-
-
-class TaskTimeout(Exception):
-    """A task ran past its limit."""
+Engine = Literal["processes", "ray"]
 
 
 def fan_out(
@@ -49,6 +31,8 @@ def fan_out(
     timeout_s: float | None = None,
     max_minutes: float | None = None,
     progress: str | None = None,
+    engine: Engine = "processes",
+    address: str | None = None,
 ) -> Iterator[Outcome]:
     """Apply ``task`` to every item and yield outcomes as they finish, in any order.
 
@@ -59,36 +43,24 @@ def fan_out(
         timeout_s: Limit per item (s).
         max_minutes: Begin no item after this time; those under way are finished.
         progress: Title of the progress bar; None for no bar.
+        engine: Processes of this machine, or the workers of a Ray cluster (``jobs`` is then the cluster's affair).
+        address: Address of the Ray cluster; None starts one on this machine.
 
     Raises:
         UsageError: If ``jobs`` is not positive.
     """
     require(jobs >= 1, "jobs", "a positive number of processes", jobs, "give the number of cores to use")
     stop = None if max_minutes is None else time.monotonic() + 60 * max_minutes
-    outcomes = _serial(task, items, timeout_s, stop) if jobs == 1 else _pooled(task, items, jobs, timeout_s, stop)
+    if engine == "ray":
+        outcomes = ray_outcomes(task, items, address=address, timeout_s=timeout_s, stop=stop)
+    elif jobs == 1:
+        outcomes = _serial(task, items, timeout_s, stop)
+    else:
+        outcomes = _pooled(task, items, jobs, timeout_s, stop)
     with tqdm(total=len(items), desc=progress, disable=progress is None, smoothing=0.05) as bar:
         for outcome in outcomes:
             bar.update()
             yield outcome
-
-
-def attempt(task: Callable[[Any], Any], index: int, item: Any, timeout_s: float | None) -> Outcome:
-    """One call whose failure is a value; runs in the main thread of its process because of the alarm."""
-
-    def ring(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - signature of a signal handler
-        raise TaskTimeout(f"stopped after {timeout_s} s")
-
-    before = signal.signal(signal.SIGALRM, ring) if timeout_s else None
-    if timeout_s:
-        signal.setitimer(signal.ITIMER_REAL, timeout_s)
-    try:
-        return Outcome(index=index, value=task(item))
-    except Exception as error:
-        return Outcome(index=index, error=f"{type(error).__name__}: {error}")
-    finally:
-        if timeout_s:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
 
 
 def _serial(

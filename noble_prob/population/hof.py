@@ -53,8 +53,9 @@ class CellModel:
 
     def __post_init__(self) -> None:
         for name in self.parameters:
-            require(name == "Ra" or known_parameter(name), "parameters", f"Ra, or soma/dend with one of {SCALARS + CHANNELS}",
-                    name, "rename or remove the parameter")  # fmt: skip
+            known = name == "Ra" or known_parameter(name)
+            expected = f"Ra, or soma/dend with one of {SCALARS + CHANNELS}"
+            require(known, "parameters", expected, name, "rename or remove the parameter")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +87,8 @@ class HallOfFame:
         by_key = dict(zip(self.keys, self.models, strict=True))
         wanted = tuple(keys)
         missing = [k for k in wanted if k not in by_key]
-        require(not missing and len(wanted) > 0, "models", f"numbers among {self.keys[0]}..{self.keys[-1]}", missing or "none",
-                "choose existing models")  # fmt: skip
+        expected = f"numbers among {self.keys[0]}..{self.keys[-1]}"
+        require(not missing and len(wanted) > 0, "models", expected, missing or "none", "choose existing models")
         return HallOfFame(name=self.name, models=tuple(by_key[k] for k in wanted), keys=wanted, digest=self.digest)
 
     def without(self, keys: Iterable[int]) -> HallOfFame:
@@ -112,8 +113,8 @@ def import_hof(path: str | Path) -> HallOfFame:
         UsageError: If a file is missing or does not follow the schema.
     """
     folder = Path(path)
-    require((folder / "morphology.swc").is_file(), "path", "a folder with morphology.swc and model files (*.json)", folder,
-            "give the folder of one Hall of Fame")  # fmt: skip
+    expected = "a folder with morphology.swc and model files (*.json)"
+    require((folder / "morphology.swc").is_file(), "path", expected, folder, "give the folder of one Hall of Fame")
     files = sorted(folder.glob("*.json"), key=_order)
     require(bool(files), "path", "a folder with at least one model file (*.json)", folder, "add the parameter files")
     swc_text = (folder / "morphology.swc").read_text()

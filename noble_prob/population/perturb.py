@@ -2,11 +2,12 @@
 
     p = w p_i + (1 - w) p_j + noise_sd * SD * xi,    w ~ U(0, 1),  xi ~ N(0, 1),
 
-for two different base models, with logarithms in place of the values of positive parameters, and SD the spread of the base
-models. Parameters that are equal in all base models (a leak shared by soma and dendrite) stay equal: they share their noise.
-Model ``number`` of a population depends on the seed and that number alone.
+for two different base models, with logarithms in place of the values of positive parameters, and SD the spread of the
+base models. Parameters that are equal in all base models (a leak shared by soma and dendrite) stay equal: they share
+their noise. Model ``number`` of a population depends on the seed and that number alone.
 
-Reference: Marder & Taylor (2011) Nature Neuroscience 14, 133-138 (populations of models); Britton et al. (2013) PNAS 110, E2098.
+References: Marder & Taylor (2011) Nature Neuroscience 14, 133-138; Britton et al. (2013) PNAS 110, E2098-E2105
+(populations of models).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A data set of perturbed neurons: perturb, simulate, accept, store; a chunk is the unit of work.
 
-Of every new model the standard protocol is simulated first and judged; only accepted models get the random pulses. All that was
-simulated is stored, with the reason where a model was rejected. Numbers of models below the size of the Hall of Fame may
-be its own models (``include_base``), so that a decoder can be trained or judged on them too.
+Of every new model the standard protocol is simulated first and judged; only accepted models get the random pulses. All
+that was simulated is stored, with the reason where a model was rejected. The first models may be the base models
+themselves (``include_base``), so that a decoder is trained on them too.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import torch
 from noble_prob.errors import require
 from noble_prob.population.accept import FIRES, Criterion, judge_models
 from noble_prob.population.codec import dequantise, quantise
-from noble_prob.population.fanout import fan_out
+from noble_prob.population.fanout import Engine, fan_out
 from noble_prob.population.hof import CellModel, HallOfFame, parameter_table
 from noble_prob.population.perturb import is_log, perturb
-from noble_prob.population.simulate import Numerics, step_trace
 from noble_prob.population.standard import Design
 from noble_prob.population.stimuli import steps
 from noble_prob.population.store import Chunk, Store
+from noble_prob.population.trace import Numerics, step_trace
 from noble_prob.recording import Recording, Step
 
 
@@ -85,11 +85,11 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class ChunkTask:
-    """One chunk to make."""
+    """One chunk to make: the plan, the chunk's number and the numbers of its models."""
 
     plan: Plan
-    path: Path
     index: int
+    numbers: range
 
 
 def populate(
@@ -101,6 +101,8 @@ def populate(
     max_minutes: float | None = None,
     timeout_s: float | None = None,
     progress: bool = True,
+    engine: Engine = "processes",
+    address: str | None = None,
 ) -> Counter[str]:
     """Make a data set, or the part of it that is missing.
 
@@ -112,6 +114,8 @@ def populate(
         max_minutes: Begin no chunk after this time (minutes); what is under way is finished and kept.
         timeout_s: Limit per chunk (s); a chunk over it is reported and not written.
         progress: Show a progress bar over chunks.
+        engine: Processes of this machine, or a Ray cluster.
+        address: Address of the Ray cluster; None starts one on this machine.
 
     Returns:
         Number of models by status, and of chunks that failed under ``"chunk failed: ..."``.
@@ -121,24 +125,28 @@ def populate(
     """
     store = Store.create(path, plan.manifest())
     wanted = [i for i in store.missing() if chunks is None or i in set(chunks)]
-    tasks = [ChunkTask(plan=plan, path=store.path, index=i) for i in wanted]
+    tasks = [ChunkTask(plan=plan, index=i, numbers=store.members(i)) for i in wanted]
     tally: Counter[str] = Counter()
     title = "populate" if progress else None
-    for outcome in fan_out(make_chunk, tasks, jobs=jobs, timeout_s=timeout_s, max_minutes=max_minutes, progress=title):
-        tally.update({f"chunk failed: {outcome.error}": 1} if outcome.error else outcome.value)
+    for outcome in fan_out(make_chunk, tasks, jobs=jobs, timeout_s=timeout_s, max_minutes=max_minutes, progress=title,
+                           engine=engine, address=address):  # fmt: skip
+        if outcome.error:
+            tally[f"chunk failed: {outcome.error}"] += 1
+            continue
+        store.write(outcome.value)
+        tally.update(outcome.value.status)
     store.seal()
     return tally
 
 
-def make_chunk(task: ChunkTask) -> Counter[str]:
-    """Simulate the models of a chunk and write it; returns the number of models by status."""
+def make_chunk(task: ChunkTask) -> Chunk:
+    """Simulate the models of a chunk."""
     torch.set_num_threads(1)
-    store, plan = Store(task.path), task.plan
-    rows = [_make_model(plan, number) for number in store.members(task.index)]
-    names = tuple(store.manifest["parameter_names"])
-    chunk = Chunk(
+    rows = [_make_model(task.plan, number) for number in task.numbers]
+    names = parameter_table(task.plan.base.models)[0]
+    return Chunk(
         index=task.index,
-        model_id=np.array(store.members(task.index)),
+        model_id=np.array(task.numbers),
         status=tuple(row.status for row in rows),
         parameters=np.array([[row.model.parameters[n] for n in names] for row in rows]),
         amps_pa=np.array([row.column("amplitude_pa") for row in rows]),
@@ -146,8 +154,6 @@ def make_chunk(task: ChunkTask) -> Counter[str]:
         duration_ms=np.array([row.column("duration_ms") for row in rows]),
         quantised=np.stack([row.quantised for row in rows]),
     )
-    store.write(chunk)
-    return Counter(row.status for row in rows)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,8 @@
 
 The first columns are the *standard protocol*, the same for every model: latents are measured on it. The others are
 random: half of them near the threshold, where a small change of current decides between silence and firing and where a
-decoder is most easily wrong, the rest anywhere in the range. Many models with few currents each teach more than few models with many.
-Optionally some of the random pulses get a random duration.
+decoder is most easily wrong, the rest anywhere in the range. Many models with few currents each teach more than few
+models with many. Optionally some of the random pulses get a random duration.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Design:
 
     def __post_init__(self) -> None:
         longest = max(self.duration_ms, *(self.random_duration_ms or (0.0,)))
-        require(self.onset_ms + longest < self.total_ms, "total_ms", f"more than onset and longest pulse, {self.onset_ms + longest} ms",
-                self.total_ms, "lengthen the traces")  # fmt: skip
+        expected = f"more than onset and longest pulse together, {self.onset_ms + longest} ms"
+        require(self.onset_ms + longest < self.total_ms, "total_ms", expected, self.total_ms, "lengthen the traces")
 
     @property
     def n_samples(self) -> int:
@@ -85,10 +85,8 @@ class Design:
         return Step(onset_ms=self.onset_ms, duration_ms=duration_ms, amplitude_pa=amplitude_pa)
 
 
-HELD_OUT = (2, 5, 12, 16, 21, 29, 32, 37, 40, 52)
-"""Models of both published cells that no training, scaling or prior may see (the paper's choice for the PVALB cell)."""
-
 DESIGNS = {
+    "builtin": Design(),
     "pvalb": Design(),
     "vip": Design(standard_pa=(-110.0, 50.0, 100.0, 180.0), range_pa=(-110.0, 200.0)),
 }

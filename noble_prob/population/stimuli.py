@@ -9,7 +9,8 @@ sampled exactly, ``I[n+1] = a I[n] + sd sqrt(1 - a^2) xi`` with ``a = exp(-dt / 
 at every moment, whatever the sampling interval. It stands for what an experimenter does not control; it is therefore
 not part of the protocol of the recording. Repeats of one stimulus under different seeds differ from trial to trial.
 
-Reference: Destexhe, Rudolph, Fellous, Sejnowski (2001) Neuroscience 107, 13-24; Gillespie (1996) Physical Review E 54, 2084.
+References: Destexhe, Rudolph, Fellous, Sejnowski (2001) Neuroscience 107, 13-24; Gillespie (1996) Physical Review E 54,
+2084-2091.
 """
 
 from __future__ import annotations

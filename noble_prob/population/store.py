@@ -1,11 +1,11 @@
 """Data sets on disk: a folder of chunks that is complete at every moment of its making.
 
 ``docs/data_sets.md`` is the specification. In short: ``manifest.json`` says what is to be made and how;
-``chunk-00012.npz`` holds the 13th group of models: a table of models, a table of currents, and the compressed voltages. A chunk is
-written under another name, flushed to disk and renamed: it exists whole or not at all. Its bytes depend on the plan and
-its number alone, never on the clock or on which process made it. So a reader may come while a writer works, a killed
-run is continued by making the chunks that are missing, several machines may make different chunks of one set, and the
-sets are merged by copying files.
+``chunk-00012.npz`` holds the 13th group of models: a table of models, a table of currents, and the compressed voltages.
+A chunk is written under another name, flushed to disk and renamed: it exists whole or not at all. Its bytes depend on
+the plan and its number alone, never on the clock or on which process made it. So a reader may come while a writer
+works, a killed run is continued by making the chunks that are missing, several machines may make different chunks of
+one set, and the sets are merged by copying files.
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ class Store:
 
         Args:
             path: Folder.
-            plan: JSON values: ``n_models``, ``chunk_models``, ``parameter_names``, ``dt_ms``, ``n_samples`` and whatever
-                else determines the content. Only ``n_models`` and ``provenance`` may change when a set is continued.
+            plan: JSON values: ``n_models``, ``chunk_models``, ``parameter_names``, ``dt_ms``, ``n_samples`` and
+                whatever else determines the content. Only ``n_models`` and ``provenance`` may change later.
 
         Raises:
             UsageError: If the folder holds a set of another plan.
@@ -140,11 +140,16 @@ class Store:
         """Numbers of the chunks that exist, in order."""
         return sorted(int(file.stem.split("-")[1]) for file in self.path.glob("chunk-[0-9]*.npz"))
 
+    def complete(self, index: int) -> bool:
+        """Whether a chunk exists with all its models (the last one grows when ``n_models`` does)."""
+        if not self._file(index).exists():
+            return False
+        with np.load(self._file(index), allow_pickle=False) as data:
+            return len(data["model_id"]) == len(self.members(index))
+
     def missing(self) -> list[int]:
-        """Numbers of the chunks still to be made; a last chunk that has grown counts as missing."""
-        have = set(self.done())
-        short = {i for i in have if i == max(have) and len(self.read(i).model_id) < len(self.members(i))}
-        return [i for i in range(self.n_chunks) if i not in have or i in short]
+        """Numbers of the chunks still to be made."""
+        return [i for i in range(self.n_chunks) if not self.complete(i)]
 
     def write(self, chunk: Chunk) -> None:
         """Add a chunk: whole, on disk, or not at all."""
@@ -228,5 +233,6 @@ def write_atomically(file: Path, content: bytes) -> None:
 def _require_same(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     """Refuse to continue a set under another plan."""
     for name in sorted({*old, *new} - {*EXTENDABLE}):
-        require(old.get(name) == new.get(name), name, f"{old.get(name)!r}, as in the set that is there", repr(new.get(name)),
-                "continue with the same plan, or choose another folder")  # fmt: skip
+        expected = f"{old.get(name)!r}, as in the set that is there"
+        remedy = "continue with the same plan, or choose another folder"
+        require(old.get(name) == new.get(name), name, expected, repr(new.get(name)), remedy)
