@@ -1,9 +1,9 @@
 """Time constants, fitted to many traces at once.
 
-The charging of a membrane is ``V(t) = V_inf + A exp(-t / tau)``. For a given tau the best ``V_inf`` and ``A`` are a linear
-regression, so the squared error is a function of tau alone (variable projection: Golub and Pereyra 1973); it is minimised
-by golden section on log tau, all traces side by side. The asymptote is free, so a window that ends before the plateau does
-not bias tau; one exponential remains a simplification of a cell with dendrites or sag.
+The charging of a membrane is ``V(t) = V_inf + A exp(-t / tau)``. For a given tau the best ``V_inf`` and ``A`` are a
+linear regression, so the squared error is a function of tau alone (variable projection: Golub and Pereyra 1973); it
+is minimised by golden section on log tau, all traces side by side. The asymptote is free, so a window that ends
+before the plateau does not bias tau; one exponential remains a simplification of a cell with dendrites or sag.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def exponential_time_constant(
         steps: Golden-section steps; 40 leave a relative error below 1e-7.
 
     Returns:
-        Time constants (ms), shape ``(trace,)``; NaN where fewer than five samples are used or the optimum lies at a bound.
+        Time constants (ms), shape ``(trace,)``; NaN where fewer than five samples are used or the optimum lies at a
+        bound.
     """
     t, v, w = t_ms.to(torch.float64) - float(t_ms[0]), v_mv.to(torch.float64), used.to(torch.float64)
     v = torch.where(used, v, 0.0)

@@ -1,7 +1,7 @@
 """From a recording to its features: one value and one mask per sweep, recorded and simulated alike.
 
-Sweeps whose steps begin and end together are measured side by side, in chunks of bounded size, on the device that holds the
-voltage. NaN never leaves unannounced: wherever ``mask`` is False the value is NaN, and nowhere else.
+Sweeps whose steps begin and end together are measured side by side, in chunks of bounded size, on the device that
+holds the voltage. NaN never leaves unannounced: wherever ``mask`` is False the value is NaN, and nowhere else.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Features:
         return self.value[..., k], self.mask[..., k]
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
-        """Plain JSON values: per feature its unit and nested lists of shape ``(*batch, sweep)``, None where undefined."""
+        """Plain JSON values: per feature its unit and nested lists ``(*batch, sweep)``, None where undefined."""
         return {
             name: {"unit": unit, "value": _plain(self.value[..., k].tolist(), self.mask[..., k].tolist())}
             for k, (name, unit) in enumerate(zip(self.names, self.units, strict=True))
@@ -85,8 +85,8 @@ def measure(
             of different lengths. None for the whole step.
 
     Returns:
-        One value and one mask per sweep and feature, on the voltage's device. A sweep without a step has the features that
-        need none, over its whole length.
+        One value and one mask per sweep and feature, on the voltage's device. A sweep without a step has the features
+        that need none, over its whole length.
 
     Raises:
         UsageError: If a name is unknown or ``window_ms`` is not positive.

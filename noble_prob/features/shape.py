@@ -11,8 +11,8 @@ trough
 half-width
     time between the two crossings of the voltage half-way from peak to trough, both linearly interpolated.
 
-These are eFEL's definitions (``AP_begin_voltage``, ``min_AHP_values``, ``spike_half_width``), with interpolation in place
-of the nearest sample, and the lowest voltage in place of eFEL's first local minimum, which noise moves.
+These are eFEL's definitions (``AP_begin_voltage``, ``min_AHP_values``, ``spike_half_width``), with interpolation in
+place of the nearest sample, and the lowest voltage in place of eFEL's first local minimum, which noise moves.
 """
 
 from __future__ import annotations

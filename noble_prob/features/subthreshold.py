@@ -1,8 +1,9 @@
 """Features of the membrane below threshold: rest, deflection, sag, resistance, time constants.
 
-The baseline is the mean of at most 100 ms before the step; the steady state is the mean of the step's last tenth; the sag is
-the distance of the steady state above the lowest voltage of a hyperpolarising step (mostly the current Ih). Smoothing is
-left out on purpose: on a noisy recording ``sag_mv`` holds the depth of the noise's minimum, as eFEL's does.
+The baseline is the mean of at most 100 ms before the step; the steady state is the mean of the step's last tenth; the
+sag is the distance of the steady state above the lowest voltage of a hyperpolarising step (mostly the current Ih).
+Smoothing is left out on purpose: on a noisy recording ``sag_mv`` holds the depth of the noise's minimum, as eFEL's
+does.
 """
 
 from __future__ import annotations
@@ -32,6 +33,12 @@ def resting_voltage_mv(s: Sweeps) -> Tensor:
 def steady_state_voltage_mv(s: Sweeps) -> Tensor:
     """Mean voltage of the last tenth of the step."""
     return s.where(s.silent, s.steady_mv)
+
+
+@feature("mV", defined_when="the end of the step was recorded", efel_name="steady_state_voltage_stimend")
+def late_voltage_mv(s: Sweeps) -> Tensor:
+    """Mean voltage of the last tenth of the step, spikes included."""
+    return s.steady_mv
 
 
 @feature("mV", defined_when="no spike during the step, and a baseline", efel_name="voltage_deflection_vb_ssse")

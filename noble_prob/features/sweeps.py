@@ -1,8 +1,9 @@
 """A bundle of traces with one common step: what every feature definition looks at.
 
-All traces of a :class:`Sweeps` share the grid, the onset and the end of the window, so that a window of time is a slice.
-Quantities that several features need (baseline, spikes, threshold and trough of each spike) are computed once, when
-first asked for. A value that does not exist is NaN here; :func:`noble_prob.features.measure` turns NaN into the mask.
+All traces of a :class:`Sweeps` share the grid, the onset and the end of the window, so that a window of time is a
+slice. Quantities that several features need (baseline, spikes, threshold and trough of each spike) are computed once,
+when first asked for. A value that does not exist is NaN here; :func:`noble_prob.features.measure` turns NaN into the
+mask.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Sweeps:
         return self.voltage_mv[:, self.sample(start_ms) : self.sample(stop_ms)]
 
     def average(self, start_ms: float, stop_ms: float) -> Float[Tensor, " trace"]:
-        """Mean voltage in a window (mV); NaN where the window is empty, leaves the recording or has a missing sample."""
+        """Mean voltage in a window (mV); NaN if it is empty, leaves the recording or has a missing sample."""
         inside = start_ms >= float(self.time_ms[0]) - 1e-6 and stop_ms <= float(self.time_ms[-1]) + self.dt_ms + 1e-6
         window = self.between(start_ms, stop_ms)
         return window.mean(-1) if inside and window.shape[1] else self.nan

@@ -1,7 +1,8 @@
 """Features of spike timing: how many, when, how regular.
 
-Times are of the peaks, refined below the sampling interval, and counted from the step's onset (from the first sample where
-there is no step). A count of zero is a measurement, not a missing value; the time of a spike that did not happen is missing.
+Times are of the peaks, refined below the sampling interval, and counted from the step's onset (from the first sample
+where there is no step). A count of zero is a measurement, not a missing value; the time of a spike that did not
+happen is missing.
 """
 
 from __future__ import annotations
