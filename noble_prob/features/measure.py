@@ -105,6 +105,8 @@ def measure(
         index = torch.tensor(sweeps, device=v.device)
         amplitude = recording.protocol.amplitudes_pa.to(v.device)[index].expand(*v.shape[:-2], len(index)).reshape(-1)
         flat = v[..., index, :].reshape(-1, v.shape[-1])
+        if not len(flat):
+            continue
         rows = [
             _measure_group(
                 chunk, amplitude[at : at + len(chunk)], recording.time_ms, step, wanted, threshold_mv, window_ms

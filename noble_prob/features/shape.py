@@ -96,20 +96,21 @@ def spike_shapes(
 def _window(v: Tensor, trace: Tensor, start: Tensor, width: int) -> Tensor:
     """Samples ``start .. start + width`` of each spike's trace, shape ``(event, width)``; edges repeat."""
     index = (start[:, None] + torch.arange(width, device=v.device)).clamp(0, v.shape[1] - 1)
-    return v.reshape(-1)[trace[:, None] * v.shape[1] + index]
+    return v.reshape(-1).take(trace[:, None] * v.shape[1] + index)
 
 
 def _troughs(v: Tensor, trace: Tensor, peak: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
     """First sample and voltage of the minimum from each peak up to, not including, ``edge``."""
+    if not len(peak):
+        return peak, v.new_zeros(0)
     length = edge - peak
-    event = torch.repeat_interleave(torch.arange(len(peak), device=v.device), length)
-    start = trace * v.shape[1] + peak
-    index = torch.arange(len(event), device=v.device) + (start - (length.cumsum(0) - length))[event]
-    values = v.reshape(-1)[index]
-    lowest = v.new_full(peak.shape, torch.inf).scatter_reduce(0, event, values, "amin")
-    candidate = torch.where(values == lowest[event], index, v.numel())
-    first = index.new_full(peak.shape, v.numel()).scatter_reduce(0, event, candidate, "amin")
-    return first - trace * v.shape[1], lowest
+    begin = length.cumsum(0) - length  # of each stretch, once all stretches are laid end to end
+    shift = torch.repeat_interleave(trace * v.shape[1] + peak - begin, length)
+    values = v.reshape(-1).index_select(0, shift.add_(torch.arange(len(shift), device=v.device)))
+    lowest = torch.segment_reduce(values, "min", lengths=length, unsafe=True)
+    at_lowest = (values == torch.repeat_interleave(lowest, length)).nonzero()[:, 0]
+    first = at_lowest[torch.searchsorted(at_lowest, begin).clamp(max=max(len(at_lowest) - 1, 0))]
+    return peak + first - begin, lowest
 
 
 def _half_width(

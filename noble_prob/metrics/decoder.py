@@ -206,7 +206,8 @@ def _require_pair(truth: Recording, prediction: Recording) -> None:
             "predict the same sweeps, and resample the truth to the decoder's grid")  # fmt: skip
     apart = float((truth.time_ms.cpu().double() - prediction.time_ms.cpu().double()).abs().max())
     require(apart < 1e-3, "prediction", "on the time grid of the truth",
-            f"{prediction.dt_ms:g} ms against {truth.dt_ms:g} ms per sample", "resample the truth to the decoder's grid")  # fmt: skip
+            f"{prediction.dt_ms:g} ms against {truth.dt_ms:g} ms per sample",
+            "resample the truth to the decoder's grid")  # fmt: skip
     require(truth.steps == prediction.steps, "prediction", "a response to the steps of the truth", "other steps",
             "use one protocol for both")  # fmt: skip
     require(bool(torch.isfinite(truth.voltage_mv).all()), "truth", "complete", "missing samples (NaN)",

@@ -1,0 +1,112 @@
+"""Passive membranes have known features: those of a resistor and a capacitor, and of sag added to them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from noble_prob.features import fi_curve, measure
+from noble_prob.recording import Protocol, Recording
+
+
+def respond(protocol: Protocol, resistance_mohm: float, tau_ms: float, sag_mv: float = 0.0) -> torch.Tensor:
+    """Exact response of an RC membrane at -70 mV, with a sag that relaxes with 40 ms."""
+    rows = []
+    for step in protocol.steps:
+        on, off = ((protocol.time_ms - edge).clamp(min=0) for edge in (step.onset_ms, step.offset_ms))
+        charge = torch.exp(-off / tau_ms) - torch.exp(-on / tau_ms)
+        ramp = (1 - torch.exp(-on / 40)) * torch.exp(-off / tau_ms)
+        rows.append(-70 + 1e-3 * resistance_mohm * step.amplitude_pa * charge + sag_mv * ramp)
+    return torch.stack(rows)
+
+
+@given(st.floats(40, 500), st.floats(2.0, 40.0), st.sampled_from([0.02, 0.0625, 0.25]), st.floats(-200, -20))
+@settings(max_examples=30, deadline=None)
+def test_resistor_and_capacitor(resistance, tau, dt, amplitude):
+    protocol = Protocol.step_family([amplitude], onset_ms=50, duration_ms=500, total_ms=700, dt_ms=dt)
+    f = measure(Recording(protocol=protocol, voltage_mv=respond(protocol, resistance, tau)))
+    value = {name: float(f[name][0]) for name in f.names}
+    deflection = 1e-3 * resistance * amplitude
+    assert value["resting_voltage_mv"] == pytest.approx(-70, abs=1e-9)
+    assert value["voltage_deflection_mv"] == pytest.approx(deflection, rel=1e-4)
+    assert value["input_resistance_mohm"] == pytest.approx(resistance, rel=1e-4)
+    assert value["sag_mv"] == pytest.approx(0, abs=2e-4 * abs(deflection))
+    assert value["spike_count"] == 0
+    if deflection < -1.5:
+        assert value["membrane_time_constant_ms"] == pytest.approx(tau, rel=2e-3)
+        assert value["decay_time_constant_after_stim_ms"] == pytest.approx(tau, rel=2e-3)
+    if deflection > -0.9:
+        assert not f["membrane_time_constant_ms"][1].any()
+
+
+@given(st.floats(0.5, 6.0))
+@settings(max_examples=10, deadline=None)
+def test_sag_is_the_rise_from_the_lowest_point(sag):
+    protocol = Protocol.step_family([-110.0], onset_ms=50, duration_ms=500, total_ms=700)
+    v = respond(protocol, 150, 8, sag)
+    f = measure(Recording(protocol=protocol, voltage_mv=v))
+    inside = (protocol.time_ms >= 50) & (protocol.time_ms < 550)
+    late = (protocol.time_ms >= 500) & (protocol.time_ms < 550)
+    expected = float(v[0, late].mean() - v[0, inside].min())
+    assert float(f["sag_mv"][0]) == pytest.approx(expected, rel=1e-6)
+    assert float(f["sag_ratio"][0]) == pytest.approx(expected / float(-70 - v[0, inside].min()), rel=1e-6)
+
+
+def test_noise_moves_the_time_constant_little():
+    protocol = Protocol.step_family([-110.0], onset_ms=50, duration_ms=500, total_ms=700)
+    noise = 0.2 * torch.randn(
+        64, 1, len(protocol.time_ms), generator=torch.Generator().manual_seed(4), dtype=torch.float64
+    )
+    r = Recording(protocol=protocol, voltage_mv=respond(protocol, 150, 12)[None] + noise, axes=("trial",))
+    tau = measure(r, names=["membrane_time_constant_ms"]).value
+    assert float((tau.mean() - 12).abs()) < 0.15
+    assert float(tau.std()) < 0.5
+
+
+def test_depolarising_and_silent_sweeps_have_what_makes_sense():
+    protocol = Protocol.step_family([-100.0, 0.0, 50.0], onset_ms=50, duration_ms=500, total_ms=700)
+    f = measure(Recording(protocol=protocol, voltage_mv=respond(protocol, 100, 10)))
+    assert f["sag_mv"][1].tolist() == [True, False, False]
+    assert f["input_resistance_mohm"][1].tolist() == [True, False, True]
+    assert f["first_spike_latency_ms"][1].tolist() == [False, False, False]
+    assert f["spike_count"][0].tolist() == [0, 0, 0]
+
+
+@given(st.floats(200, 600), st.floats(10, 60))
+@settings(max_examples=10, deadline=None)
+def test_fi_curve_of_a_known_neuron(slope, threshold):
+    """Trains of the rate ``slope * (I - threshold)``, in Hz and pA, give back both."""
+    amps = torch.arange(-20.0, 200.0, 10.0)
+    protocol = Protocol.step_family(amps.tolist(), onset_ms=10, duration_ms=500, total_ms=520, dt_ms=0.1)
+    v = torch.full(protocol.current_pa.shape, -70.0, dtype=torch.float64)
+    for k, a in enumerate(amps.tolist()):
+        rate = slope * (a - threshold) / 1000
+        for n in range(1, int(0.5 * rate) + 1 if rate > 0 else 0):
+            v[k] += 90 * torch.exp(-(((protocol.time_ms - 10 - 1000 * (n - 0.5) / rate) / 0.3) ** 2))
+    curve = fi_curve(Recording(protocol=protocol, voltage_mv=v))
+    spiking = (v > -20).any(-1)
+    assert float(curve["rheobase_pa"][0]) == float(amps[spiking].min())
+    assert float(curve["fi_slope_hz_per_na"][0]) == pytest.approx(slope, rel=0.02)
+    assert bool((curve.rate_hz[~spiking] == 0).all())
+
+
+def test_fi_curve_of_a_silent_neuron_is_undefined():
+    protocol = Protocol.step_family([0.0, 50.0])
+    curve = fi_curve(Recording(protocol=protocol, voltage_mv=torch.full((3, 2, 8192), -70.0), axes=("neuron",)))
+    assert curve.value.shape == (3, 3)
+    assert not curve.mask.any()
+
+
+def test_fi_intercept_is_where_the_power_law_ends():
+    """Rates ``30 (I - 20 pA) ** (2/3)`` extrapolate to 20 pA, between the currents used."""
+    amps = [15.0, 25.0, 35.0, 55.0, 85.0, 125.0]
+    protocol = Protocol.step_family(amps, onset_ms=10, duration_ms=500, total_ms=520, dt_ms=0.1)
+    v = torch.full(protocol.current_pa.shape, -70.0, dtype=torch.float64)
+    for k, a in enumerate(amps):
+        rate = 3.0 * max(a - 20.0, 0.0) ** (2 / 3)
+        for n in range(1, int(0.5 * rate) + 1 if rate > 0 else 0):
+            v[k] += 90 * torch.exp(-(((protocol.time_ms - 10 - 1000 * (n - 0.5) / rate) / 0.3) ** 2))
+    curve = fi_curve(Recording(protocol=protocol, voltage_mv=v))
+    assert float(curve["fi_intercept_na"][0]) == pytest.approx(0.020, abs=2e-4)
