@@ -59,9 +59,11 @@ class Protocol:
         _require_grid(self.time_ms)
         require(
             self.current_pa.shape == (len(self.steps), len(self.time_ms)),
-            "current_pa", f"of shape (sweep, time) = {(len(self.steps), len(self.time_ms))}",
-            tuple(self.current_pa.shape), "give one row per sweep on the grid of `time_ms`",
-        )  # fmt: skip
+            "current_pa",
+            f"of shape (sweep, time) = {(len(self.steps), len(self.time_ms))}",
+            tuple(self.current_pa.shape),
+            "give one row per sweep on the grid of `time_ms`",
+        )
 
     @classmethod
     def step_family(
@@ -88,10 +90,20 @@ class Protocol:
             UsageError: If the pulse does not fit into the sweep or an amplitude is not finite.
         """
         amps = torch.as_tensor(amplitudes_pa, dtype=torch.float64).reshape(-1)
-        require(bool(torch.isfinite(amps).all()) and len(amps) > 0, "amplitudes_pa", "at least one finite current in pA",
-                amps.tolist(), "pass the pulse heights as numbers")  # fmt: skip
-        require(0 <= onset_ms and duration_ms > 0 and onset_ms + duration_ms <= total_ms, "duration_ms",
-                f"positive and end within the sweep of {total_ms} ms", duration_ms, "shorten the pulse or lengthen `total_ms`")  # fmt: skip
+        require(
+            bool(torch.isfinite(amps).all()) and len(amps) > 0,
+            "amplitudes_pa",
+            "at least one finite current in pA",
+            amps.tolist(),
+            "pass the pulse heights as numbers",
+        )
+        require(
+            onset_ms >= 0 and duration_ms > 0 and onset_ms + duration_ms <= total_ms,
+            "duration_ms",
+            f"positive and end within the sweep of {total_ms} ms",
+            duration_ms,
+            "shorten the pulse or lengthen `total_ms`",
+        )
         time = torch.arange(round(total_ms / dt_ms), dtype=torch.float64) * dt_ms
         on = (time >= onset_ms - 1e-9) & (time < onset_ms + duration_ms - 1e-9)
         steps = tuple(
@@ -129,10 +141,20 @@ class Recording:
 
     def __post_init__(self) -> None:
         shape = tuple(self.protocol.current_pa.shape)
-        require(tuple(self.voltage_mv.shape[-2:]) == shape, "voltage_mv", f"of shape (*batch, sweep, time) with {shape} last",
-                tuple(self.voltage_mv.shape), "give voltage on the grid of the protocol")  # fmt: skip
-        require(self.voltage_mv.ndim - 2 == len(self.axes), "axes", f"{self.voltage_mv.ndim - 2} names, one per batch axis",
-                self.axes, "name each leading axis: draw, neuron or trial")  # fmt: skip
+        require(
+            tuple(self.voltage_mv.shape[-2:]) == shape,
+            "voltage_mv",
+            f"of shape (*batch, sweep, time) with {shape} last",
+            tuple(self.voltage_mv.shape),
+            "give voltage on the grid of the protocol",
+        )
+        require(
+            self.voltage_mv.ndim - 2 == len(self.axes),
+            "axes",
+            f"{self.voltage_mv.ndim - 2} names, one per batch axis",
+            self.axes,
+            "name each leading axis: draw, neuron or trial",
+        )
 
     @property
     def time_ms(self) -> Float[Tensor, " time"]:
@@ -170,23 +192,44 @@ class Recording:
         """
         bad = [i for i in sweeps if not -self.n_sweeps <= i < self.n_sweeps]
         if bad or not len(sweeps):
-            raise UsageError("sweeps", f"indices below {self.n_sweeps}, at least one", list(sweeps), "pick existing sweeps")
+            raise UsageError(
+                "sweeps", f"indices below {self.n_sweeps}, at least one", list(sweeps), "pick existing sweeps"
+            )
         index = torch.as_tensor(list(sweeps))
         protocol = Protocol(
             time_ms=self.time_ms,
             current_pa=self.current_pa[index],
             steps=tuple(self.steps[i] for i in sweeps),
         )
-        return replace(self, protocol=protocol, voltage_mv=self.voltage_mv[..., index.to(self.voltage_mv.device), :])
+        provenance = dict(self.provenance)
+        if len(provenance.get("sweeps", ())) == self.n_sweeps:  # where each sweep comes from goes with it
+            provenance["sweeps"] = [provenance["sweeps"][i] for i in sweeps]
+        voltage = self.voltage_mv[..., index.to(self.voltage_mv.device), :]
+        return replace(self, protocol=protocol, voltage_mv=voltage, provenance=provenance)
 
 
 def _require_grid(time_ms: Tensor) -> None:
     """Refuse a time axis that is not regular and increasing."""
-    require(time_ms.ndim == 1 and len(time_ms) >= 2, "time_ms", "one axis of at least two samples", tuple(time_ms.shape),
-            "give the sample times of one sweep")  # fmt: skip
+    require(
+        time_ms.ndim == 1 and len(time_ms) >= 2,
+        "time_ms",
+        "one axis of at least two samples",
+        tuple(time_ms.shape),
+        "give the sample times of one sweep",
+    )
     step = torch.diff(time_ms)
-    require(bool(torch.isfinite(time_ms).all()) and bool((step > 0).all()), "time_ms", "finite and increasing",
-            "NaN, or a step back", "sort the samples and give times in ms")  # fmt: skip
+    require(
+        bool(torch.isfinite(time_ms).all()) and bool((step > 0).all()),
+        "time_ms",
+        "finite and increasing",
+        "NaN, or a step back",
+        "sort the samples and give times in ms",
+    )
     ragged = float((step - step.mean()).abs().max() / step.mean())
-    require(ragged < 0.05, "time_ms", "regularly sampled", f"intervals that differ by {100 * ragged:.0f} %",
-            "resample the recording to a regular grid")  # fmt: skip
+    require(
+        ragged < 0.05,
+        "time_ms",
+        "regularly sampled",
+        f"intervals that differ by {100 * ragged:.0f} %",
+        "resample the recording to a regular grid",
+    )

@@ -1,14 +1,14 @@
 """The levels of a current: a piecewise constant fit that survives real amplifiers.
 
 A step protocol is a current that holds a level, jumps, and holds another. In a command waveform that is exact; in a
-recorded current it hides under pickup (tens of pA, often near the Nyquist frequency) and under the capacitive artefacts
-of spikes (hundreds of pA, a millisecond long). The fit is binary segmentation (Scott & Knott 1974, Vostrikova 1981): the
-sweep is split where the cumulative-sum statistic
+recorded current it hides under pickup (tens of pA, often near the Nyquist frequency) and under the capacitive
+artefacts of spikes (hundreds of pA, a millisecond long). The fit is binary segmentation (Scott & Knott 1974,
+Vostrikova 1981): the sweep is split where the cumulative-sum statistic
 
     |mean(right) - mean(left)| * sqrt(n_left * n_right / n)
 
-is largest, as long as it exceeds what noise would give, and each part is split again. What is known about noise: it is
-measured on block means of 5 and 20 ms, because a sum over a plateau sees the slow part of the noise only; spikes
+is largest, as long as it exceeds what noise would give, and each part is split again. What is known about noise: it
+is measured on block means of 5 and 20 ms, because a sum over a plateau sees the slow part of the noise only; spikes
 are removed by a running median first. Each edge is then placed to the sample on the raw current.
 
 Limits: a level shorter than 8 ms is lost in a noisy current (not in a clean command); a jump must be at least
@@ -18,6 +18,7 @@ Limits: a level shorter than 8 ms is lost in a noisy current (not in a clean com
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,9 +72,12 @@ def fit_levels(current_pa: Array, dt_ms: float) -> Levels:
         return Levels(edges=(), noise_pa=noise, smooth_pa=smooth, piecewise=False)
     clusters = [[edge] for edge in edges] if clean else _cluster(edges, round(_SHORTEST_MS / dt_ms))
     bounds = [[0], *clusters, [len(current_pa)]]
-    edges = [_refine(current_pa, *bounds[i - 1 : i + 2], dt_ms) for i in range(1, len(bounds) - 1)]
+    around = zip(bounds[:-2], bounds[1:-1], bounds[2:], strict=True)
+    edges = [_refine(current_pa, before, here, after, dt_ms) for before, here, after in around]
     edges = _merge(smooth, sorted(set(edges)), noise)
-    return Levels(edges=tuple(edges), noise_pa=noise, smooth_pa=smooth, piecewise=_explains(smooth, edges, noise, dt_ms))
+    return Levels(
+        edges=tuple(edges), noise_pa=noise, smooth_pa=smooth, piecewise=_explains(smooth, edges, noise, dt_ms)
+    )
 
 
 def _moving_mean(x: Array, dt_ms: float) -> Array:
@@ -132,13 +136,15 @@ def _cluster(edges: list[int], reach: int) -> list[list[int]]:
 
 
 def _refine(x: Array, before: list[int], here: list[int], after: list[int], dt_ms: float) -> int:
-    """Place one edge where the raw current leaves the left level for the right one (least squares, outliers clipped)."""
+    """Place one edge where the raw current leaves the left level for the right one (outliers clipped)."""
     edge, reach = here[len(here) // 2], max(1, round(_REFINE_MS / dt_ms))
     left, right = np.median(x[before[-1] : here[0]]), np.median(x[here[-1] : after[0]])
     low, high = max(before[-1] + 1, here[0] - reach), min(after[0] - 1, here[-1] + reach)
     if high <= low or left == right:
         return edge
-    away = np.clip((x[low - 1 : high] - (left + right) / 2) * np.sign(right - left), -abs(right - left), abs(right - left))
+    away = np.clip(
+        (x[low - 1 : high] - (left + right) / 2) * np.sign(right - left), -abs(right - left), abs(right - left)
+    )
     return low + int(np.argmin(np.cumsum(away)))
 
 
@@ -148,7 +154,7 @@ def _merge(x: Array, edges: list[int], noise: float) -> list[int]:
     while edges:
         bounds = [0, *edges, len(x)]
         size = np.diff(bounds)
-        level = np.array([x[a:b].mean() for a, b in zip(bounds[:-1], bounds[1:], strict=True)])
+        level = np.array([x[a:b].mean() for a, b in pairwise(bounds)])
         error = noise * np.sqrt(1 / size[:-1] + 1 / size[1:])
         excess = np.abs(np.diff(level)) - np.maximum(SMALLEST_JUMP_PA, 5 * error)
         weakest = int(np.argmin(excess))
@@ -161,7 +167,7 @@ def _merge(x: Array, edges: list[int], noise: float) -> list[int]:
 def _explains(x: Array, edges: list[int], noise: float, dt_ms: float) -> bool:
     """Whether nothing slow is left: neither scatter of 20 ms means nor a slope within a level."""
     bounds = [0, *edges, len(x)]
-    parts = [x[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    parts = [x[a:b] for a, b in pairwise(bounds)]
     jump = float(np.max(np.abs(np.diff([p.mean() for p in parts])), initial=0.0))
     block, margin = max(1, round(_SLOW_BLOCK_MS / dt_ms)), max(1, round(2 * _SMOOTH_MS / dt_ms))
     left_over = []

@@ -1,7 +1,7 @@
 """The pulses of a sweep family: which levels are the stimulus, and which are not.
 
-One sweep alone can not tell a test pulse from a prepulse, or show where a pulse of 0 pA begins. The family can: sweeps
-of one protocol share their timing, and the level that *varies* over the sweeps is the stimulus. So:
+One sweep alone can not tell a test pulse from a prepulse, or show where a pulse of 0 pA begins. The family can:
+sweeps of one protocol share their timing, and the level that *varies* over the sweeps is the stimulus. So:
 
 1. levels are fitted to every sweep (:mod:`noble_prob.readers.levels`) and their edges pooled;
 2. a stretch whose level varies between sweeps is a test stretch; if none varies (repeats, a single sweep) every stretch
@@ -17,7 +17,8 @@ begins with.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,14 +117,14 @@ def _shared_edges(fits: list[Levels], dt_ms: float) -> list[int]:
 def _is_large(fit: Levels, edge: int) -> bool:
     """Whether an edge is at least 30 % of the largest jump of its sweep."""
     bounds = [0, *fit.edges, len(fit.smooth_pa)]
-    jumps = np.abs(np.diff([fit.mean(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]))
+    jumps = np.abs(np.diff([fit.mean(a, b) for a, b in pairwise(bounds)]))
     return bool(jumps[fit.edges.index(edge)] >= 0.3 * jumps.max())
 
 
 def _table(fits: list[Levels], edges: list[int], dt_ms: float) -> _Table:
     bounds = (0, *edges, len(fits[0].smooth_pa))
     margin, size = round(_MARGIN_MS / dt_ms), np.diff(bounds)
-    pairs = list(zip(bounds[:-1], bounds[1:], strict=True))
+    pairs = list(pairwise(bounds))
     level = np.array([[fit.mean(a, b, margin) for a, b in pairs] for fit in fits])
     error = np.array([fit.noise_pa * np.sqrt(1 / size + 1 / size[0]) for fit in fits])
     return _Table(bounds=bounds, level=level, error=error, dt_ms=dt_ms)
@@ -186,12 +187,16 @@ def _pulse(table: _Table, sweep: int, slot: Run, runs: list[Run], test: NDArray[
     return Pulse(
         start=start,
         stop=stop,
-        step=Step(onset_ms=start * table.dt_ms, duration_ms=(stop - start) * table.dt_ms, amplitude_pa=height,
-                  holding_pa=holding),
+        step=Step(
+            onset_ms=round(start * table.dt_ms, 9),
+            duration_ms=round((stop - start) * table.dt_ms, 9),
+            amplitude_pa=height,
+            holding_pa=holding,
+        ),
         from_pa=float(table.level[sweep, first - 1]) if table.away()[sweep, first - 1] else holding,
         free_from=table.bounds[_back(first, test)],
         free_to=table.bounds[_forward(last, busy)],
-    )  # fmt: skip
+    )
 
 
 def _back(first: int, test: NDArray[np.bool_]) -> int:
@@ -204,8 +209,3 @@ def _forward(last: int, busy: NDArray[np.bool_]) -> int:
     """First stretch at or after ``last`` in which any sweep leaves holding."""
     later = np.flatnonzero(busy[last:])
     return last + int(later[0]) if len(later) else len(busy)
-
-
-def shift(pulse: Pulse, samples: int, dt_ms: float) -> Step:
-    """The step of a pulse after ``samples`` were cut from the start of its sweep."""
-    return replace(pulse.step, onset_ms=pulse.step.onset_ms - samples * dt_ms)

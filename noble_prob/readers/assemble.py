@@ -1,0 +1,176 @@
+"""From a file's sweeps to recordings: check, group, find the pulses, cut, and say what was done.
+
+A recording has one time grid, so sweeps are grouped by family, length and sampling rate. The group with the most
+steps of 100 ms or more comes first, then the largest. What was chosen, left out or assumed stands in
+``provenance["remarks"]``; which sweep came from where in ``provenance["sweeps"]``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from noble_prob.errors import require
+from noble_prob.readers.checks import check_sweep, check_time, check_units
+from noble_prob.readers.cut import Piece, PulseChoice, cut
+from noble_prob.readers.provenance import fingerprint, versions
+from noble_prob.readers.pulses import Pulse, find_pulses
+from noble_prob.readers.sweeps import RawFile, RawSweep
+from noble_prob.recording import Protocol, Recording
+
+_LONG_MS, _PREPULSE_PA = 100.0, 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Group:
+    """Sweeps that share a grid, and their pulses."""
+
+    sweeps: list[RawSweep]
+    pulses: list[tuple[Pulse, ...]]
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        """Long steps, sweeps, samples: the more the better."""
+        long = sum(any(p.step.duration_ms >= _LONG_MS for p in row) for row in self.pulses)
+        long += sum(s.step is not None and s.step.duration_ms >= _LONG_MS for s in self.sweeps if s.stated)
+        return long, len(self.sweeps), len(self.sweeps[0].current_pa)
+
+    def __str__(self) -> str:
+        sweep = self.sweeps[0]
+        name = f" {sweep.family!r}" if sweep.family else ""
+        n = len(self.sweeps)
+        return (
+            f"{n} sweep{'s' * (n != 1)}{name} of {len(sweep.current_pa) * sweep.dt_ms:g} ms at {1 / sweep.dt_ms:g} kHz"
+        )
+
+
+def recordings(
+    raw: RawFile, *, liquid_junction_potential_mv: float | None, pulse: PulseChoice, require_current: bool
+) -> list[Recording]:
+    """All recordings of a file, the most useful first.
+
+    Args:
+        raw: The file's sweeps.
+        liquid_junction_potential_mv: Potential to subtract from the voltage (mV); nothing when None.
+        pulse: Which pulse of each sweep, or ``"all"``.
+        require_current: Whether a file of zero current only is refused.
+
+    Raises:
+        UsageError: If a sweep can not be a current-clamp recording of a neuron in mV and pA.
+    """
+    potential = liquid_junction_potential_mv
+    require(
+        potential is None or (np.isfinite(potential) and abs(potential) <= 50),
+        "liquid_junction_potential_mv",
+        "a potential in mV within -50..50",
+        potential,
+        "give it in mV, with the sign of (bath - pipette)",
+    )
+    groups = _groups(raw)
+    for group in groups:
+        check_units(group.sweeps, raw.name)
+    require(
+        not require_current or any(sweep.current_pa.any() for sweep in raw.sweeps),
+        "current_pa",
+        f"an injected current in {raw.name}",
+        "zero in every sample",
+        "export the command or current channel with the voltage, or pass `require_current=False`",
+    )
+    return [_recording(raw, group, groups, potential, pulse) for group in groups]
+
+
+def _groups(raw: RawFile) -> list[_Group]:
+    """Checked sweeps by family, length and rate, best first."""
+    by_grid: dict[tuple[str, int, float], list[RawSweep]] = defaultdict(list)
+    for sweep in raw.sweeps:
+        check_sweep(sweep, raw.name)
+        check_time(sweep.dt_ms, len(sweep.current_pa), raw.name)
+        by_grid[sweep.family, len(sweep.current_pa), round(sweep.dt_ms, 6)].append(sweep)
+    groups = [_Group(sweeps=sweeps, pulses=_pulses(sweeps)) for sweeps in by_grid.values()]
+    return sorted(groups, key=lambda group: group.rank, reverse=True)
+
+
+def _pulses(sweeps: list[RawSweep]) -> list[tuple[Pulse, ...]]:
+    if any(sweep.stated for sweep in sweeps):
+        return [()] * len(sweeps)
+    return find_pulses(np.stack([sweep.current_pa for sweep in sweeps]), sweeps[0].dt_ms)
+
+
+def _recording(
+    raw: RawFile, group: _Group, groups: list[_Group], potential: float | None, pulse: PulseChoice
+) -> Recording:
+    n, dt = len(group.sweeps[0].current_pa), group.sweeps[0].dt_ms
+    if any(s.stated for s in group.sweeps):
+        pieces = [Piece(sweep=i, pulse=None, start=0, stop=n, step=s.step) for i, s in enumerate(group.sweeps)]
+    else:
+        pieces = cut(group.pulses, n, dt, pulse)
+    voltage = np.stack([group.sweeps[p.sweep].voltage_mv[..., p.start : p.stop] for p in pieces], axis=-2)
+    current = np.stack([group.sweeps[p.sweep].current_pa[p.start : p.stop] for p in pieces])
+    protocol = Protocol(
+        time_ms=torch.arange(current.shape[-1], dtype=torch.float64) * dt,
+        current_pa=torch.from_numpy(current),
+        steps=tuple(p.step for p in pieces),
+    )
+    provenance = {
+        **fingerprint(raw.name, raw.files),
+        "format": raw.format,
+        "sampling_rate_hz": 1000.0 / dt,
+        "software": versions(raw.libraries),
+        "liquid_junction_potential_mv": potential,
+        "current": group.sweeps[0].source,
+        "remarks": [*raw.remarks, *_remarks(group, groups, pieces, pulse)],
+        "sweeps": [_origin(group, p) for p in pieces],
+        **({"made_from": dict(raw.given)} if raw.given else {}),
+    }
+    return Recording(
+        protocol=protocol,
+        voltage_mv=torch.from_numpy(voltage - (potential or 0.0)),
+        axes=raw.axes,
+        provenance=provenance,
+    )
+
+
+def _origin(group: _Group, piece: Piece) -> dict[str, object]:
+    """Where one sweep of the recording comes from."""
+    dt = group.sweeps[piece.sweep].dt_ms
+    return {
+        "label": group.sweeps[piece.sweep].label,
+        "source_sweep": piece.sweep,
+        "pulse": piece.pulse,
+        "from_pa": piece.from_pa,
+        "cut_ms": [round(piece.start * dt, 6), round(piece.stop * dt, 6)],
+    }
+
+
+def _remarks(group: _Group, groups: list[_Group], pieces: list[Piece], pulse: PulseChoice) -> list[str]:
+    """What a user should know about the choices that were made."""
+    remarks = []
+    if len(groups) > 1:
+        others = "; ".join(str(g) for g in groups if g is not group)
+        remarks.append(
+            f"The file holds sweeps of {len(groups)} kinds; these are {group}; the others: {others} (see read_all)."
+        )
+    most = max((len(row) for row in group.pulses), default=0)
+    if most > 1:
+        kept = "all of them" if pulse == "all" else f"number {pulse}, counted from 0"
+        remarks.append(f"Each sweep has {most} pulses; kept: {kept} (see `pulse`).")
+    departing = {
+        round(p.from_pa)
+        for p in pieces
+        if p.step and abs((p.from_pa or 0.0) - p.step.holding_pa) > _PREPULSE_PA and p.from_pa is not None
+    }
+    if departing:
+        remarks.append(f"Pulses depart from a prepulse of {sorted(departing)} pA, not from rest.")
+    waves = sum(p.step is None for p in pieces)
+    if waves:
+        remarks.append(f"{waves} of {len(pieces)} sweeps are no single step and are kept as waveforms (step None).")
+    brief = [p.step.duration_ms for p in pieces if p.step and p.step.duration_ms < _LONG_MS]
+    if brief:
+        remarks.append(f"{len(brief)} sweeps have a pulse of less than {_LONG_MS:g} ms (shortest: {min(brief):g} ms).")
+    missing = sum(int(np.isnan(group.sweeps[p.sweep].voltage_mv[..., p.start : p.stop]).sum()) for p in pieces)
+    if missing:
+        remarks.append(f"{missing} voltage samples are missing (NaN).")
+    return remarks

@@ -1,0 +1,162 @@
+"""Is this a current-clamp recording of a neuron in mV and pA? Refuse, in a sentence, what can not be one.
+
+The limits are wide on purpose: they catch a wrong unit or a wrong file, not a bad cell (that is a finding's work).
+A membrane lives between -200 and +200 mV, so values below 1 or above 500 in size are another unit. Currents of patch
+clamp are 10 to a few 1000 pA, so volleys below 5 that move the voltage by 10 mV are nA. Spikes last less than a
+millisecond, so fewer than two samples per ms can not time them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from noble_prob.errors import UsageError, require
+from noble_prob.readers.sweeps import RawSweep
+
+SLOWEST_HZ = 2000.0
+SHORTEST_MS = 100.0
+_FASTEST_HZ = 2e6
+
+
+def check_sweep(sweep: RawSweep, name: str) -> None:
+    """Refuse a sweep whose numbers are not usable.
+
+    Raises:
+        UsageError: Mismatched lengths, a current with gaps, a voltage that is all NaN or infinite somewhere.
+    """
+    where = f"sweep {sweep.label!r} of {name}"
+    n_v, n_i = sweep.voltage_mv.shape[-1], len(sweep.current_pa)
+    require(
+        n_v == n_i,
+        "current_pa",
+        f"as long as the voltage ({n_v} samples) in {where}",
+        f"{n_i} samples",
+        "give one current sample per voltage sample",
+    )
+    require(n_v >= 2, "voltage_mv", f"at least two samples long in {where}", n_v, "check that the file is complete")
+    require(
+        bool(np.isfinite(sweep.current_pa).all()),
+        "current_pa",
+        f"finite in {where}",
+        "NaN or infinity",
+        "drop the sweep or fill in the injected current",
+    )
+    finite = np.isfinite(sweep.voltage_mv)
+    require(bool(finite.any()), "voltage_mv", f"a voltage in {where}", "only NaN", "drop this sweep from the file")
+    require(
+        not bool(np.isinf(sweep.voltage_mv).any()),
+        "voltage_mv",
+        f"finite or NaN (missing) in {where}",
+        "infinity",
+        "mark missing samples by NaN",
+    )
+
+
+def check_time(dt_ms: float, n: int, name: str) -> None:
+    """Refuse sampling that can not show a spike, or a sweep that can not hold a step.
+
+    Raises:
+        UsageError: Below 2 kHz, beyond 2 MHz (time in another unit), or shorter than 100 ms.
+    """
+    rate = 1000.0 / dt_ms
+    require(
+        rate <= _FASTEST_HZ,
+        "time_ms",
+        f"in milliseconds in {name}",
+        f"samples {dt_ms:g} apart",
+        "multiply the time by 1000 if it is in seconds",
+    )
+    require(
+        rate >= SLOWEST_HZ * (1 - 1e-6),
+        "sampling rate",
+        f"at least 2 kHz in {name}",
+        f"{rate:g} Hz",
+        "export the recording without decimation; spikes can not be timed at this rate",
+    )
+    require(
+        n * dt_ms >= SHORTEST_MS * (1 - 1e-6),
+        "sweep",
+        f"at least {SHORTEST_MS:g} ms long in {name}",
+        f"{n * dt_ms:g} ms ({n} samples)",
+        "export whole sweeps, too short a step can not be compared",
+    )
+
+
+def check_units(sweeps: list[RawSweep], name: str) -> None:
+    """Refuse values that only another unit, or another kind of file, explains.
+
+    Raises:
+        UsageError: Volts or microvolts as mV, a voltage that never changes, or nA and other units as pA.
+    """
+    voltage = np.stack([s.voltage_mv for s in sweeps])
+    current = np.stack([s.current_pa for s in sweeps])
+    largest = float(np.nanmax(np.abs(voltage)))
+    spread = float(np.nanmax(voltage) - np.nanmin(voltage))
+    require(
+        spread > 0,
+        "voltage_mv",
+        f"a voltage that varies in {name}",
+        f"{largest:g} mV throughout",
+        "check which channel is connected, and pass it as `channel`",
+    )
+    require(
+        largest >= 1,
+        "voltage_mv",
+        f"in mV in {name}",
+        f"values below {largest:.3g} in size, which look like volts",
+        "multiply the voltage by 1000",
+    )
+    require(
+        largest <= 500,
+        "voltage_mv",
+        f"in mV, within -500..500, in {name}",
+        f"values up to {largest:.4g}",
+        "convert the voltage to mV; no membrane has this voltage",
+    )
+    strongest = float(np.abs(current).max())
+    require(
+        strongest <= 1e5,
+        "current_pa",
+        f"in pA, below 100000, in {name}",
+        f"values up to {strongest:.4g}",
+        "convert the current to pA; no electrode passes this much",
+    )
+    if 0 < strongest < 5 and spread > 10:
+        raise UsageError(
+            "current_pa",
+            f"in pA in {name}",
+            f"values up to {strongest:.3g} with {spread:.0f} mV of response, which look like nA",
+            "multiply the current by 1000",
+        )
+
+
+def regular_interval(time_ms: np.ndarray, name: str) -> float:
+    """Sampling interval of a regular time axis (ms).
+
+    Raises:
+        UsageError: If times are missing, step back, repeat, or are irregular by more than 5 % of the interval.
+    """
+    require(
+        len(time_ms) >= 2, "time_ms", f"at least two samples in {name}", len(time_ms), "check that the file is complete"
+    )
+    require(
+        bool(np.isfinite(time_ms).all()), "time_ms", f"finite in {name}", "NaN or infinity", "fill in the sample times"
+    )
+    step = np.diff(time_ms)
+    require(
+        bool((step > 0).all()),
+        "time_ms",
+        f"increasing within a sweep in {name}",
+        f"a step of {step.min():g} ms after sample {int(np.argmin(step))}",
+        "sort the samples, and number sweeps in a column `sweep`",
+    )
+    dt = float((time_ms[-1] - time_ms[0]) / (len(time_ms) - 1))
+    ragged = float(np.abs(step - dt).max() / dt)
+    require(
+        ragged < 0.05,
+        "time_ms",
+        f"regularly sampled in {name}",
+        f"intervals that differ by {100 * ragged:.0f} %",
+        "resample the recording to a regular grid",
+    )
+    return round(dt, 9) if abs(dt - round(dt, 9)) < 1e-11 else dt

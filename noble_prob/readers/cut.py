@@ -1,0 +1,82 @@
+"""Several pulses in one sweep become several sweeps, all of one length and cut around their onset.
+
+A piece reaches back to the end of the previous pulse at most, and forward to whatever comes next, so that no piece
+holds another piece's stimulus. Pieces of one recording share their length: the shortest reach on each side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from noble_prob.errors import require
+from noble_prob.readers.pulses import Pulse
+from noble_prob.recording import Step
+
+PulseChoice = int | Literal["all"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A stretch of a file's sweep that becomes a sweep of the recording.
+
+    Attributes:
+        sweep: Index of the sweep it is cut from.
+        pulse: Which of the sweep's pulses it holds; None where the sweep is kept as a waveform.
+        start: First sample.
+        stop: One past the last sample.
+        step: The pulse, timed from ``start``; None for a waveform.
+        from_pa: Level that the pulse departs from (pA).
+    """
+
+    sweep: int
+    pulse: int | None
+    start: int
+    stop: int
+    step: Step | None
+    from_pa: float | None = None
+
+
+def cut(pulses: list[tuple[Pulse, ...]], n: int, dt_ms: float, pulse: PulseChoice) -> list[Piece]:
+    """Choose pulses and cut sweeps around them; sweeps of one pulse or none are kept whole.
+
+    Args:
+        pulses: Per sweep its pulses.
+        n: Samples of a sweep.
+        dt_ms: Sampling interval (ms).
+        pulse: Index of the pulse to keep, counted from 0, or ``"all"``.
+
+    Raises:
+        UsageError: If no sweep has that pulse.
+    """
+    most = max((len(p) for p in pulses), default=0)
+    known = pulse == "all" or (isinstance(pulse, int) and 0 <= pulse < max(most, 1))
+    require(
+        known,
+        "pulse",
+        f"'all' or a number below {max(most, 1)}, the pulses per sweep",
+        repr(pulse),
+        "choose one of these",
+    )
+    if most <= 1:
+        return [_whole(i, p, n) for i, p in enumerate(pulses)]
+    chosen = [(i, k, p) for i, row in enumerate(pulses) for k, p in enumerate(row) if pulse in ("all", k)]
+    back = min(p.start - p.free_from for _, _, p in chosen)
+    ahead = min(p.free_to - p.start for _, _, p in chosen)
+    return [
+        Piece(
+            sweep=i,
+            pulse=k,
+            start=p.start - back,
+            stop=p.start + ahead,
+            from_pa=p.from_pa,
+            step=replace(p.step, onset_ms=round(back * dt_ms, 9)),
+        )
+        for i, k, p in chosen
+    ]
+
+
+def _whole(sweep: int, pulses: tuple[Pulse, ...], n: int) -> Piece:
+    if not pulses:
+        return Piece(sweep=sweep, pulse=None, start=0, stop=n, step=None)
+    return Piece(sweep=sweep, pulse=0, start=0, stop=n, step=pulses[0].step, from_pa=pulses[0].from_pa)

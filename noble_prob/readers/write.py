@@ -1,0 +1,131 @@
+"""Write a recording as NPZ or CSV, whole or not at all.
+
+The file is written beside its destination under a temporary name and renamed when complete, so that a reader (or a
+crash) never meets half a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from noble_prob.errors import require
+from noble_prob.recording import Recording, Step
+
+_DIGITS = "%.10g"
+
+
+def write_npz(recording: Recording, path: str | Path) -> Path:
+    """Write all of a recording: grid, current, voltage, steps, axes, provenance.
+
+    Args:
+        recording: What to write, with or without leading axes.
+        path: Destination, ``.npz``; replaced if it exists.
+
+    Returns:
+        The destination. :func:`noble_prob.readers.read` restores the recording (its provenance under
+        ``made_from``).
+
+    Raises:
+        UsageError: If the destination is no ``.npz`` file in an existing folder.
+    """
+    path = _destination(path, ".npz")
+    with _whole(path) as stream:
+        np.savez_compressed(stream, **_fields(recording))
+    return path
+
+
+def write_csv(recording: Recording, path: str | Path) -> Path:
+    """Write a recording without leading axes as a table: ``sweep, time_ms, current_pa, voltage_mv``.
+
+    Args:
+        recording: What to write. Steps and provenance are not part of a table; the reader finds the steps again.
+        path: Destination, ``.csv``; replaced if it exists.
+
+    Returns:
+        The destination. Numbers have ten significant digits; a missing voltage is ``nan``.
+
+    Raises:
+        UsageError: If the recording has leading axes, or the destination is no ``.csv`` file in an existing folder.
+    """
+    require(
+        not recording.axes, "recording", "without leading axes for CSV", recording.axes, "use write_npz for ensembles"
+    )
+    path = _destination(path, ".csv")
+    time = recording.time_ms.cpu().numpy()
+    with _whole(path) as stream:
+        stream.write(b"sweep,time_ms,current_pa,voltage_mv\n")
+        for i in range(recording.n_sweeps):
+            columns = [
+                np.full(len(time), i),
+                time,
+                recording.current_pa[i].cpu(),
+                recording.voltage_mv[i].detach().cpu(),
+            ]
+            np.savetxt(
+                stream,
+                np.column_stack([np.asarray(c, np.float64) for c in columns]),
+                delimiter=",",
+                fmt=["%d", _DIGITS, _DIGITS, _DIGITS],
+            )
+    return path
+
+
+def _fields(recording: Recording) -> dict[str, Any]:
+    """Arrays of the archive by their names."""
+    fields = {
+        "time_ms": recording.time_ms.cpu().numpy(),
+        "current_pa": recording.current_pa.cpu().numpy(),
+        "voltage_mv": recording.voltage_mv.detach().cpu().numpy(),
+        "steps": np.array([_row(step) for step in recording.steps], dtype=np.float64),
+        "provenance": np.array(json.dumps(dict(recording.provenance), default=str)),
+    }
+    return fields | ({"axes": np.array(recording.axes)} if recording.axes else {})
+
+
+def _row(step: Step | None) -> tuple[float, float, float, float]:
+    if step is None:
+        return (np.nan,) * 4
+    return step.onset_ms, step.duration_ms, step.amplitude_pa, step.holding_pa
+
+
+def _destination(path: str | Path, extension: str) -> Path:
+    path = Path(path)
+    require(
+        path.suffix.lower() == extension,
+        "path",
+        f"a file name that ends in {extension}",
+        repr(path.name),
+        f"name it *{extension}",
+    )
+    require(
+        path.parent.is_dir(),
+        "path",
+        "in an existing folder",
+        f"folder {path.parent.name!r}, which is not there",
+        "make the folder first",
+    )
+    return path
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[IO[bytes]]:
+    """A stream whose content appears under ``path`` at once when the block ends well, and vanishes otherwise."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            yield stream
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
