@@ -1,1 +1,31 @@
-"""Room."""
+"""Is the spread of an ensemble the spread of the experiment? Arrays inside, tables and sentences at the edge."""
+
+from noble_prob.calibration.compare import calibrate_population, calibrate_repeats, compare_experiments
+from noble_prob.calibration.joint import JointTest, tarp
+from noble_prob.calibration.pit import coverage_curve, ecdf, interval_coverage, pit, rank_ecdf_band
+from noble_prob.calibration.pooling import Drift, separate_drift, within
+from noble_prob.calibration.power import Power, spread_power
+from noble_prob.calibration.result import Calibration, Coverage, FeatureVerdict
+from noble_prob.calibration.table import FeatureTable
+
+__all__ = [
+    "Calibration",
+    "Coverage",
+    "Drift",
+    "FeatureTable",
+    "FeatureVerdict",
+    "JointTest",
+    "Power",
+    "calibrate_population",
+    "calibrate_repeats",
+    "compare_experiments",
+    "coverage_curve",
+    "ecdf",
+    "interval_coverage",
+    "pit",
+    "rank_ecdf_band",
+    "separate_drift",
+    "spread_power",
+    "tarp",
+    "within",
+]

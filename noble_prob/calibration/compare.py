@@ -1,0 +1,180 @@
+"""The verbs: an experiment against an ensemble, level by level.
+
+``calibrate_repeats`` asks about one cell (do repeats scatter as much as predicted?), ``calibrate_population`` about
+many (do cells differ as much as predicted?), ``compare_experiments`` puts a second experiment in the ensemble's
+place. All take tables, from whatever source, so no decoder is needed; the two levels can not be mixed, because the
+tables say what a row is.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy import ndarray
+
+from noble_prob.calibration.per_feature import feature_verdicts
+from noble_prob.calibration.pit import coverage_curve, envelope, pit
+from noble_prob.calibration.power import spread_power
+from noble_prob.calibration.result import Calibration, Coverage
+from noble_prob.calibration.scores import energy_score, self_energy_score
+from noble_prob.calibration.table import FeatureTable, common_features
+from noble_prob.calibration.verdict import QUESTIONS, relabel_test
+from noble_prob.calibration.wording import power_sentence, verdict_sentence
+from noble_prob.errors import require
+
+MOST_ROWS = 2000
+"""Rows of an ensemble beyond which evenly spaced ones stand for all."""
+NOMINAL = np.linspace(0.0, 1.0, 41)[1:-1]
+
+
+def calibrate_repeats(
+    observed: FeatureTable, ensemble: FeatureTable, *, alpha: float = 0.05, permutations: int = 1999, seed: int = 0
+) -> Calibration:
+    """Trial-to-trial spread: repeats of one stimulus in one cell against predicted repeats.
+
+    Args:
+        observed: One row per repeat, axis ``trial``.
+        ensemble: One row per predicted repeat, axis ``trial``.
+        alpha: Probability of calling a right ensemble wrong.
+        permutations: Relabellings of the test.
+        seed: Of ties, relabellings and pseudo-experiments.
+
+    Raises:
+        UsageError: If a row is not a repeat, or no feature is shared.
+    """
+    return _calibrate(observed, ensemble, "trial", alpha, permutations, seed)
+
+
+def calibrate_population(
+    observed: FeatureTable, ensemble: FeatureTable, *, alpha: float = 0.05, permutations: int = 1999, seed: int = 0
+) -> Calibration:
+    """Spread between neurons: cells of one type against a prior ensemble.
+
+    Args:
+        observed: One row per recorded cell, axis ``neuron``.
+        ensemble: One row per novel neuron, axis ``neuron``.
+        alpha: Probability of calling a right ensemble wrong.
+        permutations: Relabellings of the test.
+        seed: Of ties, relabellings and pseudo-experiments.
+
+    Raises:
+        UsageError: If a row is not a cell, or no feature is shared.
+    """
+    return _calibrate(observed, ensemble, "neuron", alpha, permutations, seed)
+
+
+def compare_experiments(
+    first: FeatureTable, second: FeatureTable, *, alpha: float = 0.05, permutations: int = 1999, seed: int = 0
+) -> Calibration:
+    """Two experiments of the same level against each other; the second stands where the ensemble stands.
+
+    Args:
+        first: One row per repeat or cell.
+        second: Rows of the same kind.
+        alpha: Probability of telling equal experiments apart.
+        permutations: Relabellings of the test.
+        seed: Of ties, relabellings and pseudo-experiments.
+
+    Raises:
+        UsageError: If the rows are of different kinds, or no feature is shared.
+    """
+    return _calibrate(first, second, first.axis, alpha, permutations, seed)
+
+
+def _calibrate(
+    observed: FeatureTable, ensemble: FeatureTable, level: str, alpha: float, permutations: int, seed: int
+) -> Calibration:
+    """Everything that the three verbs share."""
+    require(observed.axis == level, "observed", f"rows that are '{level}'", f"'{observed.axis}'",
+            "use the verb of the other level")  # fmt: skip
+    require(0 < alpha < 1, "alpha", "between 0 and 1", alpha, "give a level such as 0.05")
+    rng = np.random.default_rng(seed)
+    observed, ensemble, skipped = _comparable(*common_features(observed, ensemble))
+    n, names = len(observed), observed.names
+    if not names or n < 2 or len(ensemble) < 2:
+        reason = "no shared feature is defined in both" if not names else f"{n} rows against {len(ensemble)}"
+        return _unjudged(observed, ensemble, level, alpha, skipped, seed, reason)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # means of columns that are undefined in a relabelling
+        test = relabel_test(observed.value, ensemble.value, permutations=permutations, seed=rng)
+        power = spread_power(ensemble.value, n, alpha=alpha, seed=rng)
+        u = pit(observed.value.T, ensemble.value.T, seed=rng)
+        features = feature_verdicts(observed, ensemble, u, test, power, alpha, rng)
+        energy = _energy(observed.value, ensemble.value, rng)
+    severity, sentence = verdict_sentence(level, n, test, power, features, alpha)
+    return Calibration(
+        level=level, observed=observed, ensemble=ensemble, alpha=alpha, p_value=test.p_value,
+        p_question=dict(zip(QUESTIONS, map(float, test.p_question), strict=True)),
+        power_narrow=power.narrow, power_wide=power.wide, features=features,
+        coverage=_coverage(u, observed.value, ensemble.value, rng),
+        energy_ratio=energy[0], energy_ratio_low=energy[1], energy_ratio_high=energy[2], severity=severity,
+        sentence=sentence, power_sentence=power_sentence(level, n, power), skipped=skipped, seed=seed,
+    )  # fmt: skip
+
+
+def _comparable(observed: FeatureTable, ensemble: FeatureTable) -> tuple[FeatureTable, FeatureTable, dict[str, str]]:
+    """Drop rows without any value, thin a huge ensemble, set aside features that one side does not have."""
+    observed = observed.rows(np.isfinite(observed.value).any(-1))
+    ensemble = ensemble.rows(np.isfinite(ensemble.value).any(-1))
+    ensemble = ensemble.rows(np.unique(np.linspace(0, len(ensemble) - 1, min(len(ensemble), MOST_ROWS)).astype(int)))
+    skipped = {}
+    for name in observed.names:
+        seen, predicted = np.isfinite(observed.column(name)).sum(), np.isfinite(ensemble.column(name)).sum()
+        if seen == 0 and predicted == 0:
+            skipped[name] = "undefined in experiment and ensemble"
+    kept = [name for name in observed.names if name not in skipped]
+    return observed.select(kept), ensemble.select(kept), skipped
+
+
+def _unjudged(
+    observed: FeatureTable,
+    ensemble: FeatureTable,
+    level: str,
+    alpha: float,
+    skipped: dict[str, str],
+    seed: int,
+    why: str,
+) -> Calibration:
+    """What is left to say where a spread can not be compared."""
+    nan = float("nan")
+    return Calibration(
+        level=level, observed=observed, ensemble=ensemble, alpha=alpha, p_value=nan, p_question={},
+        power_narrow=0.0, power_wide=0.0, features=(), coverage=None, energy_ratio=nan, energy_ratio_low=nan,
+        energy_ratio_high=nan, severity="not judged", sentence=f"No spread could be compared: {why}.",
+        power_sentence="A spread off by two would not have been caught.", skipped=skipped, seed=seed,
+    )  # fmt: skip
+
+
+def _energy(
+    observed: ndarray, ensemble: ndarray, rng: np.random.Generator, simulations: int = 200
+) -> tuple[float, ...]:
+    """Ratio of the energy scores of ensemble and experiment, with its 89 % range under calibration."""
+    whole = np.isfinite(ensemble).mean(0) > 0.9
+    a, b = observed[:, whole], ensemble[:, whole]
+    b = b[np.isfinite(b).all(-1)][:500]
+    if not whole.any() or len(b) < 3:
+        return float("nan"), float("nan"), float("nan")
+    unit = np.where(b.std(0) > 0, b.std(0), 1.0)
+    a, b = a / unit, b / unit
+
+    def ratio(rows: ndarray) -> float:
+        own = self_energy_score(rows)
+        return energy_score(rows, b) / own if own > 0 else float("nan")
+
+    chance = [ratio(b[rng.integers(len(b), size=len(a))]) for _ in range(simulations)]
+    return ratio(a), *map(float, np.nanquantile(chance, [0.055, 0.945]))
+
+
+def _coverage(u: ndarray, observed: ndarray, ensemble: ndarray, rng: np.random.Generator) -> Coverage:
+    """Coverage over all features, with a band from pseudo-experiments, whose features hang together as they should."""
+    curves = []
+    gaps = np.isnan(observed)
+    for _ in range(200):
+        rows = ensemble[rng.integers(len(ensemble), size=len(observed))]
+        curves.append(coverage_curve(pit(np.where(gaps, np.nan, rows).T, ensemble.T, seed=rng).reshape(-1), NOMINAL))
+    low, high = envelope(np.nan_to_num(np.stack(curves)))
+    flat = u.reshape(-1)
+    return Coverage(
+        nominal=NOMINAL, observed=coverage_curve(flat, NOMINAL), low=low, high=high, n=int(np.isfinite(flat).sum())
+    )

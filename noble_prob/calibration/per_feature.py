@@ -1,0 +1,107 @@
+"""The row of each feature in a calibration: means, spreads, their ratio, PIT, coverage, CRPS, power."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy import ndarray
+
+from noble_prob.calibration.pit import interval_coverage
+from noble_prob.calibration.power import Power
+from noble_prob.calibration.result import FeatureVerdict
+from noble_prob.calibration.scores import crps, self_crps
+from noble_prob.calibration.table import FeatureTable
+from noble_prob.calibration.verdict import Test
+from noble_prob.calibration.wording import feature_sentence
+
+
+def feature_verdicts(
+    observed: FeatureTable, ensemble: FeatureTable, u: ndarray, test: Test, power: Power, alpha: float,
+    rng: np.random.Generator,
+) -> tuple[FeatureVerdict, ...]:  # fmt: skip
+    """One verdict per shared feature.
+
+    Args:
+        observed: Experiment.
+        ensemble: Ensemble with the same features.
+        u: PIT values, shape ``(feature, row)``.
+        test: The relabelling test.
+        power: Its power.
+        alpha: Its level.
+        rng: Randomness of the pseudo-experiments behind the range of the CRPS.
+    """
+    return tuple(_verdict(k, observed, ensemble, u[k], test, power, alpha, rng) for k in range(len(observed.names)))
+
+
+def _verdict(
+    k: int, observed: FeatureTable, ensemble: FeatureTable, u: ndarray, test: Test, power: Power, alpha: float,
+    rng: np.random.Generator,
+) -> FeatureVerdict:  # fmt: skip
+    y, x = (column[np.isfinite(column)] for column in (observed.value[:, k], ensemble.value[:, k]))
+    sd_y, sd_x = _sd(y), _sd(x)
+    ratio, low, high = sd_ratio(sd_y, sd_x, power.log_ratio[:, k])
+    score = crps_ratio(y, x, rng)
+    named = test.p_value <= alpha
+    p = [float(values[k]) for values in (test.p_spread, test.p_location, test.p_defined)]
+    p_spread, p_location, p_defined = p
+    severity, sentence = feature_sentence(
+        observed.names[k], named, alpha, p_spread, p_location, p_defined, (ratio, low, high), _mean(x) - _mean(y), sd_y,
+        observed.units[k], (len(y), len(observed)), (len(x), len(ensemble)),
+    )  # fmt: skip
+    return FeatureVerdict(
+        name=observed.names[k], unit=observed.units[k], n=len(y), m=len(x), observed_mean=_mean(y), observed_sd=sd_y,
+        predicted_mean=_mean(x), predicted_sd=sd_x, sd_ratio=ratio, sd_ratio_low=low, sd_ratio_high=high,
+        shift=(_mean(x) - _mean(y)) / sd_y if sd_y > 0 else float("nan"), p_spread=p_spread, p_location=p_location,
+        p_defined=p_defined, pit=u, coverage_50=float(interval_coverage(u, 0.5)),
+        coverage_89=float(interval_coverage(u, 0.89)), crps=float(crps(y, x)), crps_ratio=score[0],
+        crps_ratio_low=score[1], crps_ratio_high=score[2], power_narrow=float(power.feature_narrow[k]),
+        power_wide=float(power.feature_wide[k]),        severity=severity, sentence=sentence,
+    )  # fmt: skip
+
+
+def sd_ratio(observed_sd: float, predicted_sd: float, log_ratio: ndarray) -> tuple[float, float, float]:
+    """Predicted over observed SD with its 89 % interval.
+
+    Args:
+        observed_sd: SD of the experiment.
+        predicted_sd: SD of the ensemble.
+        log_ratio: Scatter of ``log(s_observed / s_predicted)`` of as many rows under a right spread.
+
+    Returns:
+        Ratio, lower and upper end; NaN where either SD is zero or undefined.
+    """
+    if not (observed_sd > 0 and predicted_sd > 0):
+        return float("nan"), float("nan"), float("nan")
+    ratio = predicted_sd / observed_sd
+    scatter = log_ratio[np.isfinite(log_ratio)]
+    if not len(scatter):
+        return ratio, float("nan"), float("nan")
+    low, high = np.quantile(scatter, [0.055, 0.945])
+    return ratio, float(ratio * np.exp(low)), float(ratio * np.exp(high))
+
+
+def crps_ratio(y: ndarray, x: ndarray, rng: np.random.Generator, simulations: int = 500) -> tuple[float, float, float]:
+    """CRPS of the ensemble over the experiment's own, with its 89 % range for pseudo-experiments of the same size.
+
+    Args:
+        y: Observations.
+        x: Members.
+        rng: Randomness of the pseudo-experiments.
+        simulations: Their number.
+    """
+    own = float(self_crps(y))
+    if len(x) < 3 or not own > 0:
+        return float("nan"), float("nan"), float("nan")
+    rows = x[rng.integers(len(x), size=(simulations, len(y)))]
+    pseudo = self_crps(rows)
+    low, high = (
+        np.quantile((crps(rows, x) / pseudo)[pseudo > 0], [0.055, 0.945]) if (pseudo > 0).any() else (np.nan,) * 2
+    )
+    return float(crps(y, x)) / own, float(low), float(high)
+
+
+def _mean(values: ndarray) -> float:
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def _sd(values: ndarray) -> float:
+    return float(values.std(ddof=1)) if len(values) > 1 else float("nan")

@@ -1,0 +1,129 @@
+"""One verdict from many statistics: 5 % false alarms, whatever the number of features and however they hang together.
+
+The rows of experiment and ensemble are relabelled at random. If the experiment's rows are further members of the
+ensemble, every relabelling was as likely as the true one, so the rank of a statistic among its relabelled values is
+an exact p value (Fisher's permutation test), for any distribution, correlation, size and pattern of gaps.
+
+1. *Joint* questions: the spread of all features, the largest spread misfit of any feature, location, definedness.
+   Their p values are combined by their minimum, whose own distribution comes from the same relabellings (Westfall
+   and Young, 1993). This one number decides: the level of the whole report is ``alpha``.
+2. Only after it has fallen are features *named*: those whose own misfit exceeds what the largest misfit of any feature
+   reaches in all but a share ``alpha`` of the relabellings (single-step maxT).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from noble_prob.calibration.contrast import Contrast, contrast, scale
+
+QUESTIONS = ("joint_spread", "any_spread", "location", "defined")
+"""The joint questions, in order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Test:
+    """Outcome of the relabelling test.
+
+    Attributes:
+        p_value: Of the whole comparison.
+        p_question: Of each of :data:`QUESTIONS`, not corrected, shape ``(4,)``.
+        p_spread: Corrected over features, NaN where not testable, shape ``(feature,)``.
+        p_location: Corrected over features, shape ``(feature,)``.
+        p_defined: Corrected over features, shape ``(feature,)``.
+    """
+
+    __test__ = False  # not a test for pytest
+
+    p_value: float
+    p_question: Float[ndarray, " question"]
+    p_spread: Float[ndarray, " feature"]
+    p_location: Float[ndarray, " feature"]
+    p_defined: Float[ndarray, " feature"]
+
+
+def relabel_test(
+    observed: Float[ndarray, "n feature"],
+    ensemble: Float[ndarray, "m feature"],
+    *,
+    permutations: int = 1999,
+    seed: int | np.random.Generator = 0,
+) -> Test:
+    """Could the observed rows be further members of the ensemble?
+
+    Args:
+        observed: Rows of the experiment, NaN where undefined.
+        ensemble: Rows of the ensemble.
+        permutations: Random relabellings; the smallest possible p value is one over their number plus one.
+        seed: Of the relabellings.
+    """
+    rng = np.random.default_rng(seed)
+    n, rows = len(observed), len(observed) + len(ensemble)
+    member = np.zeros((permutations + 1, rows))
+    member[0, :n] = 1
+    chosen = np.argpartition(rng.random((permutations, rows)), n - 1, axis=1)[:, :n]
+    np.put_along_axis(member[1:], chosen, 1.0, axis=1)
+    return decide(contrast(scale(np.concatenate([observed, ensemble])), member))
+
+
+def decide(c: Contrast) -> Test:
+    """Combine statistics whose first row is the truth and whose others are relabellings."""
+    z = standardise(c, slice(None))
+    p = p_values(questions(z), slice(None))
+    return Test(
+        p_value=float((p.min(-1) <= p[0].min() + 1e-12).mean()),
+        p_question=p[0],
+        p_spread=_max_t(z.spread),
+        p_location=_max_t(z.location),
+        p_defined=_max_t(z.defined),
+    )
+
+
+def standardise(c: Contrast, reference: slice) -> Contrast:
+    """Centre and scale each statistic by the rows that show chance alone, so that features can be compared."""
+    return Contrast(
+        spread=_standard(c.spread, reference),
+        location=_standard(c.location, reference),
+        defined=_standard(c.defined, reference),
+        joint_spread=_standard(c.joint_spread[:, None], reference)[:, 0],
+        joint_location=c.joint_location,
+    )
+
+
+def questions(z: Contrast) -> Float[ndarray, "relabelling question"]:
+    """One number per row and joint question, large where it is misfit."""
+    return np.stack([np.abs(z.joint_spread), largest(z.spread), z.joint_location, largest(z.defined)], -1)
+
+
+def p_values(statistic: Float[ndarray, "row question"], reference: slice) -> Float[ndarray, "row question"]:
+    """Share of the reference rows whose statistic is at least as large, for every row and question."""
+    out = np.empty_like(statistic)
+    for k, column in enumerate(statistic.T):
+        ordered = np.sort(column[reference])
+        out[:, k] = 1.0 - np.searchsorted(ordered, column - 1e-9, side="left") / len(ordered)
+    return out
+
+
+def largest(z: Float[ndarray, "row feature"]) -> Float[ndarray, " row"]:
+    """Largest absolute value over features, 0 where none is defined."""
+    return np.abs(np.nan_to_num(z)).max(-1)
+
+
+def _standard(statistic: ndarray, reference: slice) -> ndarray:
+    """Each column centred and scaled by its reference rows; columns without any value stay NaN."""
+    out = np.full_like(statistic, np.nan)
+    known = np.isfinite(statistic[reference]).any(0)
+    chance = statistic[reference][:, known]
+    spread = np.nanstd(chance, axis=0)
+    out[:, known] = (statistic[:, known] - np.nanmean(chance, axis=0)) / np.where(spread > 0, spread, 1.0)
+    return out
+
+
+def _max_t(z: ndarray) -> ndarray:
+    """Corrected p value of each feature: how often the largest misfit of any feature is at least as large."""
+    p = (largest(z)[:, None] >= np.abs(z[0]) - 1e-9).mean(0)
+    return np.where(np.isfinite(z[0]), p, np.nan)
