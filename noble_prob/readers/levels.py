@@ -7,9 +7,9 @@ Vostrikova 1981): the sweep is split where the cumulative-sum statistic
 
     |mean(right) - mean(left)| * sqrt(n_left * n_right / n)
 
-is largest, as long as it exceeds what noise would give, and each part is split again. What is known about noise: it
-is measured on block means of 5 and 20 ms, because a sum over a plateau sees the slow part of the noise only; spikes
-are removed by a running median first. Each edge is then placed to the sample on the raw current.
+is largest, as long as it exceeds what noise would give, and each part is split again. Noise is measured on means of
+5 and 20 ms, because a plateau averages over the fast part; spike artefacts are first removed by a running median. Each
+edge is then placed to the sample on the raw current.
 
 Limits: a level shorter than 8 ms is lost in a noisy current (not in a clean command); a jump must be at least
 0.5 pA. A current that levels do not describe (ramp, sine, frozen noise) is reported as not piecewise constant.

@@ -1,0 +1,165 @@
+"""The common window: a recorded sweep on the grid on which a decoder answers.
+
+A decoder is trained on steps of one length (400 ms) that begin at one time (12 ms) of one grid. A laboratory's step
+begins elsewhere and lasts longer or shorter. A neuron does not know the future: until the step ends, its response to a
+500 ms step is its response to a 400 ms step. So each sweep is cut such that its step begins at the grid's onset, and is
+compared up to the end of the shorter of the two steps, its *common window*:
+
+    recorded step of D ms, trained step of T ms:  comparable on [0, onset + min(D, T))
+
+What exists after that is kept, what is missing on either side is masked (NaN).
+
+Limits: causality needs the same history; a pulse that departs from a prepulse has another one (see
+``provenance["sweeps"]``). A step shorter than 100 ms says too little about firing and is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from noble_prob.errors import UsageError, require
+from noble_prob.recording import Protocol, Recording, Step
+from noble_prob.resample import hold, ratio, resample_voltage
+
+SHORTEST_STEP_MS = 100.0
+TRAINED_STEP_MS = 400.0
+
+
+def to_grid(
+    recording: Recording,
+    *,
+    dt_ms: float = 0.0625,
+    onset_ms: float = 12.0,
+    total_ms: float = 512.0,
+    trained_ms: float = TRAINED_STEP_MS,
+) -> Recording:
+    """Put every sweep on a decoder's grid, its step at a common onset.
+
+    Args:
+        recording: Sweeps of one step each, with or without leading axes.
+        dt_ms: Sampling interval of the grid (ms).
+        onset_ms: Where every step begins on the grid (ms).
+        total_ms: Length of the grid (ms).
+        trained_ms: Length of the step that the decoder was trained on (ms): ends the common window of longer steps.
+
+    Returns:
+        Sweeps of shape ``(*batch, sweep, total_ms / dt_ms)``. Voltage is NaN where the recording has no sample; current
+        is continued there by its nearest value. Steps keep their true length, even beyond the grid.
+        ``provenance["window"]`` tells intervals, cuts, and per sweep ``common_until_ms``.
+
+    Raises:
+        UsageError: If a sweep is no single step, a step is shorter than 100 ms, or the grid can not hold the onset.
+
+    Example:
+        >>> from noble_prob.recording import Protocol, Recording
+        >>> protocol = Protocol.step_family([50.0], onset_ms=100.0, duration_ms=500.0, total_ms=700.0, dt_ms=0.05)
+        >>> recording = Recording(protocol=protocol, voltage_mv=torch.full((1, 14000), -70.0))
+        >>> to_grid(recording).steps[0].onset_ms, tuple(to_grid(recording).voltage_mv.shape)
+        (12.0, (1, 8192))
+    """
+    n, onset = round(total_ms / dt_ms), round(onset_ms / dt_ms)
+    require(
+        0 <= onset < n,
+        "onset_ms",
+        f"within the grid of {total_ms:g} ms",
+        onset_ms,
+        "move the onset or lengthen the grid",
+    )
+    steps = _steps(recording)
+    fraction = ratio(recording.dt_ms, dt_ms)
+    cuts = [_cut(recording, i, fraction, onset, n) for i in range(recording.n_sweeps)]
+    new = tuple(replace(step, onset_ms=onset * dt_ms) for step in steps)
+    protocol = Protocol(
+        time_ms=torch.arange(n, dtype=torch.float64) * dt_ms,
+        current_pa=torch.stack([current for _, current in cuts]),
+        steps=new,
+    )
+    voltage = torch.stack([voltage for voltage, _ in cuts], dim=-2)
+    window = {
+        "dt_ms": dt_ms,
+        "from_dt_ms": recording.dt_ms,
+        "onset_ms": onset * dt_ms,
+        "cut_from_ms": [round(step.onset_ms - onset * dt_ms, 6) for step in steps],
+        "common_until_ms": [_until(step, trained_ms) for step in new],
+        "missing_samples": int(torch.isnan(voltage).sum()),
+        "how": "each sweep is shifted to the common onset; the response to a longer step is the same up to "
+        f"{trained_ms:g} ms because it does not depend on what follows; absent samples are NaN",
+    }
+    provenance = {**recording.provenance, "window": window}
+    return Recording(protocol=protocol, voltage_mv=voltage, axes=recording.axes, provenance=provenance)
+
+
+def common_until_ms(recording: Recording, *, trained_ms: float = TRAINED_STEP_MS) -> Float[Tensor, " sweep"]:
+    """End of each sweep's common window (ms): the end of its step, or of the trained one if that is shorter.
+
+    Args:
+        recording: Sweeps of one step each.
+        trained_ms: Length of the step that the decoder was trained on (ms).
+
+    Raises:
+        UsageError: If a sweep is no single step of at least 100 ms.
+    """
+    return torch.tensor([_until(step, trained_ms) for step in _steps(recording)], dtype=torch.float64)
+
+
+def common_mask(recording: Recording, *, trained_ms: float = TRAINED_STEP_MS) -> Bool[Tensor, "*batch sweep time"]:
+    """True where a sample exists and lies in its sweep's common window.
+
+    Args:
+        recording: Sweeps of one step each, shape ``(*batch, sweep, time)``.
+        trained_ms: Length of the step that the decoder was trained on (ms).
+
+    Raises:
+        UsageError: If a sweep is no single step of at least 100 ms.
+    """
+    until = common_until_ms(recording, trained_ms=trained_ms)
+    inside = recording.time_ms < until[:, None] - 1e-9
+    return inside.to(recording.voltage_mv.device) & torch.isfinite(recording.voltage_mv)
+
+
+def _until(step: Step, trained_ms: float) -> float:
+    return step.onset_ms + min(step.duration_ms, trained_ms)
+
+
+def _steps(recording: Recording) -> list[Step]:
+    """The step of each sweep, refused where there is none or it is too short."""
+    steps = [step for step in recording.steps if step is not None]
+    if len(steps) < recording.n_sweeps:
+        good = [i for i, step in enumerate(recording.steps) if step is not None]
+        remedy = f"keep the step sweeps by recording.select({good})" if good else "choose a recording of current steps"
+        raise UsageError(
+            "steps", "one step per sweep", f"{recording.n_sweeps - len(good)} sweeps that are no step", remedy
+        )
+    shortest = min(step.duration_ms for step in steps)
+    require(
+        shortest >= SHORTEST_STEP_MS - 1e-6,
+        "step",
+        f"at least {SHORTEST_STEP_MS:g} ms long",
+        f"a step of {shortest:g} ms",
+        "choose sweeps with longer steps; so short a pulse says too little about firing",
+    )
+    return steps
+
+
+def _cut(recording: Recording, sweep: int, fraction: Fraction, onset: int, n: int) -> tuple[Tensor, Tensor]:
+    """Voltage and current of one sweep on the grid.
+
+    The resampled grid begins a multiple of the denominator before the step, so that the step's first sample is on it.
+    """
+    step = recording.steps[sweep]
+    assert step is not None
+    first = round(step.onset_ms / recording.dt_ms)
+    skip = first % fraction.denominator
+    at = (first - skip) // fraction.denominator * fraction.numerator
+    voltage = resample_voltage(recording.voltage_mv[..., sweep, skip:], fraction)
+    current = hold(recording.current_pa[sweep, skip:], fraction)
+    index = torch.arange(n) + at - onset
+    inside = ((index >= 0) & (index < voltage.shape[-1])).to(voltage.device)
+    index = index.clamp(0, voltage.shape[-1] - 1)
+    gathered = voltage[..., index.to(voltage.device)]
+    return torch.where(inside, gathered, torch.full_like(gathered, float("nan"))), current[index]
