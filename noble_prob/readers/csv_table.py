@@ -8,6 +8,7 @@ a missing voltage. Sweeps are numbered in any way and kept in order of appearanc
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -77,24 +78,7 @@ def _numbers(path: Path, columns: list[str], separator: str, skip: int) -> dict[
         not repeated, "header", f"one column of each name in {path.name}", f"{repeated} twice", "rename or drop one"
     )
     wanted = [name for name in (*COLUMNS, "sweep") if name in columns]
-    try:
-        data = np.loadtxt(
-            path,
-            delimiter=separator,
-            skiprows=skip,
-            comments="#",
-            encoding="utf-8-sig",
-            ndmin=2,
-            quotechar='"',
-            usecols=[columns.index(name) for name in wanted],
-        )
-    except ValueError as error:
-        raise UsageError(
-            "cell",
-            f"a number in every row and column of {path.name}",
-            _plain(error, skip),
-            "fill in the cell, write decimals with a point, or drop the row",
-        ) from error
+    data = _parse(path, [columns.index(name) for name in wanted], separator, skip)
     require(
         len(data) > 0,
         "path",
@@ -103,6 +87,30 @@ def _numbers(path: Path, columns: list[str], separator: str, skip: int) -> dict[
         "export the samples",
     )
     return dict(zip(wanted, data.T, strict=True))
+
+
+def _parse(path: Path, usecols: list[int], separator: str, skip: int) -> NDArray[np.float64]:
+    """Numbers of the chosen columns, one row a sample."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # numpy's, of an empty table: the caller refuses it
+            return np.loadtxt(
+                path,
+                delimiter=separator,
+                skiprows=skip,
+                comments="#",
+                encoding="utf-8-sig",
+                ndmin=2,
+                quotechar='"',
+                usecols=usecols,
+            )
+    except ValueError as error:
+        raise UsageError(
+            "cell",
+            f"a number in every row and column of {path.name}",
+            _plain(error, skip),
+            "fill in the cell, write decimals with a point, or drop the row",
+        ) from error
 
 
 def _refuse_column(name: str, columns: list[str], file: str) -> None:

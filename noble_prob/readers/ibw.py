@@ -9,9 +9,11 @@ is the sweep family (``X_IDrest``).
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +106,8 @@ def _wave(path: Path) -> _Wave:
     try:
         reader = neo.IgorIO(str(path.with_suffix(".ibw")))
         reader.filename = str(path)  # neo checks the extension in lower case only
-        signal: Any = reader.read_segment().analogsignals[0]
+        with _quiet("igor2"):
+            signal: Any = reader.read_segment().analogsignals[0]
         unit, value = signal.units.dimensionality.string, np.asarray(signal.magnitude, float)
         dt_ms = float(signal.sampling_period.rescale("ms").magnitude)
     except Exception as error:
@@ -137,6 +140,18 @@ def _wave(path: Path) -> _Wave:
         value=value.reshape(-1) * factor(unit, path.name),
         dt_ms=dt_ms,
     )
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Keep a library from logging the raw bytes of a broken file: the error that is raised says enough."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _pair(key: str, waves: list[_Wave], channel: int | str | None, *, refuse: bool) -> tuple[_Wave, _Wave] | None:
