@@ -90,6 +90,8 @@ def judge_models(recording: Recording, criteria: Sequence[Criterion] = FIRES) ->
     Raises:
         UsageError: If the recording has no sweep at the current of a criterion.
     """
+    if not criteria:
+        return [Verdict(reasons=())] * recording.voltage_mv[..., 0, 0].numel()
     value = criterion_values(recording, criteria)
     low, high = (torch.tensor([getattr(c, end) for c in criteria], dtype=value.dtype) for end in ("low", "high"))
     met = (value >= low) & (value <= high)  # NaN meets nothing

@@ -8,6 +8,7 @@ again one by one, so that only the guilty one fails). The bar counts finished wo
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -16,7 +17,7 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
-from noble_prob.errors import require
+from noble_prob.errors import UsageError, require
 from noble_prob.population.attempt import Outcome, attempt
 from noble_prob.population.ray_engine import ray_outcomes
 
@@ -79,6 +80,7 @@ def _pooled(
     todo = list(enumerate(items))[::-1]
     while todo and not _late(stop):
         with _executor(jobs) as pool:
+            _require_ready(pool)
             running: dict[Future[Outcome], tuple[int, Any]] = {}
             suspects: list[tuple[int, Any]] = []
             while (todo and not _late(stop)) or running:
@@ -106,6 +108,15 @@ def _alone(task: Callable[[Any], Any], index: int, item: Any, timeout_s: float |
             return Outcome(
                 index=index, error="the process that ran it died (out of memory, or a crash of the simulator)"
             )
+
+
+def _require_ready(pool: ProcessPoolExecutor) -> None:
+    """Refuse to work where a fresh process cannot even start: the main script would start processes of its own."""
+    try:
+        pool.submit(os.getpid).result()
+    except BrokenProcessPool as error:
+        raise UsageError("jobs", "1 in a script that a new process cannot import", "more processes",
+                         "put the script's work under `if __name__ == '__main__':`") from error  # fmt: skip
 
 
 def _executor(jobs: int) -> ProcessPoolExecutor:

@@ -4,6 +4,7 @@ import os
 import time
 
 import pytest
+
 from noble_prob.errors import UsageError
 from noble_prob.population.fanout import fan_out
 

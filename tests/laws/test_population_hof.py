@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from noble_prob.errors import UsageError
 from noble_prob.population.hof import import_hof, parse_keys, prune_swc
 
@@ -50,8 +51,13 @@ def test_the_digest_notices_any_change(tmp_path):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"passive": []}, {"conditions": [{}]}, {"genome": [{"section": "soma"}]}, {"genome": [*GENOME, {**GENOME[0], "name": "gbar_X"}]}],
-)  # fmt: skip
+    [
+        {"passive": []},
+        {"conditions": [{}]},
+        {"genome": [{"section": "soma"}]},
+        {"genome": [*GENOME, {**GENOME[0], "name": "gbar_X"}]},
+    ],
+)
 def test_files_that_break_the_schema_are_refused(tmp_path, changes):
     write(tmp_path, **changes)
     with pytest.raises(UsageError):
