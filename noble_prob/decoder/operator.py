@@ -29,6 +29,13 @@ from noble_prob.decoder.spike_map import mlp
 Path = Literal["fast", "reference"]
 
 
+def pointwise(mix: ChannelMLP, x: Float[Tensor, "channel batch time"]) -> Float[Tensor, "out batch time"]:
+    """A channel MLP on tensors whose channels lead: each convolution of length one is a single matrix product."""
+    first, second = mix.fcs
+    hidden = F.gelu(torch.addmm(first.bias[:, None], first.weight[..., 0], x.flatten(1)))
+    return torch.addmm(second.bias[:, None], second.weight[..., 0], hidden).view(-1, *x.shape[1:])
+
+
 class FourierLayer(nn.Module):
     """Spectral convolution, pointwise skip, FiLM, GELU and channel MLP with a residual."""
 
@@ -38,19 +45,21 @@ class FourierLayer(nn.Module):
         self.skip = nn.Conv1d(width, width, 1, bias=False)
         self.mix = ChannelMLP(width, width, hidden, n_layers=2, n_dim=1)
 
-    def forward(self, h: Tensor, scale: Tensor, shift: Tensor, path: Path) -> Tensor:
-        """One layer; ``scale`` and ``shift`` have shape ``(batch, width, 1)``."""
-        if path == "fast":
-            k = spectral_product(h, self.weight, self.spectral.bias)
-        else:
-            k = self.spectral(h)
-        return h + self.mix(F.gelu(torch.addcmul(shift, scale, k + self.skip(h))))
+    def forward(self, h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        """The layer through ``neuraloperator``'s modules; ``h`` is ``(batch, width, time)``, FiLM ``(batch, width, 1)``."""
+        return h + self.mix(F.gelu(torch.addcmul(shift, scale, self.spectral(h) + self.skip(h))))
+
+    def fast(self, h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        """The same by matrix products; ``h`` is ``(width, batch, time)``, FiLM ``(width, batch, 1)``."""
+        flat = h.flatten(1)
+        k = torch.addmm(spectral_product(h, self.weight).flatten(1), self.skip.weight[..., 0], flat).view_as(h)
+        active = F.gelu(torch.addcmul(shift + scale * self.spectral.bias[:, None], scale, k))
+        return h + pointwise(self.mix, active)
 
     @property
     def weight(self) -> Tensor:
-        """Complex spectral weights, shape ``(width, width, mode)``."""
-        weight = self.spectral.weight
-        return weight if isinstance(weight, Tensor) else weight.to_tensor()
+        """Complex spectral weights, shape ``(width, width, mode)``; dense, so the factorised tensor is one parameter."""
+        return self.spectral.weight.tensor
 
 
 class VoltageOperator(nn.Module):
@@ -77,7 +86,7 @@ class VoltageOperator(nn.Module):
 
     def forward(
         self,
-        channels: Float[Tensor, "batch channel time"],
+        channels: Float[Tensor, "channel batch time"],
         condition: Float[Tensor, "batch condition"],
         *,
         path: Path = "fast",
@@ -89,9 +98,23 @@ class VoltageOperator(nn.Module):
             condition: Standardised latents and current features.
             path: ``fast`` or ``reference``.
         """
-        film = self.film(condition).unflatten(-1, (len(self.layers) + 1, 2, self.width, 1))
+        film = self.film(condition).unflatten(-1, (len(self.layers) + 1, 2, self.width)).permute(1, 2, 3, 0)[..., None]
+        scale, shift = 1 + film[:, 0], film[:, 1]  # layer, width, batch, 1
+        if path == "reference":
+            return self._reference(channels.transpose(0, 1), scale.transpose(1, 2), shift.transpose(1, 2))
+        h = pointwise(self.lift, channels)
+        for i, layer in enumerate(self.layers):
+            h = layer.fast(h, scale[i], shift[i])
+        return _millivolt(pointwise(self.project, torch.addcmul(shift[-1], scale[-1], h))[0])
+
+    def _reference(self, channels: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        """Batch leads, as ``neuraloperator`` expects."""
         h = self.lift(channels)
         for i, layer in enumerate(self.layers):
-            h = layer(h, 1 + film[:, i, 0], film[:, i, 1], path)
-        h = torch.addcmul(film[:, -1, 1], 1 + film[:, -1, 0], h)
-        return 20.0 * self.project(h)[:, 0] - 70.0
+            h = layer(h, scale[i], shift[i])
+        return _millivolt(self.project(torch.addcmul(shift[-1], scale[-1], h))[:, 0])
+
+
+def _millivolt(output: Tensor) -> Tensor:
+    """The operator's output is of order one; 20 mV a unit about -70 mV."""
+    return 20.0 * output - 70.0
