@@ -42,7 +42,7 @@ def ap1_width_ms(s: Sweeps) -> Tensor:
 
 @feature("mV", defined_when=TROUGH, efel_name="first of min_AHP_values", needs_step=False)
 def ap1_trough_mv(s: Sweeps) -> Tensor:
-    """Lowest voltage between the first spike and the second, or within 50 ms."""
+    """Voltage of the first lasting minimum after the first spike."""
     return s.where(s.complete, s.shapes.trough_mv[:, 0])
 
 

@@ -6,13 +6,13 @@ begin
     the last time before the peak at which dV/dt rises through 10 mV/ms and stays above it for 0.1 ms, not before the
     step and not before the previous trough; its voltage is interpolated at the crossing;
 trough
-    the lowest voltage until the next peak, 50 ms after the peak, or the end of the step, whichever comes first; not
-    defined if the end of the step cuts the fall;
+    the first minimum after the peak that lasts: the first sample that none of the next 1 ms undercuts; not defined if
+    the end of the step comes first;
 half-width
     time between the two crossings of the voltage half-way from peak to trough, both linearly interpolated.
 
 These are eFEL's definitions (``AP_begin_voltage``, ``min_AHP_values``, ``spike_half_width``), with interpolation in
-place of the nearest sample, and the lowest voltage in place of eFEL's first local minimum, which noise moves.
+place of the nearest sample, and a minimum that lasts 1 ms in place of one that lasts two samples, which noise moves.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ BEGIN_HOLD_MS = 0.1
 """How long dV/dt must stay above it (ms)."""
 REACH_MS = 10.0
 """How far from the peak a spike's begin and half-crossings are looked for (ms)."""
-TROUGH_MS = 50.0
-"""How far behind the peak its trough is looked for (ms)."""
+TROUGH_HOLD_MS = 1.0
+"""How long the voltage must not fall below a trough (ms)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class SpikeShapes:
 
     Attributes:
         begin_mv: Voltage at which the spike begins (mV), shape ``(trace, spike)``.
-        trough_mv: Lowest voltage after it (mV), shape ``(trace, spike)``.
+        trough_mv: Voltage of the first lasting minimum after it (mV), shape ``(trace, spike)``.
         trough_ms: Time from the peak to the trough (ms), shape ``(trace, spike)``.
         half_width_ms: Width half-way between peak and trough (ms), shape ``(trace, spike)``.
     """
@@ -73,10 +73,8 @@ def spike_shapes(
     before = torch.cat([bound, spikes.peak_index[:, :-1]], 1)[trace, rank].clamp(min=max(first - 2, 0))
     after = torch.cat([spikes.peak_index[:, 1:], bound], 1)[trace, rank]
     reach = max(round(REACH_MS / dt_ms), 3)
-    edge = torch.where(after < 0, last, after).minimum(peak + max(round(TROUGH_MS / dt_ms), 3)).clamp(min=peak + 1)
-    trough, trough_mv = _troughs(voltage_mv, trace, peak, edge)
-    cut = (trough == edge - 1) & (edge == last)
-    trough_mv = torch.where(cut, torch.nan, trough_mv)
+    edge = torch.where(after < 0, last, after)
+    trough, trough_mv = _troughs(voltage_mv, trace, peak, edge, max(round(TROUGH_HOLD_MS / dt_ms), 2))
     left = _window(voltage_mv, trace, peak - reach, reach + 1)
     valid = torch.arange(-reach, 1, device=peak.device) + peak[:, None] >= before[:, None]
     width = _half_width(voltage_mv, trace, peak, 0.5 * (peak_mv + trough_mv), left, valid, reach) * dt_ms
@@ -89,7 +87,7 @@ def spike_shapes(
 
     return SpikeShapes(
         begin_mv=table(begin), trough_mv=table(trough_mv), half_width_ms=table(width),
-        trough_ms=table(torch.where(cut, torch.nan, (trough - peak) * dt_ms)),
+        trough_ms=table(torch.where(torch.isfinite(trough_mv), (trough - peak) * dt_ms, torch.nan)),
     )  # fmt: skip
 
 
@@ -99,18 +97,31 @@ def _window(v: Tensor, trace: Tensor, start: Tensor, width: int) -> Tensor:
     return v.reshape(-1).take(trace[:, None] * v.shape[1] + index)
 
 
-def _troughs(v: Tensor, trace: Tensor, peak: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
-    """First sample and voltage of the minimum from each peak up to, not including, ``edge``."""
-    if not len(peak):
-        return peak, v.new_zeros(0)
+def _troughs(v: Tensor, trace: Tensor, peak: Tensor, edge: Tensor, hold: int) -> tuple[Tensor, Tensor]:
+    """Sample and voltage (NaN if there is none) of the first lasting minimum between each peak and ``edge``."""
     length = edge - peak
     begin = length.cumsum(0) - length  # of each stretch, once all stretches are laid end to end
-    shift = torch.repeat_interleave(trace * v.shape[1] + peak - begin, length)
-    values = v.reshape(-1).index_select(0, shift.add_(torch.arange(len(shift), device=v.device)))
-    lowest = torch.segment_reduce(values, "min", lengths=length, unsafe=True)
-    at_lowest = (values == torch.repeat_interleave(lowest, length)).nonzero()[:, 0]
-    first = at_lowest[torch.searchsorted(at_lowest, begin).clamp(max=max(len(at_lowest) - 1, 0))]
-    return peak + first - begin, lowest
+    index = torch.repeat_interleave(trace * v.shape[1] + peak - begin, length)
+    index = index.add_(torch.arange(len(index), device=v.device))
+    lasting = (v[:, :-1] <= _lowest_ahead(v, hold)).reshape(-1)
+    row = index.div(v.shape[1], rounding_mode="floor")
+    candidates = lasting.take((index - row).clamp(max=len(lasting) - 1)).nonzero()[:, 0]
+    if not len(candidates):
+        return peak, v.new_full(peak.shape, torch.nan)
+    first = candidates[torch.searchsorted(candidates, begin).clamp(max=len(candidates) - 1)]
+    found = (first >= begin) & (first < begin + length)
+    trough = torch.where(found, peak + first - begin, peak)
+    return trough, torch.where(found, v.reshape(-1).take(trace * v.shape[1] + trough), torch.nan)
+
+
+def _lowest_ahead(v: Tensor, hold: int) -> Tensor:
+    """Minimum of the next ``hold`` samples, by doubling; shape ``(trace, time - 1)``, cut at the end of the trace."""
+    low, reach = v[:, 1:], 1
+    while reach < hold:
+        step = min(reach, hold - reach)
+        low = torch.cat([torch.minimum(low[:, :-step], low[:, step:]), low[:, -step:]], 1)
+        reach += step
+    return low
 
 
 def _half_width(
