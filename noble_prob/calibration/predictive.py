@@ -1,0 +1,162 @@
+"""Posterior predictive check of one recording: would the posterior's neurons have produced these sweeps?
+
+A recording is a single row with one value per sweep and feature, so no spread over repeats can be judged; what can
+be judged is whether the row would be a remarkable one among the predictive draws. Every draw is compared with the
+others exactly as the recording is, which makes the reference distribution of every statistic, with all correlations
+between sweeps and features:
+
+cell        two-sided rank of one feature of one sweep; the smallest of all cells calibrates them together (minP);
+feature     sum over sweeps of squared deviations from the predictive median, in robust SDs; maxT over features;
+recording   the same sum over everything: large is misfit, very small means a posterior predictive that is too wide.
+
+Limit: the posterior has seen these sweeps, so these p values lean towards one half (Gelman et al., 2013): a misfit is
+believable, a pass is a weak one. What a draw does not have (a latency without spike) is left out where the recording
+does not have it either; where the recording has it and fewer than a share ``alpha`` of the draws do, that is a
+misfit of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from noble_prob.calibration.pit import pit
+from noble_prob.errors import require
+
+CLIP = 10.0
+"""Robust SDs at which a deviation is cut, so that one cell can not hide the others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictiveCheck:
+    """A recording among its predictive draws.
+
+    Attributes:
+        names: Features.
+        units: Their units.
+        sweeps: Label of each sweep, for example ``"+180 pA"``.
+        observed: Shape ``(sweep, feature)``.
+        draws: Predictive draws, shape ``(draw, sweep, feature)``.
+        pit: Shape ``(sweep, feature)``, NaN where not judged.
+        deviation: (observed - predictive median) / robust SD, shape ``(sweep, feature)``.
+        share_defined: Share of draws in which the value exists, shape ``(sweep, feature)``.
+        p_cell: Corrected over all cells, shape ``(sweep, feature)``.
+        p_feature: Corrected over features, shape ``(feature,)``.
+        p_misfit: Of the whole recording being this far from its predictions.
+        p_too_wide: Of the whole recording being this close to their middle.
+        missing: Share of cells that exist in the recording but hardly in the draws.
+        alpha: Level of each of the three.
+    """
+
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    sweeps: tuple[str, ...]
+    observed: Float[ndarray, "sweep feature"]
+    draws: Float[ndarray, "draw sweep feature"]
+    pit: Float[ndarray, "sweep feature"]
+    deviation: Float[ndarray, "sweep feature"]
+    share_defined: Float[ndarray, "sweep feature"]
+    p_cell: Float[ndarray, "sweep feature"]
+    p_feature: Float[ndarray, " feature"]
+    p_misfit: float
+    p_too_wide: float
+    missing: float
+    alpha: float = 0.05
+
+    @property
+    def n_cells(self) -> int:
+        """Number of values that were judged."""
+        return int(np.isfinite(self.pit).sum())
+
+    def coverage(self, probability: float) -> float:
+        """Share of judged cells in the central predictive interval; NaN where none was judged."""
+        u = self.pit[np.isfinite(self.pit)]
+        return float((np.abs(2 * u - 1) <= probability).mean()) if len(u) else float("nan")
+
+
+def check_predictive(
+    observed: Float[ndarray, "sweep feature"],
+    draws: Float[ndarray, "draw sweep feature"],
+    *,
+    names: Sequence[str],
+    units: Sequence[str],
+    sweeps: Sequence[str],
+    alpha: float = 0.05,
+    seed: int = 0,
+) -> PredictiveCheck:
+    """Compare a recording's features with their predictive draws.
+
+    Args:
+        observed: Features of every sweep, NaN where undefined.
+        draws: The same of every predictive draw.
+        names: Feature names.
+        units: Their units.
+        sweeps: Label of each sweep.
+        alpha: Level of a misfit.
+        seed: Of ties.
+
+    Raises:
+        UsageError: If the shapes do not fit or there are fewer than 20 draws.
+    """
+    shape = (len(sweeps), len(names))
+    require(observed.shape == shape and draws.shape[1:] == shape, "draws", f"of shape (draw, {shape[0]}, {shape[1]})",
+            draws.shape, "measure the same features of the same sweeps")  # fmt: skip
+    require(len(draws) >= 20, "draws", "at least 20 predictive draws", len(draws), "draw more")
+    rng = np.random.default_rng(seed)
+    share = np.isfinite(draws).mean(0)
+    judged = np.isfinite(observed) & (share > max(alpha, 3 / len(draws)))
+    u = np.where(judged, pit(observed[..., None], np.moveaxis(draws, 0, -1), seed=rng)[..., 0], np.nan)
+    z, z_draws = _deviations(observed, draws, judged)
+    feature, feature_draws = (np.nansum(a**2, -2) for a in (z, z_draws))
+    total, total_draws = feature.sum(-1), feature_draws.sum(-1)
+    exists = np.isfinite(observed)
+    return PredictiveCheck(
+        names=tuple(names), units=tuple(units), sweeps=tuple(sweeps), observed=observed, draws=draws, pit=u,
+        deviation=z, share_defined=share, p_cell=_cells(u, z_draws),
+        p_feature=_features(feature, feature_draws, judged.any(0)),
+        p_misfit=_above(float(total), total_draws) if judged.any() else float("nan"),
+        p_too_wide=_above(-float(total), -total_draws) if judged.any() else float("nan"),
+        missing=float((exists & ~judged).sum() / max(exists.sum(), 1)), alpha=alpha,
+    )  # fmt: skip
+
+
+def _deviations(observed: ndarray, draws: ndarray, judged: ndarray) -> tuple[ndarray, ndarray]:
+    """Deviations from the predictive median in robust SDs, of the recording and of every draw."""
+    with np.errstate(all="ignore"):
+        filled = np.where(judged, draws, 0.0)
+        centre = np.nanmedian(filled, 0)
+        low, high = np.nanquantile(filled, [0.1587, 0.8413], axis=0)
+        spread = np.maximum(0.5 * (high - low), 0.25 * np.nanstd(filled, axis=0))
+    spread = np.where(spread > 0, spread, np.maximum(1e-9, 1e-6 * np.abs(centre)))
+    z = np.where(judged, (observed - centre) / spread, np.nan).clip(-CLIP, CLIP)
+    return z, np.where(judged & np.isfinite(draws), (draws - centre) / spread, np.nan).clip(-CLIP, CLIP)
+
+
+def _above(value: float, reference: ndarray) -> float:
+    """Rank p value of one number among draws, itself counted."""
+    return float((1 + (reference >= value - 1e-9).sum()) / (1 + len(reference)))
+
+
+def _features(value: ndarray, reference: ndarray, judged: ndarray) -> ndarray:
+    """Corrected over features (maxT): each statistic as its own rank p value, the smallest of them as reference."""
+    n = len(reference)
+    order = np.argsort(np.argsort(-reference, axis=0), axis=0) + 1  # 1 for the largest
+    p_draws = np.where(judged, order / n, 1.0).min(-1)
+    own = (1 + (reference >= value - 1e-9).sum(0)) / (1 + n)
+    p = (1 + (p_draws[:, None] <= own + 1e-12).sum(0)) / (1 + n)
+    return np.where(judged, p, np.nan)
+
+
+def _cells(u: ndarray, z_draws: ndarray) -> ndarray:
+    """Corrected over all cells (minP), by the ranks of the draws among themselves."""
+    n = len(z_draws)
+    filled = np.where(np.isfinite(z_draws), z_draws, 0.0)
+    rank = (np.argsort(np.argsort(filled, axis=0), axis=0) + 0.5) / n
+    tail = np.where(np.isfinite(z_draws), 2 * np.minimum(rank, 1 - rank), 1.0).reshape(n, -1).min(-1)
+    own = 2 * np.minimum(u, 1 - u)
+    p = (1 + (tail[:, None, None] <= own + 1e-12).sum(0)) / (1 + n)
+    return np.where(np.isfinite(u), p, np.nan)

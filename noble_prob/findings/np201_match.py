@@ -1,0 +1,35 @@
+"""NP201: does the ensemble match the experiment, all features together?
+
+*Issue* when the relabelling test rejects at its level: at most 5 % of right ensembles do. *Passed* when it does not
+and a spread off by two in either direction would have been caught with probability 80 % or more. *Not judged* when
+it does not but the test is weaker than that, or when there are fewer than two rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from noble_prob.calibration.result import Calibration
+from noble_prob.findings.base import Finding
+from noble_prob.findings.registry import check
+
+REMEDY = {
+    "trial": "Fit the trial model to these repeats, or report the ensemble's spread as uncalibrated.",
+    "neuron": "Recalibrate the prior to this population, or report the ensemble as one of its own models.",
+    "draw": "Look at the features named below.",
+}
+
+
+@check("NP201", "Ensemble against experiment", Calibration)
+def match(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
+    """The verdict of the whole comparison, with its power."""
+    more = {"trial": "Record more repeats.", "neuron": "Measure more cells.", "draw": "Record more sweeps."}
+    remedy = REMEDY[result.level] if result.severity == "issue" else ""
+    if result.severity == "not judged":
+        remedy = more[result.level]
+    yield say(
+        result.severity, f"{result.sentence} {result.power_sentence}", remedy, level=result.level,
+        n=len(result.observed), ensemble=len(result.ensemble), p_value=result.p_value, alpha=result.alpha,
+        power_narrow=result.power_narrow, power_wide=result.power_wide, energy_ratio=result.energy_ratio,
+        **{f"p_{k}": v for k, v in result.p_question.items()},
+    )  # fmt: skip

@@ -1,0 +1,48 @@
+"""NP202: which feature's spread is wrong?
+
+*Issue* for every feature whose log ratio of SDs is named by the corrected test (after NP201 has fallen). *Caution*
+when the feature's own interval excludes equal spreads but the correction over features does not allow to name it.
+Silent otherwise, and for features that do not vary on both sides (NP205 lists them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from noble_prob.calibration.result import Calibration, FeatureVerdict
+from noble_prob.findings.base import Finding
+from noble_prob.findings.registry import check
+
+
+@check("NP202", "Spread of a feature", Calibration)
+def spread(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
+    """One finding per feature whose spread is off."""
+    for item in result.features:
+        if not item.sd_ratio > 0:
+            continue
+        named = result.miscalibrated and item.p_spread <= result.alpha
+        if named or item.severity == "caution":
+            yield say("issue" if named else "caution", _sentence(item), _remedy(item, result.level), **_evidence(item))
+
+
+def _sentence(item: FeatureVerdict) -> str:
+    unit = f" {item.unit}" if item.unit else ""
+    return (
+        f"{item.name}: the ensemble's SD is {item.predicted_sd:.3g}{unit}, the experiment's "
+        f"{item.observed_sd:.3g}{unit}, "
+        f"a ratio of {item.sd_ratio:.2g} (89 % interval {item.sd_ratio_low:.2g} .. {item.sd_ratio_high:.2g}, n = "
+        f"{item.n})."
+    )
+
+
+def _remedy(item: FeatureVerdict, level: str) -> str:
+    verb = "Lower" if item.sd_ratio > 1 else "Raise"
+    where = "the trial model's variance" if level == "trial" else "the prior's spread"
+    return f"{verb} {where} for {item.name}."
+
+
+def _evidence(item: FeatureVerdict) -> dict[str, object]:
+    return {
+        "feature": item.name, "sd_ratio": item.sd_ratio, "low": item.sd_ratio_low, "high": item.sd_ratio_high,
+        "p_corrected": item.p_spread, "n": item.n, "power_narrow": item.power_narrow, "power_wide": item.power_wide,
+    }  # fmt: skip

@@ -1,0 +1,49 @@
+"""NP221: which feature does the posterior get wrong, and on which sweeps?
+
+*Caution* for every feature whose deviations over sweeps exceed those of all but 5 % of the draws, corrected over
+features; the sentence names the sweeps that deviate most. *Caution* too for features that the recording has and the
+draws hardly ever have. Silent otherwise. A long list means a cell outside the decoder's reach (NP220 is then an
+issue).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from noble_prob.calibration.predictive import PredictiveCheck
+from noble_prob.findings.base import Finding
+from noble_prob.findings.registry import check
+
+
+@check("NP221", "Predictive misfit of a feature", PredictiveCheck)
+def feature(result: PredictiveCheck, say: Callable[..., Finding]) -> Iterator[Finding]:
+    """One finding per feature."""
+    for k, name in enumerate(result.names):
+        exists, judged = np.isfinite(result.observed[:, k]), np.isfinite(result.pit[:, k])
+        if result.p_feature[k] <= result.alpha:
+            yield _deviates(result, k, say)
+        if (exists & ~judged).any():
+            sweeps = [result.sweeps[s] for s in np.flatnonzero(exists & ~judged)]
+            share = float(result.share_defined[exists & ~judged, k].max())
+            yield say("caution", f"{name} exists on {', '.join(sweeps)} but in at most {100 * share:.0f} % of "
+                                 "the draws.",
+                      feature=name, sweeps=sweeps, share_defined=share)  # fmt: skip
+
+
+def _deviates(result: PredictiveCheck, k: int, say: Callable[..., Finding]) -> Finding:
+    """The finding about one deviating feature."""
+    name, unit, z = result.names[k], result.units[k], result.deviation[:, k]
+    worst = [int(s) for s in np.argsort(-np.abs(np.nan_to_num(z)))[:3] if np.isfinite(z[s])]
+    predicted = [float(np.nanmedian(result.draws[:, s, k])) for s in worst]
+    parts = [
+        f"{result.sweeps[s]}: {result.observed[s, k]:.4g} against {p:.4g} {unit}".rstrip()
+        for s, p in zip(worst, predicted, strict=True)
+    ]
+    return say(
+        "caution", f"{name} is not predicted (recorded against median): {'; '.join(parts)}.",
+        f"Mistrust latents that rest on {name}.", feature=name, p_corrected=float(result.p_feature[k]),
+        sweeps=[result.sweeps[s] for s in worst], observed=[float(result.observed[s, k]) for s in worst],
+        predicted_median=predicted, deviation_sd=[float(z[s]) for s in worst],
+    )  # fmt: skip
