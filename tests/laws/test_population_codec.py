@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
+
 from noble_prob.errors import UsageError
 from noble_prob.population.codec import OFFSET_MV, SCALE_MV, decode, dequantise, encode, quantise
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from noble_prob.errors import UsageError
 from noble_prob.population.builtin import builtin_hof
 from noble_prob.population.hof import parameter_table
