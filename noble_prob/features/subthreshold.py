@@ -68,7 +68,7 @@ def input_resistance_mohm(s: Sweeps) -> Tensor:
 
 
 @feature("ms", defined_when="a negative current without spikes that moves the voltage by 1 mV or more",
-         efel_name="time_constant (5 to 15 % apart)")  # fmt: skip
+         efel_name="time_constant (3 to 7 % apart)")  # fmt: skip
 def membrane_time_constant_ms(s: Sweeps) -> Tensor:
     """Time constant of one exponential fitted from the onset to 95 % of the largest deflection."""
     out, rows = (
@@ -90,7 +90,7 @@ def membrane_time_constant_ms(s: Sweeps) -> Tensor:
     return out
 
 
-@feature("ms", defined_when="at least 10 ms follow the step, silent, on one side of the baseline",
+@feature("ms", defined_when="no spike during the step and 10 ms after, on one side of the baseline there",
          efel_name="decay_time_constant_after_stim")  # fmt: skip
 def decay_time_constant_after_stim_ms(s: Sweeps) -> Tensor:
     """Time constant of the return to the baseline, from the log of the distance 1 to 10 ms after the step."""
@@ -100,7 +100,7 @@ def decay_time_constant_after_stim_ms(s: Sweeps) -> Tensor:
     v = s.between(start, stop)
     t = s.time_ms[s.sample(start) : s.sample(stop)].to(v.device)
     moved = (s.between(s.step_end_ms, stop)[:, :1].squeeze(1) - s.baseline_mv).abs() >= SMALLEST_DEFLECTION_MV
-    quiet = s.complete & (v.amax(-1) <= s.threshold_mv) & moved
+    quiet = s.silent & (v.amax(-1) <= s.threshold_mv) & moved
     return s.where(quiet, log_linear_time_constant(t, v, s.baseline_mv))
 
 
