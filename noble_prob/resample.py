@@ -33,30 +33,28 @@ _CUTOFF, _KAISER_BETA, _LARGEST = 0.92, 7.86, 2000
 
 
 def ratio(dt_from_ms: float, dt_to_ms: float) -> Fraction:
-    """Samples of the new grid per sample of the old one, as a fraction of small integers.
+    """Samples of the new grid per sample of the old one, as a fraction of integers up to 2000 that is right to 1 ppm.
 
     Args:
         dt_from_ms: Present sampling interval (ms).
         dt_to_ms: Wanted sampling interval (ms).
 
     Raises:
-        UsageError: If an interval is not positive or the two have no ratio of integers below 2000 to 1 ppm.
+        UsageError: If an interval is not positive, or one is more than 1000 times the other.
     """
     for name, value in (("dt_from_ms", dt_from_ms), ("dt_to_ms", dt_to_ms)):
         require(
             np.isfinite(value) and value > 0, name, "a positive interval in ms", value, "pass the sampling interval"
         )
     exact = dt_from_ms / dt_to_ms
-    best = Fraction(exact).limit_denominator(_LARGEST)
-    near = best > 0 and abs(float(best) / exact - 1) < 1e-6 and best.numerator <= _LARGEST
     require(
-        near,
+        1e-3 <= exact <= 1e3,
         "dt_ms",
-        f"a simple fraction of the recording's interval of {dt_from_ms:g} ms",
+        f"within a factor of 1000 of the recording's interval of {dt_from_ms:g} ms",
         f"{dt_to_ms:g}",
-        "choose an interval whose ratio to it is a fraction of integers below 2000",
+        "check that both are in ms",
     )
-    return best
+    return Fraction(exact).limit_denominator(_LARGEST)
 
 
 def resample_voltage(voltage_mv: Tensor, up_per_down: Fraction) -> Tensor:
@@ -100,7 +98,7 @@ def resample(recording: Recording, *, dt_ms: float) -> Recording:
         A recording that begins with the same sample; ``provenance["resampled"]`` tells both intervals.
 
     Raises:
-        UsageError: If the intervals have no simple ratio.
+        UsageError: If the intervals differ by a factor of 1000 or are not positive.
     """
     fraction = ratio(recording.dt_ms, dt_ms)
     if fraction == 1:

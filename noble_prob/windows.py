@@ -49,7 +49,7 @@ def to_grid(
 
     Returns:
         Sweeps of shape ``(*batch, sweep, total_ms / dt_ms)``. Voltage is NaN where the recording has no sample; current
-        is continued there by its nearest value. Steps keep their true length, even beyond the grid.
+        is continued there as the step says. Steps keep their true length, even beyond the grid.
         ``provenance["window"]`` tells intervals, cuts, and per sweep ``common_until_ms``.
 
     Raises:
@@ -149,17 +149,29 @@ def _steps(recording: Recording) -> list[Step]:
 def _cut(recording: Recording, sweep: int, fraction: Fraction, onset: int, n: int) -> tuple[Tensor, Tensor]:
     """Voltage and current of one sweep on the grid.
 
-    The resampled grid begins a multiple of the denominator before the step, so that the step's first sample is on it.
+    The sweep is preceded by missing samples such that its step begins a multiple of the denominator after its start:
+    then the step's first sample is on the resampled grid.
     """
     step = recording.steps[sweep]
     assert step is not None
     first = round(step.onset_ms / recording.dt_ms)
-    skip = first % fraction.denominator
-    at = (first - skip) // fraction.denominator * fraction.numerator
-    voltage = resample_voltage(recording.voltage_mv[..., sweep, skip:], fraction)
-    current = hold(recording.current_pa[sweep, skip:], fraction)
-    index = torch.arange(n) + at - onset
-    inside = ((index >= 0) & (index < voltage.shape[-1])).to(voltage.device)
+    pad = -first % fraction.denominator
+    at = (first + pad) // fraction.denominator * fraction.numerator
+    voltage = resample_voltage(_prepend(recording.voltage_mv[..., sweep, :], pad, float("nan")), fraction)
+    current = hold(_prepend(recording.current_pa[sweep], pad, float("nan")), fraction)
+    since = torch.arange(n) - onset
+    index = since + at
+    inside = (index >= 0) & (index < voltage.shape[-1])
     index = index.clamp(0, voltage.shape[-1] - 1)
-    gathered = voltage[..., index.to(voltage.device)]
-    return torch.where(inside, gathered, torch.full_like(gathered, float("nan"))), current[index]
+    gathered, mask = voltage[..., index.to(voltage.device)], inside.to(voltage.device)
+    on = (since >= 0) & (since * recording.dt_ms * float(1 / fraction) < step.duration_ms - 1e-9)
+    ideal = step.holding_pa + step.amplitude_pa * on.to(current.dtype)
+    known = inside & torch.isfinite(current[index])
+    return torch.where(mask, gathered, torch.full_like(gathered, float("nan"))), torch.where(
+        known, current[index], ideal
+    )
+
+
+def _prepend(x: Tensor, n: int, value: float) -> Tensor:
+    """``n`` samples of ``value`` before the first sample of the last axis."""
+    return torch.cat([x.new_full((*x.shape[:-1], n), value), x], dim=-1) if n else x

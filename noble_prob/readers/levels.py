@@ -73,7 +73,7 @@ def fit_levels(current_pa: Array, dt_ms: float) -> Levels:
     clusters = [[edge] for edge in edges] if clean else _cluster(edges, round(_SHORTEST_MS / dt_ms))
     bounds = [[0], *clusters, [len(current_pa)]]
     around = zip(bounds[:-2], bounds[1:-1], bounds[2:], strict=True)
-    edges = [_refine(current_pa, before, here, after, dt_ms) for before, here, after in around]
+    edges = [_refine(current_pa, smooth, before, here, after, dt_ms) for before, here, after in around]
     edges = _merge(smooth, sorted(set(edges)), noise)
     return Levels(
         edges=tuple(edges), noise_pa=noise, smooth_pa=smooth, piecewise=_explains(smooth, edges, noise, dt_ms)
@@ -135,16 +135,16 @@ def _cluster(edges: list[int], reach: int) -> list[list[int]]:
     return clusters
 
 
-def _refine(x: Array, before: list[int], here: list[int], after: list[int], dt_ms: float) -> int:
+def _refine(x: Array, smooth: Array, before: list[int], here: list[int], after: list[int], dt_ms: float) -> int:
     """Place one edge where the raw current leaves the left level for the right one (outliers clipped)."""
     edge, reach = here[len(here) // 2], max(1, round(_REFINE_MS / dt_ms))
-    left, right = np.median(x[before[-1] : here[0]]), np.median(x[here[-1] : after[0]])
+    left, right = smooth[before[-1] : here[0]].mean(), smooth[here[-1] : after[0]].mean()
     low, high = max(before[-1] + 1, here[0] - reach), min(after[0] - 1, here[-1] + reach)
     if high <= low or left == right:
         return edge
-    away = np.clip(
-        (x[low - 1 : high] - (left + right) / 2) * np.sign(right - left), -abs(right - left), abs(right - left)
-    )
+    scatter = np.median(np.abs(x - smooth)[before[-1] : after[0]])
+    limit = abs(right - left) + 3 * scatter
+    away = np.clip((x[low - 1 : high] - (left + right) / 2) * np.sign(right - left), -limit, limit)
     return low + int(np.argmin(np.cumsum(away)))
 
 

@@ -134,10 +134,26 @@ def _pulses_of_table(table: _Table) -> list[tuple[Pulse, ...]]:
     away = table.away()
     above = table.level - table.holding[:, None]
     varies = np.ptp(above, axis=0) > 2 * table.tolerance().max(axis=0)
-    test = varies if varies.any() else away.any(axis=0)
+    test = _with_extensions(table, varies, away) if varies.any() else away.any(axis=0)
     runs = [_runs(table, i, test & away[i]) for i in range(len(above))]
     slots = _slots(runs, table)
     return [tuple(p for s in slots if (p := _pulse(table, i, s, runs[i], test)) is not None) for i in range(len(above))]
+
+
+def _with_extensions(table: _Table, varies: NDArray[np.bool_], away: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Varying stretches, and constant ones of which they are a mere continuation.
+
+    Steps of one height and several lengths share a constant first part: the part that varies is then either at the
+    height of its neighbour or silent. A prepulse is different: what follows it takes other values too.
+    """
+    test, above, tolerance = varies.copy(), table.level - table.holding[:, None], 2 * table.tolerance()
+    for _ in range(len(test)):
+        for j in np.flatnonzero(~test & away.any(axis=0)):
+            for k in (j - 1, j + 1):
+                if 0 <= k < len(test) and test[k]:
+                    same = np.abs(above[:, k] - above[:, j]) <= tolerance[:, k]
+                    test[j] |= bool((same | ~away[:, k]).all() and away[:, j].all() and same.any())
+    return test
 
 
 def _runs(table: _Table, sweep: int, active: NDArray[np.bool_]) -> list[Run]:

@@ -71,10 +71,9 @@ def _truncated(make: Callable[[Path], Path], share: float) -> Callable[[Path], P
 def _ibw(folder: Path, units=("V", "A"), dt_s=(1e-4, 1e-4)) -> Path:
     _, current, voltage = step_family()
     values = {"V": voltage[1] * 1e-3, "A": current[1] * 1e-12, "": voltage[1], "N": voltage[1]}
-    return [
-        write_ibw(folder / f"X_Step_ch{k}_7.ibw", values[u], u, dt_s=d)
-        for k, (u, d) in enumerate(zip(units, dt_s, strict=True))
-    ][0]
+    for k, (unit, interval) in enumerate(zip(units, dt_s, strict=True)):
+        write_ibw(folder / f"X_Step_ch{k}_7.ibw", values[unit], unit, dt_s=interval)
+    return folder / "X_Step_ch0_7.ibw"
 
 
 def _abf(folder: Path, units=("mV", "pA")) -> Path:

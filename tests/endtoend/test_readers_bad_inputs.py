@@ -1,4 +1,4 @@
-"""A wrong input ends in one helpful sentence: what was expected, what was found, what to do; and nothing is left behind."""
+"""A wrong input ends in one helpful sentence: expected, found, what to do; nothing is left behind."""
 
 import pytest
 from bad_inputs import CASES

@@ -1,0 +1,111 @@
+"""Steps put into a noisy current are found again, and what is no step is not called one."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from noble_prob.readers.levels import fit_levels
+from noble_prob.readers.pulses import find_pulses
+
+DT = 0.1
+
+
+def sweep(onset_ms, duration_ms, amplitude_pa, *, holding_pa=0.0, total_ms=900.0, dt=DT):
+    time = np.arange(round(total_ms / dt)) * dt
+    return holding_pa + amplitude_pa * ((time >= onset_ms) & (time < onset_ms + duration_ms))
+
+
+def amplifier(rng, n, *, white_pa, pickup_pa, spikes, dt=DT):
+    """Noise of an amplifier: white, pickup near Nyquist and mains, biphasic artefacts of spikes."""
+    time = np.arange(n) * dt
+    noise = (
+        white_pa * rng.normal(size=n)
+        + pickup_pa * (-1.0) ** np.arange(n)
+        + 0.05 * pickup_pa * np.sin(2 * np.pi * time / 20)
+    )
+    for at in rng.integers(50, n - 50, size=spikes):
+        noise[at : at + 5] += 900.0
+        noise[at + 5 : at + 10] -= 850.0
+    return noise
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    onset=st.floats(60, 300),
+    duration=st.floats(100, 500),
+    size=st.floats(30, 800),
+    sign=st.sampled_from([-1, 1]),
+    holding=st.floats(-100, 50),
+    white=st.floats(0.3, 15),
+    pickup=st.floats(0, 100),
+    spikes=st.integers(0, 20),
+    seed=st.integers(0, 10_000),
+)
+def test_a_step_is_recovered_under_noise(onset, duration, size, sign, holding, white, pickup, spikes, seed):
+    current = sweep(onset, duration, sign * size, holding_pa=holding)
+    noisy = current + amplifier(
+        np.random.default_rng(seed), len(current), white_pa=white, pickup_pa=pickup, spikes=spikes
+    )
+    (pulses,) = find_pulses(noisy[None], DT)
+    assert len(pulses) == 1
+    step = pulses[0].step
+    assert step.onset_ms == pytest.approx(onset, abs=1.5)
+    assert step.offset_ms == pytest.approx(onset + duration, abs=1.5)
+    assert step.amplitude_pa == pytest.approx(sign * size, abs=2 + 0.02 * size)
+    assert step.holding_pa == pytest.approx(holding, abs=2)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    edges=st.lists(st.integers(5, 8994), min_size=2, max_size=8, unique=True).map(sorted),
+    levels=st.lists(st.integers(-400, 400), min_size=9, max_size=9),
+)
+def test_a_clean_command_is_found_to_the_sample(edges, levels):
+    bounds = [0, *edges, 9000]
+    command = np.concatenate(
+        [np.full(b - a, float(x)) for a, b, x in zip(bounds[:-1], bounds[1:], levels, strict=False)]
+    )
+    true = np.flatnonzero(np.diff(command)) + 1
+    assert fit_levels(command, DT).edges == tuple(true)
+
+
+@settings(max_examples=30, deadline=None)
+@given(noise=st.floats(0.1, 20), seed=st.integers(0, 10_000), spikes=st.integers(0, 20), holding=st.floats(-100, 50))
+def test_no_step_is_seen_in_noise_alone(noise, seed, spikes, holding):
+    rng = np.random.default_rng(seed)
+    current = holding + amplifier(rng, 9000, white_pa=noise, pickup_pa=3 * noise, spikes=spikes)
+    assert find_pulses(current[None], DT) == [()]
+
+
+def test_a_silent_sweep_shares_the_timing_of_its_family():
+    family = np.stack([sweep(200.3, 500, a) for a in (-50.0, 0.0, 50.0)])
+    steps = [pulses[0].step for pulses in find_pulses(family, DT)]
+    assert [s.amplitude_pa for s in steps] == [-50.0, 0.0, 50.0]
+    assert {(s.onset_ms, s.duration_ms) for s in steps} == {(200.3, 500.0)}
+
+
+def test_a_constant_prepulse_is_no_pulse_but_is_remembered():
+    family = np.stack(
+        [sweep(100, 200, a) + sweep(400, 150, -80.0) + sweep(550, 200, a) for a in (-80.0, 0.0, 40.0, 90.0)]
+    )
+    found = find_pulses(family, DT)
+    assert [[p.step.amplitude_pa for p in row] for row in found] == [[a, a] for a in (-80.0, 0.0, 40.0, 90.0)]
+    assert {row[0].from_pa for row in found} == {0.0}
+    assert {row[1].from_pa for row in found} == {-80.0}
+    assert {(p.step.onset_ms, p.step.duration_ms) for row in found for p in row} == {(100.0, 200.0), (550.0, 200.0)}
+
+
+def test_a_test_pulse_of_the_amplifier_is_no_stimulus():
+    family = np.stack([sweep(20, 30, -20.0) + sweep(200, 500, 60.0) for _ in range(3)])
+    assert [[p.step.amplitude_pa for p in row] for row in find_pulses(family, DT)] == [[60.0]] * 3
+
+
+def test_onsets_that_differ_from_sweep_to_sweep_are_kept():
+    family = np.stack([sweep(100 + 17 * i, 300, 40.0 + i) for i in range(9)])
+    assert [row[0].step.onset_ms for row in find_pulses(family, DT)] == pytest.approx([100 + 17 * i for i in range(9)])
+
+
+def test_durations_that_differ_from_sweep_to_sweep_are_kept():
+    family = np.stack([sweep(100, d, 50.0) for d in (120, 120, 300, 300, 300)])
+    assert [row[0].step.duration_ms for row in find_pulses(family, DT)] == pytest.approx([120, 120, 300, 300, 300])

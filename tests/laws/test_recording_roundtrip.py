@@ -1,0 +1,69 @@
+"""What is written is what is read: a recording survives NPZ whole, and CSV to ten digits."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from noble_prob.readers import read, write_csv, write_npz
+from noble_prob.recording import Protocol, Recording, Step
+
+SETTINGS = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@st.composite
+def recordings(draw, *, axes=False):
+    """Recordings of noisy voltage around a step family, with missing samples and, if asked for, leading axes."""
+    dt = draw(st.sampled_from([0.05, 0.0625, 0.1, 0.25, 1 / 30]))
+    amplitudes = draw(st.lists(st.floats(20, 500), min_size=1, max_size=3, unique=True))
+    protocol = Protocol.step_family(
+        amplitudes,
+        onset_ms=20.0,
+        duration_ms=110.0,
+        total_ms=150.0,
+        dt_ms=dt,
+        holding_pa=draw(st.sampled_from([0.0, -20.0])),
+    )
+    names = draw(st.sampled_from([(), ("draw",), ("neuron", "trial")])) if axes else ()
+    shape = (*range(2, 2 + len(names)), *protocol.current_pa.shape)
+    noise = np.random.default_rng(draw(st.integers(0, 99))).normal(size=shape)
+    voltage = torch.from_numpy(-65 + 8 * noise)
+    if draw(st.booleans()):
+        voltage[..., 0, -7:] = float("nan")
+    return Recording(protocol=protocol, voltage_mv=voltage, axes=names, provenance={"seed": 3, "remarks": ["made up"]})
+
+
+@SETTINGS
+@given(recording=recordings(axes=True))
+def test_npz_restores_everything(recording, tmp_path):
+    again = read(write_npz(recording, tmp_path / "a.npz"))
+    assert torch.equal(torch.nan_to_num(again.voltage_mv), torch.nan_to_num(recording.voltage_mv))
+    assert torch.equal(torch.isnan(again.voltage_mv), torch.isnan(recording.voltage_mv))
+    assert torch.equal(again.current_pa, recording.current_pa)
+    assert torch.allclose(again.time_ms, recording.time_ms, rtol=0, atol=1e-9)
+    assert again.steps == recording.steps
+    assert again.axes == recording.axes
+    assert again.provenance["made_from"] == recording.provenance
+
+
+@SETTINGS
+@given(recording=recordings())
+def test_csv_restores_samples_and_finds_the_steps_again(recording, tmp_path):
+    again = read(write_csv(recording, tmp_path / "a.csv"))
+    assert torch.allclose(again.voltage_mv, recording.voltage_mv, rtol=1e-9, equal_nan=True)
+    assert torch.allclose(again.current_pa, recording.current_pa, rtol=1e-9)
+    assert again.dt_ms == pytest.approx(recording.dt_ms, rel=1e-6)
+    for found, true in zip(again.steps, recording.steps, strict=True):
+        assert found.onset_ms == pytest.approx(true.onset_ms, abs=recording.dt_ms)
+        assert found.duration_ms == pytest.approx(true.duration_ms, abs=2 * recording.dt_ms)
+        assert (found.amplitude_pa, found.holding_pa) == pytest.approx((true.amplitude_pa, true.holding_pa), abs=1e-4)
+
+
+def test_selected_sweeps_keep_their_origin(tmp_path):
+    protocol = Protocol.step_family([50.0, 60.0, 70.0])
+    voltage = torch.linspace(-70, -40, 3 * 8192, dtype=torch.float64).reshape(3, 8192)
+    path = write_npz(Recording(protocol=protocol, voltage_mv=voltage), tmp_path / "a.npz")
+    kept = read(path).select([2, 0])
+    assert [s["source_sweep"] for s in kept.provenance["sweeps"]] == [2, 0]
+    assert kept.steps[0] == Step(onset_ms=12.0, duration_ms=400.0, amplitude_pa=70.0)
