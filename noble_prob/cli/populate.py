@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from noble_prob.cli.simulate import add_engine
+from noble_prob.population.accept import FIRES, Criterion
 from noble_prob.population.builtin import open_hof
-from noble_prob.population.hof import parse_keys
+from noble_prob.population.hof import HallOfFame, parse_keys
 from noble_prob.population.latents import HELD_OUT_MODELS
 from noble_prob.population.populate import Plan, populate
-from noble_prob.population.standard import DESIGNS
+from noble_prob.population.standard import DESIGNS, Design
+from noble_prob.population.targets import read_targets, targets_of_models
 from noble_prob.population.trace import Numerics
 
 
@@ -35,6 +38,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--include-base", action="store_true", help="the base models come first")
     parser.add_argument("--noise-sd", type=float, default=0.15, help="noise, in SDs of the base models (0.15)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the population (0)")
+    parser.add_argument("--targets", default="fires", help="'fires' (5 spikes at 180 pA), 'base' (the base models' own "
+                        "features) or a CSV file")  # fmt: skip
+    parser.add_argument("--k-sd", type=float, default=3.0, help="acceptable distance from a target, in SDs (3)")
     parser.add_argument("--random-duration-ms", default=None, help="shortest,longest random pulse duration")
     parser.add_argument("--random-duration-share", type=float, default=1.0, help="share of models that get them (1)")
     parser.add_argument("--total-ms", type=float, default=512.0, help="length of a trace (512)")
@@ -52,10 +58,11 @@ def run(args: argparse.Namespace) -> int:
         design = replace(design, random_duration_ms=(low, high), random_duration_share=args.random_duration_share)
     held_out = args.held_out or (() if args.hof == "builtin" else HELD_OUT_MODELS)
     base = open_hof(args.hof).without(held_out)
+    numerics = Numerics(dt_ms=args.dt_ms, cv_um=args.cv_um)
     plan = Plan(
         base=base, n_models=args.n_models, seed=args.seed, design=design, noise_sd=args.noise_sd,
         chunk_models=args.chunk_models, include_base=args.include_base,
-        numerics=Numerics(dt_ms=args.dt_ms, cv_um=args.cv_um),
+        numerics=numerics, criteria=_criteria(args, base, design, numerics),
     )  # fmt: skip
     chunks = None if args.chunks is None else parse_keys(args.chunks)
     tally = populate(
@@ -65,6 +72,14 @@ def run(args: argparse.Namespace) -> int:
     for status, count in sorted(tally.items()):
         print(f"{count:6d}  {status}")
     return 1 if any(status.startswith("chunk failed") for status in tally) else 0
+
+
+def _criteria(args: argparse.Namespace, base: HallOfFame, design: Design, numerics: Numerics) -> Sequence[Criterion]:
+    if args.targets == "fires":
+        return FIRES
+    if args.targets == "base":
+        return targets_of_models(base, design, k_sd=args.k_sd, numerics=numerics, jobs=args.jobs)
+    return read_targets(args.targets, k_sd=args.k_sd)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -20,14 +20,6 @@ from noble_prob.errors import require
 from noble_prob.features.measure import measure
 from noble_prob.recording import Recording
 
-TARGET_FEATURES = {
-    -110.0: ("resting_voltage_mv", "voltage_deflection_mv", "sag_mv"),
-    50.0: ("spike_count",),
-    180.0: ("spike_count", "first_spike_latency_ms", "mean_isi_ms", "isi_cv", "ap1_peak_mv", "ap1_width_ms",
-            "ap1_trough_mv", "mean_ap_amplitude_mv"),
-}  # fmt: skip
-"""What a target table holds unless told otherwise: rest, passive response, firing, spike shape."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Criterion:
@@ -112,43 +104,9 @@ def criterion_values(recording: Recording, criteria: Sequence[Criterion]) -> Flo
     )
 
 
-def targets_of(recording: Recording, *, k_sd: float, source: str) -> tuple[Criterion, ...]:
-    """Targets from a population: means and standard deviations of its own features.
-
-    Args:
-        recording: Accepted neurons, axis ``neuron``.
-        k_sd: Half-width of the acceptable range, in standard deviations.
-        source: Name of the population.
-
-    Raises:
-        UsageError: If ``k_sd`` is not positive or a current of the table was not recorded.
-    """
-    require(k_sd > 0, "k_sd", "a positive number of standard deviations", k_sd, "3 keeps nearly all base models")
-    rows = [Criterion(feature=f, current_pa=a) for a, names in TARGET_FEATURES.items() for f in names]
-    return tuple(
-        target(row.feature, row.current_pa, mean=column.nanmean(), sd=_nanstd(column), k_sd=k_sd, source=source)
-        for row, column in zip(rows, criterion_values(recording, rows).T, strict=True)
-        if column.isfinite().sum() > 1
-    )
-
-
-def target(
-    feature: str, current_pa: float, *, mean: float | Tensor, sd: float | Tensor, k_sd: float, source: str
-) -> Criterion:
-    """A criterion from a mean and a standard deviation, for example of an experiment."""
-    mean, sd = float(mean), float(sd)
-    low, high = mean - k_sd * sd, mean + k_sd * sd
-    return Criterion(feature=feature, current_pa=current_pa, low=low, high=high, mean=mean, sd=sd, source=source)
-
-
 def _sweep_at(recording: Recording, current_pa: float) -> int:
     """The sweep with a step of this height."""
     off = (recording.protocol.amplitudes_pa - current_pa).abs().nan_to_num(float("inf"))
     require(float(off.min()) < 0.5, "recording", f"one with a sweep at {current_pa:g} pA",
             recording.protocol.amplitudes_pa.tolist(), "record the standard protocol")  # fmt: skip
     return int(off.argmin())
-
-
-def _nanstd(values: Tensor) -> Tensor:
-    defined = values[values.isfinite()]
-    return defined.std()

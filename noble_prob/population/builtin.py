@@ -13,9 +13,10 @@ import math
 
 import numpy as np
 
-from noble_prob.population.accept import Criterion, target
+from noble_prob.population.accept import Criterion
 from noble_prob.population.hof import CellModel, HallOfFame, import_hof
 from noble_prob.population.perturb import is_log
+from noble_prob.population.targets import target
 
 PARAMETERS = {
     "Ra": 150.0,

@@ -20,13 +20,14 @@ import torch
 
 from noble_prob.errors import require
 from noble_prob.population.accept import FIRES, Criterion, judge_models
+from noble_prob.population.chunk import Chunk
 from noble_prob.population.codec import dequantise, quantise
 from noble_prob.population.fanout import Engine, fan_out
 from noble_prob.population.hof import CellModel, HallOfFame, parameter_table
 from noble_prob.population.perturb import is_log, perturb
 from noble_prob.population.standard import Design
 from noble_prob.population.stimuli import steps
-from noble_prob.population.store import Chunk, Store
+from noble_prob.population.store import Store
 from noble_prob.population.trace import Numerics, step_trace
 from noble_prob.recording import Recording, Step
 

@@ -11,75 +11,23 @@ one set, and the sets are merged by copying files.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from noble_prob.errors import UsageError, require
-from noble_prob.population.codec import OFFSET_MV, SCALE_MV, decode, dequantise, encode
+from noble_prob.population.chunk import Chunk, join, pack, unpack
+from noble_prob.population.codec import OFFSET_MV, SCALE_MV
 
 FORMAT = "noble_prob data set, version 1"
 EXTENDABLE = ("n_models", "provenance")
 """Entries of the manifest that may differ when a set is continued: they change no chunk."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chunk:
-    """A group of models with their traces.
-
-    Attributes:
-        index: Number of the chunk.
-        model_id: Number of each model in the population, shape ``(model,)``.
-        status: Per model ``"accepted"``, or why not: ``"rejected: ..."``, ``"failed: ..."``.
-        parameters: Natural units, shape ``(model, parameter)``; names are in the manifest.
-        amps_pa: Pulse heights (pA), NaN where a trace was not simulated, shape ``(model, current)``.
-        onset_ms: Pulse onsets, shape ``(model, current)``.
-        duration_ms: Pulse durations, shape ``(model, current)``.
-        quantised: Voltages in int16 steps (see :mod:`noble_prob.population.codec`), shape ``(model, current, time)``.
-    """
-
-    index: int
-    model_id: np.ndarray
-    status: tuple[str, ...]
-    parameters: np.ndarray
-    amps_pa: np.ndarray
-    onset_ms: np.ndarray
-    duration_ms: np.ndarray
-    quantised: np.ndarray
-
-    @property
-    def voltage_mv(self) -> Float[Tensor, "model current time"]:
-        """Voltage (mV, float32); NaN where a trace was not simulated."""
-        voltage = dequantise(self.quantised)
-        voltage[np.isnan(self.amps_pa)] = np.nan
-        return torch.from_numpy(voltage)
-
-    @property
-    def accepted(self) -> np.ndarray:
-        """Which models were accepted, shape ``(model,)``."""
-        return np.array([s == "accepted" for s in self.status], dtype=bool)
-
-    def select(self, keep: np.ndarray) -> Chunk:
-        """Only some of the models.
-
-        Args:
-            keep: Mask or positions of models.
-        """
-        at = np.arange(len(self.model_id))[keep]
-        names = ("model_id", "parameters", "amps_pa", "onset_ms", "duration_ms", "quantised")
-        return Chunk(
-            index=self.index, status=tuple(self.status[i] for i in at), **{n: getattr(self, n)[at] for n in names}
-        )
 
 
 class Store:
@@ -162,14 +110,11 @@ class Store:
             UsageError: If it does not exist or its checksum is wrong.
         """
         try:
-            with np.load(self._file(index), allow_pickle=False) as data:
-                arrays = {name: data[name] for name in data.files}
-        except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+            return unpack(self._file(index).read_bytes(), index=index)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise UsageError(
                 f"chunk {index}", "a readable chunk", error, "delete the file and make it again"
             ) from error
-        quantised = decode(arrays.pop("second_difference"))
-        return Chunk(index=index, status=tuple(str(s) for s in arrays.pop("status")), quantised=quantised, **arrays)
 
     def __iter__(self) -> Iterator[Chunk]:
         for index in self.done():
@@ -179,9 +124,7 @@ class Store:
         """All accepted models of the set as one chunk (all of it in memory: 2 bytes per sample)."""
         parts = [chunk.select(chunk.accepted) for chunk in self]
         require(bool(parts), "store", "a set with at least one chunk", "none yet", "wait for the first chunk")
-        names = ("model_id", "parameters", "amps_pa", "onset_ms", "duration_ms", "quantised")
-        joined = {n: np.concatenate([getattr(p, n) for p in parts]) for n in names}
-        return Chunk(index=-1, status=sum((p.status for p in parts), ()), **joined)
+        return join(parts)
 
     def seal(self) -> Path:
         """Write ``checksums.txt`` (``sha256sum -c`` reads it) over the manifest and all chunks that exist."""
@@ -192,27 +135,6 @@ class Store:
 
     def _file(self, index: int) -> Path:
         return self.path / f"chunk-{index:05d}.npz"
-
-
-def pack(chunk: Chunk) -> bytes:
-    """The bytes of a chunk: an npz archive without dates, so that equal content is equal bytes."""
-    arrays = {
-        "model_id": chunk.model_id.astype(np.int64),
-        "status": np.array(chunk.status, dtype=np.str_),
-        "parameters": chunk.parameters.astype(np.float64),
-        "amps_pa": chunk.amps_pa.astype(np.float64),
-        "onset_ms": chunk.onset_ms.astype(np.float64),
-        "duration_ms": chunk.duration_ms.astype(np.float64),
-        "second_difference": encode(chunk.quantised),
-    }
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, value in arrays.items():
-            member = io.BytesIO()
-            np.lib.format.write_array(member, np.ascontiguousarray(value), allow_pickle=False)
-            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            archive.writestr(entry, member.getvalue(), compress_type=zipfile.ZIP_DEFLATED, compresslevel=6)
-    return buffer.getvalue()
 
 
 def write_atomically(file: Path, content: bytes) -> None:

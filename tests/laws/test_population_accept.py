@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from noble_prob.errors import UsageError
-from noble_prob.population.accept import FIRES, Criterion, judge_models, target, targets_of
+from noble_prob.population.accept import FIRES, Criterion, judge_models
+from noble_prob.population.targets import read_targets, target, targets_of, write_targets
 from noble_prob.recording import Protocol, Recording
 
 
@@ -42,6 +43,23 @@ def test_targets_of_a_population_accept_its_middle():
     assert table["resting_voltage_mv"].sd == pytest.approx(2.5**0.5, abs=1e-3)
     accepted = [not v.reasons for v in judge_models(base, [table["resting_voltage_mv"], table["spike_count"]])]
     assert accepted == [False, True, True, True, False]
+
+
+def test_a_count_is_not_judged_finer_than_one_spike():
+    assert target("spike_count", 180.0, mean=27.0, sd=0.3, k_sd=2.0, source="test").low == 25.0
+    assert target("sag_mv", -110.0, mean=2.0, sd=0.3, k_sd=2.0, source="test").low == pytest.approx(1.4)
+
+
+def test_tables_survive_a_file_and_bad_ones_are_refused(tmp_path):
+    table = (target("sag_mv", -110.0, mean=2.0, sd=0.3, k_sd=2.0, source="these, here"),)
+    write_targets(tmp_path / "targets.csv", table)
+    assert read_targets(tmp_path / "targets.csv", k_sd=2.0) == table
+    (tmp_path / "bad.csv").write_text("feature,current_pa,mean,sd,source\nsga_mv,-110,2,0.3,x\n")
+    with pytest.raises(UsageError, match="sga_mv"):
+        read_targets(tmp_path / "bad.csv", k_sd=2.0)
+    (tmp_path / "bad.csv").write_text("feature,mean\nsag_mv,2\n")
+    with pytest.raises(UsageError, match="current_pa"):
+        read_targets(tmp_path / "bad.csv", k_sd=2.0)
 
 
 def test_a_recording_without_the_protocol_is_refused():

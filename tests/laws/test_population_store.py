@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from noble_prob.errors import UsageError
+from noble_prob.population.chunk import Chunk, pack
 from noble_prob.population.codec import OFFSET_MV
-from noble_prob.population.store import Chunk, Store, pack
+from noble_prob.population.store import Store
 
 PLAN = {"n_models": 5, "chunk_models": 2, "seed": 1, "dt_ms": 0.1, "n_samples": 50}
 
@@ -80,3 +81,15 @@ def test_equal_content_is_equal_bytes_and_damage_is_noticed(tmp_path):
 def test_a_folder_without_a_set_is_refused(tmp_path):
     with pytest.raises(UsageError, match="populate"):
         Store(tmp_path)
+
+
+def test_shared_pulses_make_a_recording_and_others_are_refused(tmp_path):
+    store = Store.create(tmp_path / "set", PLAN)
+    part = chunk(store, 0)
+    recording = part.recording([1, 0], sample_ms=10.0)
+    assert recording.axes == ("neuron",)
+    assert [s.amplitude_pa for s in recording.steps] == [50.0, -110.0]
+    np.testing.assert_allclose(recording.voltage_mv, part.voltage_mv[:, [1, 0]])
+    part.amps_pa[1, 0] = -100.0
+    with pytest.raises(UsageError, match="share"):
+        part.recording([0], sample_ms=10.0)
