@@ -1,19 +1,11 @@
-"""Trial-to-trial noise of one neuron: what differs between repeats of the same stimulus.
+"""Repeats of one stimulus in one neuron, drawn.
 
-Two views of the same thing:
-
-:class:`TrialModel`
-    draws repeats. The state drifts between repeats, ``z_r ~ Normal(z, Sigma_trial)``, and the phase diffuses within
-    one: ``phi_r(t) = phi(t; z_r, I) + sigma W(t)``. Spike ``k`` comes when the phase reaches ``k``, so an interval of
-    mean ``mu`` is a first passage, inverse Gaussian with variance ``sigma^2 mu^3``: jitter grows along the train. White
-    electrode noise comes on top of the voltage.
-
-:class:`NoisePrior`
-    what inference believes about the size of these effects before seeing a recording: log-normal scales.
-
-Both are about *one* neuron. How neurons differ from each other is the prior's business (:mod:`noble_prob.priors`).
-Reference: Gerstein and Mandelbrot (1964) for the first passage; the state's drift is taken as independent between
-repeats, which a slow rundown over minutes is not.
+The state drifts between repeats, ``z_r ~ Normal(z, Sigma_trial)``, and the phase diffuses within one: ``phi_r(t) =
+phi(t; z_r, I) + sigma W(t)``. Spike ``k`` comes when the phase reaches ``k``, so an interval of mean ``mu`` is a
+first passage, inverse Gaussian with variance ``sigma^2 mu^3`` (Gerstein and Mandelbrot 1964): jitter grows along the
+train. White electrode noise comes on top of the voltage. The drift is taken as independent between repeats, which a
+slow rundown over minutes is not. How neurons differ from each other is the prior's business,
+:mod:`noble_prob.priors`.
 """
 
 from __future__ import annotations
@@ -101,39 +93,3 @@ def diffuse(
     low = mu / (1 + half + (half * (half + 2)).sqrt())  # the smaller root, written without cancellation
     first = torch.rand(mu.shape, generator=generator, dtype=mu.dtype).to(mu.device) <= mu / (mu + low)
     return torch.where(first, low, mu * (mu / low)).cumsum(-1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scale:
-    """A log-normal prior of a noise scale; a median of zero switches the effect off.
-
-    Attributes:
-        median: Median of the scale, in its unit.
-        log_sd: SD of its logarithm.
-    """
-
-    median: float
-    log_sd: float = 0.7
-
-
-@dataclass(frozen=True, kw_only=True)
-class NoisePrior:
-    """What inference believes about trial noise before it sees a recording.
-
-    Attributes:
-        phase_diffusion: SD of the phase's random walk (spikes per square root of a second).
-        trial_timing: SD over repeats of the log first-spike latency and of the log rate (pure numbers).
-        trial_summary: SD over repeats of each summary feature, in units of the decoder's error of that feature.
-        timing_ms: SD of the measured time of a single spike (ms), fixed.
-    """
-
-    phase_diffusion: Scale = field(default_factory=lambda: Scale(median=0.15, log_sd=1.0))
-    trial_timing: Scale = field(default_factory=lambda: Scale(median=0.02, log_sd=0.7))
-    trial_summary: Scale = field(default_factory=lambda: Scale(median=0.5, log_sd=0.7))
-    timing_ms: float = 0.05
-
-    @classmethod
-    def simulated(cls) -> NoisePrior:
-        """For noiseless simulations: nothing varies between repeats, only the decoder errs."""
-        none = Scale(median=0.0)
-        return cls(phase_diffusion=none, trial_timing=none, trial_summary=none, timing_ms=0.02)

@@ -1,0 +1,163 @@
+"""A posterior as an ArviZ DataTree on disk, and as plain JSON.
+
+Groups: ``posterior`` (latents in their units, noise scales), ``sample_stats``, ``log_likelihood`` (per sweep),
+``posterior_predictive`` and ``prior_predictive`` (spike counts, times, summary features), ``prior`` (latents), and
+``observed_data``. Units are in the attributes of every variable. The JSON names, per latent, mean, SD, 89 % interval,
+R-hat and effective sample sizes, with names that other programs may rely on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import arviz as az
+import numpy as np
+import torch
+from arviz_stats import ess, rhat
+from torch import Tensor
+
+from noble_prob.findings.base import Finding
+from noble_prob.inference.posterior import Posterior, Predictive
+
+SCALE_UNITS = {"phase_diffusion": "spikes/sqrt(s)", "trial_timing": "1", "trial_summary": "decoder errors"}
+MASS = 0.89
+
+
+def convergence(posterior: Posterior) -> dict[str, dict[str, float | None]]:
+    """R-hat, bulk and tail effective sample size of every latent and noise scale (Vehtari et al. 2021).
+
+    Args:
+        posterior: What to judge; None for a weighted posterior, whose weights tell instead.
+
+    Returns:
+        ``{name: {"r_hat", "ess_bulk", "ess_tail"}}``.
+    """
+    columns = {name: posterior.latents[..., k] for k, name in enumerate(posterior.space.names)}
+    out: dict[str, dict[str, float | None]] = {}
+    for name, value in {**columns, **posterior.scales}.items():
+        x = value.numpy()
+        if posterior.weights is not None:
+            out[name] = dict.fromkeys(("r_hat", "ess_bulk", "ess_tail"))
+            continue
+        out[name] = {"r_hat": float(rhat(x)), "ess_bulk": float(ess(x, method="bulk")),
+                     "ess_tail": float(ess(x, method="tail", prob=(0.05, 0.95)))}  # fmt: skip
+    return out
+
+
+def to_json(posterior: Posterior, findings: Sequence[Finding] = ()) -> dict[str, Any]:
+    """The content of ``posterior.json``.
+
+    Args:
+        posterior: The posterior.
+        findings: Judgements to list after the notes on the input.
+
+    Returns:
+        JSON values: ``latents`` (per latent ``unit``, ``mean``, ``sd``, ``interval_89``, ``r_hat``, ``ess_bulk``,
+        ``ess_tail``, ``contraction``), ``noise``, ``wall_s``, ``findings``, and how it was made.
+    """
+    record, interval = convergence(posterior), posterior.interval(MASS)
+    mean, sd = posterior.mean(), posterior.covariance().diagonal().sqrt()
+    prior_sd = posterior.prior_predictive.latents.std(0)
+    latents = {
+        latent.name: {
+            "unit": latent.unit, "mean": float(mean[k]), "sd": float(sd[k]), "interval_89": interval[:, k].tolist(),
+            **record[latent.name], "contraction": float(1 - (sd[k] / prior_sd[k]) ** 2),
+        }
+        for k, latent in enumerate(posterior.space.latents)
+    }  # fmt: skip
+    noise = {name: {"unit": SCALE_UNITS.get(name, ""), **_moments(value), **record[name]}
+             for name, value in posterior.scales.items()}  # fmt: skip
+    return {
+        "method": posterior.method, "seed": posterior.seed, "wall_s": posterior.wall_s, "latents": latents,
+        "noise": noise, "sweeps": list(posterior.sweeps), "current_pa": posterior.evidence.design.current_pa.tolist(),
+        "window_ms": posterior.evidence.design.end_ms.tolist(), "provenance": dict(posterior.provenance),
+        "divergences": int(posterior.stats["diverging"].sum()) if "diverging" in posterior.stats else 0,
+        "findings": [finding.to_dict() for finding in (*posterior.notes, *findings)],
+    }  # fmt: skip
+
+
+def to_datatree(posterior: Posterior) -> Any:
+    """The posterior as a DataTree; ``.to_netcdf(path)`` writes it, ``arviz.from_netcdf`` reads it.
+
+    Args:
+        posterior: The posterior.
+    """
+    columns = {name: _array(posterior.latents[..., k]) for k, name in enumerate(posterior.space.names)}
+    before = _array(posterior.prior_predictive.latents[None])
+    stats = {name: _array(value) for name, value in posterior.stats.items()}
+    if posterior.weights is not None:
+        stats["weight"] = _array(posterior.weights)
+    tree = az.from_dict({
+        "posterior": {**columns, **{name: _array(value) for name, value in posterior.scales.items()}},
+        "sample_stats": stats,
+        "prior": {name: before[..., k] for k, name in enumerate(posterior.space.names)},
+    })  # fmt: skip
+    for name, group in _responses(posterior).children.items():  # apart: a feature may bear the name of a latent
+        tree[name] = group
+    _annotate(tree, posterior)
+    return tree
+
+
+def _moments(value: Tensor) -> dict[str, Any]:
+    """Mean, SD and interval of the draws of one number."""
+    tails = torch.tensor([(1 - MASS) / 2, (1 + MASS) / 2]).to(value)
+    return {"mean": float(value.mean()), "sd": float(value.std()), "interval_89": torch.quantile(value, tails).tolist()}
+
+
+def _responses(posterior: Posterior) -> Any:
+    """The groups whose variables have sweeps."""
+    e, after, before = posterior.evidence, posterior.predictive, posterior.prior_predictive
+    names = e.design.summary_names
+    width = max(p.times_ms.shape[-1] for p in (e, after, before))
+    seen = Predictive(times_ms=e.times_ms[None], summary=e.summary[None], latents=torch.zeros(1, 0))
+    data = {
+        "log_likelihood": {"sweeps": _array(posterior.log_likelihood)},
+        "posterior_predictive": _replays(after, names, width),
+        "prior_predictive": _replays(before, names, width),
+        "observed_data": {name: value[0, 0] for name, value in _replays(seen, names, width).items()},
+        "constant_data": {"current_pa": _array(e.design.current_pa), "end_ms": _array(e.design.end_ms)},
+    }
+    dims = {name: ["sweep"] for name in ("spike_count", "current_pa", "end_ms", "sweeps", *names)}
+    coords = {"sweep": list(range(len(e.design))), "spike": list(range(1, width + 1))}
+    return az.from_dict(data, dims={**dims, "spike_time_ms": ["sweep", "spike"]}, coords=coords)
+
+
+def _array(value: Tensor) -> np.ndarray:
+    return value.detach().cpu().numpy()
+
+
+def _replays(p: Predictive, names: Sequence[str], width: int) -> dict[str, np.ndarray]:
+    """Counts, spike times (NaN behind the last) and features with one chain axis in front."""
+    times = torch.nn.functional.pad(p.times_ms, (0, width - p.times_ms.shape[-1]), value=torch.inf)
+    out = {
+        "spike_count": _array(p.counts)[None],
+        "spike_time_ms": _array(torch.where(times < 1e9, times, torch.nan))[None],
+    }
+    return out | {name: _array(p.summary[..., k])[None] for k, name in enumerate(names)}
+
+
+def _annotate(tree: Any, posterior: Posterior) -> None:
+    """Units of every variable, and how the whole was made."""
+    units = dict(zip(posterior.space.names, posterior.space.units, strict=True)) | SCALE_UNITS
+    units |= {"spike_count": "1", "spike_time_ms": "ms after onset", "current_pa": "pA", "end_ms": "ms after onset"}
+    units |= {name: _unit(name) for name in posterior.evidence.design.summary_names if name not in units}
+    for group in tree.children.values():
+        for name, variable in group.data_vars.items():
+            if str(name) in units:
+                variable.attrs["units"] = units[str(name)]
+    tree.attrs.update(_flat({"method": posterior.method, "seed": posterior.seed, "wall_s": posterior.wall_s,
+                             "space": posterior.space.name, **posterior.provenance}))  # fmt: skip
+
+
+def _unit(name: str) -> str:
+    """Unit of a feature from the end of its name."""
+    return {"mv": "mV", "ms": "ms", "hz": "Hz", "pa": "pA", "mohm": "MOhm"}.get(name.rsplit("_", 1)[-1], "1")
+
+
+def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Values that netCDF attributes can hold."""
+    return {
+        k: int(v) if isinstance(v, bool) else v if isinstance(v, int | float | str) else str(v)
+        for k, v in record.items()
+    }

@@ -1,0 +1,149 @@
+"""From a recording to what the likelihood looks at: spike times, summary features, and how far each step is looked at.
+
+The *common window*: a decoder was trained on steps of one length, a recording may have others. By causality the
+response up to the shorter of the two lengths is the same, so that is what is compared. Steps shorter than 100 ms are
+refused: they say too little. Where a step is shorter than the decoder's, features that look at its end are masked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from noble_prob.decoder.base import Decoder
+from noble_prob.errors import require
+from noble_prob.features import find_spikes, measure
+from noble_prob.findings.base import Finding
+from noble_prob.noise import Design, Evidence
+from noble_prob.recording import Recording, Step
+
+SHORTEST_MS = 100.0
+WHOLE_STEP_ONLY = ("steady_state_voltage_mv", "voltage_deflection_mv", "input_resistance_mohm", "sag_mv", "sag_ratio",
+                   "membrane_time_constant_ms", "decay_time_constant_after_stim_ms", "voltage_after_step_mv",
+                   "mean_isi_ms", "mean_ap_amplitude_mv", "last_spike_ms", "spike_count")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """Evidence and where it came from.
+
+    Attributes:
+        evidence: What the likelihood sees.
+        sweeps: Index, in the recording, of each sweep of the evidence.
+        notes: What was left out and why.
+    """
+
+    evidence: Evidence
+    sweeps: tuple[int, ...]
+    notes: tuple[Finding, ...]
+
+
+def observe(recording: Recording, decoder: Decoder) -> Observation:
+    """Extract spike times and summary features on the common window.
+
+    Args:
+        recording: One neuron: no batch axis, or a ``trial`` axis whose repeats become further sweeps.
+        decoder: Its window, current range and summary features are used.
+
+    Raises:
+        UsageError: If the recording is an ensemble, or no sweep has a usable step.
+    """
+    require(recording.axes in ((), ("trial",)), "recording.axes", "() or ('trial',): one neuron", recording.axes,
+            "infer one neuron at a time, or pass a list of recordings")  # fmt: skip
+    reasons = [_why_not(step, recording, decoder) for step in recording.steps]
+    kept = [k for k, reason in enumerate(reasons) if not reason]
+    require(bool(kept), "recording", f"at least one step of {SHORTEST_MS:.0f} ms or more within the decoder's currents",
+            "; ".join(sorted({r for r in reasons if r})), "record longer steps or use another decoder")  # fmt: skip
+    part = recording.select(kept)
+    repeats = 1 if not recording.axes else recording.voltage_mv.shape[0]
+    ends = [min(step.duration_ms, decoder.window.duration_ms) for step in part.steps if step]
+    names = decoder.summary_names
+    summary = measure(part, names=names, window_ms=decoder.window.duration_ms).value.reshape(-1, len(names))
+    design = Design(
+        current_pa=part.protocol.amplitudes_pa.repeat(repeats), summary_names=names,
+        end_ms=torch.tensor(ends, dtype=torch.float64).repeat(repeats),
+    )  # fmt: skip
+    short = design.end_ms < decoder.window.duration_ms - 1.0
+    late = torch.tensor([name in WHOLE_STEP_ONLY for name in names])
+    masked = torch.where(short[:, None] & late, torch.nan, summary.to(torch.float64))
+    evidence = Evidence(design=design, times_ms=_times(part, ends), summary=masked)
+    return Observation(evidence=evidence, sweeps=tuple(kept) * repeats, notes=_notes(reasons))
+
+
+def _why_not(step: Step | None, recording: Recording, decoder: Decoder) -> str:
+    """Why a sweep can not be used; empty if it can."""
+    low, high = decoder.window.current_range_pa
+    slack = 0.02 * (high - low)
+    if step is None:
+        return "a stimulus that is not a step"
+    if step.duration_ms < SHORTEST_MS - 1e-6:
+        return f"a step of {step.duration_ms:.0f} ms"
+    if not low - slack <= step.amplitude_pa <= high + slack:
+        return f"{step.amplitude_pa:.0f} pA, beyond the decoder's {low:.0f} to {high:.0f} pA"
+    if step.onset_ms + SHORTEST_MS > float(recording.time_ms[-1]):
+        return "a step that ends after the recording"
+    return ""
+
+
+def _times(recording: Recording, ends: Sequence[float]) -> Tensor:
+    """Spike times of every sweep (ms after onset), infinity behind the last, shape ``(sweep, spike)``."""
+    rows = []
+    for trace in recording.voltage_mv.reshape(-1, recording.n_sweeps, recording.voltage_mv.shape[-1]):
+        for v, step, end in zip(trace, recording.steps, ends, strict=True):
+            assert step is not None
+            spikes = find_spikes(v, recording.time_ms, start_ms=step.onset_ms, stop_ms=step.onset_ms + end)
+            peaks = spikes.peak_ms.to(torch.float64)
+            rows.append(peaks[torch.isfinite(peaks)] - step.onset_ms)
+    width = max(1, max(len(row) for row in rows))
+    out = torch.full((len(rows), width), torch.inf, dtype=torch.float64)
+    for row, times in zip(out, rows, strict=True):
+        row[: len(times)] = times.clamp(min=1e-3)
+    return out
+
+
+def _notes(reasons: Sequence[str]) -> tuple[Finding, ...]:
+    """One finding about the sweeps left out, if any were."""
+    dropped = {k: reason for k, reason in enumerate(reasons) if reason}
+    if not dropped:
+        return ()
+    why = "; ".join(sorted(set(dropped.values())))
+    return (
+        Finding(
+            code="NP110", title="Sweeps left out", severity="caution",
+            sentence=f"{len(dropped)} of {len(reasons)} sweeps were not used: {why}.",
+            evidence={"sweeps": list(dropped), "reasons": list(dropped.values())},
+            remedy="Nothing, if the rest is enough; the decoder answers steps within its range of currents only.",
+        ),
+    )  # fmt: skip
+
+
+def stack(evidences: Sequence[Evidence]) -> Evidence:
+    """Evidence of several recordings side by side, padded with sweeps that say nothing.
+
+    A padding sweep has no spike, no feature, and ends so early that silence is certain: its likelihood is one.
+
+    Args:
+        evidences: One per recording, with the same summary features.
+
+    Returns:
+        Evidence with a leading recording axis.
+
+    Raises:
+        UsageError: If the summary features differ.
+    """
+    names = evidences[0].design.summary_names
+    require(all(e.design.summary_names == names for e in evidences), "evidences", f"with the features {names}",
+            "others", "observe all recordings with one decoder")  # fmt: skip
+    sweeps, width = max(len(e.design) for e in evidences), max(e.times_ms.shape[-1] for e in evidences)
+    shape = (len(evidences), sweeps)
+    current, end = torch.zeros(shape, dtype=torch.float64), torch.full(shape, 1e-9, dtype=torch.float64)
+    times = torch.full((*shape, width), torch.inf, dtype=torch.float64)
+    summary = torch.full((*shape, len(names)), torch.nan, dtype=torch.float64)
+    for k, e in enumerate(evidences):
+        n = len(e.design)
+        current[k, :n], end[k, :n] = e.design.current_pa, e.design.end_ms
+        times[k, :n, : e.times_ms.shape[-1]], summary[k, :n] = e.times_ms, e.summary
+    return Evidence(design=Design(current_pa=current, end_ms=end, summary_names=names), times_ms=times, summary=summary)

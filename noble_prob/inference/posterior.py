@@ -1,0 +1,112 @@
+"""What is known about a neuron after a recording: draws, and everything needed to judge them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from noble_prob.findings.base import Finding
+from noble_prob.latent import LatentSpace, Neurons
+from noble_prob.noise import Evidence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictive:
+    """What the program says a recording with these sweeps would look like.
+
+    Attributes:
+        times_ms: Spike times (ms after onset), infinity behind the last, shape ``(draw, sweep, spike)``.
+        summary: Summary features in their units, NaN where undefined, shape ``(draw, sweep, feature)``.
+        latents: Latents that each draw was made with (coordinate units), shape ``(draw, latent)``.
+    """
+
+    times_ms: Float[Tensor, "draw sweep spike"]
+    summary: Float[Tensor, "draw sweep feature"]
+    latents: Float[Tensor, "draw latent"]
+
+    @property
+    def counts(self) -> Tensor:
+        """Spike counts, shape ``(draw, sweep)``."""
+        return torch.isfinite(self.times_ms).sum(-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posterior:
+    """Posterior draws of one neuron's latents and of the noise scales.
+
+    Attributes:
+        space: The latent space.
+        latents: Draws in coordinate units, shape ``(chain, draw, latent)``.
+        scales: Draws of the noise scales by site name, each ``(chain, draw)``.
+        weights: Importance weights of the draws, shape ``(chain, draw)``, summing to one; None where all are equal.
+        log_likelihood: Log likelihood of every sweep alone, shape ``(chain, draw, sweep)``.
+        stats: The sampler's record by name, each ``(chain, draw)``.
+        evidence: What was observed.
+        sweeps: Index of each sweep in the recording.
+        predictive: Posterior predictive draws.
+        prior_predictive: Prior predictive draws of the same sweeps.
+        method: Sampler.
+        seed: Seed of everything random.
+        wall_s: Seconds it took.
+        notes: Findings about the input.
+        provenance: Settings, versions, hashes.
+    """
+
+    space: LatentSpace
+    latents: Float[Tensor, "chain draw latent"]
+    scales: Mapping[str, Float[Tensor, "chain draw"]]
+    log_likelihood: Float[Tensor, "chain draw sweep"]
+    stats: Mapping[str, Tensor]
+    evidence: Evidence
+    predictive: Predictive
+    prior_predictive: Predictive
+    method: str
+    seed: int
+    wall_s: float
+    weights: Float[Tensor, "chain draw"] | None = None
+    sweeps: tuple[int, ...] = ()
+    notes: tuple[Finding, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def neurons(self) -> Neurons:
+        """All draws as one set of points: one neuron, our ignorance."""
+        weight = None if self.weights is None else self.weights.flatten()
+        return Neurons(space=self.space, value=self.latents.flatten(0, 1), axis="draw", weight=weight,
+                       provenance={"method": self.method, "seed": self.seed})  # fmt: skip
+
+    @property
+    def standardised(self) -> Float[Tensor, "chain draw latent"]:
+        """Draws in the standardised space."""
+        return self.space.standardise(self.latents)
+
+    def mean(self) -> Float[Tensor, " latent"]:
+        """Posterior mean (coordinate units)."""
+        n = self.neurons
+        return n.weights @ n.value
+
+    def covariance(self) -> Float[Tensor, "latent latent"]:
+        """Posterior covariance (coordinate units)."""
+        n = self.neurons
+        off = n.value - n.weights @ n.value
+        return off.T @ (n.weights[:, None] * off)
+
+    def interval(self, mass: float = 0.89) -> Float[Tensor, "2 latent"]:
+        """Equal-tailed interval of every latent (coordinate units).
+
+        Args:
+            mass: Probability it holds.
+        """
+        n = self.neurons
+        tails = torch.tensor([(1 - mass) / 2, (1 + mass) / 2], dtype=torch.float64)
+        if self.weights is None:
+            return torch.quantile(n.value, tails, dim=0)
+        value, order = n.value.sort(0)
+        cumulative = n.weights[order].cumsum(0).T.contiguous()
+        at = torch.searchsorted(cumulative, tails.expand(len(cumulative), 2).contiguous()).clamp(max=len(value) - 1)
+        return value.gather(0, at.T)

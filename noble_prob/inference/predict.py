@@ -1,0 +1,90 @@
+"""Replays of the program: predictive draws, and the likelihood sweep by sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyro.poutine as poutine
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from noble_prob.inference.density import LogDensity
+from noble_prob.inference.posterior import Predictive
+from noble_prob.noise import Evidence, SpikeTrains, Summaries, mask_undefined
+from noble_prob.priors import Prior, seeded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replays:
+    """Predictive draws of a batch of recordings, axes ``(draw, *recording, ...)``."""
+
+    times_ms: Tensor
+    summary: Tensor
+    latents: Tensor
+
+    def take(self, recording: int | None, sweeps: int) -> Predictive:
+        """Those of one recording, without padding sweeps."""
+        at = (slice(None),) if recording is None else (slice(None), recording)
+        return Predictive(times_ms=self.times_ms[at][:, :sweeps], summary=self.summary[at][:, :sweeps],
+                          latents=self.latents[at])  # fmt: skip
+
+
+def predict(
+    model: Callable[..., object], prior: Prior, values: Mapping[str, Tensor] | None, evidence: Evidence, *,
+    n: int, seed: int,
+) -> Replays:  # fmt: skip
+    """Draw recordings from the program, with given values of its latent sites or from the prior.
+
+    A feature is kept where the drawn response has it *and* where the evidence could have it (a step that was cut
+    short has no late features, whatever the response).
+
+    Args:
+        model: The program, awaiting ``batch``; without evidence it draws.
+        prior: For the units of the latents.
+        values: Draws of the latent sites, axes ``(chain, draw, *recording, ...)``; None for the prior predictive.
+        evidence: Whose sweeps are replayed.
+        n: Number of draws.
+        seed: Seed of choice and noise.
+    """
+    rows = tuple(evidence.design.current_pa.shape[:-1])
+    chosen: dict[str, Tensor] = {}
+    if values is not None:
+        total = values["z"].shape[0] * values["z"].shape[1]
+        pick = torch.randperm(total, generator=torch.Generator().manual_seed(seed))[:n]
+        chosen = {name: value.flatten(0, 1)[pick] for name, value in values.items()}
+        n = len(pick)
+    with seeded(seed), torch.no_grad():
+        trace: Any = poutine.trace(poutine.condition(model, data=chosen)).get_trace(batch=(n, *rows))
+    times, summary = trace.nodes["spikes"]["value"], trace.nodes["summary"]["value"]
+    width = max(1, int(torch.isfinite(times).sum(-1).max()))
+    return Replays(times_ms=times[..., :width], summary=mask_undefined(summary, times, evidence.design),
+                   latents=prior.space.unstandardise(trace.nodes["z"]["value"]))  # fmt: skip
+
+
+def likelihood_by_sweep(
+    density: LogDensity, values: Mapping[str, Tensor], evidence: Evidence, *, chunk: int = 500
+) -> Float[Tensor, "chain draw *recording sweep"]:
+    """Log likelihood of each sweep alone, its smooth errors integrated out; the correlation between sweeps is left out.
+
+    Args:
+        density: The conditioned program.
+        values: Draws of the latent sites.
+        evidence: What was observed.
+        chunk: Draws per pass.
+    """
+    lead = values["z"].shape[:2]
+    flat = {name: value.flatten(0, 1) for name, value in values.items()}
+    parts = []
+    with torch.no_grad():
+        for at in range(0, lead[0] * lead[1], chunk):
+            part = {name: value[at : at + chunk] for name, value in flat.items()}
+            trace = density.trace(part, tuple(part["z"].shape[:-1]))
+            trains, features = trace.nodes["spikes"]["fn"], trace.nodes["summary"]["fn"]
+            assert isinstance(trains, SpikeTrains)
+            assert isinstance(features, Summaries)
+            alone = trains.alone().log_prob(evidence.times_ms[..., None, :])
+            parts.append(alone + features.log_prob_sweeps(evidence.summary))
+    return torch.cat(parts).unflatten(0, lead)

@@ -1,0 +1,115 @@
+"""What was asked of a neuron, and what it answered, reduced to what the likelihood looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from noble_prob.errors import require
+from noble_prob.noise.intervals import Intervals, diagonalise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """The stimulus side of a set of sweeps, of one recording or of a batch of recordings.
+
+    Attributes:
+        current_pa: Step of every sweep (pA), shape ``(*batch, sweep)``.
+        end_ms: How long each step was looked at (ms after onset), shape ``(*batch, sweep)``.
+        summary_names: Names of the summary features.
+    """
+
+    current_pa: Float[Tensor, "*batch sweep"]
+    end_ms: Float[Tensor, "*batch sweep"]
+    summary_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        shapes = tuple(self.current_pa.shape), tuple(self.end_ms.shape)
+        require(shapes[0] == shapes[1] and self.current_pa.numel() > 0, "current_pa", "one value per sweep, as end_ms",
+                shapes, "give one step and one end per sweep")  # fmt: skip
+        require(bool((self.end_ms > 0).all()), "end_ms", "positive", self.end_ms.tolist(), "look at some of the step")
+
+    def __len__(self) -> int:
+        return self.current_pa.shape[-1]
+
+    def take(self, sweeps: Tensor) -> Design:
+        """Some of the sweeps."""
+        return Design(current_pa=self.current_pa[..., sweeps], end_ms=self.end_ms[..., sweeps],
+                      summary_names=self.summary_names)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """The response side.
+
+    Attributes:
+        design: The stimulus side.
+        times_ms: Spike times (ms after onset) before the end, then infinity, shape ``(*batch, sweep, spike)``.
+        summary: Summary features in their units, NaN where undefined, shape ``(*batch, sweep, feature)``.
+    """
+
+    design: Design
+    times_ms: Float[Tensor, "*batch sweep spike"]
+    summary: Float[Tensor, "*batch sweep feature"]
+
+    def __post_init__(self) -> None:
+        rows = tuple(self.design.current_pa.shape)
+        require(tuple(self.times_ms.shape[:-1]) == rows, "times_ms", f"of shape {(*rows, 'spike')}",
+                tuple(self.times_ms.shape), "give one row of spike times per sweep")  # fmt: skip
+        wanted = (*rows, len(self.design.summary_names))
+        require(tuple(self.summary.shape) == wanted, "summary", f"of shape {wanted}", tuple(self.summary.shape),
+                "give one row per sweep and one column per summary feature, NaN where undefined")  # fmt: skip
+        forward = torch.diff(torch.where(torch.isfinite(self.times_ms), self.times_ms, 1e12), dim=-1) >= 0
+        require(bool(forward.all() and (self.times_ms > 0).all()), "times_ms", "positive and increasing along a sweep",
+                "a step back or a spike before the onset", "sort the spikes and count time from the onset")  # fmt: skip
+
+    def intervals(self, error_ms: float, most: int) -> Intervals:
+        """Latencies and intervals, diagonalised; remembered, since samplers ask thousands of times.
+
+        Args:
+            error_ms: SD of a single spike's time (ms).
+            most: Spikes of a sweep that are looked at.
+        """
+        memory: dict[tuple[float, int], Intervals] = self.__dict__.setdefault("_intervals", {})
+        if (error_ms, most) not in memory:
+            memory[error_ms, most] = diagonalise(self.times_ms, error_ms, most)
+        return memory[error_ms, most]
+
+    @property
+    def counts(self) -> Tensor:
+        """Spikes of every sweep, shape ``(*batch, sweep)``."""
+        return torch.isfinite(self.times_ms).sum(-1)
+
+    def take(self, sweeps: Tensor) -> Evidence:
+        """Some of the sweeps."""
+        return Evidence(design=self.design.take(sweeps), times_ms=self.times_ms[..., sweeps, :],
+                        summary=self.summary[..., sweeps, :])  # fmt: skip
+
+
+SILENT_ONLY = ("steady_state_voltage_mv", "voltage_deflection_mv", "input_resistance_mohm", "sag_mv", "sag_ratio",
+               "membrane_time_constant_ms")  # fmt: skip
+HYPERPOLARISED_ONLY = ("sag_mv", "sag_ratio")
+NEEDS_SPIKE = ("ap1_", "ahp_", "mean_ap_", "first_spike", "last_spike")
+
+
+def defined(names: tuple[str, ...], count: Tensor, current_pa: Tensor) -> Tensor:
+    """Which summary features exist in a sweep with so many spikes (the conditions of :mod:`noble_prob.features`).
+
+    Args:
+        names: Feature names.
+        count: Spikes, shape ``(*batch, sweep)``.
+        current_pa: Steps (pA), shape ``(sweep,)``.
+
+    Returns:
+        Mask of shape ``(*batch, sweep, feature)``.
+    """
+    yes = torch.ones_like(count, dtype=torch.bool)
+    columns = []
+    for name in names:
+        exists = count > 0 if name.startswith(NEEDS_SPIKE) else yes
+        exists = exists & (count == 0) if name in SILENT_ONLY else exists
+        columns.append(exists & (current_pa < 0) if name in HYPERPOLARISED_ONLY else exists)
+    return torch.stack(columns, -1)

@@ -1,0 +1,200 @@
+"""The density of spike trains around predicted ones, with the smooth errors integrated out.
+
+Let ``s_1 < s_2 < ...`` be the predicted times of a sweep (ms after onset) and ``x_1 = t_1``, ``x_k = t_k - t_(k-1)``
+the observed latency and intervals. In logarithms the errors of :class:`~noble_prob.decoder.base.DecoderError` add up:
+
+    log x_1 = log s_1             + a + noise_1
+    log x_k = log (s_k - s_(k-1)) + b + noise_k,      k = 2, 3, ...
+
+``a`` and ``b``, one pair per sweep, are Gaussian with covariance ``sd^2 exp(-|I - I'| / length)`` over the sweeps of
+a neuron (the decoder's error: the same neuron is wrong in the same way at similar currents) plus ``trial^2`` on the
+diagonal (the neuron's own change between sweeps). ``noise_k`` has variance ``sigma^2 x_k`` from phase diffusion
+(first passage: coefficient of variation ``sigma sqrt(x)``) plus that of two timing errors, ``2 e^2 / x_k^2``, which
+neighbours share with opposite sign. So the residuals are jointly Gaussian: tridiagonal
+(:mod:`noble_prob.noise.intervals`) plus low rank. Woodbury's identity leaves a system of size ``2 sweeps``; the
+posterior of (a, b) falls out of it and is what the censored interval needs: no further spike before the end means
+``log x_(n+1) > log (end - t_n)``, a Gaussian tail. With ``df`` the Gaussian becomes a Student t with one common scale
+per recording, for real data that is noisier than the decoder believes.
+
+Limits: small errors (the scale of the noise is taken at the observed interval); the censored intervals of several
+sweeps are taken as independent given the observed ones.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pyro.distributions as dist
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.distributions import constraints
+
+from noble_prob.decoder.base import DecoderError
+from noble_prob.noise.design import Design
+from noble_prob.noise.intervals import TINY_MS, Intervals, diagonalise
+
+LOGISTIC_SD = math.pi / math.sqrt(3.0)
+
+
+class SpikeTrains(dist.TorchDistribution):
+    """Spike times of several sweeps of one neuron.
+
+    Values have shape ``(sweep, spike)``: times in ms after onset, infinity behind the last spike before the end.
+
+    Args:
+        predicted_ms: Predicted times, shape ``(*batch, sweep, spike)``.
+        design: Currents and ends of the sweeps.
+        error: Size and correlation of the decoder's errors.
+        phase_diffusion: ``sigma`` (spikes per square root of a second), shape ``(*batch,)``.
+        trial_timing: SD of log latency and log rate over repeats, shape ``(*batch,)``.
+        timing_ms: SD of a measured spike time (ms).
+        df: Degrees of freedom of the Student t; None for a Gaussian.
+        intervals: The observed times, diagonalised beforehand; done on the spot if not given.
+    """
+
+    arg_constraints = {}  # noqa: RUF012
+    support = constraints.independent(constraints.positive, 2)
+
+    def __init__(
+        self, predicted_ms: Float[Tensor, "*batch sweep spike"], design: Design, error: DecoderError, *,
+        phase_diffusion: Tensor, trial_timing: Tensor, timing_ms: float, df: float | None = None,
+        intervals: Intervals | None = None,
+    ):  # fmt: skip
+        self.predicted_ms, self.design, self.error = predicted_ms, design, error
+        self.phase_diffusion, self.trial_timing = phase_diffusion, trial_timing
+        self.timing_ms, self.df, self.intervals = timing_ms, df, intervals
+        self.step_ms = torch.diff(predicted_ms, dim=-1, prepend=torch.zeros_like(predicted_ms[..., :1])).clamp(TINY_MS)
+        super().__init__(predicted_ms.shape[:-2], predicted_ms.shape[-2:], validate_args=False)
+
+    def _per_ms(self) -> Tensor:
+        """Variance of the phase per ms, shape ``(*batch, 1, 1)``."""
+        return (self.phase_diffusion**2 / 1000.0)[..., None, None]
+
+    def _effects(self) -> Float[Tensor, "*batch two_sweeps two_sweeps"]:
+        """Covariance of all latency errors, then all rate errors."""
+        return smooth_covariance(
+            self.design.current_pa, self.error, self.trial_timing,
+            (self.error.latency_log_sd, self.error.rate_log_sd),
+        )  # fmt: skip
+
+    def alone(self) -> SpikeTrains:
+        """Every sweep as its own recording, correlation forgotten: batch ``(*batch, sweep)``, event ``(1, spike)``."""
+        d = self.design
+        design = Design(current_pa=d.current_pa[..., None], end_ms=d.end_ms[..., None], summary_names=d.summary_names)
+        return SpikeTrains(
+            self.predicted_ms[..., :, None, :], design, self.error, phase_diffusion=self.phase_diffusion[..., None],
+            trial_timing=self.trial_timing[..., None], timing_ms=self.timing_ms, df=self.df,
+        )  # fmt: skip
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> SpikeTrains:
+        """The same trains for every element of a batch."""
+        shape = torch.Size(batch_shape)
+        return SpikeTrains(
+            self.predicted_ms.expand(*shape, *self.event_shape), self.design, self.error,
+            phase_diffusion=self.phase_diffusion.expand(shape), trial_timing=self.trial_timing.expand(shape),
+            timing_ms=self.timing_ms, df=self.df, intervals=self.intervals,
+        )  # fmt: skip
+
+    def log_prob(self, value: Float[Tensor, "*batch sweep spike"]) -> Float[Tensor, " *batch"]:
+        """Log density of the spikes before the ends, times the probability of none after them (times in ms)."""
+        seen = self.intervals
+        if seen is None or seen.times_ms is not value:
+            seen = diagonalise(value, self._error_ms(), self.step_ms.shape[-1])
+        residual = torch.where(seen.seen, seen.log_ms - self.step_ms[..., : seen.width].log(), 0.0)
+        energy, log_det, mean, cov = self._woodbury(residual, seen)
+        inflation = torch.ones_like(energy)
+        if self.df is None:
+            density = -0.5 * (energy + log_det + seen.count * math.log(2 * math.pi))
+        else:
+            density = student_t(energy, log_det, seen.count, self.df)
+            inflation = (self.df + energy) / (self.df + seen.count)
+        jacobian = -seen.log_ms.sum((-1, -2))
+        return density + jacobian + self._no_more(value, mean, cov, inflation).sum(-1)
+
+    def _woodbury(self, r: Tensor, seen: Intervals) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Quadratic form and log determinant of the residuals; posterior mean and variance of the effects."""
+        sigma2 = (self.phase_diffusion**2)[..., None, None]
+        u = (seen.rotation @ r.unsqueeze(-1)).squeeze(-1)
+        precision = 1.0 / (sigma2 + seen.eigen)
+        energy = (precision * u**2).sum((-1, -2))
+        first, later = seen.basis.unbind(-1)
+        pull = torch.cat([(precision * u * first).sum(-1), (precision * u * later).sum(-1)], -1)
+        aa, ab, bb = ((precision * p).sum(-1) for p in (first**2, first * later, later**2))
+        aa, ab, bb = (torch.diag_embed(v) for v in (aa, ab, bb))
+        weight = torch.cat([torch.cat([aa, ab], -1), torch.cat([ab, bb], -1)], -2)
+        root = torch.linalg.cholesky(self._effects())
+        eye = torch.eye(root.shape[-1], dtype=r.dtype, device=r.device)
+        inner = torch.linalg.cholesky(eye + root.transpose(-1, -2) @ weight @ root)
+        half = torch.linalg.solve_triangular(inner, root.transpose(-1, -2), upper=False)  # cov = half^T half
+        score = (half @ pull.unsqueeze(-1)).squeeze(-1)
+        mean = (half.transpose(-1, -2) @ score.unsqueeze(-1)).squeeze(-1)
+        log_det = seen.log_variances(sigma2) + 2 * inner.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return energy - score.square().sum(-1), log_det, mean, half.square().sum(-2)
+
+    def _error_ms(self) -> float:
+        """SD of a single spike's time, decoder and measurement together (ms)."""
+        return (self.error.residual_ms**2 + self.timing_ms**2) ** 0.5
+
+    def _no_more(self, value: Tensor, mean: Tensor, cov: Tensor, inflation: Tensor) -> Float[Tensor, "*batch sweep"]:
+        """Log probability, per sweep, that the next spike falls behind the end."""
+        n = torch.isfinite(value).sum(-1, keepdim=True).expand(*self.step_ms.shape[:-1], 1)
+        last = torch.where(torch.isfinite(value), value, 0.0).amax(-1)
+        left = (self.design.end_ms - last).clamp(min=TINY_MS)
+        step = self.step_ms.gather(-1, n.clamp(max=self.step_ms.shape[-1] - 1)).squeeze(-1)
+        early, late = mean.unflatten(-1, (2, -1)).unbind(-2)
+        early_var, late_var = cov.unflatten(-1, (2, -1)).unbind(-2)
+        silent = n.squeeze(-1) == 0
+        shift, spread = torch.where(silent, early, late), torch.where(silent, early_var, late_var)
+        slack = 2 * self.error.residual_ms**2 + self.timing_ms**2 + (LOGISTIC_SD * self.error.count_slack) ** 2
+        variance = (spread + self._per_ms()[..., 0] * step + slack / step**2) * inflation[..., None]
+        tail = torch.special.log_ndtr((step.log() + shift - left.log()) / variance.sqrt())
+        return torch.where(n.squeeze(-1) < self.step_ms.shape[-1], tail, 0.0)
+
+    def sample(self, sample_shape: Any = torch.Size()) -> Float[Tensor, "*sample_batch sweep spike"]:  # noqa: B008
+        """Draw spike trains from torch's global generator (Pyro seeds it)."""
+        shape = torch.Size(sample_shape) + self.batch_shape
+        with torch.no_grad():
+            step = self.step_ms.expand(*shape, *self.event_shape)
+            root = torch.linalg.cholesky(self._effects())
+            wide = torch.ones(shape, dtype=step.dtype)
+            if self.df is not None:
+                wide = (self.df / torch.distributions.Chi2(wide * self.df).sample()).sqrt()
+            effects = wide[..., None] * (root @ torch.randn(*shape, root.shape[-1], 1, dtype=step.dtype)).squeeze(-1)
+            early, late = effects.unflatten(-1, (2, -1)).unbind(-2)
+            shift = torch.cat([early[..., None], late[..., None].expand(*step.shape[:-1], step.shape[-1] - 1)], -1)
+            wide = wide[..., None, None]
+            noise = wide * torch.randn_like(step) * (self._per_ms() * step).sqrt()
+            times = (step.log() + shift + noise).exp().cumsum(-1)
+            times = times + self._error_ms() * wide * torch.randn_like(times)
+            times = times.clamp(min=TINY_MS).cummax(-1).values
+            return torch.where(times < self.design.end_ms[..., None], times, torch.inf)
+
+
+def smooth_covariance(
+    current_pa: Tensor, error: DecoderError, trial: Tensor, sds: tuple[float, ...]
+) -> Float[Tensor, "*batch size size"]:
+    """Block-diagonal covariance of errors that are smooth in the current, with ``trial^2`` added on the diagonal.
+
+    Args:
+        current_pa: Steps (pA), shape ``(..., sweep)``.
+        error: Gives the correlation length.
+        trial: SD over repeats, shape ``(*batch,)``.
+        sds: One SD per block.
+    """
+    gap = (current_pa[..., :, None] - current_pa[..., None, :]).abs()
+    kernel = torch.exp(-gap / error.current_length_pa)
+    eye = torch.eye(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device)
+    extra = (trial**2 + 1e-10)[..., None, None] * eye
+    blocks = [sd**2 * kernel + extra for sd in sds]
+    zero = torch.zeros_like(blocks[0])
+    rows = [torch.cat([block if i == j else zero for j in range(len(blocks))], -1) for i, block in enumerate(blocks)]
+    return torch.cat(rows, -2)
+
+
+def student_t(energy: Tensor, log_det: Tensor, count: Tensor, df: float) -> Tensor:
+    """Log density of a multivariate Student t from its quadratic form and the log determinant of its scale matrix."""
+    nu = torch.as_tensor(df, dtype=energy.dtype, device=energy.device)
+    norm = torch.lgamma((nu + count) / 2) - torch.lgamma(nu / 2) - 0.5 * count * (nu * math.pi).log()
+    return norm - 0.5 * log_det - 0.5 * (nu + count) * torch.log1p(energy / nu)
