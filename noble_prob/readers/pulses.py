@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from noble_prob.readers.levels import Levels, fit_levels
 from noble_prob.recording import Step
 
-_SAME_EDGE_MS, _MARGIN_MS, _LONG_MS, _BRIEF_MS, _SMALLEST_PA = 3.0, 1.5, 100.0, 50.0, 1.0
+_SAME_EDGE_MS, _MARGIN_MS, _LONG_MS, _BRIEF_MS, _SMALLEST_PA = 4.0, 1.5, 100.0, 50.0, 1.0
 Run = tuple[int, int]
 
 
@@ -100,11 +100,15 @@ def find_pulses(current_pa: NDArray[np.float64], dt_ms: float) -> list[tuple[Pul
 
 
 def _shared_edges(fits: list[Levels], dt_ms: float) -> list[int]:
-    """Cluster edges of different sweeps within 3 ms; keep those that repeat or are large in their sweep."""
+    """Cluster edges of different sweeps; keep those that repeat or are large in their sweep.
+
+    Edges of commands without noise are the same or not; edges in noise may be 4 ms apart where a spike covers one.
+    """
     every = sorted((edge, i) for i, fit in enumerate(fits) for edge in fit.edges)
+    reach = _SAME_EDGE_MS / dt_ms if any(fit.noise_pa > 0 for fit in fits) else 1
     clusters: list[list[tuple[int, int]]] = []
     for edge, i in every:
-        near = bool(clusters) and edge - clusters[-1][0][0] <= _SAME_EDGE_MS / dt_ms
+        near = bool(clusters) and edge - clusters[-1][-1][0] <= reach and edge - clusters[-1][0][0] <= 2 * reach
         if near and i not in {other for _, other in clusters[-1]}:
             clusters[-1].append((edge, i))
         else:

@@ -78,7 +78,7 @@ def test_a_held_current_takes_no_new_value(dt_from, dt_to, edge, seed):
     out = hold(current, of(dt_from, dt_to))
     assert set(out.tolist()) <= {0.0, 120.0}
     assert torch.all(torch.diff(out) >= 0)
-    begins = (out == 0).sum() * dt_to
+    begins = int((out == 0).sum()) * dt_to
     assert edge * dt_from - 1e-6 <= begins < edge * dt_from + dt_to
 
 
