@@ -1,7 +1,7 @@
 """Is the spread of an ensemble the spread of the experiment? Arrays inside, tables and sentences at the edge."""
 
 from noble_prob.calibration.compare import calibrate_population, calibrate_repeats, compare_experiments
-from noble_prob.calibration.joint import JointTest, tarp
+from noble_prob.calibration.joint import JointTest, joint_test
 from noble_prob.calibration.pit import coverage_curve, ecdf, interval_coverage, pit, rank_ecdf_band
 from noble_prob.calibration.pooling import Drift, separate_drift, within
 from noble_prob.calibration.power import Power, spread_power
@@ -22,10 +22,10 @@ __all__ = [
     "coverage_curve",
     "ecdf",
     "interval_coverage",
+    "joint_test",
     "pit",
     "rank_ecdf_band",
     "separate_drift",
     "spread_power",
-    "tarp",
     "within",
 ]

@@ -117,11 +117,12 @@ def assemble(a: tuple[ndarray, ...], b: tuple[ndarray, ...], axes_a: Moments, ax
     enough = (count_a >= 2) & (count_b >= 2)
     share_a, share_b = count_a / n[:, None], count_b / m[:, None]
     both = (count_a + count_b) / (n + m)[:, None]
-    noise = np.sqrt(both * (1 - both) * (1 / n + 1 / m)[:, None])
+    varies = both * (1 - both) > 1e-6  # rounding is no difference
+    noise = np.sqrt(np.where(varies, both * (1 - both), 1.0) * (1 / n + 1 / m)[:, None])
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = 0.5 * np.log((var_a + FLOOR**2) / (var_b + FLOOR**2))
         location = (mean_a - mean_b) / np.sqrt((var_a + FLOOR**2) / count_a + (var_b + FLOOR**2) / count_b)
-        defined = np.where(noise > 1e-9, (share_a - share_b) / noise, 0.0)
+        defined = np.where(varies, (share_a - share_b) / noise, 0.0)
     return Contrast(
         spread=np.where(enough, spread, np.nan),
         location=np.where(enough, location, np.nan),

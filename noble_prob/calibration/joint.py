@@ -1,9 +1,16 @@
-"""TARP: is a whole posterior calibrated, not only each of its margins?
+"""Is a whole posterior calibrated, not only each of its margins? Three questions over many simulations.
 
-Take a reference point ``r`` at random, independent of the truth; the share ``f`` of posterior draws closer to ``r``
-than the truth is uniform over simulations if and only if the posterior is right (Lemos, Coogan, Hezaveh and
-Perreault-Levasseur, 2023). Over-confident posteriors push ``f`` to the ends, too wide ones to the middle, and bias
-tilts it. Distances are Euclidean after scaling each latent by the spread of the truths.
+If the truth is a further draw of its posterior, then whatever the posterior's shape:
+
+bias    the truth, centred and whitened by the posterior's mean and covariance, has mean zero and unit covariance over
+        simulations: the squared length of its mean, times the number of simulations, is chi-squared;
+spread  the rank of the truth's Mahalanobis distance among those of the draws is uniform (Kolmogorov-Smirnov);
+        posteriors that are too narrow heap it at the top, too wide ones at the bottom;
+shape   TARP: the share ``f`` of draws closer to a random reference point than the truth is uniform (Lemos, Coogan,
+        Hezaveh and Perreault-Levasseur, 2023); the reference is the truth of another simulation.
+
+The three p values are combined by Bonferroni. None can see a posterior that returns the prior: look at the
+contraction.
 """
 
 from __future__ import annotations
@@ -24,59 +31,79 @@ class JointTest:
     """Outcome of the joint test.
 
     Attributes:
-        f: Share of draws closer to the reference than the truth, shape ``(simulation,)``.
-        p_value: That uniform ``f`` would look as uneven as this (see :func:`tarp`).
+        p_value: Of right posteriors looking as wrong as this, corrected for the three questions.
+        p_bias: Of the whitened mean error.
+        p_spread: Of the ranks of the Mahalanobis distance.
+        p_shape: Of TARP's ``f``.
+        f: TARP's shares, shape ``(simulation,)``.
         alpha: Credibility levels, shape ``(grid,)``.
-        coverage: Expected coverage at each, shape ``(grid,)``; equal to ``alpha`` if calibrated.
+        coverage: TARP's expected coverage at each, shape ``(grid,)``; equal to ``alpha`` if calibrated.
         low: Simultaneous 95 % band, shape ``(grid,)``.
         high: Upper end.
     """
 
-    f: Float[ndarray, " simulation"]
     p_value: float
+    p_bias: float
+    p_spread: float
+    p_shape: float
+    f: Float[ndarray, " simulation"]
     alpha: Float[ndarray, " grid"]
     coverage: Float[ndarray, " grid"]
     low: Float[ndarray, " grid"]
     high: Float[ndarray, " grid"]
 
 
-def tarp(
-    truth: Float[ndarray, "simulation latent"],
-    draws: Float[ndarray, "simulation draw latent"],
-    *,
-    seed: int = 0,
+def joint_test(
+    truth: Float[ndarray, "simulation latent"], draws: Float[ndarray, "simulation draw latent"], *, seed: int = 0
 ) -> JointTest:
     """Joint calibration of posteriors over many simulations.
 
-    The p value combines two tests of uniformity by Bonferroni: Kolmogorov-Smirnov on ``f`` (bias) and on ``|2f - 1|``
-    (spread, which moves both ends and which a test on ``f`` alone sees late).
-
     Args:
         truth: True latents, shape ``(simulation, latent)``.
-        draws: Posterior draws, independent or thinned, shape ``(simulation, draw, latent)``.
+        draws: Posterior draws, independent or thinned, more than ten per latent, shape ``(simulation, draw, latent)``.
         seed: Of the reference points and ties.
 
     Raises:
-        UsageError: If the shapes do not fit, or fewer than 20 simulations are given.
+        UsageError: If the shapes do not fit, or fewer than 20 simulations or too few draws are given.
     """
     require(draws.ndim == 3 and truth.shape == (draws.shape[0], draws.shape[2]), "draws",
             "of shape (simulation, draw, latent) with the truth's simulations and latents", tuple(draws.shape),
             "stack the posteriors")  # fmt: skip
-    require(len(truth) >= 20, "truth", "at least 20 simulations", len(truth), "simulate more recordings")
+    n, m, k = draws.shape
+    require(n >= 20, "truth", "at least 20 simulations", n, "simulate more recordings")
+    require(m > 10 * k, "draws", f"more than {10 * k} draws of {k} latents", m, "keep more draws")
     rng = np.random.default_rng(seed)
+    own, others = _whiten(truth, draws)
+    p_bias = float(stats.chi2.sf(n * (own.mean(0) ** 2).sum() * (1 - 1 / m), k))
+    rank = ((others**2).sum(-1) < (own**2).sum(-1)[:, None]).sum(-1)
+    p_spread = float(stats.kstest((rank + rng.uniform(size=n)) / (m + 1), "uniform").pvalue)
+    f = _tarp(truth, draws, rng)
+    p_shape = float(stats.kstest(f, "uniform").pvalue)
+    alpha, low, high = rank_ecdf_band(n, 0.95)
+    return JointTest(
+        p_value=min(1.0, 3 * min(p_bias, p_spread, p_shape)), p_bias=p_bias, p_spread=p_spread, p_shape=p_shape,
+        f=f, alpha=alpha, coverage=ecdf(f, alpha), low=low, high=high,
+    )  # fmt: skip
+
+
+def _whiten(truth: ndarray, draws: ndarray) -> tuple[ndarray, ndarray]:
+    """Truth and draws in the units of their own posterior; the truth counts as a draw, so ranks are exact."""
+    all_points = np.concatenate([truth[:, None], draws], 1)
+    off = all_points - all_points.mean(1, keepdims=True)
+    covariance = np.einsum("sdi,sdj->sij", off, off) / (off.shape[1] - 1)
+    factor = np.linalg.cholesky(
+        covariance + 1e-12 * np.eye(truth.shape[1]) * np.trace(covariance, axis1=1, axis2=2)[:, None, None]
+    )
+    white = np.linalg.solve(factor, off.transpose(0, 2, 1)).transpose(0, 2, 1)
+    return white[:, 0], white[:, 1:]
+
+
+def _tarp(truth: ndarray, draws: ndarray, rng: np.random.Generator) -> ndarray:
+    """Share of draws closer to the reference than the truth, in units of the spread of the truths."""
     scale = truth.std(0) + 1e-300
-    reference = truth[_derangement(len(truth), rng)]  # another simulation's truth: spread like the prior
+    order = rng.permutation(len(truth))
+    reference = np.empty_like(truth)
+    reference[order] = truth[np.roll(order, 1)]  # another simulation's truth, never its own
     near = (((draws - reference[:, None]) / scale) ** 2).sum(-1)
     own = (((truth - reference) / scale) ** 2).sum(-1)
-    f = ((near < own[:, None]).sum(-1) + rng.uniform(size=len(truth))) / (draws.shape[1] + 1)
-    p = min(1.0, 2 * min(stats.kstest(f, "uniform").pvalue, stats.kstest(np.abs(2 * f - 1), "uniform").pvalue))
-    alpha, low, high = rank_ecdf_band(len(f), 0.95)
-    return JointTest(f=f, p_value=float(p), alpha=alpha, coverage=ecdf(f, alpha), low=low, high=high)
-
-
-def _derangement(n: int, rng: np.random.Generator) -> ndarray:
-    """A permutation without fixed point: a cycle through a random order."""
-    order = rng.permutation(n)
-    other = np.empty(n, dtype=int)
-    other[order] = np.roll(order, 1)
-    return other
+    return ((near < own[:, None]).sum(-1) + rng.uniform(size=len(truth))) / (draws.shape[1] + 1)

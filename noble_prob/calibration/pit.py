@@ -12,6 +12,8 @@ features of the same repeats, which are not independent, :func:`envelope` makes 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
@@ -91,18 +93,20 @@ def rank_ecdf_band(
     """
     require(n >= 1, "n", "at least 1", n, "give the number of ranks")
     require(0 < prob < 1, "prob", "between 0 and 1", prob, "give a probability such as 0.95")
-    grid = np.arange(1, (points or min(100, max(n, 10))) + 1) / (points or min(100, max(n, 10)))
+    grid, low, high = _band(n, prob, points or min(100, max(n, 10)), simulations, seed)
+    return grid.copy(), low.copy(), high.copy()
+
+
+@lru_cache(maxsize=64)
+def _band(n: int, prob: float, points: int, simulations: int, seed: int) -> tuple[ndarray, ndarray, ndarray]:
+    """The band, remembered: a report asks for the same one many times."""
+    grid = np.arange(1, points + 1) / points
     rng = np.random.default_rng(seed)
-    counts = np.zeros((simulations, len(grid)))
-    left = np.full(simulations, n)
-    for k, (a, b) in enumerate(zip(np.r_[0.0, grid[:-1]], grid, strict=True)):  # multinomial bins, one by one
-        share = min(1.0, (b - a) / (1 - a)) if a < 1 else 1.0
-        new = rng.binomial(left, share)
-        left = left - new
-        counts[:, k] = new
-    counts = counts.cumsum(-1)
-    tail = 2 * np.minimum(stats.binom.cdf(counts, n, grid), stats.binom.sf(counts - 1, n, grid))
-    gamma = float(np.quantile(tail[:, :-1].min(-1) if len(grid) > 1 else tail.min(-1), 1 - prob, method="lower"))
+    counts = rng.multinomial(n, np.full(points, 1 / points), size=simulations).cumsum(-1)
+    k = np.arange(n + 1)[:, None]
+    tails = 2 * np.minimum(stats.binom.cdf(k, n, grid), stats.binom.sf(k - 1, n, grid))
+    tail = np.take_along_axis(tails, counts, axis=0)[:, : max(points - 1, 1)].min(-1)  # the last point is always 1
+    gamma = float(np.quantile(tail, 1 - prob, method="lower"))
     low, high = stats.binom.ppf(gamma / 2, n, grid) / n, stats.binom.isf(gamma / 2, n, grid) / n
     return grid, np.minimum(low, grid), np.maximum(high, grid)
 

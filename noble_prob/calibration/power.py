@@ -14,14 +14,14 @@ quantiles turn the observed ratio into an interval: exact if experiment and ense
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from noble_prob.calibration.contrast import Contrast, Moments, Scaled, assemble, moments, scale
-from noble_prob.calibration.verdict import largest, p_values, questions, relabel_test, standardise
+from noble_prob.calibration.contrast import CLIP, Contrast, Scaled, assemble, moments, scale
+from noble_prob.calibration.verdict import WEIGHTS, largest, p_values, questions, relabel_test, standardise
 
 SMALL = 20
 """An ensemble of fewer than so many rows per row of the experiment is replayed in full."""
@@ -70,26 +70,45 @@ def spread_power(
     """
     rng = np.random.default_rng(seed)
     scaled = scale(ensemble)
-    weights_a = rng.multinomial(n, np.full(len(ensemble), 1 / len(ensemble)), size=2 * simulations).astype(float)
-    weights_b: Any = np.ones((1, len(ensemble)))
-    if len(ensemble) < SMALL * n:  # a small ensemble is itself uncertain
-        weights_b = rng.multinomial(len(ensemble), np.full(len(ensemble), 1 / len(ensemble)), size=2 * simulations)
-    parts = [_contrast(scaled, weights_a, weights_b, f) for f in (1.0, factor, 1.0 / factor)]
-    if len(ensemble) < SMALL * n:
-        caught = [_replay(scaled, n, f, alpha, rng) for f in (factor, 1.0 / factor)]
-    else:
-        caught = [_shortcut(parts[0], part, simulations, alpha) for part in parts[1:]]
-    (narrow, by_narrow), (wide, by_wide) = caught
-    return Power(
-        n=n, narrow=narrow, wide=wide, feature_narrow=by_narrow, feature_wide=by_wide, log_ratio=parts[0].spread
-    )
+    method = _replay if len(ensemble) < SMALL * n else partial(_shortcut, simulations=simulations)
+    narrow, by_narrow = method(scaled, n, factor, alpha, rng)
+    wide, by_wide = method(scaled, n, 1.0 / factor, alpha, rng)
+    scatter = _scatter(scaled, n, simulations, rng)
+    return Power(n=n, narrow=narrow, wide=wide, feature_narrow=by_narrow, feature_wide=by_wide, log_ratio=scatter)
 
 
-def _shortcut(right: Contrast, wrong: Contrast, simulations: int, alpha: float) -> tuple[float, ndarray]:
-    """Power against a large ensemble: one null distribution serves every pseudo-experiment."""
+def _scatter(scaled: Scaled, n: int, simulations: int, rng: np.random.Generator) -> ndarray:
+    """``log(s_a / s_b)`` of bootstrapped experiments against the ensemble, or against its bootstraps if it is small."""
+    m = len(scaled.z)
+    a = rng.multinomial(n, np.full(m, 1 / m), size=simulations)
+    b = rng.multinomial(m, np.full(m, 1 / m), size=simulations) if m < SMALL * n else np.ones((1, m))
+    return _weighted(scaled, a.astype(float), b.astype(float)).spread
+
+
+def _shortcut(
+    scaled: Scaled, n: int, factor: float, alpha: float, rng: np.random.Generator, simulations: int
+) -> tuple[float, ndarray]:
+    """Power against a large ensemble: one null distribution serves every pseudo-experiment.
+
+    As in the test itself, the null is drawn from the *pooled* rows, a share ``n / (n + m)`` of which are stretched.
+    """
+    m = len(scaled.z)
+    pool = Scaled(
+        z=np.concatenate([scaled.z, (factor * scaled.z).clip(-CLIP, CLIP)]),
+        defined=np.tile(scaled.defined, (2, 1)), axes=np.concatenate([scaled.axes, factor * scaled.axes]),
+    )  # fmt: skip
+    plain, stretched = np.r_[np.ones(m), np.zeros(m)], np.r_[np.zeros(m), np.ones(m)]
+    mixed = (m * plain + n * stretched) / (n + m)
+    right = _weighted(pool, rng.multinomial(n, mixed / m, size=simulations).astype(float), mixed[None])
+    wrong = _weighted(pool, rng.multinomial(n, stretched / m, size=simulations).astype(float), plain[None])
     chance, fresh = slice(0, simulations), slice(simulations, None)
-    both = _stack(_rows(right, chance), _rows(wrong, fresh))
-    return _caught(both, chance, fresh, alpha), _named(right, both, chance, fresh, alpha)
+    both = Contrast(**{name: np.concatenate([value, getattr(wrong, name)]) for name, value in vars(right).items()})
+    z = standardise(both, chance)
+    smallest = (p_values(questions(z), chance) / WEIGHTS).min(-1)
+    caught = (smallest[fresh] <= np.quantile(smallest[chance], alpha, method="lower")).mean()
+    limit = np.quantile(largest(z.spread[chance]), 1 - alpha)
+    size = np.abs(np.nan_to_num(z.spread[fresh]))
+    return float(caught), np.where(np.isfinite(z.spread[fresh]).any(0), (size > limit).mean(0), np.nan)
 
 
 def _replay(scaled: Scaled, n: int, factor: float, alpha: float, rng: np.random.Generator) -> tuple[float, ndarray]:
@@ -104,37 +123,9 @@ def _replay(scaled: Scaled, n: int, factor: float, alpha: float, rng: np.random.
     return float(np.mean([t.p_value <= alpha for t in tests])), by_feature
 
 
-def _contrast(scaled: Scaled, weights_a: ndarray, weights_b: ndarray, factor: float) -> Contrast:
-    """Statistics of pseudo-experiments whose deviations from the mean are multiplied by ``factor``."""
+def _weighted(scaled: Scaled, weights_a: ndarray, weights_b: ndarray) -> Contrast:
+    """Statistics of two groups in which every row counts as often as its weight."""
     solid = np.ones_like(scaled.axes, dtype=bool)
     z_a, z_b = (moments(scaled.z, scaled.defined, w) for w in (weights_a, weights_b))
     axes_a, axes_b = (moments(scaled.axes, solid, w) for w in (weights_a, weights_b))
-    return assemble(
-        (*_stretch(z_a, factor), weights_a.sum(-1)), (*z_b, weights_b.sum(-1)), _stretch(axes_a, factor), axes_b
-    )
-
-
-def _stretch(group: Moments, factor: float) -> Moments:
-    count, mean, var = group
-    return count, factor * mean, factor**2 * var
-
-
-def _rows(c: Contrast, rows: slice) -> Contrast:
-    return Contrast(**{name: value[rows] for name, value in vars(c).items()})
-
-
-def _stack(a: Contrast, b: Contrast) -> Contrast:
-    return Contrast(**{name: np.concatenate([value, getattr(b, name)]) for name, value in vars(a).items()})
-
-
-def _caught(c: Contrast, chance: slice, fresh: slice, alpha: float) -> float:
-    """Share of the fresh rows whose smallest p value is as small as chance makes it in a share ``alpha``."""
-    smallest = p_values(questions(standardise(c, chance)), chance).min(-1)
-    return float((smallest[fresh] <= np.quantile(smallest[chance], alpha, method="lower")).mean())
-
-
-def _named(right: Contrast, wrong: Contrast, chance: slice, fresh: slice, alpha: float) -> ndarray:
-    """Per feature, how often its own misfit exceeds the largest that chance gives any feature."""
-    limit = np.quantile(largest(standardise(right, chance).spread[chance]), 1 - alpha)
-    z = standardise(wrong, chance).spread[fresh]
-    return np.where(np.isfinite(z).any(0), (np.abs(np.nan_to_num(z)) > limit).mean(0), np.nan)
+    return assemble((*z_a, weights_a.sum(-1)), (*z_b, weights_b.sum(-1)), axes_a, axes_b)

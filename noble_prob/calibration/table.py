@@ -129,6 +129,8 @@ class FeatureTable:
             len(lines) >= 2, "path", "a header and at least one row", f"{len(lines)} lines", "export the table again"
         )
         width = len(lines[0])
+        twice = sorted({head for head in lines[0] if lines[0].count(head) > 1})
+        require(not twice, "path", f"different column names in {path.name}", f"{twice[:1]} twice", "rename one column")
         ragged = [k + 2 for k, line in enumerate(lines[1:]) if len(line) != width]
         require(not ragged, "path", f"{width} cells in every line of {path.name}",
                 f"another number in line {ragged[:1]}", "export the table again")  # fmt: skip

@@ -5,8 +5,9 @@ ensemble, every relabelling was as likely as the true one, so the rank of a stat
 an exact p value (Fisher's permutation test), for any distribution, correlation, size and pattern of gaps.
 
 1. *Joint* questions: the spread of all features, the largest spread misfit of any feature, location, definedness.
-   Their p values are combined by their minimum, whose own distribution comes from the same relabellings (Westfall
-   and Young, 1993). This one number decides: the level of the whole report is ``alpha``.
+   Their p values, divided by their share of the level, are combined by their minimum, whose own distribution comes
+   from the same relabellings (Westfall and Young, 1993). This one number decides: the level of the whole report is
+   ``alpha``.
 2. Only after it has fallen are features *named*: those whose own misfit exceeds what the largest misfit of any feature
    reaches in all but a share ``alpha`` of the relabellings (single-step maxT).
 """
@@ -23,6 +24,8 @@ from noble_prob.calibration.contrast import Contrast, contrast, scale
 
 QUESTIONS = ("joint_spread", "any_spread", "location", "defined")
 """The joint questions, in order."""
+WEIGHTS = np.array([0.5, 0.15, 0.25, 0.1])
+"""Share of the level that each question gets: a calibration is about spread first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +77,9 @@ def decide(c: Contrast) -> Test:
     """Combine statistics whose first row is the truth and whose others are relabellings."""
     z = standardise(c, slice(None))
     p = p_values(questions(z), slice(None))
+    smallest = (p / WEIGHTS).min(-1)
     return Test(
-        p_value=float((p.min(-1) <= p[0].min() + 1e-12).mean()),
+        p_value=float((smallest <= smallest[0] + 1e-12).mean()),
         p_question=p[0],
         p_spread=_max_t(z.spread),
         p_location=_max_t(z.location),

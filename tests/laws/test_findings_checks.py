@@ -1,0 +1,128 @@
+"""Every code fires where it should, is silent where it should be, and says what it could not judge."""
+
+import numpy as np
+import pytest
+
+from noble_prob.calibration import FeatureTable, calibrate_population, calibrate_repeats, separate_drift
+from noble_prob.calibration.predictive import check_predictive
+from noble_prob.errors import UsageError
+from noble_prob.findings.registry import judge, load
+
+NAMES, UNITS = ("spike_count", "latency", "width"), ("", "ms", "ms")
+
+
+def table(value, axis="trial"):
+    return FeatureTable(names=NAMES, units=UNITS, value=value, axis=axis)
+
+
+def rows(n, seed, scale=(1.0, 1.0, 1.0), shift=(0.0, 0.0, 0.0)):
+    x = np.random.default_rng(seed).standard_normal((n, 3)) * scale + shift
+    return table(x)
+
+
+def findings(observed, ensemble, code):
+    return [f for f in judge(calibrate_repeats(observed, ensemble, permutations=499)) if f.code == code]
+
+
+def test_every_check_has_a_page_worth_of_words_and_a_unique_code():
+    checks = load()
+    assert {"NP201", "NP202", "NP203", "NP204", "NP205", "NP206", "NP210", "NP220", "NP221", "NP222"} <= set(checks)
+    for code, item in checks.items():
+        assert item.doc.startswith(f"{code}:"), f"{code} should begin its module with its question"
+        assert "ilent" in item.doc or "ot judged" in item.doc, f"{code} should say when it does not fire"
+
+
+def test_judge_mutes_by_code_and_refuses_what_it_does_not_know():
+    c = calibrate_repeats(rows(12, 0), rows(300, 1, (3, 3, 3)), permutations=199)
+    assert "NP201" not in {f.code for f in judge(c, mute=["NP201"])}
+    with pytest.raises(UsageError, match="mute"):
+        judge(c, mute=["NP999"])
+    with pytest.raises(UsageError, match="Calibration"):
+        judge("a string")
+
+
+def test_np201_says_issue_passed_or_not_judged():
+    (wrong,) = findings(rows(12, 0), rows(300, 1, (3, 3, 3)), "NP201")
+    (right,) = findings(rows(12, 0), rows(300, 1), "NP201")
+    (weak,) = findings(rows(2, 5), rows(300, 1), "NP201")
+    assert [f.severity for f in (wrong, right, weak)] == ["issue", "passed", "not judged"]
+    assert "caught with probability" in right.sentence
+    assert 0 <= right.evidence["power_wide"] <= 1
+    assert weak.remedy == "Record more repeats."
+
+
+def test_np202_names_the_feature_whose_spread_is_wrong():
+    found = [f for f in findings(rows(15, 0), rows(300, 1, (1, 4, 1)), "NP202") if f.severity == "issue"]
+    assert [f.evidence["feature"] for f in found] == ["latency"]
+    assert found[0].evidence["sd_ratio"] == pytest.approx(4, rel=0.5)
+    assert "ms" in found[0].sentence
+    assert not [f for f in findings(rows(15, 0), rows(300, 1), "NP202") if f.severity == "issue"]
+
+
+def test_np203_names_the_feature_whose_mean_is_wrong():
+    found = findings(rows(15, 0), rows(300, 1, shift=(0, 0, 3)), "NP203")
+    assert [f.evidence["feature"] for f in found] == ["width"]
+    assert not findings(rows(15, 0), rows(300, 1), "NP203")
+
+
+def test_np204_names_the_feature_that_is_missing():
+    observed = rows(15, 0)
+    observed.value[:9, 1] = np.nan
+    (found,) = findings(observed, rows(300, 1), "NP204")
+    assert (found.evidence["feature"], found.evidence["observed_share"]) == ("latency", 0.4)
+    assert not findings(rows(15, 0), rows(300, 1), "NP204")
+
+
+def test_np205_lists_what_could_not_be_judged():
+    observed, ensemble = rows(15, 0), rows(300, 1)
+    observed.value[:, 1] = ensemble.value[:, 1] = np.nan
+    (found,) = findings(observed, ensemble, "NP205")
+    assert found.severity == "not judged"
+    assert found.evidence["features"] == ["latency"]
+    assert not findings(rows(15, 0), rows(300, 1), "NP205")
+
+
+def test_np206_sees_the_coverage_curve_leave_its_band():
+    (found,) = findings(rows(15, 0), rows(300, 1, (4, 4, 4)), "NP206")
+    assert "too wide" in found.sentence
+    (found,) = findings(rows(15, 0), rows(300, 1, (0.2, 0.2, 0.2)), "NP206")
+    assert "too narrow" in found.sentence
+    assert not findings(rows(15, 0), rows(300, 1), "NP206")
+
+
+def test_population_findings_have_their_own_remedy():
+    a, b = table(rows(15, 0).value, "neuron"), table(rows(300, 1, (3, 3, 3)).value, "neuron")
+    (found,) = [f for f in judge(calibrate_population(a, b, permutations=199)) if f.code == "NP201"]
+    assert "prior" in found.remedy
+
+
+def test_np210_tells_drift_or_that_it_can_not():
+    ramp = np.linspace(-4, 4, 15)[:, None] * [0, 1, 0]
+    found = judge(separate_drift(table(rows(15, 0).value + ramp), permutations=499))
+    assert [f.evidence["feature"] for f in found] == ["latency"]
+    assert judge(separate_drift(rows(15, 0), permutations=499)) == []
+    (short,) = judge(separate_drift(rows(4, 0), permutations=99))
+    assert short.severity == "not judged"
+
+
+def predictive(observed_shift=0.0, noise=1.0, missing=False):
+    rng = np.random.default_rng(4)
+    observed = noise * rng.standard_normal((4, 3)) + observed_shift
+    draws = rng.standard_normal((200, 4, 3))
+    if missing:
+        draws[:, :, 1] = np.nan
+    sweeps = ("-110 pA", "+50 pA", "+100 pA", "+180 pA")
+    return judge(check_predictive(observed, draws, names=NAMES, units=UNITS, sweeps=sweeps))
+
+
+def test_np220_221_222_judge_one_recording():
+    assert [f.severity for f in predictive() if f.code == "NP220"] == ["passed"]
+    assert not [f for f in predictive() if f.code != "NP220"]
+    far = predictive(observed_shift=np.array([0.0, 5.0, 0.0]))
+    assert [f.severity for f in far if f.code == "NP220"] == ["issue"]
+    assert [f.evidence["feature"] for f in far if f.code == "NP221"] == ["latency"]
+    assert "pA" in next(f.sentence for f in far if f.code == "NP221")
+    assert [f.code for f in predictive(noise=0.02)] == ["NP220", "NP222"]
+    absent = predictive(missing=True)
+    assert [f.severity for f in absent if f.code == "NP220"] == ["issue"]
+    assert next(f for f in absent if f.code == "NP221").evidence["share_defined"] == 0

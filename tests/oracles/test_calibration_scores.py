@@ -1,0 +1,112 @@
+"""Scores, distances and intervals against slow, obviously right or foreign implementations."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scoringrules
+from scipy import stats
+
+from noble_prob.calibration.per_feature import sd_ratio
+from noble_prob.calibration.power import spread_power
+from noble_prob.calibration.scores import crps, energy_score, self_crps, self_energy_score
+from noble_prob.calibration.spike_trains import coincidence, distances, van_rossum, victor_purpura
+from noble_prob.calibration.verdict import relabel_test
+
+
+def test_crps_is_that_of_scoringrules():
+    rng = np.random.default_rng(0)
+    y, x = rng.normal(size=(3, 9)), np.round(rng.normal(size=40), 1)  # with ties
+    theirs = scoringrules.crps_ensemble(y, np.broadcast_to(x, (3, 9, 40)), estimator="fair").mean(-1)
+    np.testing.assert_allclose(crps(y, x), theirs, atol=1e-12)
+    y[0, :3], x[5] = np.nan, np.nan
+    np.testing.assert_allclose(crps(y, x)[0], crps(y[0, 3:], x))
+
+
+def test_crps_of_an_experiment_against_itself_is_leave_one_out():
+    y = np.random.default_rng(1).normal(size=7)
+    one_by_one = [crps(y[k : k + 1], np.delete(y, k)) for k in range(7)]
+    assert float(self_crps(y)) == pytest.approx(np.mean(one_by_one))
+
+
+def test_energy_score_is_that_of_scoringrules_made_fair():
+    rng = np.random.default_rng(2)
+    y, x = rng.normal(size=(5, 3)), rng.normal(size=(30, 3))
+    pairs = np.linalg.norm(x[:, None] - x, axis=-1).sum()
+    bias = 0.5 * pairs * (1 / (30 * 29) - 1 / 30**2)
+    theirs = scoringrules.es_ensemble(y, np.broadcast_to(x, (5, 30, 3))).mean() - bias
+    assert energy_score(y, x) == pytest.approx(theirs)
+    one_by_one = [energy_score(y[k : k + 1], np.delete(y, k, 0)) for k in range(5)]
+    assert self_energy_score(y) == pytest.approx(np.mean(one_by_one))
+
+
+def test_van_rossum_is_the_norm_of_the_filtered_difference():
+    a, b, tau, dt = np.array([5.0, 21.0, 30.0]), np.array([7.0, 33.5]), 8.0, 0.001
+    t = np.arange(0, 300, dt)
+
+    def filtered(train):
+        return sum(np.where(t >= s, np.exp(-(t - s) / tau), 0.0) for s in train)
+
+    squared = 2 / tau * ((filtered(a) - filtered(b)) ** 2).sum() * dt
+    assert van_rossum(a, b, tau_ms=tau) == pytest.approx(np.sqrt(squared), rel=1e-3)
+    assert van_rossum(a, a) == 0
+    assert van_rossum(a, np.empty(0), tau_ms=1e-6) == pytest.approx(np.sqrt(3))
+
+
+def matchings(n, m):
+    """Every order-preserving matching of n with m spikes, as pairs of index tuples."""
+    for k in range(min(n, m) + 1):
+        yield from itertools.product(itertools.combinations(range(n), k), itertools.combinations(range(m), k))
+
+
+@pytest.mark.parametrize("cost", [0.0, 0.05, 0.3, 10.0])
+def test_victor_purpura_is_the_cheapest_of_all_matchings(cost):
+    rng = np.random.default_rng(3)
+    for _ in range(10):
+        a, b = (np.sort(rng.uniform(0, 50, rng.integers(0, 6))) for _ in range(2))
+        cheapest = min(
+            len(a) + len(b) - 2 * len(i) + cost * np.abs(a[list(i)] - b[list(j)]).sum()
+            for i, j in matchings(len(a), len(b))
+        )
+        assert victor_purpura(a, b, cost_per_ms=cost) == pytest.approx(cheapest)
+
+
+def test_distances_are_metrics_and_coincidence_is_one_for_equal_and_zero_for_random_trains():
+    rng = np.random.default_rng(4)
+    trains = [np.sort(rng.uniform(0, 1000, rng.integers(0, 30))) for _ in range(8)]
+    for metric in (van_rossum, victor_purpura):
+        d = distances(trains, trains, metric)
+        np.testing.assert_allclose(d, d.T, atol=1e-9)
+        assert (d[:, None, :] <= d[:, :, None] + d[None].transpose(0, 2, 1) + 1e-9).all()
+    assert coincidence(trains[0], trains[0], duration_ms=1000.0) == pytest.approx(1.0)
+    pairs = [[np.sort(rng.uniform(0, 5000, 100)) for _ in range(2)] for _ in range(200)]
+    assert np.mean([coincidence(a, b, duration_ms=5000.0) for a, b in pairs]) == pytest.approx(0.0, abs=0.02)
+
+
+def test_interval_of_the_sd_ratio_is_the_chi_squared_one_for_gaussians():
+    n, x = 12, np.random.default_rng(5).standard_normal((2000, 1))
+    ratio, low, high = sd_ratio(1.0, 1.0, spread_power(x, n, simulations=3000, seed=1).log_ratio[:, 0])
+    exact = np.sqrt(stats.chi2.ppf([0.055, 0.945], n - 1) / (n - 1))
+    assert ratio == 1.0
+    np.testing.assert_allclose([low, high], exact, rtol=0.05)
+
+
+def test_power_of_a_single_gaussian_feature_is_near_the_one_of_the_f_test():
+    n, x = 12, np.random.default_rng(6).standard_normal((2000, 1))
+    power = spread_power(x, n, simulations=4000, seed=1)
+    edges = stats.chi2.ppf([0.025, 0.975], n - 1)
+    narrow = stats.chi2.sf(edges[1] / 4, n - 1) + stats.chi2.cdf(edges[0] / 4, n - 1)
+    wide = stats.chi2.sf(edges[1] * 4, n - 1) + stats.chi2.cdf(edges[0] * 4, n - 1)
+    assert float(power.feature_narrow[0]) == pytest.approx(narrow, abs=0.08)
+    assert float(power.feature_wide[0]) == pytest.approx(wide, abs=0.12)
+
+
+def test_relabelling_is_exact_where_all_relabellings_can_be_listed():
+    x = np.random.default_rng(7).standard_normal((7, 2))
+    p = relabel_test(x[:3], x[3:], permutations=20000, seed=0).p_value
+    every = []
+    for chosen in itertools.combinations(range(7), 3):
+        rest = [k for k in range(7) if k not in chosen]
+        every.append(relabel_test(x[list(chosen)], x[rest], permutations=3000, seed=1).p_value)
+    # the p value of a labelling is the share of labellings at most as probable: its rank among all 35
+    assert p == pytest.approx(np.mean(np.array(every) <= every[0] + 0.01), abs=0.06)
