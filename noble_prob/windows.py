@@ -50,7 +50,8 @@ def to_grid(
     Returns:
         Sweeps of shape ``(*batch, sweep, total_ms / dt_ms)``. Voltage is NaN where the recording has no sample; current
         is continued there as the step says. Steps keep their true length, even beyond the grid.
-        ``provenance["window"]`` tells intervals, cuts, and per sweep ``common_until_ms``.
+        ``provenance["window"]`` tells how, ``provenance["sweeps"]`` per sweep where the grid begins in the old time
+        (``grid_from_ms``) and where the common window ends (``common_until_ms``).
 
     Raises:
         UsageError: If a sweep is no single step, a step is shorter than 100 ms, or the grid can not hold the onset.
@@ -80,18 +81,32 @@ def to_grid(
         steps=new,
     )
     voltage = torch.stack([voltage for voltage, _ in cuts], dim=-2)
-    window = {
-        "dt_ms": dt_ms,
-        "from_dt_ms": recording.dt_ms,
-        "onset_ms": onset * dt_ms,
-        "cut_from_ms": [round(step.onset_ms - onset * dt_ms, 6) for step in steps],
-        "common_until_ms": [_until(step, trained_ms) for step in new],
-        "missing_samples": int(torch.isnan(voltage).sum()),
-        "how": "each sweep is shifted to the common onset; the response to a longer step is the same up to "
-        f"{trained_ms:g} ms because it does not depend on what follows; absent samples are NaN",
-    }
-    provenance = {**recording.provenance, "window": window}
+    provenance = _provenance(recording, protocol, int(torch.isnan(voltage).sum()), trained_ms)
     return Recording(protocol=protocol, voltage_mv=voltage, axes=recording.axes, provenance=provenance)
+
+
+def _provenance(recording: Recording, grid: Protocol, missing: int, trained_ms: float) -> dict[str, object]:
+    """The recording's provenance with how its sweeps came onto the grid."""
+    pairs = zip(_origins(recording), _steps(recording), grid.steps, strict=True)
+    return {
+        **recording.provenance,
+        "window": {
+            "dt_ms": grid.dt_ms,
+            "from_dt_ms": recording.dt_ms,
+            "missing_samples": missing,
+            "how": "each sweep is shifted to the common onset; the response to a longer step is the same up to "
+            f"{trained_ms:g} ms because it does not depend on what follows; absent samples are NaN",
+        },
+        "sweeps": [
+            {
+                **origin,
+                "grid_from_ms": round(old.onset_ms - new.onset_ms, 6),
+                "common_until_ms": _until(new, trained_ms),
+            }
+            for origin, old, new in pairs
+            if new is not None
+        ],
+    }
 
 
 def common_until_ms(recording: Recording, *, trained_ms: float = TRAINED_STEP_MS) -> Float[Tensor, " sweep"]:
@@ -120,6 +135,12 @@ def common_mask(recording: Recording, *, trained_ms: float = TRAINED_STEP_MS) ->
     until = common_until_ms(recording, trained_ms=trained_ms)
     inside = recording.time_ms < until[:, None] - 1e-9
     return inside.to(recording.voltage_mv.device) & torch.isfinite(recording.voltage_mv)
+
+
+def _origins(recording: Recording) -> list[dict[str, object]]:
+    """What is known of each sweep's origin; empty where nothing is."""
+    known = recording.provenance.get("sweeps", ())
+    return [dict(item) for item in known] if len(known) == recording.n_sweeps else [{} for _ in recording.steps]
 
 
 def _until(step: Step, trained_ms: float) -> float:

@@ -104,33 +104,41 @@ def _assemble(
     )
     chosen = choose(channel, voltages, "voltage channels")
     remarks = [f"Of the voltage channels {voltages} this is {voltages[chosen]!r}."] if len(voltages) > 1 else []
-    command = _of_unit(commands, "current") if _moves(commands, "current") else None
+    current, source, remark = _injected(path, rows, commands)
+    sweeps = []
+    for i, row in enumerate(rows):
+        _, unit, volts = [s for s in row if quantity(s[1]) == "voltage"][chosen]
+        volts = volts * factor(unit, f"channel {voltages[chosen]!r}")
+        sweeps.append(RawSweep(label=str(i), voltage_mv=volts, current_pa=current[i], dt_ms=dt_ms, source=source))
+    return RawFile(
+        name=path.name,
+        format="ABF",
+        files=(path,),
+        sweeps=tuple(sweeps),
+        remarks=tuple(remarks + remark),
+        libraries=("neo",),
+    )
+
+
+def _injected(
+    path: Path, rows: list[list[Signal]], commands: list[list[Signal]]
+) -> tuple[list[NDArray[np.float64]], str, list[str]]:
+    """The injected current per sweep (pA), whether it is the command or recorded, and remarks on that choice."""
     recorded = _of_unit(rows, "current")
-    require(
-        command is not None or recorded is not None,
+    command = _of_unit(commands, "current") if _moves(commands, "current") else None
+    if command is not None and [len(c) for c in command] != [len(row[0][2]) for row in rows]:
+        command = None  # a protocol of another length than the recording is not its command
+    if command is not None and recorded is not None and not _agree(command, recorded):
+        return recorded, "recorded", ["The recorded current does not follow the command, so the recorded one is used."]
+    if command is not None:
+        return command, "command", []
+    if recorded is not None:
+        return recorded, "recorded", []
+    raise UsageError(
         "path",
         "a file with the injected current (command or recorded)",
         f"{path.name}, which holds neither",
         "export voltage and current to CSV with the columns of docs/formats.md",
-    )
-    if command is not None and recorded is not None and not _agree(command, recorded):
-        command = None
-        remarks.append("The recorded current does not follow the command, so the recorded one is used.")
-    sweeps = []
-    for i, row in enumerate(rows):
-        _, unit, volts = [s for s in row if quantity(s[1]) == "voltage"][chosen]
-        current = command[i] if command is not None else recorded[i]  # type: ignore[index]
-        sweeps.append(
-            RawSweep(
-                label=str(i),
-                voltage_mv=volts * factor(unit, f"channel {voltages[chosen]!r}"),
-                current_pa=current[: len(volts)],
-                dt_ms=dt_ms,
-                source="command" if command is not None else "recorded",
-            )
-        )
-    return RawFile(
-        name=path.name, format="ABF", files=(path,), sweeps=tuple(sweeps), remarks=tuple(remarks), libraries=("neo",)
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from noble_prob.errors import UsageError, require
+from noble_prob.errors import require
 from noble_prob.readers.sweeps import RawSweep
 
 SLOWEST_HZ = 2000.0
@@ -89,9 +89,12 @@ def check_units(sweeps: list[RawSweep], name: str) -> None:
         UsageError: Volts or microvolts as mV, a voltage that never changes, or nA and other units as pA.
     """
     voltage = np.stack([s.voltage_mv for s in sweeps])
-    current = np.stack([s.current_pa for s in sweeps])
-    largest = float(np.nanmax(np.abs(voltage)))
     spread = float(np.nanmax(voltage) - np.nanmin(voltage))
+    _check_voltage(float(np.nanmax(np.abs(voltage))), spread, name)
+    _check_current(max(float(np.abs(s.current_pa).max()) for s in sweeps), spread, name)
+
+
+def _check_voltage(largest: float, spread: float, name: str) -> None:
     require(
         spread > 0,
         "voltage_mv",
@@ -113,7 +116,9 @@ def check_units(sweeps: list[RawSweep], name: str) -> None:
         f"values up to {largest:.4g}",
         "convert the voltage to mV; no membrane has this voltage",
     )
-    strongest = float(np.abs(current).max())
+
+
+def _check_current(strongest: float, spread: float, name: str) -> None:
     require(
         strongest <= 1e5,
         "current_pa",
@@ -121,13 +126,13 @@ def check_units(sweeps: list[RawSweep], name: str) -> None:
         f"values up to {strongest:.4g}",
         "convert the current to pA; no electrode passes this much",
     )
-    if 0 < strongest < 5 and spread > 10:
-        raise UsageError(
-            "current_pa",
-            f"in pA in {name}",
-            f"values up to {strongest:.3g} with {spread:.0f} mV of response, which look like nA",
-            "multiply the current by 1000",
-        )
+    require(
+        strongest == 0 or strongest >= 5 or spread <= 10,
+        "current_pa",
+        f"in pA in {name}",
+        f"values up to {strongest:.3g} with {spread:.0f} mV of response, which look like nA",
+        "multiply the current by 1000",
+    )
 
 
 def regular_interval(time_ms: np.ndarray, name: str) -> float:

@@ -100,7 +100,8 @@ def _natural(text: str) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", text) if part]
 
 
-def _wave(path: Path) -> _Wave:
+def _load(path: Path) -> tuple[str, NDArray[np.float64], float]:
+    """Unit, samples and sampling interval (ms) of a wave, as neo reads them."""
     import neo
 
     try:
@@ -108,8 +109,8 @@ def _wave(path: Path) -> _Wave:
         reader.filename = str(path)  # neo checks the extension in lower case only
         with _quiet("igor2"):
             signal: Any = reader.read_segment().analogsignals[0]
-        unit, value = signal.units.dimensionality.string, np.asarray(signal.magnitude, float)
         dt_ms = float(signal.sampling_period.rescale("ms").magnitude)
+        return signal.units.dimensionality.string, np.asarray(signal.magnitude, float), dt_ms
     except Exception as error:
         raise UsageError(
             "path",
@@ -117,6 +118,10 @@ def _wave(path: Path) -> _Wave:
             f"{path.name}, which neo can not read ({type(error).__name__}: {str(error)[:80]})",
             "copy the file again from the rig; it may be truncated",
         ) from error
+
+
+def _wave(path: Path) -> _Wave:
+    unit, value, dt_ms = _load(path)
     require(
         value.ndim == 1 or value.shape[1:] == (1,),
         "path",

@@ -84,12 +84,8 @@ def _read(nwb: Any, path: Path, channel: int | str | None) -> RawFile:
         "store the stimulus series, or export to CSV with the columns of docs/formats.md",
     )
     remarks = [f"{other} voltage-clamp or zero-current series are left out."] if other else []
-    if len(electrodes) > 1:
-        remarks.append(f"Of the electrodes {electrodes} this is {chosen!r}.")
-    if len(sweeps) < len(mine):
-        remarks.append(f"{len(mine) - len(sweeps)} responses without a stimulus are left out.")
-    if any(_bias_pa(s, stimulus_of[s.name][0]) for s in mine if s.name in stimulus_of):
-        remarks.append("The amplifier's bias current is added to stimuli that begin at zero.")
+    remarks += [f"Of the electrodes {electrodes} this is {chosen!r}."] if len(electrodes) > 1 else []
+    remarks += _remarks(mine, stimulus_of)
     return RawFile(
         name=path.name,
         format="NWB",
@@ -98,6 +94,17 @@ def _read(nwb: Any, path: Path, channel: int | str | None) -> RawFile:
         remarks=tuple(remarks),
         libraries=("pynwb", "h5py"),
     )
+
+
+def _remarks(responses: list[Any], stimulus_of: dict[str, tuple[Any, slice, slice]]) -> list[str]:
+    """What was left out of the chosen electrode's responses, or added to their stimuli."""
+    matched = [s for s in responses if s.name in stimulus_of]
+    remarks = []
+    if len(matched) < len(responses):
+        remarks.append(f"{len(responses) - len(matched)} responses without a stimulus are left out.")
+    if any(_bias_pa(s, stimulus_of[s.name][0]) for s in matched):
+        remarks.append("The amplifier's bias current is added to stimuli that begin at zero.")
+    return remarks
 
 
 def _electrode(series: Any) -> str:

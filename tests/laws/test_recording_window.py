@@ -60,7 +60,8 @@ def test_a_step_lands_on_the_onset_and_time_is_only_shifted(samples, duration, r
 def test_the_window_ends_with_the_shorter_step(duration, until):
     grid = to_grid(recording_of(50.0, duration, 50.0 + duration + 200.0, 0.1))
     assert common_until_ms(grid).tolist() == [until, until]
-    assert grid.provenance["window"]["common_until_ms"] == [until, until]
+    assert [sweep["common_until_ms"] for sweep in grid.provenance["sweeps"]] == [until, until]
+    assert grid.select([1]).provenance["sweeps"] == [grid.provenance["sweeps"][1]]
     assert common_mask(grid).sum(dim=-1).tolist() == [round(until / 0.0625)] * 2
     assert grid.steps[0].duration_ms == pytest.approx(duration)
 
