@@ -103,7 +103,7 @@ def test_pyramidal_cell_voltage_is_that_of_the_table(recordings, bbp):
     with np.load(folder / "idrest.npz") as archive, (folder / "idrest_index.csv").open() as stream:
         mine = [i for i, row in enumerate(csv.DictReader(stream)) if row["cell"] == "C060109A1-SR-C1"]
         table = archive["V"][mine] * float(archive["V_scale_mV"])
-    assert bbp.voltage_mv.numpy() == pytest.approx(table, abs=0.02)
+    assert np.abs(bbp.voltage_mv.numpy() - table).max() < 0.02
 
 
 def test_frozen_noise_is_a_waveform_and_equals_the_published_array(recordings):
@@ -113,8 +113,8 @@ def test_frozen_noise_is_a_waveform_and_equals_the_published_array(recordings):
     with np.load(recordings / "gif_cell3" / "cell3_test_9rep.npz") as archive:
         v, i = archive["V_mV"], archive["I_pA"]
     row = int(np.argmin(np.abs(v - recording.voltage_mv.numpy()).mean(axis=1)))
-    assert recording.voltage_mv[0].numpy() == pytest.approx(v[row], abs=0.05)
-    assert recording.current_pa[0].numpy() == pytest.approx(i[row], abs=1.0)
+    assert np.abs(recording.voltage_mv[0].numpy() - v[row]).max() < 0.05
+    assert np.abs(recording.current_pa[0].numpy() - i[row]).max() < 1.0
 
 
 def test_nwb_file_reads_into_plausible_mv_and_pa(recordings):
