@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from noble_prob.errors import require
+from noble_prob.population.attempt import Outcome
 from noble_prob.population.fanout import Engine, fan_out
 from noble_prob.population.hof import CellModel, HallOfFame
 from noble_prob.population.stimuli import OUNoise
@@ -52,35 +54,48 @@ def simulate(
     Raises:
         UsageError: If there is no model or an argument is not positive.
     """
-    single = isinstance(models, CellModel)
     cells = _cells(models)
     require(bool(cells), "models", "at least one model", "none", "select a model")
     require(trials is None or trials > 0, "trials", "a positive number", trials, "repeat at least once")
     numerics = numerics or Numerics()
-    repeats = trials or 1
-    tasks = [
-        Trace(model=model, protocol=_sweep(protocol, s), numerics=numerics, noise=noise, stream=(m, t, s))
+    tasks = _traces(cells, protocol, trials or 1, numerics, noise)
+    title = "simulate" if progress else None
+    outcomes = fan_out(run_trace, tasks, jobs=jobs, timeout_s=timeout_s, engine=engine, address=address, progress=title)
+    voltage, failures = _gather(outcomes, tasks, len(protocol.time_ms))
+    leading = {} if isinstance(models, CellModel) else {"neuron": len(cells)}
+    leading |= {} if trials is None else {"trial": trials}
+    return Recording(
+        protocol=protocol,
+        voltage_mv=voltage.reshape(*leading.values(), *protocol.current_pa.shape),
+        axes=tuple(leading),
+        provenance=_provenance(cells, numerics, noise, failures),
+    )
+
+
+def _traces(
+    cells: Sequence[CellModel], protocol: Protocol, trials: int, numerics: Numerics, noise: OUNoise | None
+) -> list[Trace]:
+    """One simulation per neuron, trial and sweep, in the order of the result."""
+    sweeps = [_sweep(protocol, s) for s in range(len(protocol.steps))]
+    return [
+        Trace(model=model, protocol=sweep, numerics=numerics, noise=noise, stream=(m, t, s))
         for m, model in enumerate(cells)
-        for t in range(repeats)
-        for s in range(len(protocol.steps))
+        for t in range(trials)
+        for s, sweep in enumerate(sweeps)
     ]
-    n_sweeps, n_time = protocol.current_pa.shape
-    voltage = torch.full((len(cells) * repeats * n_sweeps, n_time), float("nan"))
+
+
+def _gather(outcomes: Iterable[Outcome], tasks: Sequence[Trace], n_time: int) -> tuple[Tensor, dict[str, str]]:
+    """Voltages in the order of the tasks, NaN where one failed, and why it failed."""
+    voltage = torch.full((len(tasks), n_time), float("nan"))
     failures = {}
-    for outcome in fan_out(run_trace, tasks, jobs=jobs, timeout_s=timeout_s, engine=engine, address=address,
-                           progress="simulate" if progress else None):  # fmt: skip
+    for outcome in outcomes:
         if outcome.error is None:
             voltage[outcome.index] = torch.from_numpy(outcome.value)
         else:
-            failures[f"{tasks[outcome.index].model.label}, sweep {tasks[outcome.index].stream[2]}"] = outcome.error
-    shape = ([] if single else [len(cells)]) + ([] if trials is None else [trials]) + [n_sweeps, n_time]
-    axes = (() if single else ("neuron",)) + (() if trials is None else ("trial",))
-    return Recording(
-        protocol=protocol,
-        voltage_mv=voltage.reshape(shape),
-        axes=axes,
-        provenance=_provenance(cells, numerics, noise, failures),
-    )
+            task = tasks[outcome.index]
+            failures[f"{task.model.label}, sweep {task.stream[2]}"] = outcome.error
+    return voltage, failures
 
 
 def _cells(models: CellModel | HallOfFame | Sequence[CellModel]) -> list[CellModel]:

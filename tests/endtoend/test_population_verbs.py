@@ -4,10 +4,11 @@ import argparse
 
 import numpy as np
 import pytest
+from torch import from_numpy
+
 from noble_prob.cli import populate, simulate
 from noble_prob.features import find_spikes
 from noble_prob.population.store import Store
-from torch import from_numpy
 
 
 def call(*arguments):
