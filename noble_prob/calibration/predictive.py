@@ -72,6 +72,21 @@ class PredictiveCheck:
         """Number of values that were judged."""
         return int(np.isfinite(self.pit).sum())
 
+    def band(self, probability: float) -> tuple[ndarray, ndarray]:
+        """Ends of the central predictive interval of every cell, NaN where no draw has the feature.
+
+        Args:
+            probability: Of the interval; 0 gives the median twice.
+
+        Returns:
+            Lower and upper end, each of shape ``(sweep, feature)``.
+        """
+        tail = (1 - probability) / 2
+        ends = np.full((2, *self.observed.shape), np.nan)
+        some = self.share_defined > 0
+        ends[:, some] = np.nanquantile(self.draws[:, some], [tail, 1 - tail], axis=0)
+        return ends[0], ends[1]
+
     def coverage(self, probability: float) -> float:
         """Share of judged cells in the central predictive interval; NaN where none was judged."""
         u = self.pit[np.isfinite(self.pit)]

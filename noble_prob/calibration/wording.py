@@ -96,5 +96,5 @@ def feature_sentence(
     if not math.isfinite(ratio[0]):
         return "not judged", f"{name}: {name} does not vary, or has too few values."
     if not ratio[1] <= 1 <= ratio[2]:
-        return "caution", f"{name}: {spread}; not more than chance among so many features."
+        return "passed", f"{name}: {spread}; not more than chance among so many features."
     return "passed", f"{name}: {spread}."

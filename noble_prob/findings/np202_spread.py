@@ -1,8 +1,8 @@
 """NP202: which feature's spread is wrong?
 
-*Issue* for every feature whose log ratio of SDs is named by the corrected test (after NP201 has fallen). *Caution*
-when the feature's own interval excludes equal spreads but the correction over features does not allow to name it.
-Silent otherwise, and for features that do not vary on both sides (NP205 lists them).
+*Issue* for every feature whose log ratio of SDs is named by the corrected test, after NP201 has fallen. Silent
+otherwise: among many features some interval will exclude equal spreads by chance. Silent too for features that do
+not vary on both sides (NP205 lists them).
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ def spread(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding
     for item in result.features:
         if not item.sd_ratio > 0:
             continue
-        named = result.miscalibrated and item.p_spread <= result.alpha
-        if named or item.severity == "caution":
-            yield say("issue" if named else "caution", _sentence(item), _remedy(item, result.level), **_evidence(item))
+        if result.miscalibrated and item.p_spread <= result.alpha:
+            yield say("issue", _sentence(item), _remedy(item, result.level), **_evidence(item))
 
 
 def _sentence(item: FeatureVerdict) -> str:

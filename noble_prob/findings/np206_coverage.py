@@ -1,8 +1,8 @@
 """NP206: do the intervals of every probability hold what they promise?
 
-*Caution* when the coverage curve of all features leaves the simultaneous 95 % band of a right ensemble of this size.
-It is a picture of the same misfit as NP201, which decides; alone it is no verdict. Silent otherwise, and without a
-curve.
+*Caution* when NP201 has fallen and the coverage curve of all features leaves the simultaneous 95 % band of a right
+ensemble of this size: it shows at which probabilities intervals hold too much or too little. Silent otherwise, and
+without a curve.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from noble_prob.findings.registry import check
 def coverage(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
     """At most one finding."""
     curve = result.coverage
-    if curve is None or curve.inside:
+    if curve is None or curve.inside or not result.miscalibrated:
         return
     worst = int(np.argmax(np.maximum(curve.observed - curve.high, curve.low - curve.observed)))
     kind = "too wide" if curve.observed[worst] > curve.nominal[worst] else "too narrow or off centre"

@@ -15,7 +15,7 @@ from noble_prob.report.data import LatentRow, ReportData, Table
 from noble_prob.report.figures.features import draw_coverage, draw_feature, draw_fi
 from noble_prob.report.figures.latents import draw_intervals, draw_pairs
 from noble_prob.report.figures.traces import draw_overlay, draw_raster, overlay_caption
-from noble_prob.report.plain import by_severity, jsonable, number
+from noble_prob.report.plain import by_severity, jsonable, label, number
 
 _SYMBOLS = {"issue": "✕", "caution": "!", "not judged": "?", "passed": "✓"}
 
@@ -35,7 +35,9 @@ def render_html(report: ReportData) -> str:
         latent_table=latent_table(report.latents),
         provenance=jsonable(report.provenance),
         figures=_figures(report),
+        groups=_groups(report),
         overlay_caption=overlay_caption,
+        label=label,
     )
 
 
@@ -44,13 +46,23 @@ def _figures(report: ReportData) -> dict[str, Any]:
     draws = {
         "overlays": [draw_overlay(p, f"overlay{i}") for i, p in enumerate(report.overlays)],
         "rasters": [draw_raster(p, f"raster{i}") for i, p in enumerate(report.rasters)],
-        "features": [draw_feature(p, f"feature{i}") for i, p in enumerate(report.features)],
-        "coverage": [draw_coverage(p, f"coverage{i}") for i, p in enumerate(report.coverage)],
-        "fi": [draw_fi(p, f"fi{i}") for i, p in enumerate(report.fi)],
         "intervals": [draw_intervals(report.latents, "intervals")] if report.latents else [],
         "pairs": [draw_pairs(report.pairs, "pairs")] if report.pairs else [],
     }
     return {key: [Markup(svg) for svg in svgs if svg] for key, svgs in draws.items()}
+
+
+def _groups(report: ReportData) -> dict[str, list[tuple[str, Any, Markup]]]:
+    """Panels about features by the level they belong to: kind, panel, drawing."""
+    drawn: list[tuple[str, Any, str]] = [
+        *(("coverage", p, draw_coverage(p, f"coverage{i}")) for i, p in enumerate(report.coverage)),
+        *(("fi", p, draw_fi(p, f"fi{i}")) for i, p in enumerate(report.fi)),
+        *(("feature", p, draw_feature(p, f"feature{i}")) for i, p in enumerate(report.features)),
+    ]
+    groups: dict[str, list[tuple[str, Any, Markup]]] = {}
+    for kind, panel, svg in drawn:
+        groups.setdefault(panel.level, []).append((kind, panel, Markup(svg)))
+    return groups
 
 
 def latent_table(rows: Sequence[LatentRow]) -> Table | None:

@@ -80,6 +80,7 @@ class FeaturePanel:
         severity: Of the feature's verdict.
         verdict: One short sentence.
         power: One short sentence.
+        level: Heading it is shown under.
     """
 
     name: str
@@ -90,6 +91,7 @@ class FeaturePanel:
     severity: str = "not judged"
     verdict: str = ""
     power: str = ""
+    level: str = ""
 
     def __post_init__(self) -> None:
         for name in ("observed", "ensemble", "pit"):
@@ -108,6 +110,7 @@ class CoverageCurve:
         high: Upper end of the band.
         n: Number of observations.
         band: Probability that a calibrated curve stays in the band everywhere.
+        level: Heading it is shown under.
     """
 
     title: str
@@ -117,6 +120,7 @@ class CoverageCurve:
     high: ArrayLike
     n: int
     band: float = 0.95
+    level: str = ""
 
     def __post_init__(self) -> None:
         for name in ("nominal", "observed", "low", "high"):
@@ -135,6 +139,7 @@ class FiCurve:
         observed: Points (current in pA, value), shape ``(point, 2)``.
         ylabel: Quantity and unit.
         n_members: Size of the ensemble.
+        level: Heading it is shown under.
     """
 
     title: str
@@ -144,6 +149,7 @@ class FiCurve:
     observed: ArrayLike = field(default_factory=lambda: np.empty((0, 2)))
     ylabel: str = "spike count"
     n_members: int | None = None
+    level: str = ""
 
     def __post_init__(self) -> None:
         for name, ndim in (("current_pa", 1), ("median", 1), ("observed", 2)):

@@ -31,7 +31,7 @@ def number(value: Any, digits: int = 3) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, int | np.integer):
-        return f"{value:d}"
+        return f"{value:d}".replace("-", "−")
     if not isinstance(value, float | np.floating):
         return str(value)
     value = float(value)
@@ -41,6 +41,12 @@ def number(value: Any, digits: int = 3) -> str:
     if abs(value) >= 1e6 or abs(value) < 1e-4:
         return f"{value:.{digits - 1}e}".replace("-", "−")
     return f"{value:.{min(max(places, 0), 6)}f}".replace("-", "−")
+
+
+def label(name: str, unit: str) -> str:
+    """A feature's name for people: ``ap1_width_ms`` in ms becomes ``ap1 width (ms)``."""
+    words = name.removesuffix(f"_{unit.lower()}") if unit else name
+    return words.replace("_", " ") + (f" ({unit})" if unit else "")
 
 
 def jsonable(value: Any) -> Any:

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from noble_prob.report.panels import CoverageCurve, FeaturePanel, FiCurve
+from noble_prob.report.plain import label
 from noble_prob.report.svg import ENSEMBLE, EXPERIMENT, MUTED, RULE, drawing, tidy, to_svg
 
 
@@ -16,7 +17,7 @@ def draw_feature(panel: FeaturePanel, salt: str) -> str:
     with drawing(4.6, 2.1, salt=salt) as figure:
         left, right = figure.subplots(1, 2, width_ratios=(2.2, 1.0))
         _draw_values(left, ensemble, observed)
-        tidy(left, f"{panel.name} ({panel.unit})" if panel.unit else panel.name, "density")
+        tidy(left, label(panel.name, panel.unit), "density")
         left.set_yticks([])
         _draw_pit(right, pit)
         return to_svg(figure, f"{panel.name}: {len(observed)} observed values against {len(ensemble)} of the ensemble, "
@@ -32,6 +33,8 @@ def _draw_values(axes: Axes, ensemble: NDArray[np.float64], observed: NDArray[np
     low, high = min(low, observed.min(initial=low)), max(high, observed.max(initial=high))
     pad = 0.06 * (high - low) or 0.5
     bins = np.linspace(low - pad, high + pad, 31).tolist()
+    if high - low < 40 and np.array_equal(both, np.round(both)):  # counts: one bar each
+        bins = (np.arange(low, high + 2) - 0.5).tolist()
     if len(ensemble):
         axes.hist(ensemble, bins=bins, density=True, color=ENSEMBLE, alpha=0.35, histtype="stepfilled")
     if len(observed) > 40:
@@ -56,12 +59,12 @@ def _draw_pit(axes: Axes, pit: NDArray[np.float64]) -> None:
 def draw_coverage(panel: CoverageCurve, salt: str) -> str:
     """Observed against nominal coverage, with the simultaneous band of a calibrated ensemble."""
     nominal, observed = np.asarray(panel.nominal), np.asarray(panel.observed)
-    with drawing(3.4, 3.1, salt=salt) as figure:
+    with drawing(4.2, 2.6, salt=salt) as figure:
         axes = figure.add_subplot()
         axes.fill_between(nominal, np.asarray(panel.low), np.asarray(panel.high), color=RULE, alpha=0.8, lw=0)
         axes.plot([0, 1], [0, 1], color=MUTED, lw=0.8, ls=(0, (3, 2)))
         axes.step(nominal, observed, where="mid", color=ENSEMBLE, lw=1.8)
-        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axes.set(xlim=(0, 1), ylim=(0, 1))
         tidy(axes, "nominal coverage", "observed coverage", panel.title)
         return to_svg(figure, f"Coverage curve, {panel.title}, n = {panel.n}, with the {100 * panel.band:.0f} % band.")
 
@@ -69,16 +72,15 @@ def draw_coverage(panel: CoverageCurve, salt: str) -> str:
 def draw_fi(panel: FiCurve, salt: str) -> str:
     """Response against current with the bands of the ensemble and the recorded points."""
     current = np.asarray(panel.current_pa)
-    with drawing(4.2, 2.9, salt=salt) as figure:
+    with drawing(4.2, 2.6, salt=salt) as figure:
         axes = figure.add_subplot()
         for probability in sorted(panel.bands, reverse=True):
             low, high = (np.asarray(v, dtype=float) for v in panel.bands[probability])
-            axes.fill_between(current, low, high, color=ENSEMBLE, alpha=0.22, lw=0, label=f"{100 * probability:.0f} %")
-        axes.plot(current, np.asarray(panel.median), color=ENSEMBLE, label="median")
+            axes.fill_between(current, low, high, color=ENSEMBLE, alpha=0.22, lw=0)
+        axes.plot(current, np.asarray(panel.median), color=ENSEMBLE)
         points = np.asarray(panel.observed)
         if len(points):
-            axes.plot(points[:, 0], points[:, 1], "o", ms=4, color=EXPERIMENT, label=f"recorded (n = {len(points)})")
-        axes.legend(loc="upper left")
+            axes.plot(points[:, 0], points[:, 1], "o", ms=4, color=EXPERIMENT)
         tidy(axes, "current (pA)", panel.ylabel, panel.title)
         return to_svg(
             figure, f"{panel.ylabel} against current in pA, {panel.title}; {panel.n_members or 'some'} members."

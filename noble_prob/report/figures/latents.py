@@ -17,7 +17,7 @@ def draw_intervals(rows: Sequence[LatentRow], salt: str) -> str:
     known = [row for row in rows if row.prior_mean is not None and row.prior_sd]
     if not known:
         return ""
-    with drawing(4.6, 0.8 + 0.27 * len(known), salt=salt) as figure:
+    with drawing(6.4, 0.8 + 0.27 * len(known), salt=salt) as figure:
         axes = figure.add_subplot()
         axes.axvspan(-1.6, 1.6, color=PRIOR, alpha=0.16, lw=0)
         axes.axvline(0, color=RULE, lw=1)
@@ -67,7 +67,7 @@ def draw_pairs(panel: PairPlot, salt: str, max_points: int = 150) -> str:
 def _clouds(panel: PairPlot) -> list[tuple[np.ndarray, str, float, float]]:
     """Points, colour, size and opacity of each cloud, back to front."""
     parts = [
-        (panel.prior, PRIOR, 1.6, 0.35),
+        (panel.prior, PRIOR, 2.0, 0.55),
         (panel.population, MUTED, 2.6, 0.8),
         (panel.posterior, ENSEMBLE, 1.8, 0.5),
     ]

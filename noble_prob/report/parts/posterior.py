@@ -1,0 +1,156 @@
+"""A posterior and its predictive check as table of latents, pair plot, rasters and curves over current."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from noble_prob.calibration.predictive import PredictiveCheck
+from noble_prob.findings.base import Finding
+from noble_prob.findings.registry import judge
+from noble_prob.inference import Posterior, to_json
+from noble_prob.latent import Neurons
+from noble_prob.report.data import LatentRow, ReportData, Verdict
+from noble_prob.report.panels import FiCurve, PairPlot, Raster
+from noble_prob.report.plain import label
+
+MOST_PAIRS = 6
+"""Latents in the pair plot: those the recording says most about."""
+SHOWN = ("spike_count", "first_spike_ms", "mean_isi_ms", "isi_cv")
+"""Features drawn against current first; others follow."""
+
+
+def posterior_part(
+    posterior: Posterior,
+    *,
+    findings: Sequence[Finding] = (),
+    population: Neurons | None = None,
+    truth: Mapping[str, float] | None = None,
+) -> ReportData:
+    """What a report shows of a posterior.
+
+    Args:
+        posterior: Of one recording.
+        findings: Judgements about the sampler, the support and the rest; notes about the input are added.
+        population: Hall-of-Fame models, axis ``neuron``.
+        truth: True latents, where the recording was simulated.
+    """
+    rows = latent_rows(posterior, truth)
+    found = (*posterior.notes, *findings)
+    return ReportData(
+        title="Posterior",
+        verdicts=(latent_verdict(rows, found),),
+        findings=found,
+        latents=rows,
+        pairs=pair_plot(posterior, rows, population, truth),
+        methods=(_methods(posterior),),
+        provenance={"method": posterior.method, "seed": posterior.seed, "wall_s": posterior.wall_s},
+        values={"wall_s": posterior.wall_s, "method": posterior.method, "seed": posterior.seed},
+    )
+
+
+def latent_rows(posterior: Posterior, truth: Mapping[str, float] | None = None) -> tuple[LatentRow, ...]:
+    """The table of latents, with the prior's mean and SD beside it."""
+    before = posterior.prior_predictive.latents
+    known = truth or {}
+    return tuple(
+        LatentRow(
+            name=name, unit=item["unit"], mean=item["mean"], sd=item["sd"], low=item["interval_89"][0],
+            high=item["interval_89"][1], r_hat=item["r_hat"], ess_bulk=item["ess_bulk"], ess_tail=item["ess_tail"],
+            contraction=item["contraction"], prior_mean=float(before[:, k].mean()), prior_sd=float(before[:, k].std()),
+            truth=known.get(name),
+        )
+        for k, (name, item) in enumerate(to_json(posterior)["latents"].items())
+    )  # fmt: skip
+
+
+def latent_verdict(rows: Sequence[LatentRow], findings: Sequence[Finding] = ()) -> Verdict:
+    """One sentence: what is known, what is not, and whether to believe it."""
+    informed = [row.name for row in rows if (row.contraction or 0) >= 0.5]
+    sentence = f"{len(informed)} of {len(rows)} latents are known much better than before the recording"
+    blind = [row.name for row in rows if (row.contraction or 0) < 0.2]
+    if blind:
+        sentence += f"; these sweeps say little about {', '.join(blind)}"
+    inside = [row.inside for row in rows if row.inside is not None]
+    if inside:
+        sentence += f"; {sum(inside)} of {len(inside)} true values lie in their 89 % intervals"
+    issues = [f for f in findings if f.severity == "issue"]
+    if issues:
+        sentence = f"Do not take this posterior at face value: {issues[0].sentence.rstrip('.')}. {sentence}"
+    severity = "issue" if issues else "caution" if any(f.severity == "caution" for f in findings) else "passed"
+    return Verdict(level="Posterior of the latents", severity=severity, sentence=sentence + ".")  # type: ignore[arg-type]
+
+
+def pair_plot(
+    posterior: Posterior, rows: Sequence[LatentRow], population: Neurons | None, truth: Mapping[str, float] | None
+) -> PairPlot:
+    """The latents that the recording says most about, at most :data:`MOST_PAIRS`."""
+    order = sorted(range(len(rows)), key=lambda k: -(rows[k].contraction or 0))[:MOST_PAIRS]
+    index = sorted(order)
+    true = None if truth is None else [truth.get(rows[k].name, np.nan) for k in index]
+    return PairPlot(
+        names=[rows[k].name for k in index], units=[rows[k].unit for k in index],
+        posterior=posterior.latents.flatten(0, 1)[:, index].cpu().numpy(),
+        prior=posterior.prior_predictive.latents[:, index].cpu().numpy(),
+        population=None if population is None else population.value[:, index].cpu().numpy(), truth=true,
+    )  # fmt: skip
+
+
+def predictive_part(check: PredictiveCheck, posterior: Posterior, *, most_sweeps: int = 6) -> ReportData:
+    """What a report shows of a posterior predictive check.
+
+    Args:
+        check: From ``check_posterior``.
+        posterior: The posterior it is about.
+        most_sweeps: Sweeps with spikes that get a raster.
+    """
+    found = tuple(judge(check))
+    (main,) = [f for f in found if f.code == "NP220"]
+    verdict = Verdict(level="Posterior predictive check", severity=main.severity, sentence=main.sentence)
+    current = posterior.evidence.design.current_pa.cpu().numpy()
+    firing = np.flatnonzero(np.nan_to_num(check.observed[:, check.names.index("spike_count")]) > 0)
+    chosen = firing[np.unique(np.linspace(0, len(firing) - 1, min(len(firing), most_sweeps)).astype(int))]
+    order = [*(n for n in SHOWN if n in check.names), *(n for n in check.names if n not in SHOWN)]
+    curves = [_curve(check, current, check.names.index(name)) for name in order]
+    return ReportData(
+        title="Posterior predictive", verdicts=(verdict,), findings=found,
+        rasters=tuple(_raster(posterior, int(s), check.sweeps[s]) for s in chosen) if len(firing) else (),
+        fi=tuple(curve for curve in curves if len(np.asarray(curve.current_pa))),
+        values={"predictive": {"p_misfit": check.p_misfit, "p_too_wide": check.p_too_wide,
+                               "coverage_50": check.coverage(0.5), "coverage_89": check.coverage(0.89)}},
+    )  # fmt: skip
+
+
+def _raster(posterior: Posterior, sweep: int, title: str) -> Raster:
+    def rows(times: np.ndarray) -> list[np.ndarray]:
+        return [row[np.isfinite(row)] for row in times]
+
+    draws = posterior.predictive.times_ms[:16, sweep].cpu().numpy()
+    seen = posterior.evidence.times_ms[sweep : sweep + 1].cpu().numpy()
+    end = float(posterior.evidence.design.end_ms[sweep])
+    return Raster(title=title, groups={"recording": rows(seen), "posterior": rows(draws)}, window_ms=(0.0, end))
+
+
+def _curve(check: PredictiveCheck, current: np.ndarray, k: int) -> FiCurve:
+    """One feature against current, where some draw has it."""
+    some = check.share_defined[:, k] > 0.05
+    order = np.flatnonzero(some)[np.argsort(current[some], kind="stable")]
+    bands = {p: tuple(end[order, k] for end in check.band(p)) for p in (0.5, 0.89)}
+    points = [(current[s], check.observed[s, k]) for s in range(len(current)) if np.isfinite(check.observed[s, k])]
+    return FiCurve(
+        title="f-I curve" if check.names[k] == "spike_count" else label(check.names[k], ""), current_pa=current[order],
+        median=check.band(0.0)[0][order, k], bands=bands,
+        observed=np.array(points).reshape(-1, 2), n_members=len(check.draws), level="Posterior predictive check",
+        ylabel=label(check.names[k], check.units[k]),
+    )  # fmt: skip
+
+
+def _methods(posterior: Posterior) -> str:
+    chains, draws = posterior.latents.shape[:2]
+    return (
+        f"Latent features were inferred from {len(posterior.sweeps)} sweeps by {posterior.method} "
+        f"({chains} chains of {draws} draws after warm-up, seed {posterior.seed}, {posterior.wall_s:.0f} s) through "
+        "the spike-time and summary-feature likelihood of noble_prob, with the prior fitted to the Hall-of-Fame "
+        "models. Intervals are equal-tailed 89 % intervals; R-hat and effective sample sizes follow Vehtari et al. (2021)."
+    )
