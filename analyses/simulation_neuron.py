@@ -1,9 +1,9 @@
 """A second opinion: the same cable, channels and current in NEURON.
 
 The built-in morphology carries Hodgkin and Huxley's channels everywhere (both simulators ship them, so nothing is
-compiled); a 300 ms step makes it fire. Claim: at the same step and compartments counts agree and spike times differ by
-less than 0.05 ms; ten times finer, by less than 0.01 ms. (NEURON's tables of rates must be off: with them it stands 0.02
-ms per spike from its own exact rates.)
+compiled); a 300 ms step makes it fire. Claim: at the same step and compartments counts agree, spike times differ by
+less than 0.05 ms; ten times finer, by less than 0.01 ms. (NEURON's tables of rates must be off: with them it stands
+0.02 ms per spike from its own exact rates.)
 
 Needs NEURON (`pip install neuron`).
 
