@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import re
+import struct
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -100,11 +101,32 @@ def _natural(text: str) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", text) if part]
 
 
+_SIZES = {1: "i", 2: "iii", 3: "iiii", 5: "2xiiii4i4iiii"}
+"""Byte counts that the header of each version declares, after the version itself (WaveMetrics TN003)."""
+
+
+def _require_whole(path: Path) -> None:
+    """Compare the sizes that a wave declares with the file, before a parser reserves memory for them.
+
+    Raises:
+        ValueError: If the file is of an unknown version, or smaller than it says.
+    """
+    head = path.read_bytes()[:64]
+    order = "<" if head[1] == 0 else ">"
+    version = struct.unpack_from(order + "h", head)[0]
+    if version not in _SIZES:
+        raise ValueError("not an Igor binary wave")
+    sizes = struct.unpack_from(order + _SIZES[version], head, 2)
+    if min(sizes) < 0 or sum(sizes) > path.stat().st_size:
+        raise ValueError(f"{sum(sizes)} bytes declared, {path.stat().st_size} there")
+
+
 def _load(path: Path) -> tuple[str, NDArray[np.float64], float]:
     """Unit, samples and sampling interval (ms) of a wave, as neo reads them."""
     import neo
 
     try:
+        _require_whole(path)
         reader = neo.IgorIO(str(path.with_suffix(".ibw")))
         reader.filename = str(path)  # neo checks the extension in lower case only
         with _quiet("igor2"):
