@@ -152,5 +152,5 @@ def _methods(posterior: Posterior) -> str:
         f"Latent features were inferred from {len(posterior.sweeps)} sweeps by {posterior.method} "
         f"({chains} chains of {draws} draws after warm-up, seed {posterior.seed}, {posterior.wall_s:.0f} s) through "
         "the spike-time and summary-feature likelihood of noble_prob, with the prior fitted to the Hall-of-Fame "
-        "models. Intervals are equal-tailed 89 % intervals; R-hat and effective sample sizes follow Vehtari et al. (2021)."
+        "models. Intervals are equal-tailed 89 % intervals; R-hat and ESS follow Vehtari et al. (2021)."
     )

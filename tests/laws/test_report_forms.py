@@ -1,0 +1,165 @@
+"""The same numbers in every form; nothing from the network; absent parts leave no trace."""
+
+import base64
+import csv
+import html.parser
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from report_example import example
+
+from noble_prob.errors import UsageError
+from noble_prob.report import ReportData, render
+from noble_prob.report.html import csv_uri
+from noble_prob.report.plain import label, number
+from noble_prob.report.svg import thin
+
+
+class Tags(html.parser.HTMLParser):
+    """Collects tags, attributes and ids; refuses a closing tag that opens nothing."""
+
+    VOID = frozenset({"meta", "link", "br", "img", "input"})
+
+    def __init__(self):
+        super().__init__()
+        self.stack, self.found, self.ids = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+        self.ids += [value for name, value in attrs if name == "id"]
+        if tag not in self.VOID:
+            self.stack.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+        self.ids += [value for name, value in attrs if name == "id"]
+
+    def handle_endtag(self, tag):
+        assert self.stack, f"</{tag}> closes nothing"
+        assert self.stack.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def page():
+    return render(example(), "html")
+
+
+@pytest.fixture(scope="module")
+def tags(page):
+    parser = Tags()
+    parser.feed(page)
+    return parser
+
+
+def test_page_is_well_formed_and_its_ids_are_unique(tags):
+    assert tags.stack == []
+    assert len(tags.ids) == len(set(tags.ids))
+    anchors = {attrs["href"][1:] for tag, attrs in tags.found if tag == "a" and attrs["href"].startswith("#")}
+    assert anchors <= set(tags.ids)
+    assert {"findings", "voltages", "features", "latents", "tables", "methods"} <= anchors
+
+
+def test_page_loads_nothing_and_runs_nothing(page, tags):
+    assert not {"script", "iframe", "object", "embed"} & {tag for tag, _ in tags.found}
+    for tag, attrs in tags.found:
+        for name in ("src", "href", "xlink:href", "srcset", "action"):
+            target = attrs.get(name) or "#"
+            assert target.startswith(("#", "data:")), (tag, target)
+    assert not re.search(r"url\((?!#)", page)
+    assert "@import" not in page
+    assert len(page) < 1e6
+
+
+def test_figures_have_words_for_those_who_do_not_see_them(page, tags):
+    figures = [attrs for tag, attrs in tags.found if tag == "svg"]
+    assert len(figures) == 1 + 1 + 2 + 1 + 1 + 1 + 1
+    assert all(attrs["role"] == "img" and len(attrs["aria-label"]) > 20 for attrs in figures)
+    assert len({attrs["aria-label"] for attrs in figures}) == len(figures)
+
+
+def test_colours_come_from_the_page_in_light_and_dark(page):
+    defined = set(re.findall(r"(--[\w-]+):", page))
+    assert set(re.findall(r"var\((--[\w-]+)\)", page)) <= defined
+    assert "prefers-color-scheme: dark" in page
+    assert not re.search(r"#0[1-9a]0[1-9a]0[1-9a]\b", page), "a placeholder colour was left in"
+
+
+def test_what_is_written_is_escaped(page):
+    assert "cell &lt;1&gt; &amp; co" in page
+    assert "<1>" not in page
+    assert "Left &lt;out&gt;." in page
+
+
+def test_verdict_comes_first_then_issues_before_passes(page):
+    assert page.index("It is wrong.") < page.index("Left &lt;out&gt;.") < page.index("No sag.") < page.index("Fine.")
+
+
+def test_json_carries_the_same_findings_and_numbers(page):
+    data = json.loads(render(example(), "json"))
+    assert [f["code"] for f in data["findings"]] == ["NP110", "NP205", "NP201"]
+    assert data["latents"]["rest_mv"]["mean"] == -70.1
+    assert data["latents"]["rest_mv"]["inside"] is False
+    assert data["latents"]["sag_mv"]["inside"] is True
+    assert data["latents"]["sag_mv"]["r_hat"] is None
+    assert data["features"][1]["observed"] == [None, None, None]
+    assert data["provenance"]["seed"] == 3
+    assert data["wall_s"] == 2.5
+    for finding in data["findings"]:
+        assert finding["code"] in page
+
+
+def test_text_says_verdict_truth_and_findings_within_a_hundred_columns():
+    text = render(example(), "text")
+    assert "[!] Trial to trial: It is wrong. Seen in 93 %." in text
+    assert "OUTSIDE" in text
+    assert "inside" in text
+    assert "NP110" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_tables_download_as_they_are():
+    head, data = csv_uri(example().tables[0]).split(",", 1)
+    assert head == "data:text/csv;base64"
+    rows = list(csv.reader(io.StringIO(base64.b64decode(data).decode())))
+    assert rows == [["feature", "SD, mV"], ["rest", "0.25"], ["sag", ""]]
+
+
+def test_a_report_of_nothing_but_a_title_renders_in_every_form():
+    for form in ("html", "json", "text"):
+        out = render(ReportData(title="empty"), form)
+        assert "empty" in out
+        assert "<h2>" not in out
+    with pytest.raises(UsageError, match="html, json, text"):
+        render(ReportData(title="x"), "pdf")
+
+
+def test_rendering_is_reproducible():
+    assert render(example()) == render(example())
+
+
+def test_thinning_keeps_every_spike():
+    time = np.arange(20000) * 0.05
+    voltage = np.full(20000, -70.0)
+    peaks = np.arange(100, 20000, 371)
+    voltage[peaks] = np.linspace(10, 40, len(peaks))
+    t, v = thin(time, voltage)
+    assert len(t) < 1200
+    assert set(voltage[peaks]) <= set(v)
+    assert (np.diff(t) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (float("nan"), "–"), (0.0, "0"), (-70.123, "−70.1"), (1234567.0, "1.23e+06"), (3, "3"), (-3, "−3"),
+     (True, "yes"), (np.float64(0.001234), "0.00123"), ("word", "word"), (float("inf"), "∞")],
+)  # fmt: skip
+def test_numbers_for_people(value, text):
+    assert number(value) == text
+
+
+def test_labels_for_people():
+    assert label("ap1_width_ms", "ms") == "ap1 width (ms)"
+    assert label("spike_count", "") == "spike count"
