@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import signature
 
 import torch
 from jaxtyping import Bool, Float
@@ -174,12 +175,11 @@ def _answer(
     if model is None or model.phase_diffusion == 0:
         voltage = decoder.respond(latents, current_pa)
     else:
-        render = getattr(decoder, "render", None)
-        if render is None:
-            raise UsageError("trial_model.phase_diffusion", "0 for a decoder without `render`", model.phase_diffusion,
-                             "use a decoder that renders given spike times, or set it to 0")  # fmt: skip
-        times = decoder.spike_times(latents, current_pa)
-        voltage = render(latents, current_pa, diffuse(times, model.phase_diffusion, generator))
+        if "times_ms" not in signature(decoder.respond).parameters:
+            raise UsageError("trial_model.phase_diffusion", "0 for a decoder that can not render given spike times",
+                             model.phase_diffusion, "set it to 0")  # fmt: skip
+        times = diffuse(decoder.spike_times(latents, current_pa), model.phase_diffusion, generator)
+        voltage = decoder.respond(latents, current_pa, times_ms=times)  # type: ignore[call-arg]
     if model is None or model.electrode_mv == 0:
         return voltage
     noise = torch.randn(voltage.shape, generator=generator, dtype=voltage.dtype).to(voltage.device)

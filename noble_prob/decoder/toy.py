@@ -121,18 +121,20 @@ class ToyDecoder:
         return self._features(latents, current_pa)[..., 2:]
 
     def respond(
-        self, latents: Float[Tensor, "*batch latent"], current_pa: Float[Tensor, "*batch"]
-    ) -> Float[Tensor, "*batch time"]:
-        """A crude voltage (mV): step response of the membrane with a bump at the spike times."""
-        return self.render(latents, current_pa, self.spike_times(latents, current_pa))
-
-    def render(
         self,
         latents: Float[Tensor, "*batch latent"],
         current_pa: Float[Tensor, "*batch"],
-        times_ms: Float[Tensor, "*batch spike"],
+        *,
+        times_ms: Float[Tensor, "*batch spike"] | None = None,
     ) -> Float[Tensor, "*batch time"]:
-        """The voltage (mV) that belongs to given spike times (ms after onset), for example jittered ones."""
+        """A crude voltage (mV): step response of the membrane with a bump at the spike times.
+
+        Args:
+            latents: Latents in their units.
+            current_pa: Step current (pA).
+            times_ms: Spike times to render instead of the predicted ones (ms after onset), for example jittered ones.
+        """
+        times_ms = self.spike_times(latents, current_pa) if times_ms is None else times_ms
         rest, rise, peak = (v.unsqueeze(-1) for v in self.summary(latents, current_pa).unbind(-1))
         t = self.window.time_ms - self.window.onset_ms
         on = (t >= 0) & (t < self.window.duration_ms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, Literal, get_args, overload
 
@@ -21,13 +22,15 @@ from noble_prob.inference.posterior import Posterior
 from noble_prob.inference.predict import likelihood_by_sweep, predict
 from noble_prob.inference.whiten import Affine, climb, laplace
 from noble_prob.noise import Evidence, NoisePrior
-from noble_prob.priors import Prior, seeded
+from noble_prob.priors import Prior, seeded, single_thread
 from noble_prob.program import program
 from noble_prob.recording import Recording
 
 Method = Literal["nuts", "hmc"]
 """Samplers: Pyro's NUTS, one chain after the other; batched Hamiltonian chains, all at once."""
 STARTS, SPREAD, PREDICTIVE = 24, 1.5, 400
+MANY = 256
+"""Chains from which on more than one CPU thread pays."""
 SETTINGS: dict[str, tuple[int, int]] = {"nuts": (120, 300), "hmc": (200, 600)}
 
 
@@ -125,7 +128,8 @@ def _sample(
     model = partial(program, decoder, prior, evidence.design, noise=noise, robust=robust)
     density = LogDensity(partial(model, evidence=evidence))
     rows = tuple(evidence.design.current_pa.shape[:-1])
-    with pyro.settings.context(validate_distributions_pyro=False, validate_poutine=False, validate_infer=False):
+    checks = {"validate_distributions_pyro": False, "validate_poutine": False, "validate_infer": False}
+    with single_thread() if len(items) * chains <= MANY else nullcontext(), pyro.settings.context(**checks):
         coordinates, modes = locate(density, rows, seed)
         generator = torch.Generator().manual_seed(seed)
         w = SPREAD * torch.randn(chains, *rows, density.size, generator=generator, dtype=torch.float64)

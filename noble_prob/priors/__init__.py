@@ -3,5 +3,6 @@
 from noble_prob.priors.base import Kind, Prior
 from noble_prob.priors.fit import fit_prior, score
 from noble_prob.priors.rng import seeded
+from noble_prob.priors.threads import single_thread
 
-__all__ = ["Kind", "Prior", "fit_prior", "score", "seeded"]
+__all__ = ["Kind", "Prior", "fit_prior", "score", "seeded", "single_thread"]

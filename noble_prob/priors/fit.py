@@ -15,6 +15,7 @@ from noble_prob.errors import require
 from noble_prob.latent import Neurons
 from noble_prob.priors import flow, gaussian, mixture
 from noble_prob.priors.base import Kind, Prior
+from noble_prob.priors.threads import single_thread
 
 
 def fit_prior(
@@ -43,20 +44,28 @@ def fit_prior(
     require(kind in get_args(Kind), "kind", f"one of {get_args(Kind)}", kind, "pick one of them")
     require(len(neurons) >= 5, "neurons", "at least five cells", len(neurons), "give a population, not a handful")
     x = neurons.space.standardise(neurons.value.to(torch.float64))
-    base = gaussian.fit(x, eta=eta, seed=seed)
-    covariance = base["scale_tril"] @ base["scale_tril"].T
     settings: dict[str, Any] = {"eta": eta}
-    tensors = base
-    if kind == "mixture":
-        tensors = mixture.fit_mixture(x, covariance, components=components, seed=seed)
-        settings |= {"components": components}
-    elif kind == "empirical":
-        tensors = mixture.fit_empirical(x, covariance, neurons.weights.to(x))
-    elif kind == "flow":
+    if kind == "flow":
         settings |= {"latents": x.shape[1], "transforms": transforms, "hidden": list(hidden), "bins": bins}
-        tensors = flow.fit(x, base, settings=settings, seed=seed)
+    elif kind == "mixture":
+        settings |= {"components": components}
+    with single_thread():
+        tensors = _tensors(kind, x, neurons.weights.to(x), settings, seed)
     return Prior(kind=kind, space=neurons.space, tensors=tensors, settings=settings, points=x,
                  labels=tuple(neurons.labels), provenance={"seed": seed, "neurons": len(neurons)})  # fmt: skip
+
+
+def _tensors(kind: Kind, x: Tensor, weights: Tensor, settings: dict[str, Any], seed: int) -> dict[str, Tensor]:
+    """Fitted parameters of a kind; every kind starts from the Gaussian."""
+    base = gaussian.fit(x, eta=settings["eta"], seed=seed)
+    covariance = base["scale_tril"] @ base["scale_tril"].T
+    if kind == "mixture":
+        return mixture.fit_mixture(x, covariance, components=settings["components"], seed=seed)
+    if kind == "empirical":
+        return mixture.fit_empirical(x, covariance, weights)
+    if kind == "flow":
+        return flow.fit(x, base, settings=settings, seed=seed)
+    return base
 
 
 def score(prior: Prior, held_out: Neurons, *, draws: int = 2000, seed: int = 0) -> dict[str, float]:

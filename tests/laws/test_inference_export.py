@@ -1,0 +1,141 @@
+"""Export keeps names, shapes and units; a general Pyro run with plates and vector sites converts."""
+
+import json
+import math
+
+import arviz as az
+import numpy as np
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from pyro.infer import MCMC, NUTS
+
+from noble_prob.decoder.toy import ToyDecoder
+from noble_prob.ensemble import draw, respond
+from noble_prob.errors import UsageError
+from noble_prob.inference import from_pyro, infer, observe, to_datatree, to_json
+from noble_prob.latent import Neurons
+from noble_prob.noise import NoisePrior
+from noble_prob.priors import fit_prior, seeded
+from noble_prob.recording import Protocol, Recording
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    return ToyDecoder()
+
+
+@pytest.fixture(scope="module")
+def prior(decoder):
+    x = torch.randn(60, 5, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    return fit_prior(Neurons(space=decoder.space, value=decoder.space.unstandardise(x), axis="neuron"))
+
+
+@pytest.fixture(scope="module")
+def recording(decoder, prior):
+    ensemble = respond(decoder, draw(prior, 1, seed=3), [-110.0, 100.0, 180.0, 320.0])
+    return Recording(protocol=ensemble.protocol, voltage_mv=ensemble.voltage_mv[0])
+
+
+@pytest.fixture(scope="module")
+def posterior(decoder, prior, recording):
+    return infer(recording, decoder=decoder, prior=prior, method="hmc", seed=4, warmup=40, draws=50, robust=False)
+
+
+def test_the_tree_survives_the_disk_with_units_and_groups(posterior, tmp_path):
+    to_datatree(posterior).to_netcdf(tmp_path / "posterior.nc")
+    tree = az.from_netcdf(tmp_path / "posterior.nc")
+    assert {"posterior", "sample_stats", "log_likelihood", "posterior_predictive", "prior_predictive", "prior",
+            "observed_data"} <= set(tree.children)  # fmt: skip
+    assert tree.posterior["resting_voltage_mv"].attrs["units"] == "mV"
+    assert tree.log_likelihood["sweeps"].dims == ("chain", "draw", "sweep")
+    assert tree.attrs["seed"] == 4
+    np.testing.assert_allclose(tree.posterior["resting_voltage_mv"].values, posterior.latents[..., 0].numpy())
+    counts = tree.observed_data["spike_count"].values
+    assert counts.tolist() == posterior.evidence.counts.tolist()
+    assert (np.isfinite(tree.observed_data["spike_time_ms"].values).sum(-1) == counts).all()
+
+
+def test_the_json_has_what_others_rely_on(posterior):
+    content = json.loads(json.dumps(to_json(posterior), allow_nan=False))
+    row = content["latents"]["log_mean_isi_180pa"]
+    assert {"unit", "mean", "sd", "interval_89", "r_hat", "ess_bulk", "ess_tail", "contraction"} <= set(row)
+    assert row["interval_89"][0] < row["mean"] < row["interval_89"][1]
+    assert [f["code"] for f in content["findings"]] == ["NP110"]  # 320 pA is beyond the decoder
+    assert content["sweeps"] == [0, 1, 2]
+    assert math.isfinite(content["wall_s"])
+
+
+def test_a_seed_repeats_everything_and_leaves_the_global_state_alone(decoder, prior, recording, posterior):
+    state = torch.get_rng_state()
+    again = infer(recording, decoder=decoder, prior=prior, method="hmc", seed=4, warmup=40, draws=50, robust=False)
+    assert torch.equal(again.latents, posterior.latents)
+    assert torch.equal(again.predictive.times_ms, posterior.predictive.times_ms)
+    nuts = [infer(recording, decoder=decoder, prior=prior, method="nuts", seed=2, warmup=10, draws=6, chains=3).latents
+            for _ in range(2)]  # fmt: skip
+    assert torch.equal(*nuts)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert len(pyro.get_param_store()) == 0
+
+
+def test_the_common_window_sees_no_further_than_the_shorter_step(decoder, prior):
+    neuron = draw(prior, 1, seed=3)
+    whole = respond(decoder, neuron, [-110.0, 180.0])
+    short = Protocol.step_family([-110.0, 180.0], duration_ms=150.0, dt_ms=0.125)
+    cut = Recording(protocol=short, voltage_mv=whole.voltage_mv[0])
+    seen = observe(cut, decoder).evidence
+    full = observe(Recording(protocol=whole.protocol, voltage_mv=whole.voltage_mv[0]), decoder).evidence
+    assert seen.design.end_ms.tolist() == [150.0, 150.0]
+    n = int(seen.counts[1])
+    assert n == int((full.times_ms[1] < 150).sum())
+    assert torch.allclose(seen.times_ms[1, :n], full.times_ms[1, :n])
+    assert torch.isnan(seen.summary[0, 1])  # the deflection looks at the end of the step
+    assert torch.isfinite(full.summary[0, 1])
+
+
+def test_what_can_not_be_inferred_is_refused(decoder, prior, recording):
+    with pytest.raises(UsageError, match="one neuron"):
+        infer(respond(decoder, draw(prior, 2, seed=0), [100.0]), decoder=decoder, prior=prior)
+    brief = Recording(protocol=Protocol.step_family([100.0], duration_ms=60.0), voltage_mv=torch.zeros(1, 8192))
+    with pytest.raises(UsageError, match="100 ms or more"):
+        infer(brief, decoder=decoder, prior=prior)
+    with pytest.raises(UsageError, match="nuts"):
+        infer(recording, decoder=decoder, prior=prior, method="magic")
+
+
+def test_from_pyro_keeps_plates_and_vector_sites():
+    x = torch.linspace(-1, 1, 12)
+
+    def model(y):
+        slope = pyro.sample("slope", dist.Normal(torch.zeros(2), 1.0).to_event(1))
+        sigma = pyro.sample("sigma", dist.HalfNormal(1.0))
+        cells = pyro.plate("cell", 3, dim=-1)
+        with cells:
+            offset = pyro.sample("offset", dist.Normal(0.0, 1.0))
+        with pyro.plate("time", 12, dim=-2), cells:
+            mean = offset + slope[0] * x[:, None] + slope[1] * x[:, None] ** 2
+            return pyro.sample("y", dist.Normal(mean, sigma), obs=y)
+
+    with seeded(0):
+        y = 0.5 * x[:, None] + 0.1 * torch.randn(12, 3)
+        mcmc = MCMC(NUTS(model), num_samples=30, warmup_steps=30, disable_progbar=True)
+        mcmc.run(y)
+    tree = from_pyro(mcmc, model=model, model_args=(y,), predictive_args=(None,), dims={"slope": ["power"]})
+    assert tree.posterior["offset"].dims == ("chain", "draw", "cell")
+    assert tree.posterior["slope"].dims == ("chain", "draw", "power")
+    assert tree.log_likelihood["y"].dims == ("chain", "draw", "time", "cell")
+    assert tree.posterior_predictive["y"].shape == (1, 30, 12, 3)
+    np.testing.assert_allclose(tree.observed_data["y"].values, y.numpy())
+    draws = {k: torch.as_tensor(tree.posterior[k].values[0, 7]) for k in ("slope", "sigma", "offset")}
+    mean = draws["offset"] + draws["slope"][0] * x[:, None] + draws["slope"][1] * x[:, None] ** 2
+    expected = torch.distributions.Normal(mean, draws["sigma"]).log_prob(y)
+    np.testing.assert_allclose(tree.log_likelihood["y"].values[0, 7], expected.numpy(), rtol=1e-5)
+    assert {"diverging", "acceptance_rate"} <= set(tree.sample_stats.data_vars)
+    assert not np.array_equal(tree.posterior_predictive["y"].values[0, 0], tree.posterior_predictive["y"].values[0, 1])
+
+
+def test_noiseless_simulations_need_no_noise_sites(decoder, prior, recording):
+    posterior = infer(recording, decoder=decoder, prior=prior, method="hmc", noise=NoisePrior.simulated(), warmup=10,
+                      draws=10)  # fmt: skip
+    assert posterior.scales == {}
