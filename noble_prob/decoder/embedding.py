@@ -32,7 +32,7 @@ def firing_channels(
     *,
     duration_ms: float,
     happens: Float[Tensor, "batch spike"],
-) -> Float[Tensor, "channel batch time"]:
+) -> Float[Tensor, "batch channel time"]:
     """Input channels of the operator.
 
     Args:
@@ -53,7 +53,7 @@ def firing_channels(
     spikes = [torch.exp(-since / tau) for tau in SINCE_MS] + [torch.exp(-until / tau) for tau in UNTIL_MS]
     count = phase.floor() * on
     amount = current_pa[:, None] / 100 * on
-    return torch.stack([amount, *step, *circle, *spikes, torch.log1p(count) / 3, torch.exp(-count / 2) * on])
+    return torch.stack([amount, *step, *circle, *spikes, torch.log1p(count) / 3, torch.exp(-count / 2) * on], 1)
 
 
 def _decay(since_ms: Tensor, tau_ms: float) -> Tensor:

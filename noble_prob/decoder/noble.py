@@ -79,6 +79,8 @@ class NobleDecoder(nn.Module):
         )
         self.register_buffer("support_precision", torch.eye(d))
         self.register_buffer("support_radius", torch.tensor(float(d)).sqrt())
+        self.register_buffer("condition_scale", torch.ones(d))
+        self.register_buffer("condition_shift", torch.zeros(d))
         self.path: Path = "fast"
 
     @property
@@ -132,8 +134,12 @@ class NobleDecoder(nn.Module):
         channels = firing_channels(
             times, current, at, duration_ms=self.window.duration_ms, happens=self.happening(x, current, times)
         )
-        voltage = self.operator(channels, torch.cat([x, current_features(current)], -1), path=self.path)
+        voltage = self.operator(channels, self.condition(x, current), path=self.path)
         return voltage.reshape(*torch.broadcast_shapes(latents.shape[:-1], current_pa.shape), -1)
+
+    def condition(self, x: Float[Tensor, "batch latent"], current_pa: Float[Tensor, " batch"]) -> Tensor:
+        """What the operator is conditioned on; it may have been trained on other cells too, with its own scaling."""
+        return torch.cat([x * self.condition_scale + self.condition_shift, current_features(current_pa)], -1)
 
     def happening(
         self, x: Float[Tensor, "batch latent"], current_pa: Float[Tensor, " batch"], times_ms: Float[Tensor, "batch spike"]

@@ -29,11 +29,14 @@ from noble_prob.decoder.spike_map import mlp
 Path = Literal["fast", "reference"]
 
 
-def pointwise(mix: ChannelMLP, x: Float[Tensor, "channel batch time"]) -> Float[Tensor, "out batch time"]:
-    """A channel MLP on tensors whose channels lead: each convolution of length one is a single matrix product."""
+def pointwise(mix: ChannelMLP, x: Float[Tensor, "batch channel time"]) -> Float[Tensor, "batch out time"]:
+    """A channel MLP as batched matrix products, which are faster than convolutions of length one."""
     first, second = mix.fcs
-    hidden = F.gelu(torch.addmm(first.bias[:, None], first.weight[..., 0], x.flatten(1)))
-    return torch.addmm(second.bias[:, None], second.weight[..., 0], hidden).view(-1, *x.shape[1:])
+    return _product(second, F.gelu(_product(first, x)))
+
+
+def _product(conv: nn.Conv1d, x: Tensor) -> Tensor:
+    return torch.baddbmm(conv.bias[:, None], conv.weight[..., 0].expand(len(x), -1, -1), x)
 
 
 class FourierLayer(nn.Module):
@@ -50,11 +53,10 @@ class FourierLayer(nn.Module):
         return h + self.mix(F.gelu(torch.addcmul(shift, scale, self.spectral(h) + self.skip(h))))
 
     def fast(self, h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-        """The same by matrix products; ``h`` is ``(width, batch, time)``, FiLM ``(width, batch, 1)``."""
-        flat = h.flatten(1)
-        k = torch.addmm(spectral_product(h, self.weight).flatten(1), self.skip.weight[..., 0], flat).view_as(h)
-        active = F.gelu(torch.addcmul(shift + scale * self.spectral.bias[:, None], scale, k))
-        return h + pointwise(self.mix, active)
+        """The same by matrix products."""
+        skip = self.skip.weight[..., 0].expand(len(h), -1, -1)
+        k = torch.baddbmm(spectral_product(h, self.weight), skip, h)
+        return h + pointwise(self.mix, F.gelu(torch.addcmul(shift + scale * self.spectral.bias, scale, k)))
 
     @property
     def weight(self) -> Tensor:
@@ -86,7 +88,7 @@ class VoltageOperator(nn.Module):
 
     def forward(
         self,
-        channels: Float[Tensor, "channel batch time"],
+        channels: Float[Tensor, "batch channel time"],
         condition: Float[Tensor, "batch condition"],
         *,
         path: Path = "fast",
@@ -98,23 +100,13 @@ class VoltageOperator(nn.Module):
             condition: Standardised latents and current features.
             path: ``fast`` or ``reference``.
         """
-        film = self.film(condition).unflatten(-1, (len(self.layers) + 1, 2, self.width)).permute(1, 2, 3, 0)[..., None]
-        scale, shift = 1 + film[:, 0], film[:, 1]  # layer, width, batch, 1
-        if path == "reference":
-            return self._reference(channels.transpose(0, 1), scale.transpose(1, 2), shift.transpose(1, 2))
-        h = pointwise(self.lift, channels)
+        film = self.film(condition).unflatten(-1, (len(self.layers) + 1, 2, self.width))[..., None]
+        scale, shift = 1 + film[:, :, 0], film[:, :, 1]  # batch, layer, width, 1
+        fast = path == "fast"
+        h = pointwise(self.lift, channels) if fast else self.lift(channels)
         for i, layer in enumerate(self.layers):
-            h = layer.fast(h, scale[i], shift[i])
-        return _millivolt(pointwise(self.project, torch.addcmul(shift[-1], scale[-1], h))[0])
-
-    def _reference(self, channels: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-        """Batch leads, as ``neuraloperator`` expects."""
-        h = self.lift(channels)
-        for i, layer in enumerate(self.layers):
-            h = layer(h, scale[i], shift[i])
-        return _millivolt(self.project(torch.addcmul(shift[-1], scale[-1], h))[:, 0])
-
-
-def _millivolt(output: Tensor) -> Tensor:
-    """The operator's output is of order one; 20 mV a unit about -70 mV."""
-    return 20.0 * output - 70.0
+            step = layer.fast if fast else layer
+            h = step(h, scale[:, i], shift[:, i])
+        h = torch.addcmul(shift[:, -1], scale[:, -1], h)
+        out = pointwise(self.project, h) if fast else self.project(h)
+        return 20.0 * out[:, 0] - 70.0

@@ -38,18 +38,18 @@ def fourier_basis(n: int, modes: int, device: torch.device, dtype: torch.dtype) 
 
 
 def spectral_product(
-    x: Float[Tensor, "channel batch time"], weight: Complex[Tensor, "channel out mode"]
-) -> Float[Tensor, "out batch time"]:
-    """One spectral convolution by matrix products; channels lead, so that every product is one large one.
+    x: Float[Tensor, "batch channel time"], weight: Complex[Tensor, "channel out mode"]
+) -> Float[Tensor, "batch out time"]:
+    """One spectral convolution by matrix products.
 
     Args:
-        x: Input, shape ``(channel, batch, time)``.
+        x: Input, shape ``(batch, channel, time)``.
         weight: Complex weights of the modes kept, shape ``(channel, out, mode)``.
     """
     n, modes = x.shape[-1], min(weight.shape[-1], x.shape[-1] // 2 + 1)
     forward, inverse = fourier_basis(n, modes, x.device, x.dtype)
-    spectrum = (x @ forward).unflatten(-1, (2, modes)).permute(3, 1, 2, 0).flatten(2)  # mode, batch, (part, channel)
+    spectrum = (x @ forward).unflatten(-1, (2, modes)).permute(3, 0, 2, 1).flatten(2)  # mode, batch, (part, channel)
     re, im = torch.view_as_real(weight)[:, :, :modes].to(x.dtype).permute(3, 2, 0, 1)  # each: mode, channel, out
     block = torch.cat([torch.cat([re, im], 2), torch.cat([-im, re], 2)], 1)  # mode, (part, channel), (part, out)
-    out = torch.bmm(spectrum, block).unflatten(-1, (2, -1)).permute(3, 1, 2, 0).flatten(2)  # out, batch, (part, mode)
+    out = torch.bmm(spectrum, block).unflatten(-1, (2, -1)).permute(1, 3, 2, 0).flatten(2)  # batch, out, (part, mode)
     return out @ inverse

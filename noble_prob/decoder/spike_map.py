@@ -40,6 +40,25 @@ def mlp(n_in: int, width: int, depth: int, n_out: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(width, n_out))
 
 
+class MemberMLP(nn.Module):
+    """Several multilayer perceptrons of one shape, evaluated as one batched matrix product per layer."""
+
+    def __init__(self, *, members: int, n_in: int, width: int, depth: int, n_out: int):
+        super().__init__()
+        sizes = [n_in] + [width] * depth + [n_out]
+        pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+        self.weights = nn.ParameterList(torch.empty(members, a, b).uniform_(-1, 1) * a**-0.5 for a, b in pairs)
+        self.biases = nn.ParameterList(torch.empty(members, 1, b).uniform_(-1, 1) * a**-0.5 for a, b in pairs)
+
+    def forward(self, h: Float[Tensor, "member batch n_in"]) -> Float[Tensor, "member batch n_out"]:
+        """Each member on its own batch."""
+        last = len(self.weights) - 1
+        for i, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
+            h = torch.baddbmm(b, h, w)
+            h = h if i == last else nn.functional.silu(h)
+        return h
+
+
 class SpikeMap(nn.Module):
     """An ensemble of spike-map networks.
 
@@ -56,7 +75,8 @@ class SpikeMap(nn.Module):
         index = torch.arange(n_spikes - 1, dtype=torch.float32)
         decay = torch.exp(-index / torch.tensor(INDEX_CONSTANTS)[:, None])
         self.register_buffer("basis", torch.cat([torch.ones(1, n_spikes - 1), decay]), persistent=False)
-        self.members = nn.ModuleList(mlp(n_latents + 4, width, depth, 2 + len(decay)) for _ in range(members))
+        self.members = members
+        self.net = MemberMLP(members=members, n_in=n_latents + 4, width=width, depth=depth, n_out=2 + len(decay))
 
     def forward(
         self, x: Float[Tensor, "*batch latent"], current_pa: Float[Tensor, "*batch"]
@@ -67,17 +87,21 @@ class SpikeMap(nn.Module):
             x: Standardised latents, shape ``(*batch, latent)``.
             current_pa: Step current (pA), shape ``(*batch,)``.
         """
-        inputs = torch.cat([x, current_features(current_pa)], -1)
-        return torch.stack([self._times(net(inputs)) for net in self.members])
+        return self.times(self._outputs(x, current_pa))
 
     def mean_times(
         self, x: Float[Tensor, "*batch latent"], current_pa: Float[Tensor, "*batch"]
     ) -> Float[Tensor, "*batch spike"]:
         """Ensemble mean of the spike times in log latency and log interval (ms after onset)."""
-        inputs = torch.cat([x, current_features(current_pa)], -1)
-        return self._times(torch.stack([net(inputs) for net in self.members]).mean(0))
+        return self.times(self._outputs(x, current_pa).mean(0))
 
-    def _times(self, g: Float[Tensor, "*batch out"]) -> Float[Tensor, "*batch spike"]:
+    def _outputs(self, x: Tensor, current_pa: Tensor) -> Float[Tensor, "member *batch out"]:
+        inputs = torch.cat([x, current_features(current_pa)], -1)
+        flat = inputs.reshape(1, -1, inputs.shape[-1]).expand(self.members, -1, -1)
+        return self.net(flat).unflatten(1, inputs.shape[:-1] or (1,)).reshape(self.members, *inputs.shape[:-1], -1)
+
+    def times(self, g: Float[Tensor, "*batch out"]) -> Float[Tensor, "*batch spike"]:
+        """Spike times (ms after onset) from the networks' outputs."""
         latency = (g[..., :1] + 2.5).clamp(-4.0, 12.0).exp()
         interval = (3.0 + g[..., 1:] @ self.basis.to(g)).clamp(-1.0, 9.0).exp()
         return torch.cat([latency, latency + interval.cumsum(-1)], -1)

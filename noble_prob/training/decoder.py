@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -45,13 +44,7 @@ def train_timing(
 ) -> dict[str, dict[str, float]]:
     """Train everything but the operator; returns the last validation figures by network."""
     figures = {}
-    for member in range(decoder.architecture.map_members):
-        name = f"spike_map_{member}"
-        plan = schedules["spike_map"]
-        plan = replace(plan, seed=plan.seed + member)
-        rows = fit(SpikeMapTask(data, decoder, member), plan, folder, name=name)
-        figures |= {name: rows[-1]} if rows else {}
-    for name, task in (("summary", SummaryTask), ("offset", OffsetTask)):
+    for name, task in (("spike_map", SpikeMapTask), ("summary", SummaryTask), ("offset", OffsetTask)):
         rows = fit(task(data, decoder), schedules[name], folder, name=name)
         figures |= {name: rows[-1]} if rows else {}
     return figures

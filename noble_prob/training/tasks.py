@@ -42,28 +42,27 @@ class Traces:
 
 
 class SpikeMapTask:
-    """One member of the spike map: spike times of random traces; members differ in seed and data order."""
+    """All members of the spike map at once, each on its own random traces."""
 
-    def __init__(self, data: TrainingData, decoder: NobleDecoder, member: int = 0):
-        self.decoder, self.member = decoder, member
-        self.module: nn.Module = decoder.spike_map.members[member]
+    def __init__(self, data: TrainingData, decoder: NobleDecoder):
+        self.decoder = decoder
+        self.module: nn.Module = decoder.spike_map
         self.train, self.valid = Traces(data, TRAIN, decoder), Traces(data, VALIDATION, decoder)
 
-    def _predict(self, traces: Traces, i: Tensor | slice) -> Tensor:
-        inputs = torch.cat([traces.x[i], current_features(traces.current[i])], -1)
-        return self.decoder.spike_map._times(self.module(inputs))
-
     def loss(self, batch: int, generator: torch.Generator) -> Tensor:
-        """Mean timing loss."""
-        t = self.train
-        i = t.random(batch, generator)
-        end = self.decoder.window.duration_ms
-        return spike_map_loss(self._predict(t, i), t.spikes[i], t.n[i], duration_ms=end).mean()
+        """Timing loss, summed over members so that each is trained as if alone."""
+        t, spike_map = self.train, self.decoder.spike_map
+        i = t.random(batch * spike_map.members, generator)
+        inputs = torch.cat([t.x[i], current_features(t.current[i])], -1).unflatten(0, (spike_map.members, -1))
+        predicted = spike_map.times(spike_map.net(inputs)).flatten(0, 1)
+        losses = spike_map_loss(predicted, t.spikes[i], t.n[i], duration_ms=self.decoder.window.duration_ms)
+        return losses.unflatten(0, (spike_map.members, -1)).mean(1).sum()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Spike-time error and spike counts on validation models."""
-        return timing_figures(self._predict(self.valid, slice(None)), self.valid, self.decoder.window.duration_ms)
+        """Spike-time error and spike counts of the ensemble mean on validation models."""
+        predicted = self.decoder.spike_map.mean_times(self.valid.x, self.valid.current)
+        return timing_figures(predicted, self.valid, self.decoder.window.duration_ms)
 
 
 def timing_figures(predicted_ms: Tensor, traces: Traces, duration_ms: float) -> dict[str, float]:
@@ -152,7 +151,7 @@ class OperatorTask:
         w = self.decoder.window
         at = torch.arange(w.n_samples, device=x.device, dtype=torch.float32) * w.dt_ms - w.onset_ms
         channels = firing_channels(times, current, at, duration_ms=w.duration_ms, happens=happens)
-        return waveform_loss(self.module(channels, torch.cat([x, current_features(current)], -1)), voltage).mean()
+        return waveform_loss(self.module(channels, self.decoder.condition(x, current)), voltage).mean()
 
     def _inputs(self, traces: Traces, i: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         x, current, n, spikes = traces.x[i], traces.current[i], traces.n[i], traces.spikes[i]
