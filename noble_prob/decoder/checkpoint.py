@@ -54,7 +54,9 @@ def save_decoder(decoder: NobleDecoder, folder: Path, facts: Mapping[str, Any]) 
         facts: Further entries of the card: training data, metrics, versions, licence, intended use, limits.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: value.detach().cpu().contiguous() for name, value in decoder.state_dict().items() if name != "_metadata"}
+    tensors = {
+        name: value.detach().cpu().contiguous() for name, value in decoder.state_dict().items() if name != "_metadata"
+    }
     partial = folder / (WEIGHTS + ".partial")
     save_file(tensors, partial)
     card = {
@@ -68,6 +70,7 @@ def save_decoder(decoder: NobleDecoder, folder: Path, facts: Mapping[str, Any]) 
         "weights_sha256": hashlib.sha256(partial.read_bytes()).hexdigest(),
         "parameters": sum(p.numel() for p in decoder.parameters()),
     }
+    partial.chmod(0o644)
     os.replace(partial, folder / WEIGHTS)
     card_partial = folder / (CARD + ".partial")
     card_partial.write_text(json.dumps(card, indent=2) + "\n")
@@ -81,11 +84,19 @@ def read_card(folder: Path) -> dict[str, Any]:
         UsageError: If it is missing or damaged.
     """
     path = folder / CARD
-    require(path.is_file(), "checkpoint", f"a folder that holds {CARD} and {WEIGHTS}", str(folder), "check the path or train a decoder")
+    require(
+        path.is_file(),
+        "checkpoint",
+        f"a folder that holds {CARD} and {WEIGHTS}",
+        str(folder),
+        "check the path or train a decoder",
+    )
     try:
         card = json.loads(path.read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UsageError("checkpoint", "a readable card.json", f"damage ({error})", "restore the folder from its source") from error
+        raise UsageError(
+            "checkpoint", "a readable card.json", f"damage ({error})", "restore the folder from its source"
+        ) from error
     require(isinstance(card, dict) and card.get("format") == FORMAT, "checkpoint", f"format {FORMAT}",
             card.get("format") if isinstance(card, dict) else type(card).__name__, "use the package version that wrote it")  # fmt: skip
     return card
@@ -104,7 +115,13 @@ def load_decoder(where: str | Path, *, device: str | torch.device = "cpu") -> No
     folder = Path(where) if Path(where).is_dir() else cell_folder(str(where))
     card = read_card(folder)
     path = folder / WEIGHTS
-    require(path.is_file(), "checkpoint", f"a folder that holds {WEIGHTS}", f"{folder} without it", "restore the file from its source")
+    require(
+        path.is_file(),
+        "checkpoint",
+        f"a folder that holds {WEIGHTS}",
+        f"{folder} without it",
+        "restore the file from its source",
+    )
     raw = path.read_bytes()
     digest = hashlib.sha256(raw).hexdigest()
     require(digest == card["weights_sha256"], "checkpoint", f"weights with SHA-256 {card['weights_sha256'][:12]}...",

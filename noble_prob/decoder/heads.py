@@ -60,6 +60,11 @@ class OffsetSpike(nn.Module):
             interval_ms: The interval it would have ended (ms).
         """
         gap = gap_ms.clamp(1e-2, 400.0)
-        parts = [gap.log(), gap / 10, (gap / interval_ms.clamp(min=1.0)).clamp(max=2.0), interval_ms.clamp(1, 400).log()]
+        parts = [
+            gap.log(),
+            gap / 10,
+            (gap / interval_ms.clamp(min=1.0)).clamp(max=2.0),
+            interval_ms.clamp(1, 400).log(),
+        ]
         out = self.net(torch.cat([x, current_features(current_pa), torch.stack(parts, -1)], -1))
         return out[..., 0], torch.exp((2 * out[..., 1]).clamp(-6.0, 5.0)) - 0.1

@@ -142,7 +142,10 @@ class NobleDecoder(nn.Module):
         return torch.cat([x * self.condition_scale + self.condition_shift, current_features(current_pa)], -1)
 
     def happening(
-        self, x: Float[Tensor, "batch latent"], current_pa: Float[Tensor, " batch"], times_ms: Float[Tensor, "batch spike"]
+        self,
+        x: Float[Tensor, "batch latent"],
+        current_pa: Float[Tensor, " batch"],
+        times_ms: Float[Tensor, "batch spike"],
     ) -> Float[Tensor, "batch spike"]:
         """Times of the spikes that happen (ms after onset): those during the step, and one after it where it is likely."""
         end = self.window.duration_ms

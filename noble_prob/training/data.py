@@ -181,7 +181,9 @@ def _summary(responses: ResponseSet) -> Float[Tensor, "model sweep feature"]:
     return torch.stack(columns, -1).reshape(*responses.current_pa.shape, -1).to(torch.float32)
 
 
-def _accept(latents: Tensor, spikes_ms: Tensor, responses: ResponseSet) -> tuple[Bool[Tensor, " model"], dict[str, int]]:
+def _accept(
+    latents: Tensor, spikes_ms: Tensor, responses: ResponseSet
+) -> tuple[Bool[Tensor, " model"], dict[str, int]]:
     """Which models are neurons of this kind, and why the others are not; published ones need only their latents."""
     undefined = ~torch.isfinite(latents).all(-1)
     early = (spikes_ms < 0).any(-1).any(-1)

@@ -32,7 +32,9 @@ def spike_map_loss(
     true = torch.where(real, spikes_ms, 0.0)
     interval = torch.where(real, true - _previous(true), 1.0)
     phase = ((predicted_ms - true).abs() / interval.clamp(min=0.5)).where(real, torch.zeros_like(true))
-    log_error = (torch.log(predicted_ms - _previous(predicted_ms)) - interval.log()).abs().where(real, torch.zeros_like(true))
+    log_error = (
+        (torch.log(predicted_ms - _previous(predicted_ms)) - interval.log()).abs().where(real, torch.zeros_like(true))
+    )
     share = 1 / n.clamp(min=1)
     following = predicted_ms.gather(1, n[:, None].clamp(max=len(k) - 1))[:, 0]
     last = torch.where(n > 0, interval.gather(1, (n - 1).clamp(min=0)[:, None])[:, 0], 100.0)

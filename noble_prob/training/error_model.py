@@ -1,0 +1,82 @@
+r"""How wrong a trained decoder is on neurons it has not seen, estimated from validation models.
+
+For every validation sweep with at least two spikes, regress the true spike times :math:`t_k` on the predicted ones
+:math:`s_k`: the log ratio of the latencies is :math:`a`, that of the trains' lengths :math:`b`, what is left is
+:math:`e_k` (see :class:`noble_prob.decoder.base.DecoderError`). Only sweeps at currents that are not part of the standard
+protocol count, because the latents all but give the others away. The spreads are root mean squares with each value
+limited to five robust SDs: one model with a wrong train must not decide for all, and must not vanish either.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from noble_prob.decoder.base import DecoderError
+from noble_prob.decoder.noble import NobleDecoder
+from noble_prob.training.data import VALIDATION, TrainingData
+
+
+@torch.no_grad()
+def measure_error(decoder: NobleDecoder, data: TrainingData, *, standard_sweeps: tuple[int, ...]) -> DecoderError:
+    """The error model of a decoder.
+
+    Args:
+        decoder: Trained timing networks.
+        data: Its data; only validation models are used.
+        standard_sweeps: Columns of the standard protocol, left out.
+    """
+    index = data.where(VALIDATION)
+    columns = [j for j in range(data.responses.current_pa.shape[1]) if j not in standard_sweeps]
+    current = data.responses.current_pa[index][:, columns]
+    latents = data.latents[index][:, None].expand(-1, len(columns), -1)
+    predicted = decoder.spike_times(latents, current).cpu().to(torch.float64)
+    spikes = data.spikes_ms[index][:, columns].to(torch.float64)
+    n = data.n_spikes[index][:, columns]
+    latency, rate, residual = _decompose(predicted, spikes, n, decoder.window.duration_ms)
+    summary = decoder.summary(latents, current).cpu() - data.summary[index][:, columns]
+    columns_sd = [_limited_rms(column[torch.isfinite(column)]) for column in summary.flatten(0, 1).T]
+    return DecoderError(
+        latency_log_sd=float(_limited_rms(latency[torch.isfinite(latency)])),
+        rate_log_sd=float(_limited_rms(rate[torch.isfinite(rate)])),
+        current_length_pa=_correlation_length(rate, current),
+        residual_ms=float(_limited_rms(residual[torch.isfinite(residual)])),
+        summary_sd=torch.stack(columns_sd).to(torch.float64),
+        count_slack=1.0,
+    )
+
+
+def _decompose(
+    predicted: Float[Tensor, "model sweep spike"], spikes: Tensor, n: Tensor, end_ms: float
+) -> tuple[Float[Tensor, "model sweep"], Float[Tensor, "model sweep"], Float[Tensor, "model sweep spike"]]:
+    """Log latency error, log rate error and residuals (ms); NaN where a sweep does not have them."""
+    k = torch.arange(predicted.shape[-1])
+    real: Bool[Tensor, "model sweep spike"] = (k < n[..., None]) & (spikes >= 0) & (spikes < end_ms)
+    latency = torch.where(n > 0, (spikes[..., 0] / predicted[..., 0]).log(), torch.nan)
+    later = real & (k > 0)
+    since, since_hat = spikes - spikes[..., :1], predicted - predicted[..., :1]
+    weight = torch.where(later, since_hat, 0.0)
+    ratio = (weight * since.nan_to_num(0.0)).sum(-1) / (weight * since_hat).sum(-1)
+    rate = torch.where(n > 2, ratio.log(), torch.nan)
+    residual = torch.where(later, since - ratio[..., None] * since_hat, torch.nan)
+    return latency, rate, torch.where((n > 2)[..., None], residual, torch.nan)
+
+
+def _limited_rms(values: Float[Tensor, " value"]) -> Float[Tensor, ""]:
+    """Root mean square with values limited to five robust SDs."""
+    limit = 5 * 1.4826 * values.abs().median()
+    return values.clamp(-limit, limit).square().mean().sqrt()
+
+
+def _correlation_length(rate: Float[Tensor, "model sweep"], current: Tensor) -> float:
+    """Distance in current over which the rate errors of a model decorrelate: least squares of products on exp(-d/l)."""
+    i, j = torch.triu_indices(rate.shape[1], rate.shape[1], 1)
+    limit = 5 * 1.4826 * rate[torch.isfinite(rate)].abs().median()
+    z = rate.clamp(-limit, limit)
+    product, distance = (z[:, i] * z[:, j]).flatten(), (current[:, i] - current[:, j]).abs().flatten()
+    good = torch.isfinite(product)
+    product, distance = product[good] / z[torch.isfinite(z)].square().mean(), distance[good]
+    lengths = torch.logspace(1, 2.7, 60, dtype=torch.float64)
+    misfit = [(product - torch.exp(-distance / length)).square().mean() for length in lengths]
+    return float(lengths[int(torch.stack(misfit).argmin())])
