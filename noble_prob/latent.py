@@ -68,7 +68,8 @@ class LatentSpace:
     def __post_init__(self) -> None:
         n = len(self.latents)
         require(self.mean.shape == (n,) and self.sd.shape == (n,), "mean", f"of shape ({n},) as `latents` and `sd`",
-                (tuple(self.mean.shape), tuple(self.sd.shape)), "give one centre and one spread per latent")  # fmt: skip
+                (tuple(self.mean.shape), tuple(self.sd.shape)),
+                "give one centre and one spread per latent")  # fmt: skip
         require(bool((self.sd > 0).all()), "sd", "positive", self.sd.tolist(), "drop a latent that does not vary")
 
     def __len__(self) -> int:
@@ -135,8 +136,11 @@ class Neurons:
     def __post_init__(self) -> None:
         require(self.axis in get_args(Axis), "axis", "one of draw, neuron, trial", self.axis, "say what the points are")
         require(self.value.ndim == 2 and self.value.shape[1] == len(self.space), "value",
-                f"of shape (n, {len(self.space)})", tuple(self.value.shape), f"give the latents {self.space.names}")  # fmt: skip
-        require(bool(torch.isfinite(self.value).all()), "value", "finite", "NaN or infinity", "drop undefined neurons first")
+                f"of shape (n, {len(self.space)})", tuple(self.value.shape),
+                f"give the latents {self.space.names}")  # fmt: skip
+        require(
+            bool(torch.isfinite(self.value).all()), "value", "finite", "NaN or infinity", "drop undefined neurons first"
+        )
 
     def __len__(self) -> int:
         return len(self.value)

@@ -1,6 +1,7 @@
 """Checkpoints that describe themselves: ``card.json`` beside ``weights.safetensors``, never a pickle.
 
-The card holds all that rebuilds the decoder (architecture, latent space, window, error model), what it was trained on and
+The card holds all that rebuilds the decoder (architecture, latent space, window, error model), what it was trained
+on and
 how well it does, versions, licence, intended use and limits, and the SHA-256 of the weights, which is checked on
 loading: a truncated or altered file is refused.
 """
@@ -98,7 +99,8 @@ def read_card(folder: Path) -> dict[str, Any]:
             "checkpoint", "a readable card.json", f"damage ({error})", "restore the folder from its source"
         ) from error
     require(isinstance(card, dict) and card.get("format") == FORMAT, "checkpoint", f"format {FORMAT}",
-            card.get("format") if isinstance(card, dict) else type(card).__name__, "use the package version that wrote it")  # fmt: skip
+            card.get("format") if isinstance(card, dict) else type(card).__name__,
+            "use the package version that wrote it")  # fmt: skip
     return card
 
 

@@ -18,6 +18,9 @@ class SummaryNetwork(nn.Module):
         width: Units per hidden layer.
     """
 
+    centre: Tensor
+    scale: Tensor
+
     def __init__(self, *, n_latents: int, n_features: int, width: int = 128):
         super().__init__()
         self.net = mlp(n_latents + 4, width, 2, n_features)

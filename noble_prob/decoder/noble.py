@@ -56,6 +56,11 @@ class NobleDecoder(nn.Module):
         error: Its error on unseen neurons; None until it has been measured.
     """
 
+    support_precision: Tensor
+    support_radius: Tensor
+    condition_scale: Tensor
+    condition_shift: Tensor
+
     def __init__(
         self,
         *,
@@ -147,7 +152,7 @@ class NobleDecoder(nn.Module):
         current_pa: Float[Tensor, " batch"],
         times_ms: Float[Tensor, "batch spike"],
     ) -> Float[Tensor, "batch spike"]:
-        """Times of the spikes that happen (ms after onset): those during the step, and one after it where it is likely."""
+        """Times of the spikes that happen (ms after onset): those during the step, and one after it if likely."""
         end = self.window.duration_ms
         during = times_ms < end
         n = during.sum(-1, keepdim=True).clamp(max=times_ms.shape[-1] - 1)

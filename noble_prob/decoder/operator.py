@@ -4,8 +4,10 @@ A Fourier neural operator (Li et al., 2021, arXiv 2010.08895) from the modules o
 
 .. math:: h \leftarrow h + M\big(\mathrm{GELU}(\gamma \odot (K h + W h) + \beta)\big),
 
-with :math:`K` a spectral convolution, :math:`W` and :math:`M` pointwise, and scale and shift :math:`\gamma, \beta` from a
-small network of latents and current (FiLM, Perez et al., 2018): a neuron's features change what the layers do instead of
+with :math:`K` a spectral convolution, :math:`W` and :math:`M` pointwise, and scale and shift :math:`\gamma, \beta`
+from a
+small network of latents and current (FiLM, Perez et al., 2018): a neuron's features change what the layers do
+instead of
 being further channels, which trains several times faster.
 
 Two paths compute the same function: ``reference`` through ``SpectralConv`` (complex FFT), ``fast`` through
@@ -21,7 +23,6 @@ from jaxtyping import Float
 from neuralop.layers.channel_mlp import ChannelMLP
 from neuralop.layers.spectral_convolution import SpectralConv
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from noble_prob.decoder.spectral import spectral_product
 from noble_prob.decoder.spike_map import mlp
@@ -32,10 +33,11 @@ Path = Literal["fast", "reference"]
 def pointwise(mix: ChannelMLP, x: Float[Tensor, "batch channel time"]) -> Float[Tensor, "batch out time"]:
     """A channel MLP as batched matrix products, which are faster than convolutions of length one."""
     first, second = mix.fcs
-    return _product(second, F.gelu(_product(first, x)))
+    return _product(second, nn.functional.gelu(_product(first, x)))
 
 
 def _product(conv: nn.Conv1d, x: Tensor) -> Tensor:
+    assert conv.bias is not None
     return torch.baddbmm(conv.bias[:, None], conv.weight[..., 0].expand(len(x), -1, -1), x)
 
 
@@ -48,15 +50,17 @@ class FourierLayer(nn.Module):
         self.skip = nn.Conv1d(width, width, 1, bias=False)
         self.mix = ChannelMLP(width, width, hidden, n_layers=2, n_dim=1)
 
-    def forward(self, h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-        """The layer through ``neuraloperator``'s modules; ``h`` is ``(batch, width, time)``, FiLM ``(batch, width, 1)``."""
-        return h + self.mix(F.gelu(torch.addcmul(shift, scale, self.spectral(h) + self.skip(h))))
+    def forward(self, h: Tensor, scale: Tensor, shift: Tensor, *, fast: bool) -> Tensor:
+        """The layer through ``neuraloperator``; ``h`` is ``(batch, width, time)``, FiLM ``(batch, width, 1)``."""
+        if fast:
+            return self._fast(h, scale, shift)
+        return h + self.mix(nn.functional.gelu(torch.addcmul(shift, scale, self.spectral(h) + self.skip(h))))
 
-    def fast(self, h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    def _fast(self, h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         """The same by matrix products."""
         skip = self.skip.weight[..., 0].expand(len(h), -1, -1)
         k = torch.baddbmm(spectral_product(h, self.weight), skip, h)
-        return h + pointwise(self.mix, F.gelu(torch.addcmul(shift + scale * self.spectral.bias, scale, k)))
+        return h + pointwise(self.mix, nn.functional.gelu(torch.addcmul(shift + scale * self.spectral.bias, scale, k)))
 
     @property
     def weight(self) -> Tensor:
@@ -105,8 +109,7 @@ class VoltageOperator(nn.Module):
         fast = path == "fast"
         h = pointwise(self.lift, channels) if fast else self.lift(channels)
         for i, layer in enumerate(self.layers):
-            step = layer.fast if fast else layer
-            h = step(h, scale[:, i], shift[:, i])
+            h = layer(h, scale[:, i], shift[:, i], fast=fast)
         h = torch.addcmul(shift[:, -1], scale[:, -1], h)
         out = pointwise(self.project, h) if fast else self.project(h)
         return 20.0 * out[:, 0] - 70.0

@@ -1,7 +1,9 @@
 r"""The phase network: from latent features and a step current to the times of all spikes.
 
-A neuron's phase :math:`\phi(t)` counts its spikes continuously: 0 at step onset, :math:`k` at the k-th spike. The network
-predicts its inverse, the *spike map* :math:`t(k)`: a latency and then intervals
+A neuron's phase :math:`\phi(t)` counts its spikes continuously: 0 at step onset, :math:`k` at the k-th spike. The
+network
+predicts its inverse, the *spike map* :math:`t(k)`:
+a latency and then intervals
 
 .. math:: t(1) = \exp(g_0), \qquad t(k+1) - t(k) = \exp\Big(g_1 + \sum_m g_{m+1} \, e^{-(k-1)/\kappa_m}\Big),
 
@@ -14,6 +16,8 @@ Several networks trained from different seeds are averaged in log time; their di
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -35,7 +39,7 @@ def mlp(n_in: int, width: int, depth: int, n_out: int) -> nn.Sequential:
     """A plain multilayer perceptron with SiLU units."""
     sizes = [n_in] + [width] * depth
     layers: list[nn.Module] = []
-    for a, b in zip(sizes[:-1], sizes[1:], strict=True):
+    for a, b in pairwise(sizes):
         layers += [nn.Linear(a, b), nn.SiLU()]
     return nn.Sequential(*layers, nn.Linear(width, n_out))
 
@@ -46,7 +50,7 @@ class MemberMLP(nn.Module):
     def __init__(self, *, members: int, n_in: int, width: int, depth: int, n_out: int):
         super().__init__()
         sizes = [n_in] + [width] * depth + [n_out]
-        pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+        pairs = list(pairwise(sizes))
         self.weights = nn.ParameterList(torch.empty(members, a, b).uniform_(-1, 1) * a**-0.5 for a, b in pairs)
         self.biases = nn.ParameterList(torch.empty(members, 1, b).uniform_(-1, 1) * a**-0.5 for a, b in pairs)
 
@@ -69,6 +73,8 @@ class SpikeMap(nn.Module):
         depth: Hidden layers.
         members: Networks in the ensemble.
     """
+
+    basis: Tensor
 
     def __init__(self, *, n_latents: int, n_spikes: int = 64, width: int = 256, depth: int = 3, members: int = 1):
         super().__init__()

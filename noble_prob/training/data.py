@@ -1,6 +1,7 @@
 """Simulated responses as training data, with the split that keeps held-out models held out.
 
-A :class:`ResponseSet` is a table of models by currents: voltages (int16, 0.01 mV), currents, spike times. ``split`` says
+A :class:`ResponseSet` is a table of models by currents: voltages (int16, 0.01 mV), currents, spike times. ``split``
+says
 what each model may be used for: ``train`` for gradients and scaling, ``validation`` for choosing and for the decoder's
 error model, ``held_out`` for nothing but the final figures. Validation models are *perturbed* ones drawn by seed.
 """

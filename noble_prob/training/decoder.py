@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -10,7 +10,7 @@ import torch
 from noble_prob.decoder.noble import Architecture, NobleDecoder
 from noble_prob.population.latents import fit_space
 from noble_prob.training.data import SUMMARY_NAMES, TRAIN, TrainingData
-from noble_prob.training.loop import Schedule, fit
+from noble_prob.training.loop import Schedule, Task, fit
 from noble_prob.training.tasks import OffsetTask, OperatorTask, SpikeMapTask, SummaryTask
 
 Schedules = Mapping[str, Schedule]
@@ -43,8 +43,13 @@ def train_timing(
     decoder: NobleDecoder, data: TrainingData, schedules: Schedules, folder: Path | None
 ) -> dict[str, dict[str, float]]:
     """Train everything but the operator; returns the last validation figures by network."""
-    figures = {}
-    for name, task in (("spike_map", SpikeMapTask), ("summary", SummaryTask), ("offset", OffsetTask)):
+    figures: dict[str, dict[str, float]] = {}
+    tasks: dict[str, Callable[[TrainingData, NobleDecoder], Task]] = {
+        "spike_map": SpikeMapTask,
+        "summary": SummaryTask,
+        "offset": OffsetTask,
+    }
+    for name, task in tasks.items():
         rows = fit(task(data, decoder), schedules[name], folder, name=name)
         figures |= {name: rows[-1]} if rows else {}
     return figures

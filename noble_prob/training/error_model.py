@@ -2,7 +2,8 @@ r"""How wrong a trained decoder is on neurons it has not seen, estimated from va
 
 For every validation sweep with at least two spikes, regress the true spike times :math:`t_k` on the predicted ones
 :math:`s_k`: the log ratio of the latencies is :math:`a`, that of the trains' lengths :math:`b`, what is left is
-:math:`e_k` (see :class:`noble_prob.decoder.base.DecoderError`). Only sweeps at currents that are not part of the standard
+:math:`e_k` (see :class:`noble_prob.decoder.base.DecoderError`). Only sweeps at currents that are not part of the
+standard
 protocol count, because the latents all but give the others away. The spreads are root mean squares with each value
 limited to five robust SDs: one model with a wrong train must not decide for all, and must not vanish either.
 """

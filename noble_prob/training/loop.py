@@ -109,7 +109,7 @@ class _Run:
     def __init__(self, task: Task, schedule: Schedule, folder: Path | None, name: str):
         self.task, self.schedule, self.name = task, schedule, name
         self.folder = None if folder is None else Path(folder)
-        self.params = [p for p in task.module.parameters() if p.requires_grad]
+        self.params: list[Tensor] = [p for p in task.module.parameters() if p.requires_grad]
         fused = self.params[0].device.type == "cuda" and not any(p.is_complex() for p in self.params)
         self.optimiser = torch.optim.AdamW(self.params, lr=1.0, weight_decay=schedule.weight_decay, fused=fused)
         self.average = [p.detach().clone() for p in self.params] if schedule.ema else []

@@ -21,8 +21,8 @@ from noble_prob.training.data import HELD_OUT, TRAIN, VALIDATION, TrainingData
 LATENT_TABLE = "hof_latents.csv"
 
 INTENDED_USE = (
-    "Ensembles and posteriors of neurons like the named cell, under somatic square current steps within the window and the "
-    "current range of this card."
+    "Ensembles and posteriors of neurons like the named cell, under somatic square current steps within the window "
+    "and the current range of this card."
 )
 LIMITS = (
     "Learned from biophysical models of one human cell: other cell types, species and temperatures are outside. The "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from noble_prob.decoder.embedding import firing_channels
 from noble_prob.decoder.noble import NobleDecoder
@@ -84,15 +83,16 @@ class SummaryTask:
     """Summary features, each in units of its spread, where it is defined."""
 
     def __init__(self, data: TrainingData, decoder: NobleDecoder):
-        self.module: nn.Module = decoder.summary_net
+        self.network = decoder.summary_net
+        self.module: nn.Module = self.network
         self.train, self.valid = Traces(data, TRAIN, decoder), Traces(data, VALIDATION, decoder)
         known = [column[torch.isfinite(column)] for column in self.train.summary.T]
         decoder.summary_net.centre.copy_(torch.stack([c.mean() for c in known]))
         decoder.summary_net.scale.copy_(torch.stack([c.std() for c in known]))
 
     def _error(self, traces: Traces, i: Tensor | slice) -> Tensor:
-        error = (self.module(traces.x[i], traces.current[i]) - traces.summary[i]) / self.module.scale  # type: ignore[operator]
-        return error
+        predicted = self.network(traces.x[i], traces.current[i])
+        return (predicted - traces.summary[i]) / self.network.scale
 
     def loss(self, batch: int, generator: torch.Generator) -> Tensor:
         """Mean absolute error over what is defined."""
@@ -111,7 +111,8 @@ class OffsetTask:
     """Whether and when a spike follows the end of the step, given the true spikes before it."""
 
     def __init__(self, data: TrainingData, decoder: NobleDecoder):
-        self.decoder, self.module = decoder, decoder.offset
+        self.decoder = decoder
+        self.module: nn.Module = decoder.offset
         self.train, self.valid = Traces(data, TRAIN, decoder), Traces(data, VALIDATION, decoder)
 
     def _terms(self, traces: Traces, i: Tensor | slice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -128,7 +129,7 @@ class OffsetTask:
         """Cross-entropy of the event and absolute error of its log delay."""
         odds, delay, late, happens = self._terms(self.train, self.train.random(batch, generator))
         when = ((delay + 0.1).log() - (torch.where(happens, late, 1.0) + 0.1).log()).abs()
-        return F.binary_cross_entropy_with_logits(odds, happens.float()) + 0.3 * (when * happens).mean()
+        return nn.functional.binary_cross_entropy_with_logits(odds, happens.float()) + 0.3 * (when * happens).mean()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -142,7 +143,8 @@ class OperatorTask:
     """Voltage from *true* spike times: the operator learns waveforms, not timing."""
 
     def __init__(self, data: TrainingData, decoder: NobleDecoder, *, compiled: bool = False):
-        self.decoder, self.module = decoder, decoder.operator
+        self.decoder = decoder
+        self.module: nn.Module = decoder.operator
         self.train = Traces(data, TRAIN, decoder, voltage=True)
         self.valid = Traces(data, VALIDATION, decoder, voltage=True)
         self._loss = torch.compile(self._render_loss, dynamic=False) if compiled else self._render_loss
