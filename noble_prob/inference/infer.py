@@ -139,6 +139,9 @@ def _sample(
         likelihood = likelihood_by_sweep(density, values, evidence)
         after = predict(model, prior, values, evidence, n=PREDICTIVE, seed=seed)
         before = predict(model, prior, None, evidence, n=PREDICTIVE, seed=seed + 1)
+        latents = prior.space.unstandardise(values["z"])
+        with torch.no_grad():
+            member = {"density_quantile": prior.quantile_of_density(values["z"]), "support": decoder.support(latents)}
     record = {
         "decoder": type(decoder).__name__, "prior": prior.kind, "robust": robust, "chains": chains,
         "warmup": length[0], "draws": length[1], "gradients": result.gradients, "batch": len(items),
@@ -148,7 +151,7 @@ def _sample(
         row, n = (r if rows else None), len(item.evidence.design)
         at = (slice(None), slice(None), r) if rows else (slice(None), slice(None))
         posteriors.append(Posterior(
-            space=prior.space, latents=prior.space.unstandardise(values["z"][at]),
+            space=prior.space, latents=latents[at], membership={k: v[at].double() for k, v in member.items()},
             scales={k: v[at] for k, v in values.items() if k != "z"}, log_likelihood=likelihood[at][..., :n],
             stats={name: value[at] for name, value in result.stats().items()}, evidence=item.evidence,
             sweeps=item.sweeps, notes=item.notes, method=method, seed=seed, predictive=after.take(row, n),

@@ -48,6 +48,8 @@ class Posterior:
         stats: The sampler's record by name, each ``(chain, draw)``.
         evidence: What was observed.
         sweeps: Index of each sweep in the recording.
+        membership: How each draw relates to the population: ``density_quantile`` of the prior, ``support`` of the
+            decoder, each ``(chain, draw)``.
         predictive: Posterior predictive draws.
         prior_predictive: Prior predictive draws of the same sweeps.
         method: Sampler.
@@ -69,6 +71,7 @@ class Posterior:
     seed: int
     wall_s: float
     weights: Float[Tensor, "chain draw"] | None = None
+    membership: Mapping[str, Float[Tensor, "chain draw"]] = field(default_factory=dict)
     sweeps: tuple[int, ...] = ()
     notes: tuple[Finding, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)

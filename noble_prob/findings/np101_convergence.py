@@ -1,0 +1,46 @@
+"""NP101: did the chains agree, and are there enough draws?
+
+*Issue* when R-hat of a latent exceeds 1.01 or its bulk or tail effective sample size is below 400 (Vehtari et al.
+2021), naming which and why. *Passed* otherwise. *Not judged* for weighted draws, which NP104 judges, and for single
+chains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from noble_prob.findings.base import Finding
+from noble_prob.findings.registry import check
+from noble_prob.inference.export import convergence
+from noble_prob.inference.posterior import Posterior
+
+R_HAT, ESS = 1.01, 400.0
+REMEDY = (
+    "Draw longer; if that does not help, look for several modes (NP103) or for a recording outside the model (NP107)."
+)
+
+
+@check("NP101", "Convergence of the chains", Posterior)
+def converged(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:
+    """One finding for all latents and noise scales."""
+    if result.weights is not None or result.latents.shape[0] < 2:
+        yield say("not judged", "R-hat compares chains, and these draws are not chains.")
+        return
+    rows = convergence(result)
+    worst = {key: (max if key == "r_hat" else min)((r[key] or 0.0, name) for name, r in rows.items())
+             for key in ("r_hat", "ess_bulk", "ess_tail")}  # fmt: skip
+    evidence = {key: value for key, (value, _) in worst.items()} | {"draws": result.latents[..., 0].numel()}
+    bad = [
+        f"R-hat of {worst['r_hat'][1]} is {worst['r_hat'][0]:.3f}" if worst["r_hat"][0] > R_HAT else "",
+        *(f"the {kind} effective sample size of {worst[key][1]} is {worst[key][0]:.0f}" if worst[key][0] < ESS else ""
+          for key, kind in (("ess_bulk", "bulk"), ("ess_tail", "tail"))),
+    ]  # fmt: skip
+    if any(bad):
+        yield say("issue", "The chains have not settled: " + ", ".join(b for b in bad if b) + ".", REMEDY, **evidence)
+    else:
+        fewest = min(worst["ess_bulk"][0], worst["ess_tail"][0])
+        sentence = (
+            f"{result.latents.shape[0]} chains agree (R-hat at most {worst['r_hat'][0]:.3f}) "
+            f"and give at least {fewest:.0f} effective draws of everything."
+        )
+        yield say("passed", sentence, **evidence)

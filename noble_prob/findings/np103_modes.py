@@ -1,0 +1,26 @@
+"""NP103: is there one explanation of the recording, or are there several?
+
+Before sampling, the density is climbed from two dozen prior draws. *Caution* when a climb ended at a place of similar
+height (within five nats) that is far from the best one (more than five posterior SDs): the chains start around the
+best one and may not have visited the other. Silent otherwise; a second mode that no climb found stays unseen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from noble_prob.findings.base import Finding
+from noble_prob.findings.registry import check
+from noble_prob.inference.posterior import Posterior
+
+
+@check("NP103", "Several explanations", Posterior)
+def modes(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:
+    """Fires when a second mode was seen."""
+    if int(result.provenance.get("modes", 1)) > 1:
+        yield say(
+            "caution",
+            "More than one set of latents explains this recording about equally well; the draws may show one only.",
+            "Add sweeps at other currents, or compare posteriors from several seeds.",
+            modes=int(result.provenance["modes"]),
+        )

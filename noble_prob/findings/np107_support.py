@@ -1,0 +1,102 @@
+"""NP107: is this recording one that the decoder's population could give at all?
+
+The prior predictive answers before any fitting: recordings of these sweeps are drawn from the whole population with
+the decoder's error and trial noise, and the real one is placed among them by every feature of every sweep (robust
+deviations, summed; no tuning to this recording). *Issue* when it lies further out than 99 % of the draws, or when its
+features often do not exist in them, or when the posterior has gone to the outermost 0.5 % of the prior or beyond the
+decoder's training
+data: the latents then describe the nearest thing the decoder knows, not this cell. *Caution* between 95 and 99 %. The
+features that stand out most are named. *Passed* otherwise: another kind of cell can still answer like this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from noble_prob.calibration.predictive import PredictiveCheck, check_predictive
+from noble_prob.calibration.replay import TRAIN, train_features
+from noble_prob.findings.base import Finding
+from noble_prob.findings.registry import check
+from noble_prob.inference.posterior import Posterior
+
+OUT, EDGE, MISSING, FAR = 0.01, 0.05, 0.1, 0.005
+REMEDY = (
+    "Do not read the latents as properties of this cell; use a decoder of its own type, or look at the named features."
+)
+
+
+@check("NP107", "Inside the decoder's support", Posterior)
+def support(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:
+    """Places the recording among prior predictive draws and the posterior among the population."""
+    placed = among_population(result)
+    quantile, distance = _median(result, "density_quantile"), _median(result, "support")
+    p = _surprise(placed)
+    evidence = {"p_prior_predictive": p, "missing_share": placed.missing, "values": placed.n_cells,
+                "prior_density_quantile": quantile, "support_distance": distance}  # fmt: skip
+    if placed.n_cells == 0 and not placed.missing:
+        yield say("not judged", "No feature of this recording is defined.", **evidence)
+        return
+    standouts = "; ".join(_standouts(placed))
+    reasons = [
+        reason
+        for fires, reason in (
+            (p <= OUT, f"hardly any recording drawn from the population has such features (p = {p:.2g}): {standouts}"),
+            (placed.missing > MISSING, f"{100 * placed.missing:.0f} % of its features hardly occur in such recordings"),
+            (quantile < FAR, "the latents that fit it best lie in the outermost 0.5 % of the population"),
+            (distance > 1.0, f"they lie {distance:.1f} times as far out as the decoder's training data reaches"),
+        )
+        if fires
+    ]
+    if reasons:
+        sentence = f"This recording is outside the decoder's support: {'; '.join(reasons)}."
+        yield say("issue", sentence, REMEDY, **evidence)
+    elif p <= EDGE:
+        yield say(
+            "caution", f"This recording is at the edge of the decoder's support: {standouts}.", REMEDY, **evidence
+        )
+    else:
+        yield say("passed", "Recordings like this one occur in the decoder's population.", **evidence)
+
+
+def _surprise(placed: PredictiveCheck) -> float:
+    """The smaller of two p values, doubled: the whole recording, and its most unusual feature (both corrected)."""
+    each = [p for p in (placed.p_misfit, *placed.p_feature.tolist()) if np.isfinite(p)]
+    return min(1.0, 2 * min(each)) if each else float("nan")
+
+
+def among_population(result: Posterior) -> PredictiveCheck:
+    """The recording among prior predictive draws of the same sweeps."""
+    e, prior = result.evidence, result.prior_predictive
+    names = e.design.summary_names
+    kept = [k for k, name in enumerate(names) if name not in TRAIN]
+
+    def table(times: np.ndarray, values: np.ndarray) -> np.ndarray:
+        return np.concatenate([train_features(times), values[..., kept]], -1)
+
+    return check_predictive(
+        table(e.times_ms.numpy(), e.summary.numpy()), table(prior.times_ms.numpy(), prior.summary.numpy()),
+        names=(*TRAIN, *(names[k] for k in kept)), units=(*TRAIN.values(), *("" for _ in kept)),
+        sweeps=tuple(f"{a:+.0f} pA" for a in e.design.current_pa.tolist()),
+    )  # fmt: skip
+
+
+def _standouts(placed: PredictiveCheck, most: int = 3) -> list[str]:
+    """The features of the sweeps that deviate most, one per feature."""
+    size = np.nan_to_num(np.abs(placed.deviation), nan=0.0)
+    out = []
+    for k in np.argsort(-size.max(0))[:most]:
+        s = int(size[:, k].argmax())
+        if size[s, k] < 2:
+            continue
+        low, high = (ends[s, k] for ends in placed.band(0.89))
+        value = f"{placed.names[k]} at {placed.sweeps[s]} is {placed.observed[s, k]:.3g}"
+        out.append(f"{value} where 89 % of the population's are {low:.3g} to {high:.3g}")
+    return out
+
+
+def _median(result: Posterior, name: str) -> float:
+    """Median over the posterior of a figure about membership; NaN if it was not recorded."""
+    values = result.membership.get(name)
+    return float("nan") if values is None else float(values.median())

@@ -1,0 +1,20 @@
+"""NP110: which sweeps were left out?
+
+*Caution* when some sweeps of the recording could not be used: no step, a step shorter than 100 ms, or a current
+beyond the decoder's. The finding itself is made while the recording is read for inference and passed on here. Silent
+when all were used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from noble_prob.findings.base import Finding
+from noble_prob.findings.registry import check
+from noble_prob.inference.posterior import Posterior
+
+
+@check("NP110", "Sweeps left out", Posterior)
+def left_out(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:  # noqa: ARG001
+    """Hands on the notes that were taken at input."""
+    yield from result.notes
