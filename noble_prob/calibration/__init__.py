@@ -5,6 +5,7 @@ from noble_prob.calibration.joint import JointTest, joint_test
 from noble_prob.calibration.pit import coverage_curve, ecdf, interval_coverage, pit, rank_ecdf_band
 from noble_prob.calibration.pooling import Drift, separate_drift, within
 from noble_prob.calibration.power import Power, spread_power
+from noble_prob.calibration.recalibrate import Recalibration, tilt, widen
 from noble_prob.calibration.result import Calibration, Coverage, FeatureVerdict
 from noble_prob.calibration.table import FeatureTable
 
@@ -16,6 +17,7 @@ __all__ = [
     "FeatureVerdict",
     "JointTest",
     "Power",
+    "Recalibration",
     "calibrate_population",
     "calibrate_repeats",
     "compare_experiments",
@@ -27,5 +29,7 @@ __all__ = [
     "rank_ecdf_band",
     "separate_drift",
     "spread_power",
+    "tilt",
+    "widen",
     "within",
 ]

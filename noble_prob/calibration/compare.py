@@ -79,12 +79,13 @@ def compare_experiments(
     Raises:
         UsageError: If the rows are of different kinds, or no feature is shared.
     """
-    return _calibrate(first, second, first.axis, alpha, permutations, seed)
+    return _calibrate(first, second, first.axis, alpha, permutations, seed, against="other experiment")
 
 
 def _calibrate(
-    observed: FeatureTable, ensemble: FeatureTable, level: str, alpha: float, permutations: int, seed: int
-) -> Calibration:
+    observed: FeatureTable, ensemble: FeatureTable, level: str, alpha: float, permutations: int, seed: int,
+    *, against: str = "ensemble",
+) -> Calibration:  # fmt: skip
     """Everything that the three verbs share."""
     require(observed.axis == level, "observed", f"rows that are '{level}'", f"'{observed.axis}'",
             "use the verb of the other level")  # fmt: skip
@@ -102,14 +103,14 @@ def _calibrate(
         u = pit(observed.value.T, ensemble.value.T, seed=rng)
         features = feature_verdicts(observed, ensemble, u, test, power, alpha, rng)
         energy = _energy(observed.value, ensemble.value, rng)
-    severity, sentence = verdict_sentence(level, n, test, power, features, alpha)
+    severity, sentence = verdict_sentence(level, n, test, power, features, alpha, against)
     return Calibration(
         level=level, observed=observed, ensemble=ensemble, alpha=alpha, p_value=test.p_value,
         p_question=dict(zip(QUESTIONS, map(float, test.p_question), strict=True)),
         power_narrow=power.narrow, power_wide=power.wide, features=features,
         coverage=_coverage(u, observed.value, ensemble.value, rng),
         energy_ratio=energy[0], energy_ratio_low=energy[1], energy_ratio_high=energy[2], severity=severity,
-        sentence=sentence, power_sentence=power_sentence(level, n, power), skipped=skipped, seed=seed,
+        sentence=sentence, power_sentence=power_sentence(level, n, power, against), skipped=skipped, seed=seed,
     )  # fmt: skip
 
 

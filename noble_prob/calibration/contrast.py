@@ -29,6 +29,11 @@ FLOOR = 0.02
 """SD (pooled robust SDs) below which two spreads count as equal: resolution, not variability."""
 
 
+RIDGE = 0.1
+"""Principal axes with less than this share of a feature's variance count less and less: nearly redundant features
+(count, rate, last spike) have directions along which no model is right and about which nobody asks."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scaled:
     """Pooled rows on a common scale.
@@ -36,7 +41,7 @@ class Scaled:
     Attributes:
         z: Standardised values, 0 where undefined, shape ``(row, feature)``.
         defined: Whether a value is defined, shape ``(row, feature)``.
-        axes: Values along the pooled principal axes, unit variance each, shape ``(row, axis)``.
+        axes: Values along the pooled principal axes, at most unit variance each, shape ``(row, axis)``.
     """
 
     z: Float[ndarray, "row feature"]
@@ -78,8 +83,8 @@ def scale(pooled: Float[ndarray, "row feature"]) -> Scaled:
     z = np.where(defined, (pooled - centre) / np.where(unit > 0, unit, 1.0), 0.0).clip(-CLIP, CLIP)
     z = np.where(defined, z - (z.sum(0) / defined.sum(0)), 0.0)
     value, vector = np.linalg.eigh(z.T @ z / len(z))
-    keep = value > 1e-3 * max(value.max(), 1e-300)
-    return Scaled(z=z, defined=defined, axes=z @ vector[:, keep] / np.sqrt(value[keep]))
+    value = np.maximum(value, 0.0) + RIDGE * value.mean() + 1e-300
+    return Scaled(z=z, defined=defined, axes=z @ vector / np.sqrt(value))
 
 
 def contrast(scaled: Scaled, member: Float[ndarray, "relabelling row"]) -> Contrast:

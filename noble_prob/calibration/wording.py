@@ -15,6 +15,9 @@ ENOUGH = 0.8
 """Power below which a test that found nothing is not called passed."""
 
 
+ARTICLE = {"ensemble": "an ensemble", "other experiment": "another experiment"}
+
+
 def percent(share: float) -> str:
     """A share as per cent, without claiming certainty."""
     if share >= 0.995:
@@ -27,28 +30,34 @@ def p_text(p: float) -> str:
     return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
 
 
-def power_sentence(level: str, n: int, power: Power) -> str:
+def power_sentence(level: str, n: int, power: Power, against: str = "ensemble") -> str:
     """What the test could have seen."""
     return (
-        f"With {n} {ROWS[level]}, an ensemble half as wide as the experiment would be caught with probability "
+        f"With {n} {ROWS[level]}, {ARTICLE[against]} half as wide would be caught with probability "
         f"{percent(power.narrow)}, one twice as wide with {percent(power.wide)}."
     )
 
 
 def verdict_sentence(
-    level: str, n: int, test: Test, power: Power, features: Sequence[FeatureVerdict], alpha: float
+    level: str,
+    n: int,
+    test: Test,
+    power: Power,
+    features: Sequence[FeatureVerdict],
+    alpha: float,
+    against: str = "ensemble",
 ) -> tuple[Severity, str]:
     """Severity and sentence of the whole comparison."""
     rows = f"{n} {ROWS[level]}"
     if test.p_value <= alpha:
-        return "issue", f"The ensemble does not match the {rows} ({p_text(test.p_value)}): {_what(test, features)}."
+        return "issue", f"The {against} does not match the {rows} ({p_text(test.p_value)}): {_what(test, features)}."
     weak = min(power.narrow, power.wide) < ENOUGH
     if weak:
         return (
             "not judged",
-            f"The {rows} do not contradict the ensemble ({p_text(test.p_value)}), but are too few to vouch for it.",
+            f"The {rows} do not contradict the {against} ({p_text(test.p_value)}), but are too few to vouch for it.",
         )
-    return "passed", f"The ensemble's spread and mean agree with the {rows} ({p_text(test.p_value)})."
+    return "passed", f"The {against}'s spread and mean agree with the {rows} ({p_text(test.p_value)})."
 
 
 def _what(test: Test, features: Sequence[FeatureVerdict]) -> str:
@@ -57,7 +66,7 @@ def _what(test: Test, features: Sequence[FeatureVerdict]) -> str:
     if named:
         worst = sorted(named, key=lambda f: min(f.p_spread, f.p_location, f.p_defined))
         more = f", and {len(worst) - 3} more" if len(worst) > 3 else ""
-        return "; ".join(f.sentence.split(": ", 1)[1].rstrip(".") for f in worst[:3]) + more
+        return "; ".join(f.sentence.split(": ", 1)[1].split(", and ")[0].rstrip(".") for f in worst[:3]) + more
     ratios = [math.log(f.sd_ratio) for f in features if f.sd_ratio > 0]
     typical = math.exp(sum(ratios) / len(ratios)) if ratios else float("nan")
     words = {
@@ -84,7 +93,8 @@ def feature_sentence(
         where += f" ({abs(shift) / sd:.1f} observed SDs)"
     parts = []
     if named and p_spread <= alpha:
-        parts.append(spread if math.isfinite(ratio[0]) else f"{name} varies on one side only")
+        shape = "" if not ratio[1] <= 1 <= ratio[2] else ", but its values are distributed otherwise"
+        parts.append(spread + shape if math.isfinite(ratio[0]) else f"{name} varies on one side only")
     if named and p_location <= alpha:
         parts.append(where)
     if named and p_defined <= alpha:

@@ -1,0 +1,90 @@
+"""Nine repeats of one frozen noise in one cortical cell: drift is found, and separated from trial-to-trial jitter.
+
+No decoder is involved. Each repeat (20 s, ``cell3_test_9rep.npz``) becomes a row of features and a spike train.
+
+1. Is the session stationary? (von Neumann's ratio, corrected over features.)
+2. Do early and late repeats scatter alike and around the same mean? Odd and even ones? The second pair is the control:
+   both halves have seen the same drift.
+3. How reliable are the trains? The coincidence factor Gamma bounds every model of this cell; the energy distance of
+   the trains themselves sees timing that no feature does.
+
+    python analyses/calibration_frozen_noise.py --recording cell3_test_9rep.npz [--out DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from noble_prob.calibration import Calibration, FeatureTable, compare_experiments, separate_drift
+from noble_prob.calibration.spike_trains import coincidence, distances, energy_test
+from noble_prob.features import find_spikes
+from noble_prob.report import ReportData, render
+from noble_prob.report.parts import calibration_part, drift_part, merge, repeat_raster
+
+NAMES = ("spike_count", "median_voltage_mv", "ap_peak_mv", "ap_peak_sd_mv", "isi_cv", "early_count", "late_count")
+UNITS = ("", "mV", "mV", "mV", "", "", "")
+WINDOW_MS = 4.0
+
+
+def measure_repeats(path: Path) -> tuple[FeatureTable, list[np.ndarray], float]:
+    """Features and spike trains (ms) of every repeat, and the duration (ms)."""
+    with np.load(path) as file:
+        voltage, dt_ms = file["V_mV"], 1000.0 * float(file["dt_s"])
+    time = torch.arange(voltage.shape[1], dtype=torch.float64) * dt_ms
+    spikes = find_spikes(torch.from_numpy(voltage), time, threshold_mv=0.0)
+    trains = [row[torch.isfinite(row)].numpy() for row in spikes.peak_ms]
+    peaks = [row[torch.isfinite(row)].numpy() for row in spikes.peak_mv]
+    duration = voltage.shape[1] * dt_ms
+    rows = []
+    for v, train, peak in zip(voltage, trains, peaks, strict=True):
+        isi, half = np.diff(train), duration / 2
+        rows.append((len(train), np.median(v), peak.mean(), peak.std(), isi.std() / isi.mean(), (train < half).sum(),
+                     (train >= half).sum()))  # fmt: skip
+    table = FeatureTable(names=NAMES, units=UNITS, value=np.array(rows, float), axis="trial", source=path.name)
+    return table, trains, duration
+
+
+def halves(table: FeatureTable, trains: list[np.ndarray], second: np.ndarray) -> tuple[Calibration, float]:
+    """Two sets of repeats as two experiments: features, and the p value of the trains' energy distance."""
+    result = compare_experiments(table.rows(~second), table.rows(second), seed=1)
+    return result, energy_test(distances(trains, trains), second, permutations=4999, seed=1)[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recording", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=None)
+    args = parser.parse_args()
+    table, trains, duration = measure_repeats(args.recording)
+    drift = separate_drift(table, seed=1)
+    for k, name in enumerate(drift.names):
+        print(f"{name:18s} total SD {drift.total_sd[k]:7.3f}  jitter SD {drift.jitter_sd[k]:7.3f} {drift.units[k]:3s}"
+              f" drift {100 * drift.drift_share[k]:3.0f} %  p {drift.p_value[k]:.3f}")  # fmt: skip
+    order = np.arange(len(table))
+    comparisons = {"early and late repeats": order >= 5, "odd and even repeats": order % 2 == 1}
+    found = {what: halves(table, trains, second) for what, second in comparisons.items()}
+    for what, (result, p_trains) in found.items():
+        print(f"{what}: {result.sentence} {result.power_sentence} Trains: p = {p_trains:.3f}.")
+    pairs = [(i, j) for i in order for j in order if i != j]
+    gamma = {(i, j): coincidence(trains[i], trains[j], duration_ms=duration, delta_ms=WINDOW_MS) for i, j in pairs}
+    near = np.mean([g for (i, j), g in gamma.items() if abs(i - j) == 1])
+    far = np.mean([g for (i, j), g in gamma.items() if abs(i - j) >= 5])
+    print(f"Gamma ({WINDOW_MS:.0f} ms): all {np.mean(list(gamma.values())):.3f}, neighbours {near:.3f}, far {far:.3f}")
+    if args.out:
+        early = [t[t < 2000] for t in trains]
+        raster = ReportData(title="", rasters=(
+            repeat_raster(early[:5], early[5:], title="early and late repeats, first 2 s", window_ms=(0, 2000)),
+        ))  # fmt: skip
+        parts = [raster, drift_part(drift), *(calibration_part(r, level=what) for what, (r, _) in found.items())]
+        page = merge("Nine repeats of frozen noise", parts, subtitle=args.recording.name, provenance={"seed": 1})
+        args.out.mkdir(parents=True, exist_ok=True)
+        for form, name in (("html", "report.html"), ("json", "report.json")):
+            (args.out / name).write_text(render(page, form), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
