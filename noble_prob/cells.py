@@ -1,0 +1,229 @@
+"""A cell as it ships: its decoder, the models behind it, the prior fitted to them, a recording to try.
+
+A folder holds ``card.json`` and ``weights.safetensors`` (the decoder), ``hof_latents.csv`` (latent features of the
+published models, from our own simulations; held-out models are marked), perhaps ``prior.json`` and
+``prior.safetensors``, and perhaps ``demo_recording.npz`` (a simulated recording of a held-out model with the latents it
+really has). Without a stored prior a Gaussian is fitted to the training models. Held-out models never enter a prior.
+
+The name ``toy`` stands for a cell without a folder: the closed-form toy decoder, for tests and first steps.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from noble_prob.decoder.base import Decoder
+from noble_prob.decoder.checkpoint import cell_folder, load_decoder, read_card, shipped_cells
+from noble_prob.decoder.toy import ToyDecoder
+from noble_prob.errors import UsageError, require
+from noble_prob.latent import LatentSpace, Neurons
+from noble_prob.population.latents import STANDARD_CURRENTS_PA
+from noble_prob.population.standard import DESIGNS
+from noble_prob.priors import Kind, Prior, fit_prior
+from noble_prob.recording import Protocol, Recording
+
+TABLE, DEMO, PRIOR = "hof_latents.csv", "demo_recording.npz", "prior.json"
+TRAIN, HELD_OUT = "train", "held_out"
+TOY = "toy"
+TOY_MODELS, TOY_SEED = 60, 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """Everything known about one kind of neuron.
+
+    Attributes:
+        name: Its name, for example ``"pvalb-689331391"``.
+        decoder: Latent features and current to spikes and voltage.
+        prior: Density of its neurons, fitted to ``models``.
+        models: The models it was fitted to, axis ``neuron``, labelled by model number.
+        held_out: Published models that were kept apart, if there are any.
+        card: What the checkpoint says about itself.
+        demo: A recording with known latents (coordinate units, by name), if there is one.
+    """
+
+    name: str
+    decoder: Decoder
+    prior: Prior
+    models: Neurons
+    held_out: Neurons | None = None
+    card: Mapping[str, Any] = field(default_factory=dict)
+    demo: tuple[Recording, Mapping[str, float]] | None = None
+
+    @property
+    def trained_currents_pa(self) -> tuple[float, ...]:
+        """Currents that every training model was trained on (pA): those of the design the population was made with."""
+        design = DESIGNS.get(self.name.split("-")[0])
+        return STANDARD_CURRENTS_PA if design is None else design.standard_pa
+
+    def require_current(self, current_pa: float) -> None:
+        """Refuse a current beyond those the decoder was trained on.
+
+        Args:
+            current_pa: Height of a step (pA).
+
+        Raises:
+            UsageError: If it is out of range or not a number.
+        """
+        low, high = self.decoder.window.current_range_pa
+        require(low <= current_pa <= high, "current_pa", f"within the decoder's range of {low:.0f} to {high:.0f} pA",
+                f"{current_pa:g}", "choose a current in this range")  # fmt: skip
+
+
+def load_cell(where: str | Path = "pvalb-689331391", *, prior: Kind | None = None, device: str = "cpu") -> Cell:
+    """Load a cell by name, or from a folder of the same layout.
+
+    Args:
+        where: Name of a shipped cell, ``"toy"``, or a folder.
+        prior: Family of prior to fit to the training models; None for the stored one, else a Gaussian.
+        device: Where the decoder's weights go: ``cpu``, ``cuda`` or ``cuda:1``.
+
+    Raises:
+        UsageError: If there is no such cell or device, or a file of it is missing, truncated or altered.
+
+    Example:
+        >>> cell = load_cell("toy")
+        >>> cell.models.axis, len(cell.models)
+        ('neuron', 60)
+    """
+    require_device(device)
+    if str(where) == TOY:
+        return _toy(prior)
+    known = [TOY, *shipped_cells()]
+    folder = Path(where)
+    if not folder.is_dir():
+        require(str(where) in known, "cell", f"one of {', '.join(known)}, or a folder", repr(str(where)),
+                "choose a shipped cell or pass the folder of a checkpoint")  # fmt: skip
+        folder = cell_folder(str(where))
+    decoder, card = load_decoder(folder, device=device), read_card(folder)
+    neurons = _read_table(folder / TABLE, decoder.space)
+    density = _stored(folder, decoder.space) if prior is None else None
+    demo = read_demo(folder / DEMO, decoder.space) if (folder / DEMO).is_file() else None
+    return Cell(name=str(card.get("cell", folder.name)), decoder=decoder, models=neurons[TRAIN],
+                prior=density or fit_prior(neurons[TRAIN], prior or "gaussian"),
+                held_out=neurons.get(HELD_OUT), card=card, demo=demo)  # fmt: skip
+
+
+def require_device(device: str) -> None:
+    """Refuse a device that torch does not know or that is not there.
+
+    Raises:
+        UsageError: If so.
+    """
+    remedy = "pass --device cpu, or cuda on a machine with an NVIDIA GPU"
+    try:
+        kind = torch.device(device)
+    except RuntimeError as error:
+        raise UsageError("device", "cpu, cuda or cuda:N", repr(device), remedy) from error
+    require(kind.type in ("cpu", "cuda"), "device", "cpu, cuda or cuda:N", repr(device), remedy)
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    require(kind.type == "cpu" or (kind.index or 0) < there, "device", "a device of this machine",
+            f"{device!r} with {there} CUDA devices", remedy)  # fmt: skip
+
+
+def write_demo(path: Path, recording: Recording, truth: Mapping[str, float]) -> None:
+    """Write a recording with known latents.
+
+    Args:
+        path: An ``.npz`` file.
+        recording: Steps on one grid, without leading axes.
+        truth: True latents by name (coordinate units).
+    """
+    steps = [(s.onset_ms, s.duration_ms, s.amplitude_pa, s.holding_pa) for s in recording.steps if s is not None]
+    require(len(steps) == recording.n_sweeps, "recording", "a family of steps", "another stimulus", "keep the steps")
+    voltage = np.round(recording.voltage_mv.cpu().numpy() * 100).astype(np.int16)
+    np.savez_compressed(
+        path, voltage_centimv=voltage, dt_ms=recording.dt_ms, steps=np.array(steps), truth=np.array(list(truth.values())),
+        latent_names=np.array(list(truth)), about=json.dumps(dict(recording.provenance), default=str),
+    )  # fmt: skip
+
+
+def read_demo(path: Path, space: LatentSpace) -> tuple[Recording, dict[str, float]]:
+    """Read what :func:`write_demo` wrote.
+
+    Args:
+        path: The file.
+        space: The latents that the truth must have.
+
+    Raises:
+        UsageError: If it is damaged or of another latent space.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            data = {name: file[name] for name in file.files}
+        steps, dt_ms = data["steps"], float(data["dt_ms"])
+        voltage = torch.from_numpy(data["voltage_centimv"] / 100.0)
+        truth = dict(zip(data["latent_names"].tolist(), data["truth"].tolist(), strict=True))
+        about = json.loads(str(data["about"]))
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise UsageError(
+            "cell", f"a readable {DEMO}", f"damage ({type(error).__name__})", "restore the file"
+        ) from error
+    require(tuple(truth) == space.names, "cell", f"a {DEMO} with the latents {', '.join(space.names)}",
+            ", ".join(truth), "make the recording again for this decoder")  # fmt: skip
+    onset, duration, _, holding = steps[0].tolist()
+    protocol = Protocol.step_family(steps[:, 2], onset_ms=onset, duration_ms=duration, holding_pa=holding,
+                                    total_ms=voltage.shape[-1] * dt_ms, dt_ms=dt_ms)  # fmt: skip
+    return Recording(protocol=protocol, voltage_mv=voltage, provenance=about), truth
+
+
+def _read_table(path: Path, space: LatentSpace) -> dict[str, Neurons]:
+    """Neurons of each split of a latent table; models that lack a latent are left out."""
+    require(path.is_file(), "cell", f"a folder with {TABLE}", f"{path.parent.name} without it", "restore the folder")
+    with path.open(newline="") as file:
+        header, *rows = csv.reader(file)
+    wanted = ["model", "split", *space.names]
+    require(header[: len(wanted)] == wanted, "cell", f"a {TABLE} with the columns {', '.join(wanted)}",
+            ", ".join(header), "use the table that belongs to the decoder")  # fmt: skip
+    values = torch.tensor([[float(v) for v in row[2 : len(wanted)]] for row in rows], dtype=torch.float64)
+    out = {}
+    for split in sorted({row[1] for row in rows}):
+        kept = [k for k, row in enumerate(rows) if row[1] == split and bool(torch.isfinite(values[k]).all())]
+        labels = tuple(rows[k][0] for k in kept)
+        out[split] = Neurons(space=space, value=values[kept], axis="neuron", labels=labels)
+    require(TRAIN in out, "cell", f"a {TABLE} with training models", "none", "mark them 'train' in its column split")
+    return out
+
+
+def _stored(folder: Path, space: LatentSpace) -> Prior | None:
+    """The prior that came with a checkpoint, if one did."""
+    if not (folder / PRIOR).is_file():
+        return None
+    prior = Prior.load(folder)
+    same = prior.space.names == space.names and torch.allclose(prior.space.mean, space.mean)
+    require(same and torch.allclose(prior.space.sd, space.sd), "cell", "a stored prior on the decoder's latent scale",
+            "another scale", f"delete {PRIOR}: a prior will be fitted")  # fmt: skip
+    return prior
+
+
+def _toy(kind: Kind | None) -> Cell:
+    """The toy with a standard normal population and a noiseless recording of one of its neurons."""
+    decoder = ToyDecoder()
+    space, n = decoder.space, len(decoder.space)
+    generator = torch.Generator().manual_seed(TOY_SEED)
+    points = torch.randn(TOY_MODELS + 1, n, generator=generator, dtype=torch.float64)
+    unit: dict[str, Tensor] = {
+        "loc": torch.zeros(n, dtype=torch.float64),
+        "scale_tril": torch.eye(n, dtype=torch.float64),
+    }
+    labels = tuple(str(k) for k in range(TOY_MODELS))
+    models = Neurons(space=space, value=space.unstandardise(points[1:]), axis="neuron", labels=labels)
+    exact = Prior(kind="gaussian", space=space, tensors=unit, points=points[1:], labels=labels)
+    prior = exact if kind is None else fit_prior(models, kind)
+    value = space.unstandardise(points[0])
+    w = decoder.window
+    protocol = Protocol.step_family([-110.0, 80.0, 180.0, 240.0], onset_ms=w.onset_ms, duration_ms=w.duration_ms,
+                                    total_ms=w.n_samples * w.dt_ms, dt_ms=w.dt_ms)  # fmt: skip
+    recording = Recording(protocol=protocol, voltage_mv=decoder.respond(value[None], protocol.amplitudes_pa),
+                          provenance={"made_by": "the toy decoder itself"})  # fmt: skip
+    return Cell(name=TOY, decoder=decoder, prior=prior, models=models, card={"cell": TOY, "title": "Closed-form toy"},
+                demo=(recording, dict(zip(space.names, value.tolist(), strict=True))))  # fmt: skip

@@ -1,0 +1,97 @@
+"""``noble-prob``: one verb, one artefact each. No logic lives here; the rooms do the work.
+
+Exit codes: 0 done; 2 wrong use, with one sentence on stderr that says what to do; 1 it failed for another reason.
+Progress goes to stderr, results to stdout (``--json`` for machines) and to files. A file or folder appears under its
+final name only when the verb has succeeded. Only the module of the verb that was asked for is imported.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+
+from noble_prob.cli.options import Parser, WrongCommand
+from noble_prob.errors import UsageError
+
+VERBS = {
+    "demo": "see everything at once: novel neurons and a posterior, on data that came along",
+    "sample": "novel neurons of a cell and their voltages",
+    "infer": "the posterior of a neuron's latent features from its recording",
+    "calibrate": "a report: does the model foresee these recordings, or a population of cells?",
+    "evaluate": "a decoder's errors against simulated reference traces",
+    "report": "a page about a posterior that was inferred before",
+    "simulate": "biophysical models (Arbor) under current steps",
+    "populate": "a data set of perturbed models, resumable",
+}
+
+USAGE = """usage: noble-prob VERB [options]
+
+Probabilistic surrogates of neurons: sample plausible cells, infer a neuron from its recording, check variability.
+
+{verbs}
+
+Begin with:   noble-prob demo --out demo
+Then yours:   noble-prob infer cell.abf --cell pvalb-689331391 --out posterior
+Each verb:    noble-prob VERB --help
+
+Exit codes: 0 done, 2 wrong use (one sentence says what), 1 failed.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb.
+
+    Args:
+        argv: Arguments after the program's name; those of the process if not given.
+
+    Returns:
+        The exit code: 0, 1 or 2.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        with warnings.catch_warnings():
+            if "--debug" not in arguments:
+                warnings.simplefilter("ignore")
+            return _dispatch(arguments)
+    except (UsageError, WrongCommand) as error:
+        return _complain(arguments, str(error), 2)
+    except SystemExit as stop:  # argparse after --help
+        return stop.code if isinstance(stop.code, int) else 0
+    except KeyboardInterrupt:
+        return _complain(arguments, "interrupted; nothing was written.", 1)
+    except Exception as error:
+        return _complain(
+            arguments, f"failed: {type(error).__name__}: {' '.join(str(error).split()) or 'no message'}", 1
+        )
+
+
+def _dispatch(arguments: list[str]) -> int:
+    """Find the verb, let it parse its options, run it."""
+    verb = arguments[0] if arguments else "--help"
+    if verb in ("-h", "--help", "help"):
+        print(USAGE.format(verbs="\n".join(f"  {name:<10} {what}" for name, what in VERBS.items())), end="")
+        return 0
+    if verb == "--version":
+        print(f"noble-prob {import_module('noble_prob').__version__}")
+        return 0
+    if verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, 1) or ["--help"]
+        raise WrongCommand(f"there is no verb {verb!r}; try `noble-prob {near[0]}`, or one of {', '.join(VERBS)}.")
+    module = import_module(f"noble_prob.cli.{verb}")
+    parser = Parser.of_verb(verb, module.__doc__ or "")
+    module.add_options(parser)
+    parser.add_common(json_file=getattr(module, "JSON_FILE", False))
+    return int(module.run(parser.parse_args(arguments[1:])))
+
+
+def _complain(arguments: Sequence[str], sentence: str, code: int) -> int:
+    """One line on stderr, and the traceback if it was asked for."""
+    if "--debug" in arguments:
+        traceback.print_exc()
+    verb = f" {arguments[0]}" if arguments and arguments[0] in VERBS else ""
+    print(f"noble-prob{verb}: {sentence}", file=sys.stderr)
+    return code

@@ -1,0 +1,45 @@
+"""A decoder's errors against simulated reference traces.
+
+Asks the shipped checkpoint (or one in a folder) for the responses of biophysical models, of which it is told nothing
+but their latent features, and compares voltage, spikes and features with the simulation. `train_models`: published
+models of the training set at currents they were not trained on; `held_out_models`: published models that nothing was
+trained, scaled or chosen on. No trace is dropped.
+
+  noble-prob evaluate --cell pvalb-689331391 --reference DIR --json metrics.json
+
+DIR holds one sS_hH.npz per model: V int16 (current, time), scale (mV per count), amps (nA); every 0.02 ms, the 400 ms
+step 15 ms after the first sample.
+"""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+
+from noble_prob.cli.options import add_cell, load_cell
+from noble_prob.cli.output import new_file, write_json
+
+JSON_FILE = True
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of this verb."""
+    add_cell(parser)
+    parser.add_argument("--reference", type=Path, required=True, metavar="DIR", help="folder of reference traces")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate, print the table, write the file."""
+    import noble_prob as nb
+    from noble_prob.evaluation import table
+
+    with ExitStack() as stack:
+        draft = stack.enter_context(new_file(args.json)) if args.json else None
+        cell = load_cell(args)
+        result = nb.evaluate(cell.decoder, args.reference, trained_currents_pa=cell.trained_currents_pa,
+                             device=args.device, progress=not args.quiet)  # fmt: skip
+        if draft:
+            write_json(draft, {"cell": cell.name, "weights_sha256": cell.card.get("weights_sha256"), **result})
+    print(table(result))
+    return 0

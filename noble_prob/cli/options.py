@@ -1,0 +1,127 @@
+"""Options that verbs share, the types of their values, and a parser that answers in one sentence."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any, NoReturn
+
+DEFAULT_CELL = "pvalb-689331391"
+
+
+class WrongCommand(Exception):
+    """A command line that can not be understood; its text is the sentence for the user."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one sentence, and whose help keeps the layout of the verb's text."""
+
+    @classmethod
+    def of_verb(cls, verb: str, text: str) -> Parser:
+        """The parser of a verb.
+
+        Args:
+            verb: Its name.
+            text: Its module's docstring: the first line says what it does, the rest teaches.
+        """
+        return cls(
+            prog=f"noble-prob {verb}", description=text.replace("``", "").strip(), allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+
+    def add_common(self, *, json_file: bool) -> None:
+        """Options of every verb; an option that the verb has already is left as it is.
+
+        Args:
+            json_file: Whether ``--json`` takes a file name (else it is a flag: JSON on stdout).
+        """
+        common = self.add_argument_group("common options")
+        if json_file:
+            common.add_argument("--json", metavar="OUT", type=Path, default=None, help="write the result to this file")
+        else:
+            common.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+        common.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (cpu)")
+        common.add_argument("--quiet", action="store_true", help="no progress on stderr")
+        common.add_argument("--debug", action="store_true", help="show warnings, and the traceback of an error")
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one sentence."""
+        raise WrongCommand(f"{' '.join(message.split())}; see `{self.prog} --help`.")
+
+
+def add_cell(parser: argparse.ArgumentParser) -> None:
+    """Which cell, with which prior."""
+    parser.add_argument("--cell", default=DEFAULT_CELL, metavar="NAME",
+                        help=f"a shipped cell, 'toy', or a folder with a checkpoint ({DEFAULT_CELL})")  # fmt: skip
+    parser.add_argument("--prior", choices=("gaussian", "mixture", "flow", "empirical"), default=None,
+                        help="density fitted to the cell's models (gaussian)")  # fmt: skip
+
+
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    """How a posterior is sampled, and how a recording is read."""
+    parser.add_argument("--method", default="nuts", help="nuts (the reference), hmc (batched, faster) (nuts)")
+    parser.add_argument("--seed", type=whole, default=0, help="seed of everything random (0)")
+    parser.add_argument("--chains", type=positive, default=4, help="chains (4)")
+    parser.add_argument("--warmup", type=positive, default=None, help="draws thrown away per chain (by method)")
+    parser.add_argument("--draws", type=positive, default=None, help="draws kept per chain (by method)")
+    parser.add_argument("--noiseless", action="store_true", help="the recording is a simulation without any noise")
+    parser.add_argument("--channel", default=None, help="voltage channel or electrode, where a file has several")
+    parser.add_argument("--pulse", default="0", help="which pulse of a sweep, from 0, or 'all' (0)")
+    parser.add_argument("--ljp-mv", type=finite, default=None, help="liquid junction potential to subtract (none)")
+
+
+def add_out(parser: argparse.ArgumentParser, what: str) -> None:
+    """Where the artefact goes."""
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=what)
+
+
+def load_cell(args: argparse.Namespace) -> Any:
+    """The cell that the options name."""
+    from noble_prob.cells import load_cell as load
+
+    return load(args.cell, prior=args.prior, device=args.device)
+
+
+def read(args: argparse.Namespace, path: Path | list[Path]) -> Any:
+    """A recording, read as the options say."""
+    import noble_prob as nb
+
+    channel = int(args.channel) if args.channel is not None and args.channel.isdecimal() else args.channel
+    pulse = "all" if args.pulse == "all" else whole(args.pulse)
+    return nb.read(path, channel=channel, pulse=pulse, liquid_junction_potential_mv=args.ljp_mv)  # type: ignore[arg-type]
+
+
+def sampling(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of :func:`add_sampling` as arguments of ``infer``."""
+    from noble_prob.noise import NoisePrior
+
+    return {
+        "method": args.method, "seed": args.seed, "chains": args.chains, "warmup": args.warmup, "draws": args.draws,
+        "noise": NoisePrior.simulated() if args.noiseless else None, "progress": not args.quiet,
+    }  # fmt: skip
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    return _number(text, int, "a whole number of at least 1", lambda n: n >= 1)
+
+
+def whole(text: str) -> int:
+    """A whole number of at least 0."""
+    return _number(text, int, "a whole number of at least 0", lambda n: n >= 0)
+
+
+def finite(text: str) -> float:
+    """A finite number."""
+    return _number(text, float, "a finite number", math.isfinite)
+
+
+def _number(text: str, kind: Any, expected: str, fits: Any) -> Any:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not fits(value):
+        raise argparse.ArgumentTypeError(f"should be {expected}; found {text!r}")
+    return value

@@ -1,0 +1,93 @@
+"""Artefacts appear whole or not at all: written beside their place under another name, then renamed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from noble_prob.errors import UsageError, require
+
+PREFIX = ".noble-prob-"
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder to write into; its files move to ``out`` when the block succeeds, and vanish when it fails.
+
+    Args:
+        out: Final folder; made if missing, files of the same name are replaced.
+
+    Raises:
+        UsageError: At once, before any work, if nothing can be written there.
+    """
+    require(out.is_dir() or not (out.exists() or out.is_symlink()), "out", "a folder", f"{str(out)!r}, which is a file",
+            "choose another name")  # fmt: skip
+    with _beside(out if out.is_dir() else out.parent, out) as draft:
+        yield draft
+        out.mkdir(parents=True, exist_ok=True)
+        for path in sorted(draft.iterdir()):
+            os.replace(path, out / path.name)
+
+
+@contextmanager
+def new_file(out: Path) -> Iterator[Path]:
+    """A file to write; it moves to ``out`` when the block succeeds, and vanishes when it fails.
+
+    Args:
+        out: Final path; replaced if it exists.
+
+    Raises:
+        UsageError: At once, before any work, if nothing can be written there.
+    """
+    require(not out.is_dir(), "out", "a file", f"{str(out)!r}, which is a folder", "add a file name")
+    with _beside(out.parent, out) as draft:
+        yield draft / out.name
+        out.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(draft / out.name, out)
+
+
+@contextmanager
+def _beside(place: Path, out: Path) -> Iterator[Path]:
+    """A temporary folder on the file system of ``place`` (or of its nearest existing parent)."""
+    place = place.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        draft = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+    except OSError as error:
+        raise UsageError("out", "a place that can be written", f"{str(out)!r} ({error.strerror})",
+                         "choose another place or change its permissions") from error  # fmt: skip
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Strict JSON: what is not a number is null."""
+    path.write_text(dumps(values), encoding="utf-8")
+
+
+def dumps(values: Any) -> str:
+    """Strict, indented JSON text."""
+    from noble_prob.report.plain import jsonable
+
+    return json.dumps(jsonable(values), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def tell(args: Namespace, text: str, values: Any) -> None:
+    """Print the result: JSON where ``--json`` asks for it, else text.
+
+    Args:
+        args: Options of the verb.
+        text: For people.
+        values: For machines.
+    """
+    print(dumps(values) if args.json is True else text, end="" if args.json is True or text.endswith("\n") else "\n")

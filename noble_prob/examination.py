@@ -1,0 +1,96 @@
+"""One recording, and all that can be said about it: the line through the whole house.
+
+    recording -> posterior of the latents -> voltages of its draws -> checks -> findings
+
+Nothing here is new: :func:`noble_prob.inference.infer` samples, :func:`noble_prob.ensemble.respond` renders,
+:func:`noble_prob.calibration.replay.check_posterior` checks, :func:`noble_prob.findings.registry.judge` judges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from noble_prob.calibration.predictive import PredictiveCheck
+from noble_prob.calibration.replay import check_posterior
+from noble_prob.cells import Cell
+from noble_prob.ensemble import respond
+from noble_prob.findings.base import Finding
+from noble_prob.findings.registry import judge
+from noble_prob.inference import Posterior, infer
+from noble_prob.recording import Recording
+
+MEMBERS = 12
+"""Posterior draws whose voltage is rendered."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examination:
+    """A recording and what was found.
+
+    Attributes:
+        recording: The sweeps that were used.
+        cell: The kind of neuron it was taken for.
+        posterior: Of its latents.
+        ensemble: Voltage of some posterior draws under the same steps, axis ``draw``.
+        check: Posterior predictive check.
+        truth: True latents by name, where the recording was simulated.
+    """
+
+    recording: Recording
+    cell: Cell
+    posterior: Posterior
+    ensemble: Recording
+    check: PredictiveCheck
+    truth: Mapping[str, float] | None = None
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Judgements about input, sampler, support and predictions."""
+        return (*judge(self.posterior), *judge(self.check))
+
+
+def examine(
+    recording: Recording,
+    cell: Cell,
+    *,
+    seed: int = 0,
+    truth: Mapping[str, float] | None = None,
+    progress: bool = False,
+    **settings: Any,
+) -> Examination:
+    """Infer a recording's neuron, predict the recording from it, and compare.
+
+    Args:
+        recording: Sweeps of one neuron under current steps of 100 ms or more.
+        cell: The kind of neuron it is believed to be.
+        seed: Of everything random.
+        truth: True latents by name (coordinate units), where known; they are carried along, never used.
+        progress: Show bars on stderr.
+        settings: Further arguments of :func:`noble_prob.inference.infer`: method, chains, draws, robust, ...
+
+    Raises:
+        UsageError: If no sweep can be used, or a setting is out of range.
+    """
+    posterior = infer(recording, decoder=cell.decoder, prior=cell.prior, seed=seed, progress=progress, **settings)
+    used = recording.select(posterior.sweeps)
+    ensemble = respond(cell.decoder, some_draws(posterior, MEMBERS, seed=seed), used.protocol.amplitudes_pa)
+    return Examination(recording=used, cell=cell, posterior=posterior, ensemble=ensemble, truth=truth,
+                       check=check_posterior(posterior, seed=seed))  # fmt: skip
+
+
+def some_draws(posterior: Posterior, n: int, *, seed: int) -> Any:
+    """A few posterior draws, by their weights, as neurons of axis ``draw``.
+
+    Args:
+        posterior: The posterior.
+        n: How many.
+        seed: Of the choice.
+    """
+    every = posterior.neurons
+    generator = torch.Generator().manual_seed(seed)
+    pick = torch.multinomial(every.weights, min(n, len(every)), generator=generator)
+    return replace(every, value=every.value[pick], weight=None)
