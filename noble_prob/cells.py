@@ -142,8 +142,9 @@ def write_demo(path: Path, recording: Recording, truth: Mapping[str, float]) -> 
     require(len(steps) == recording.n_sweeps, "recording", "a family of steps", "another stimulus", "keep the steps")
     voltage = np.round(recording.voltage_mv.cpu().numpy() * 100).astype(np.int16)
     np.savez_compressed(
-        path, voltage_centimv=voltage, dt_ms=recording.dt_ms, steps=np.array(steps), truth=np.array(list(truth.values())),
-        latent_names=np.array(list(truth)), about=json.dumps(dict(recording.provenance), default=str),
+        path, voltage_centimv=voltage, dt_ms=recording.dt_ms, steps=np.array(steps),
+        truth=np.array(list(truth.values())), latent_names=np.array(list(truth)),
+        about=json.dumps(dict(recording.provenance), default=str),
     )  # fmt: skip
 
 
@@ -207,7 +208,7 @@ def _stored(folder: Path, space: LatentSpace) -> Prior | None:
 
 def _toy(kind: Kind | None) -> Cell:
     """The toy with a standard normal population and a noiseless recording of one of its neurons."""
-    decoder = ToyDecoder()
+    decoder: Any = ToyDecoder()  # frozen, which a type checker takes for less than a Decoder
     space, n = decoder.space, len(decoder.space)
     generator = torch.Generator().manual_seed(TOY_SEED)
     points = torch.randn(TOY_MODELS + 1, n, generator=generator, dtype=torch.float64)

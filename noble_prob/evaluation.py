@@ -5,9 +5,9 @@ int16 with ``scale`` (mV per count), ``amps`` (nA), sampled every 0.02 ms, the 4
 
 Every model's latents come from its own reference responses to the standard protocol, as those of a neuron in the
 laboratory would: the decoder is told nothing else. The truth is put on the decoder's grid by
-:func:`noble_prob.windows.to_grid` (polyphase FIR filter, 0.02 to 0.0625 ms as 8:25, flat to 6.7 kHz; cut so that the step
-begins at the decoder's onset). Two tables: training models at currents that are not the standard ones they were trained
-on, and held-out models at all currents. No trace is dropped; a model without latents is named.
+:func:`noble_prob.windows.to_grid` (polyphase FIR filter, 0.02 to 0.0625 ms as 8:25, flat to 6.7 kHz; cut so that the
+step begins at the decoder's onset). Two tables: training models at currents that are not the standard ones they were
+trained on, and held-out models at all currents. No trace is dropped; a model without latents is named.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
-from noble_prob.cli.options import Parser, WrongCommand
+from noble_prob.cli.options import CommandError, Parser
 from noble_prob.errors import UsageError
 
 VERBS = {
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if "--debug" not in arguments:
                 warnings.simplefilter("ignore")
             return _dispatch(arguments)
-    except (UsageError, WrongCommand) as error:
+    except (UsageError, CommandError) as error:
         return _complain(arguments, str(error), 2)
     except SystemExit as stop:  # argparse after --help
         return stop.code if isinstance(stop.code, int) else 0
@@ -80,7 +80,7 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, 1) or ["--help"]
-        raise WrongCommand(f"there is no verb {verb!r}; try `noble-prob {near[0]}`, or one of {', '.join(VERBS)}.")
+        raise CommandError(f"there is no verb {verb!r}; try `noble-prob {near[0]}`, or one of {', '.join(VERBS)}.")
     module = import_module(f"noble_prob.cli.{verb}")
     parser = Parser.of_verb(verb, module.__doc__ or "")
     module.add_options(parser)

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 DEFAULT_CELL = "pvalb-689331391"
 
 
-class WrongCommand(Exception):
+class CommandError(Exception):
     """A command line that can not be understood; its text is the sentence for the user."""
 
 
@@ -47,7 +47,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one sentence."""
-        raise WrongCommand(f"{' '.join(message.split())}; see `{self.prog} --help`.")
+        raise CommandError(f"{' '.join(message.split())}; see `{self.prog} --help`.")
 
 
 def add_cell(parser: argparse.ArgumentParser) -> None:

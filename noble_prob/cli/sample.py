@@ -40,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
         summary = ensemble.summary()
         write_json(folder / "summary.json", summary)
     count = summary["features"]["spike_count"]
-    tell(args, f"{summary['draws']} neurons like {summary['cell']} at {summary['current_pa']:g} pA: {summary['spiking']} "
-               f"spike, {count['mean']:.1f} spikes on average; written to {args.out}/ensemble.npz.", summary)  # fmt: skip
+    text = (
+        f"{summary['draws']} neurons like {summary['cell']} at {summary['current_pa']:g} pA: {summary['spiking']} spike"
+    )
+    tell(args, f"{text}, {count['mean']:.1f} spikes on average; written to {args.out}/ensemble.npz.", summary)
     return 0
