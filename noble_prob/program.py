@@ -49,7 +49,7 @@ def program(
         design: Sweeps.
         evidence: Their responses; None to draw them.
         noise: Priors of the noise scales; a scale with median zero has no site.
-        robust: Student-t likelihood (four degrees of freedom) in place of the Gaussian.
+        robust: Student-t likelihood (four degrees of freedom) of the summary features in place of the Gaussian.
         batch: Independent copies run side by side, for example ``(chains,)``; the last one is the outermost plate.
 
     Returns:
@@ -67,7 +67,7 @@ def program(
         error_ms = (decoder.error.residual_ms**2 + noise.timing_ms**2) ** 0.5
         trains = SpikeTrains(
             times, design, decoder.error, phase_diffusion=scales["phase_diffusion"],
-            trial_timing=scales["trial_timing"], timing_ms=noise.timing_ms, df=df,
+            trial_timing=scales["trial_timing"], timing_ms=noise.timing_ms,
             intervals=None if evidence is None else evidence.intervals(error_ms, times.shape[-1]),
         )  # fmt: skip
         features = Summaries(summary, design, decoder.error, kappa=scales["trial_summary"], df=df)

@@ -20,7 +20,7 @@ from torch import Tensor
 from noble_prob.findings.base import Finding
 from noble_prob.inference.posterior import Posterior, Predictive
 
-SCALE_UNITS = {"phase_diffusion": "spikes/sqrt(s)", "trial_timing": "1", "trial_summary": "decoder errors"}
+SCALE_UNITS = {"phase_diffusion": "spikes/sqrt(s)", "trial_timing": "1", "trial_summary": "usual SDs"}
 MASS = 0.89
 
 

@@ -40,6 +40,7 @@ class Chains:
         step_size: Last step size in white coordinates, shape ``(chain, *recording)``.
         gradients: Passes through the decoder's gradient, all chains together.
         n_steps: Leapfrog steps of each draw, shape ``(chain, draw, *recording)``.
+        coordinates: White coordinates the draws were made in.
     """
 
     flat: Float[Tensor, "chain draw *recording size"]
@@ -49,6 +50,7 @@ class Chains:
     step_size: Tensor
     gradients: int
     n_steps: Tensor
+    coordinates: Affine
 
     def stats(self) -> dict[str, Tensor]:
         """The record by name, each of shape ``(chain, draw, *recording)``."""
@@ -111,7 +113,8 @@ def sample(
     flat, value, acceptance, diverging = (torch.stack([row[i] for row in kept], 1) for i in range(4))
     counts = torch.tensor([row[-1] for row in kept]).reshape(1, -1, *[1] * (value.ndim - 2)).expand(value.shape)
     return Chains(flat=flat, log_density=value, acceptance=acceptance, diverging=diverging, gradients=gradients,
-                  step_size=rate.average.exp().expand(value[:, 0].shape), n_steps=counts)  # fmt: skip
+                  step_size=rate.average.exp().expand(value[:, 0].shape), n_steps=counts,
+                  coordinates=coordinates)  # fmt: skip
 
 
 def _move(

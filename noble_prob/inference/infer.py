@@ -31,7 +31,7 @@ Method = Literal["nuts", "hmc"]
 STARTS, SPREAD, PREDICTIVE = 24, 1.5, 400
 MANY = 256
 """Chains from which on more than one CPU thread pays."""
-SETTINGS: dict[str, tuple[int, int]] = {"nuts": (120, 300), "hmc": (200, 600)}
+SETTINGS: dict[str, tuple[int, int]] = {"nuts": (150, 500), "hmc": (200, 800)}
 
 
 @overload
@@ -60,7 +60,7 @@ def infer(  # type: ignore[misc]
         prior: The population the neuron is believed to come from.
         method: ``nuts`` (Pyro's, the reference) or ``hmc`` (all chains and recordings in one batch, faster).
         noise: What is believed about trial noise; by default that of a patch-clamp recording.
-        robust: Student-t likelihood, for real data; False for data that come from the program itself.
+        robust: Student-t likelihood of the summary features, for real data; False for data from the program itself.
         seed: Seed of everything random.
         chains: Number of chains.
         warmup: Draws thrown away per chain; by the method if not given.
@@ -133,8 +133,7 @@ def _sample(
         coordinates, modes = locate(density, rows, seed)
         generator = torch.Generator().manual_seed(seed)
         w = SPREAD * torch.randn(chains, *rows, density.size, generator=generator, dtype=torch.float64)
-        engine = hmc.sample if method == "hmc" else nuts.sample
-        result = engine(density, coordinates, w, warmup=length[0], draws=length[1], seed=seed, progress=progress)
+        result = _run(method, density, coordinates, w, length, seed, progress)
         values, _ = density.unpack(result.flat)
         likelihood = likelihood_by_sweep(density, values, evidence)
         after = predict(model, prior, values, evidence, n=PREDICTIVE, seed=seed)
@@ -159,6 +158,18 @@ def _sample(
             provenance={**record, "modes": int(modes[r] if rows else modes)},
         ))  # fmt: skip
     return posteriors
+
+
+def _run(
+    method: Method, density: LogDensity, coordinates: Affine, start: Tensor, length: tuple[int, int], seed: int,
+    progress: bool,
+) -> hmc.Chains:  # fmt: skip
+    """Sample; for NUTS a batched run does the warm-up: it settles coordinates, step size and starting points."""
+    if method == "hmc":
+        return hmc.sample(density, coordinates, start, warmup=length[0], draws=length[1], seed=seed, progress=progress)
+    warm = hmc.sample(density, coordinates, start, warmup=length[0], draws=1, seed=seed, progress=progress)
+    return nuts.sample(density, warm.coordinates, warm.coordinates.white(warm.flat[:, -1]), draws=length[1], seed=seed,
+                       step_size=float(warm.step_size.min()), progress=progress)  # fmt: skip
 
 
 def locate(density: LogDensity, rows: tuple[int, ...], seed: int) -> tuple[Affine, Tensor]:

@@ -29,13 +29,13 @@ class NoisePrior:
     Attributes:
         phase_diffusion: SD of the phase's random walk (spikes per square root of a second).
         trial_timing: SD over repeats of the log first-spike latency and of the log rate (pure numbers).
-        trial_summary: SD over repeats of each summary feature, in units of the decoder's error of that feature.
+        trial_summary: SD over repeats of each summary feature, in units of what is usual (:data:`USUAL`).
         timing_ms: SD of the measured time of a single spike (ms), fixed.
     """
 
     phase_diffusion: Scale = field(default_factory=lambda: Scale(median=0.15, log_sd=1.0))
     trial_timing: Scale = field(default_factory=lambda: Scale(median=0.02, log_sd=0.7))
-    trial_summary: Scale = field(default_factory=lambda: Scale(median=0.5, log_sd=0.7))
+    trial_summary: Scale = field(default_factory=lambda: Scale(median=1.0, log_sd=0.7))
     timing_ms: float = 0.05
 
     @classmethod
@@ -43,3 +43,18 @@ class NoisePrior:
         """For noiseless simulations: nothing varies between repeats, only the decoder errs."""
         none = Scale(median=0.0)
         return cls(phase_diffusion=none, trial_timing=none, trial_summary=none, timing_ms=0.02)
+
+
+USUAL = {
+    "resting_voltage_mv": 0.5, "voltage_deflection_mv": 0.5, "steady_state_voltage_mv": 0.7, "sag_mv": 0.3,
+    "sag_ratio": 0.03, "membrane_time_constant_ms": 1.5, "input_resistance_mohm": 5.0, "ap1_peak_mv": 1.0,
+    "ap1_amplitude_mv": 1.0, "mean_ap_amplitude_mv": 1.0, "ap1_trough_mv": 0.7, "ap1_begin_mv": 0.7,
+    "ahp_depth_abs_mv": 0.7, "ap1_width_ms": 0.02,
+}  # fmt: skip
+"""Usual SD of a feature between sweeps of one patch-clamped cell, minutes apart, in its unit. Orders of magnitude from
+experience with whole-cell recordings; the site ``trial_summary`` learns the common factor."""
+
+
+def usual_sd(name: str) -> float:
+    """Usual SD of a feature between sweeps; by its unit where it is not listed."""
+    return USUAL.get(name, 0.7 if name.endswith("_mv") else 1.0)

@@ -2,12 +2,13 @@
 
 For every feature ``f`` the errors of the sweeps of one neuron are jointly Gaussian,
 
-    covariance = sd_f^2 (exp(-|I - I'| / length) + kappa^2 [same sweep]),
+    covariance = sd_f^2 exp(-|I - I'| / length) + (kappa r_f)^2 [same sweep],
 
-because a decoder that is wrong about the resting voltage at 50 pA is wrong about it at 60 pA too: taking six sweeps for
-six independent measurements would make the posterior too narrow. ``kappa`` is the neuron's own variation between
-sweeps, in units of the decoder's error ``sd_f``. With ``df`` each feature has a Student t of its own, so that one
-feature that the decoder can not reach does not drag the others along. Features are independent given the neuron.
+with ``sd_f`` the decoder's error, the same at similar currents: a decoder that is wrong about the resting voltage at 50
+pA is wrong about it at 60 pA too, and six sweeps are not six independent measurements of it. ``kappa`` is the neuron's
+own variation between sweeps, with the measurement's, in units of what is usual for the feature
+(:data:`noble_prob.noise.scales.USUAL`). With ``df`` each feature has a Student t of its own, so that one feature that
+the decoder can not reach does not drag the others along. Features are independent given the neuron.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from torch.distributions import constraints
 
 from noble_prob.decoder.base import DecoderError
 from noble_prob.noise.design import Design, defined
-from noble_prob.noise.trains import smooth_covariance, student_t
+from noble_prob.noise.scales import usual_sd
 
 
 class Summaries(dist.TorchDistribution):
@@ -33,7 +34,7 @@ class Summaries(dist.TorchDistribution):
         predicted: Predicted features in their units, shape ``(*batch, sweep, feature)``.
         design: Currents of the sweeps, names of the features.
         error: Size and correlation of the decoder's errors.
-        kappa: Variation between sweeps in units of the decoder's error, shape ``(*batch,)``.
+        kappa: Variation between sweeps in units of what is usual, shape ``(*batch,)``.
         df: Degrees of freedom of the Student t; None for a Gaussian.
     """
 
@@ -53,40 +54,41 @@ class Summaries(dist.TorchDistribution):
         return Summaries(self.predicted.expand(*shape, *self.event_shape), self.design, self.error,
                          kappa=self.kappa.expand(shape), df=self.df)  # fmt: skip
 
-    def _kernel(self) -> Float[Tensor, "*batch sweep sweep"]:
-        """Covariance over sweeps in units of ``sd_f^2``."""
-        return smooth_covariance(self.design.current_pa, self.error, self.kappa, (1.0,))
+    def _covariance(self) -> Float[Tensor, "*batch feature sweep sweep"]:
+        """Covariance over sweeps of every feature."""
+        current = self.design.current_pa
+        gap = (current[..., :, None] - current[..., None, :]).abs()
+        kernel = torch.exp(-gap / self.error.current_length_pa)[..., None, :, :]
+        decoder = self.error.summary_sd.to(self.predicted)[:, None, None] ** 2
+        eye = torch.eye(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device)
+        return decoder * kernel + (self._trial() ** 2 + 1e-8 * decoder[:, 0, 0])[..., None, None] * eye
+
+    def _trial(self) -> Float[Tensor, "*batch feature"]:
+        """SD of each feature between sweeps."""
+        usual = torch.tensor([usual_sd(name) for name in self.design.summary_names], dtype=self.predicted.dtype)
+        return self.kappa[..., None] * usual.to(self.predicted)
 
     def log_prob(self, value: Float[Tensor, "*batch sweep feature"]) -> Float[Tensor, " *batch"]:
         """Log density of the features that exist."""
-        energy, log_det, count = self._forms(value)
-        return self._density(energy, log_det, count).sum(-1)
+        r, mask = self._residual(value)
+        both = mask[..., :, None] & mask[..., None, :]
+        eye = torch.eye(r.shape[-1], dtype=r.dtype, device=r.device)
+        chol = torch.linalg.cholesky(torch.where(both, self._covariance(), eye))
+        white = torch.linalg.solve_triangular(chol, r.unsqueeze(-1), upper=False).squeeze(-1)
+        log_det = 2 * chol.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return self._density(white.square().sum(-1), log_det, mask.sum(-1).to(r)).sum(-1)
 
     def log_prob_sweeps(self, value: Float[Tensor, "*batch sweep feature"]) -> Float[Tensor, "*batch sweep"]:
         """Log density of every sweep alone, forgetting the correlation between sweeps."""
-        seen, r = self._residual(value)
-        scale = (1 + self.kappa**2)[..., None, None]
-        log_det = torch.where(seen, scale.log() + 2 * self._sd().log(), 0.0)
-        return self._density(r**2 / scale, log_det, seen.to(r)).sum(-1)
-
-    def _sd(self) -> Tensor:
-        return self.error.summary_sd.to(self.predicted)
+        r, mask = self._residual(value)
+        variance = self._covariance().diagonal(dim1=-2, dim2=-1)
+        return self._density(r**2 / variance, torch.where(mask, variance.log(), 0.0), mask.to(r)).sum(-2)
 
     def _residual(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Residuals and mask, feature by sweep; zero where undefined."""
         seen = torch.isfinite(value)
-        return seen, torch.where(seen, (value.nan_to_num(0.0) - self.predicted) / self._sd(), 0.0)
-
-    def _forms(self, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Quadratic form, log determinant and count of every feature, shape ``(*batch, feature)``."""
-        seen, r = self._residual(value)
-        mask = seen.transpose(-1, -2)
-        both = mask[..., :, None] & mask[..., None, :]
-        eye = torch.eye(r.shape[-2], dtype=r.dtype, device=r.device)
-        chol = torch.linalg.cholesky(torch.where(both, self._kernel()[..., None, :, :], eye))
-        white = torch.linalg.solve_triangular(chol, r.transpose(-1, -2).unsqueeze(-1), upper=False).squeeze(-1)
-        count = mask.sum(-1).to(r)
-        log_det = 2 * chol.diagonal(dim1=-2, dim2=-1).log().sum(-1) + 2 * count * self._sd().log()
-        return white.square().sum(-1), log_det, count
+        r = torch.where(seen, value.nan_to_num(0.0) - self.predicted, 0.0)
+        return r.transpose(-1, -2), seen.transpose(-1, -2)
 
     def _density(self, energy: Tensor, log_det: Tensor, count: Tensor) -> Tensor:
         if self.df is not None:
@@ -97,12 +99,13 @@ class Summaries(dist.TorchDistribution):
         """Draw features, all of them; :func:`mask_undefined` removes those that a response would not have."""
         shape = torch.Size(sample_shape) + self.batch_shape
         with torch.no_grad():
-            root = torch.linalg.cholesky(self._kernel())
-            noise = root @ torch.randn(*shape, *self.event_shape, dtype=self.predicted.dtype)
+            root = torch.linalg.cholesky(self._covariance())
+            noise = root @ torch.randn(*shape, self.event_shape[1], self.event_shape[0], 1, dtype=self.predicted.dtype)
+            noise = noise.squeeze(-1).transpose(-1, -2)
             if self.df is not None:
                 chi = torch.full((*shape, 1, self.event_shape[-1]), self.df, dtype=noise.dtype)
                 noise = noise * (self.df / torch.distributions.Chi2(chi).sample()).sqrt()
-            return self.predicted + self._sd() * noise
+            return self.predicted + noise
 
 
 def mask_undefined(
@@ -111,3 +114,10 @@ def mask_undefined(
     """NaN where a response with these spikes would not have the feature."""
     exists = defined(design.summary_names, torch.isfinite(times_ms).sum(-1), design.current_pa)
     return torch.where(exists, summary, torch.nan)
+
+
+def student_t(energy: Tensor, log_det: Tensor, count: Tensor, df: float) -> Tensor:
+    """Log density of a multivariate Student t from its quadratic form and the log determinant of its scale matrix."""
+    nu = torch.as_tensor(df, dtype=energy.dtype, device=energy.device)
+    norm = torch.lgamma((nu + count) / 2) - torch.lgamma(nu / 2) - 0.5 * count * (nu * math.pi).log()
+    return norm - 0.5 * log_det - 0.5 * (nu + count) * torch.log1p(energy / nu)

@@ -13,8 +13,11 @@ diagonal (the neuron's own change between sweeps). ``noise_k`` has variance ``si
 neighbours share with opposite sign. So the residuals are jointly Gaussian: tridiagonal
 (:mod:`noble_prob.noise.intervals`) plus low rank. Woodbury's identity leaves a system of size ``2 sweeps``; the
 posterior of (a, b) falls out of it and is what the censored interval needs: no further spike before the end means
-``log x_(n+1) > log (end - t_n)``, a Gaussian tail. With ``df`` the Gaussian becomes a Student t with one common scale
-per recording, for real data that is noisier than the decoder believes.
+``log x_(n+1) > log (end - t_n)``, a Gaussian tail.
+
+Nothing here is a Student t: a scale common to all spikes of a recording would shrink the errors of a lucky one, whose
+single spikes fit well, and make its posterior too narrow. What a real cell does worse than the decoder believes goes
+into ``sigma`` and ``trial``, which can only add.
 
 Limits: small errors (the scale of the noise is taken at the observed interval); the censored intervals of several
 sweeps are taken as independent given the observed ones.
@@ -50,7 +53,6 @@ class SpikeTrains(dist.TorchDistribution):
         phase_diffusion: ``sigma`` (spikes per square root of a second), shape ``(*batch,)``.
         trial_timing: SD of log latency and log rate over repeats, shape ``(*batch,)``.
         timing_ms: SD of a measured spike time (ms).
-        df: Degrees of freedom of the Student t; None for a Gaussian.
         intervals: The observed times, diagonalised beforehand; done on the spot if not given.
     """
 
@@ -59,12 +61,12 @@ class SpikeTrains(dist.TorchDistribution):
 
     def __init__(
         self, predicted_ms: Float[Tensor, "*batch sweep spike"], design: Design, error: DecoderError, *,
-        phase_diffusion: Tensor, trial_timing: Tensor, timing_ms: float, df: float | None = None,
+        phase_diffusion: Tensor, trial_timing: Tensor, timing_ms: float,
         intervals: Intervals | None = None,
     ):  # fmt: skip
         self.predicted_ms, self.design, self.error = predicted_ms, design, error
         self.phase_diffusion, self.trial_timing = phase_diffusion, trial_timing
-        self.timing_ms, self.df, self.intervals = timing_ms, df, intervals
+        self.timing_ms, self.intervals = timing_ms, intervals
         self.step_ms = torch.diff(predicted_ms, dim=-1, prepend=torch.zeros_like(predicted_ms[..., :1])).clamp(TINY_MS)
         super().__init__(predicted_ms.shape[:-2], predicted_ms.shape[-2:], validate_args=False)
 
@@ -85,7 +87,7 @@ class SpikeTrains(dist.TorchDistribution):
         design = Design(current_pa=d.current_pa[..., None], end_ms=d.end_ms[..., None], summary_names=d.summary_names)
         return SpikeTrains(
             self.predicted_ms[..., :, None, :], design, self.error, phase_diffusion=self.phase_diffusion[..., None],
-            trial_timing=self.trial_timing[..., None], timing_ms=self.timing_ms, df=self.df,
+            trial_timing=self.trial_timing[..., None], timing_ms=self.timing_ms,
         )  # fmt: skip
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> SpikeTrains:
@@ -94,7 +96,7 @@ class SpikeTrains(dist.TorchDistribution):
         return SpikeTrains(
             self.predicted_ms.expand(*shape, *self.event_shape), self.design, self.error,
             phase_diffusion=self.phase_diffusion.expand(shape), trial_timing=self.trial_timing.expand(shape),
-            timing_ms=self.timing_ms, df=self.df, intervals=self.intervals,
+            timing_ms=self.timing_ms, intervals=self.intervals,
         )  # fmt: skip
 
     def log_prob(self, value: Float[Tensor, "*batch sweep spike"]) -> Float[Tensor, " *batch"]:
@@ -104,14 +106,9 @@ class SpikeTrains(dist.TorchDistribution):
             seen = diagonalise(value, self._error_ms(), self.step_ms.shape[-1])
         residual = torch.where(seen.seen, seen.log_ms - self.step_ms[..., : seen.width].log(), 0.0)
         energy, log_det, mean, cov = self._woodbury(residual, seen)
-        inflation = torch.ones_like(energy)
-        if self.df is None:
-            density = -0.5 * (energy + log_det + seen.count * math.log(2 * math.pi))
-        else:
-            density = student_t(energy, log_det, seen.count, self.df)
-            inflation = (self.df + energy) / (self.df + seen.count)
+        density = -0.5 * (energy + log_det + seen.count * math.log(2 * math.pi))
         jacobian = -seen.log_ms.sum((-1, -2))
-        return density + jacobian + self._no_more(value, mean, cov, inflation).sum(-1)
+        return density + jacobian + self._no_more(value, mean, cov).sum(-1)
 
     def _woodbury(self, r: Tensor, seen: Intervals) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Quadratic form and log determinant of the residuals; posterior mean and variance of the effects."""
@@ -137,7 +134,7 @@ class SpikeTrains(dist.TorchDistribution):
         """SD of a single spike's time, decoder and measurement together (ms)."""
         return (self.error.residual_ms**2 + self.timing_ms**2) ** 0.5
 
-    def _no_more(self, value: Tensor, mean: Tensor, cov: Tensor, inflation: Tensor) -> Float[Tensor, "*batch sweep"]:
+    def _no_more(self, value: Tensor, mean: Tensor, cov: Tensor) -> Float[Tensor, "*batch sweep"]:
         """Log probability, per sweep, that the next spike falls behind the end."""
         n = torch.isfinite(value).sum(-1, keepdim=True).expand(*self.step_ms.shape[:-1], 1)
         last = torch.where(torch.isfinite(value), value, 0.0).amax(-1)
@@ -148,7 +145,7 @@ class SpikeTrains(dist.TorchDistribution):
         silent = n.squeeze(-1) == 0
         shift, spread = torch.where(silent, early, late), torch.where(silent, early_var, late_var)
         slack = 2 * self.error.residual_ms**2 + self.timing_ms**2 + (LOGISTIC_SD * self.error.count_slack) ** 2
-        variance = (spread + self._per_ms()[..., 0] * step + slack / step**2) * inflation[..., None]
+        variance = spread + self._per_ms()[..., 0] * step + slack / step**2
         tail = torch.special.log_ndtr((step.log() + shift - left.log()) / variance.sqrt())
         return torch.where(n.squeeze(-1) < self.step_ms.shape[-1], tail, 0.0)
 
@@ -158,16 +155,12 @@ class SpikeTrains(dist.TorchDistribution):
         with torch.no_grad():
             step = self.step_ms.expand(*shape, *self.event_shape)
             root = torch.linalg.cholesky(self._effects())
-            wide = torch.ones(shape, dtype=step.dtype)
-            if self.df is not None:
-                wide = (self.df / torch.distributions.Chi2(wide * self.df).sample()).sqrt()
-            effects = wide[..., None] * (root @ torch.randn(*shape, root.shape[-1], 1, dtype=step.dtype)).squeeze(-1)
+            effects = (root @ torch.randn(*shape, root.shape[-1], 1, dtype=step.dtype)).squeeze(-1)
             early, late = effects.unflatten(-1, (2, -1)).unbind(-2)
             shift = torch.cat([early[..., None], late[..., None].expand(*step.shape[:-1], step.shape[-1] - 1)], -1)
-            wide = wide[..., None, None]
-            noise = wide * torch.randn_like(step) * (self._per_ms() * step).sqrt()
+            noise = torch.randn_like(step) * (self._per_ms() * step).sqrt()
             times = (step.log() + shift + noise).exp().cumsum(-1)
-            times = times + self._error_ms() * wide * torch.randn_like(times)
+            times = times + self._error_ms() * torch.randn_like(times)
             times = times.clamp(min=TINY_MS).cummax(-1).values
             return torch.where(times < self.design.end_ms[..., None], times, torch.inf)
 
@@ -191,10 +184,3 @@ def smooth_covariance(
     zero = torch.zeros_like(blocks[0])
     rows = [torch.cat([block if i == j else zero for j in range(len(blocks))], -1) for i, block in enumerate(blocks)]
     return torch.cat(rows, -2)
-
-
-def student_t(energy: Tensor, log_det: Tensor, count: Tensor, df: float) -> Tensor:
-    """Log density of a multivariate Student t from its quadratic form and the log determinant of its scale matrix."""
-    nu = torch.as_tensor(df, dtype=energy.dtype, device=energy.device)
-    norm = torch.lgamma((nu + count) / 2) - torch.lgamma(nu / 2) - 0.5 * count * (nu * math.pi).log()
-    return norm - 0.5 * log_det - 0.5 * (nu + count) * torch.log1p(energy / nu)

@@ -86,7 +86,7 @@ def test_batched_chains_equal_the_closed_form_on_twenty_problems(decoder, prior,
 
 def test_nuts_equals_the_closed_form(decoder, prior, problems):
     posterior = infer_evidence([problems[0]], decoder=decoder, prior=prior, method="nuts", robust=False, seed=1,
-                               noise=QUIET, warmup=100, draws=400)[0]  # fmt: skip
+                               noise=QUIET, draws=400)[0]  # fmt: skip
     _compare(posterior, decoder, prior, problems[0])
 
 
