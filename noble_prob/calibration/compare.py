@@ -19,7 +19,7 @@ from noble_prob.calibration.power import spread_power
 from noble_prob.calibration.result import Calibration, Coverage
 from noble_prob.calibration.scores import energy_score, self_energy_score
 from noble_prob.calibration.table import FeatureTable, common_features
-from noble_prob.calibration.verdict import QUESTIONS, relabel_test
+from noble_prob.calibration.verdict import LEVEL, QUESTIONS, relabel_test
 from noble_prob.calibration.wording import power_sentence, verdict_sentence
 from noble_prob.errors import require
 
@@ -29,7 +29,7 @@ NOMINAL = np.linspace(0.0, 1.0, 41)[1:-1]
 
 
 def calibrate_repeats(
-    observed: FeatureTable, ensemble: FeatureTable, *, alpha: float = 0.05, permutations: int = 1999, seed: int = 0
+    observed: FeatureTable, ensemble: FeatureTable, *, alpha: float = LEVEL, permutations: int = 1999, seed: int = 0
 ) -> Calibration:
     """Trial-to-trial spread: repeats of one stimulus in one cell against predicted repeats.
 
@@ -47,7 +47,7 @@ def calibrate_repeats(
 
 
 def calibrate_population(
-    observed: FeatureTable, ensemble: FeatureTable, *, alpha: float = 0.05, permutations: int = 1999, seed: int = 0
+    observed: FeatureTable, ensemble: FeatureTable, *, alpha: float = LEVEL, permutations: int = 1999, seed: int = 0
 ) -> Calibration:
     """Spread between neurons: cells of one type against a prior ensemble.
 
@@ -65,7 +65,7 @@ def calibrate_population(
 
 
 def compare_experiments(
-    first: FeatureTable, second: FeatureTable, *, alpha: float = 0.05, permutations: int = 1999, seed: int = 0
+    first: FeatureTable, second: FeatureTable, *, alpha: float = LEVEL, permutations: int = 1999, seed: int = 0
 ) -> Calibration:
     """Two experiments of the same level against each other; the second stands where the ensemble stands.
 

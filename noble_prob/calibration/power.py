@@ -21,7 +21,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from noble_prob.calibration.contrast import CLIP, Contrast, Scaled, assemble, moments, scale
-from noble_prob.calibration.verdict import WEIGHTS, largest, p_values, questions, relabel_test, standardise
+from noble_prob.calibration.verdict import LEVEL, WEIGHTS, largest, p_values, questions, relabel_test, standardise
 
 SMALL = 20
 """An ensemble of fewer than so many rows per row of the experiment is replayed in full."""
@@ -53,7 +53,7 @@ def spread_power(
     ensemble: Float[ndarray, "m feature"],
     n: int,
     *,
-    alpha: float = 0.05,
+    alpha: float = LEVEL,
     factor: float = 2.0,
     simulations: int = 1000,
     seed: int | np.random.Generator = 0,

@@ -1,6 +1,6 @@
 """NP201: does the ensemble match the experiment, all features together?
 
-*Issue* when the relabelling test rejects at its level: at most 5 % of right ensembles do. *Passed* when it does not
+*Issue* when the relabelling test rejects at its level: 3 % of right ensembles do. *Passed* when it does not
 and a spread off by two in either direction would have been caught with probability 80 % or more. *Not judged* when
 it does not but the test is weaker than that, or when there are fewer than two rows.
 """

@@ -66,7 +66,7 @@ def test_undefined_is_masked_and_said():
     assert [f.name for f in c.features] == ["spike_count", "width"]
     a, b = rows(9), rows(200, 1)
     a[:, 2] = np.nan  # the ensemble has it, the experiment never
-    c = quick(calibrate_repeats, table(a), table(b))
+    c = calibrate_repeats(table(a), table(b), permutations=999)
     assert c.miscalibrated
     assert c["width"].severity == "issue"
     assert np.isnan(c["width"].sd_ratio)

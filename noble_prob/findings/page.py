@@ -1,0 +1,53 @@
+"""The documentation page of all findings, from the checks themselves: ``python -m noble_prob.findings.page``."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+from noble_prob.findings.registry import Check, load
+
+HEAD = """# Findings
+
+A finding is one sentence about a result, with the numbers it rests on and what to do about it. Its code is a stable
+address: this page has an anchor for each, and `judge(result, mute=["NP206"])` leaves one out. There are four
+severities:
+
+- **issue**: do not use the result as it is;
+- **caution**: use it, but know this;
+- **passed**: the check was made, had the power to fail, and did not;
+- **not judged**: the data could not answer. Silence is no pass, so this is said.
+
+```python
+from noble_prob.calibration import FeatureTable, calibrate_repeats
+from noble_prob.findings.registry import judge
+import numpy as np
+
+rng = np.random.default_rng(0)
+names, units = ("latency", "width"), ("ms", "ms")
+repeats = FeatureTable(names=names, units=units, value=rng.normal(10, 1, (12, 2)), axis="trial")
+ensemble = FeatureTable(names=names, units=units, value=rng.normal(10, 3, (500, 2)), axis="trial")
+for finding in judge(calibrate_repeats(repeats, ensemble)):
+    finding.code, finding.severity, finding.sentence, finding.remedy
+```
+
+Codes NP1xx are about inference, NP20x and NP21x about repeats and populations, NP22x about posterior predictive
+checks, NP23x about recalibration.
+"""
+
+
+def page() -> str:
+    """The page in Markdown."""
+    return HEAD + "".join(_section(item) for item in load().values())
+
+
+def _section(item: Check) -> str:
+    question, _, rest = item.doc.partition("\n")
+    body = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", rest.strip().replace("``", "`"))
+    asked = question.split(":", 1)[-1].strip()
+    heading = f"\n## {item.code} {{ #{item.code.lower()} }}\n\n"
+    return f"{heading}**{item.title}.** {asked[:1].upper()}{asked[1:]}\n\n{body}\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
