@@ -58,7 +58,8 @@ class DecoderError:
         t_k = exp(a) * s_1 + exp(b) * (s_k - s_1) + e_k
 
     with ``s`` the predicted times, ``a ~ N(0, latency_log_sd^2)`` and ``b ~ N(0, rate_log_sd^2)``, both correlated over
-    the sweeps of a neuron as ``exp(-|I - I'| / current_length_pa)``, and a small ``e_k ~ N(0, residual_ms^2)``.
+    the sweeps of a neuron as ``exp(-|I - I'| / current_length_pa)``, and a small ``e_k ~ N(0, residual_ms^2)``. Both SDs
+    are those of brisk firing; close to threshold, where intervals are long, they grow by :meth:`slowness`.
 
     Attributes:
         latency_log_sd: SD of the log error of the first-spike latency.
@@ -67,6 +68,7 @@ class DecoderError:
         residual_ms: SD of what is left, per spike (ms).
         summary_sd: SD of the error of each summary feature, in its unit, shape ``(feature,)``.
         count_slack: Log-odds temperature of "the next spike falls after the step ends", in ms.
+        slow_ms: Interval at which the errors of latency and rate have doubled (ms).
     """
 
     latency_log_sd: float
@@ -75,6 +77,16 @@ class DecoderError:
     residual_ms: float
     summary_sd: Float[Tensor, " feature"]
     count_slack: float = 1.0
+    slow_ms: float = 1e6
+
+    def slowness(self, interval_ms: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        """Factor on the SD of a latency or rate whose predicted interval is this long: 1 when brisk, at most 31.
+
+        Args:
+            interval_ms: Predicted latency or interval (ms).
+        """
+        fourth = (interval_ms.clamp(max=10 * self.slow_ms) / self.slow_ms) ** 4
+        return 1 + fourth / (1 + fourth / 30)
 
 
 @runtime_checkable

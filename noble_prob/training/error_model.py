@@ -10,6 +10,8 @@ limited to five robust SDs: one model with a wrong train must not decide for all
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -17,6 +19,11 @@ from torch import Tensor
 from noble_prob.decoder.base import DecoderError
 from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.training.data import VALIDATION, TrainingData
+
+
+_UNIT = DecoderError(
+    latency_log_sd=1.0, rate_log_sd=1.0, current_length_pa=1.0, residual_ms=1.0, summary_sd=torch.ones(1)
+)
 
 
 @torch.no_grad()
@@ -36,6 +43,8 @@ def measure_error(decoder: NobleDecoder, data: TrainingData, *, standard_sweeps:
     spikes = data.spikes_ms[index][:, columns].to(torch.float64)
     n = data.n_spikes[index][:, columns]
     latency, rate, residual = _decompose(predicted, spikes, n, decoder.window.duration_ms)
+    steps = torch.diff(predicted[..., :2], dim=-1, prepend=torch.zeros_like(predicted[..., :1]))
+    slow_ms, latency, rate = _brisk(latency, rate, steps)
     summary = decoder.summary(latents, current).cpu() - data.summary[index][:, columns]
     columns_sd = [_limited_rms(column[torch.isfinite(column)]) for column in summary.flatten(0, 1).T]
     return DecoderError(
@@ -45,7 +54,30 @@ def measure_error(decoder: NobleDecoder, data: TrainingData, *, standard_sweeps:
         residual_ms=float(_limited_rms(residual[torch.isfinite(residual)])),
         summary_sd=torch.stack(columns_sd).to(torch.float64),
         count_slack=1.0,
+        slow_ms=slow_ms,
     )
+
+
+def _brisk(
+    latency: Float[Tensor, "model sweep"], rate: Float[Tensor, "model sweep"], steps_ms: Float[Tensor, "model sweep 2"]
+) -> tuple[float, Float[Tensor, "model sweep"], Float[Tensor, "model sweep"]]:
+    """The most likely ``slow_ms``, and both errors divided by the factor it implies."""
+
+    def fit(slow_ms: float) -> tuple[float, list[Tensor]]:
+        shape = replace(_UNIT, slow_ms=slow_ms)
+        score, scaled = 0.0, []
+        for error, step in zip((latency, rate), steps_ms.unbind(-1), strict=True):
+            factor = shape.slowness(step)
+            scaled.append(error / factor)
+            good = torch.isfinite(error)
+            z, f = scaled[-1][good], factor[good]
+            sd = _limited_rms(z)
+            score -= float((sd * f).log().mean() + 0.5 * (z / sd).clamp(-5, 5).square().mean())
+        return score, scaled
+
+    candidates = torch.logspace(1.2, 3.0, 37, dtype=torch.float64).tolist()
+    best = max(candidates, key=lambda slow_ms: fit(slow_ms)[0])
+    return best, *fit(best)[1]
 
 
 def _decompose(
