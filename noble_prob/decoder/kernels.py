@@ -1,0 +1,153 @@
+r"""Triton kernels of the decoder on CUDA devices: one for the inputs, two per Fourier layer beside a matrix product.
+
+Activations are ``(batch, time, channel)`` with channels padded to a power of two, so that a row of one sample is one
+transaction and everything pointwise happens in registers:
+
+``lift``
+    spike times to firing channels (:mod:`noble_prob.decoder.embedding`) to the first activation; nothing else is read;
+``mix``
+    the complex matrix of every kept mode;
+``layer``
+    inverse transform (a matrix product with a tile of :math:`e^{2\pi i k n / N}`), skip, FiLM, GELU, channel MLP,
+    residual, and after the last layer the projection to millivolts.
+
+Every product accumulates in single precision. The kernels also run in Triton's interpreter (``TRITON_INTERPRET=1``),
+which is how machines without a GPU test them.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+BIG_MS = tl.constexpr(1e9)
+TURN = tl.constexpr(6.283185307179586)
+
+
+@triton.jit
+def _gelu(x):
+    return 0.5 * x * (1.0 + tl.erf(x * 0.7071067811865476))
+
+
+@triton.jit
+def _neighbours(stamps, t):
+    """How many stamps are not after ``t``, the last of them and the first of the others."""
+    past = stamps[None, :] <= t[:, None]
+    count = tl.sum(past.to(tl.float32), 1)
+    last = tl.max(tl.where(past, stamps[None, :], -BIG_MS), 1)
+    following = tl.min(tl.where(past, BIG_MS, stamps[None, :]), 1)
+    return count, last, following
+
+
+@triton.jit
+def _channels(times, happens, t, rate, c, amount, duration_ms):
+    """Firing channels of a tile of samples, shape ``(time, 32)``; the order is that of ``embedding``."""
+    on = ((t >= -1e-6) & (t < duration_ms - 1e-6)).to(tl.float32)
+    k, last, following = _neighbours(times, t)
+    start = tl.where(k == 0.0, 0.0, last)
+    part = tl.where(following < BIG_MS, (t - start) / (following - start), 0.0)
+    phase = k + tl.minimum(tl.maximum(part, 0.0), 1.0)
+    whole = tl.floor(phase)
+    angle = (phase - whole) * TURN
+    sine, cosine, count = tl.sin(angle), tl.cos(angle), whole * on
+    _, past, coming = _neighbours(happens, t)
+    after_step, since, until = t - duration_ms, t - past, coming - t
+    x = tl.where(c[None, :] < 5, t[:, None], tl.where(c[None, :] < 9, after_step[:, None],
+                 tl.where(c[None, :] < 21, since[:, None], until[:, None])))  # fmt: skip
+    out = tl.where(x >= -1e-6, tl.exp(-tl.maximum(x, 0.0) * rate[None, :]), 0.0)
+    out = tl.where(c[None, :] == 0, (amount * on)[:, None], out)
+    out = tl.where(c[None, :] == 9, (sine * on)[:, None], out)
+    out = tl.where(c[None, :] == 10, (cosine * on)[:, None], out)
+    out = tl.where(c[None, :] == 11, (2 * sine * cosine * on)[:, None], out)
+    out = tl.where(c[None, :] == 12, ((1 - 2 * sine * sine) * on)[:, None], out)
+    out = tl.where(c[None, :] == 28, (tl.log(1.0 + count) / 3)[:, None], out)
+    out = tl.where(c[None, :] == 29, (tl.exp(-count / 2) * on)[:, None], out)
+    return tl.where(c[None, :] < 30, out, 0.0)
+
+
+@triton.jit
+def lift(
+    times_p, happens_p, current_p, at_p, rate_p, w1_p, b1_p, w2_p, b2_p, out_p, n, duration_ms,
+    SPIKES: tl.constexpr, WIDTH: tl.constexpr, HIDDEN: tl.constexpr, TILE: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """First activation of a tile of samples of one trace; grid ``(batch, tiles)``."""
+    b = tl.program_id(0).to(tl.int64)
+    row = tl.program_id(1) * TILE + tl.arange(0, TILE)
+    inside = row < n
+    c, j, s = tl.arange(0, 32), tl.arange(0, HIDDEN), tl.arange(0, SPIKES)
+    w = tl.arange(0, WIDTH)
+    t = tl.load(at_p + row, mask=inside, other=0.0)
+    times = tl.minimum(tl.load(times_p + b * SPIKES + s), BIG_MS)
+    happens = tl.minimum(tl.load(happens_p + b * SPIKES + s), BIG_MS)
+    amount = tl.load(current_p + b) / 100
+    x = _channels(times, happens, t, tl.load(rate_p + c), c, amount, duration_ms)
+    w1 = tl.load(w1_p + c[:, None] * HIDDEN + j[None, :])
+    h = _gelu(tl.dot(x.to(w1.dtype), w1, input_precision=PRECISION) + tl.load(b1_p + j)[None, :])
+    w2 = tl.load(w2_p + j[:, None] * WIDTH + w[None, :])
+    h = tl.dot(h.to(w2.dtype), w2, input_precision=PRECISION) + tl.load(b2_p + w)[None, :]
+    at = out_p + b * n * WIDTH + row[:, None] * WIDTH + w[None, :]
+    tl.store(at, h.to(out_p.dtype.element_ty), mask=inside[:, None])
+
+
+@triton.jit
+def mix(spectrum_p, weight_p, out_p, batch, modes, rows, unit,
+        WIDTH: tl.constexpr, TILE: tl.constexpr, PRECISION: tl.constexpr):  # fmt: skip
+    """Complex product of one mode with its matrix for a tile of traces; grid ``(modes, tiles)``.
+
+    ``spectrum`` and ``out`` are ``(batch, rows, WIDTH)``, real parts in rows ``[0, modes)``, imaginary parts after
+    them; ``weight`` is ``(2, modes, WIDTH, WIDTH)``, input channel before output channel.
+    """
+    k = tl.program_id(0)
+    b = (tl.program_id(1) * TILE + tl.arange(0, TILE)).to(tl.int64)
+    w = tl.arange(0, WIDTH)
+    inside = (b < batch)[:, None]
+    at = b[:, None] * rows * WIDTH + k * WIDTH + w[None, :]
+    square = k * WIDTH * WIDTH + w[:, None] * WIDTH + w[None, :]
+    re = tl.load(spectrum_p + at, mask=inside, other=0.0)
+    im = tl.load(spectrum_p + at + modes * WIDTH, mask=inside, other=0.0)
+    a = tl.load(weight_p + square)
+    z = tl.load(weight_p + square + modes * WIDTH * WIDTH)
+    real = tl.dot(re, a, input_precision=PRECISION) - tl.dot(im, z, input_precision=PRECISION)
+    imag = tl.dot(re, z, input_precision=PRECISION) + tl.dot(im, a, input_precision=PRECISION)
+    tl.store(out_p + at, (real * unit).to(out_p.dtype.element_ty), mask=inside)
+    tl.store(out_p + at + modes * WIDTH, (imag * unit).to(out_p.dtype.element_ty), mask=inside)
+
+
+@triton.jit
+def layer(
+    h_p, spectrum_p, inverse_p, skip_p, w1_p, b1_p, w2_p, b2_p, scale_p, shift_p, out_p,
+    last_scale_p, last_shift_p, p1_p, q1_p, p2_p, q2, n, film_stride,
+    ROWS: tl.constexpr, WIDTH: tl.constexpr, HIDDEN: tl.constexpr, PROJECT: tl.constexpr, LAST: tl.constexpr,
+    TILE: tl.constexpr, BLOCK: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """Everything of a layer after the mode matrices, for a tile of samples of one trace; grid ``(batch, tiles)``."""
+    b = tl.program_id(0).to(tl.int64)
+    row = tl.program_id(1) * TILE + tl.arange(0, TILE)
+    inside = (row < n)[:, None]
+    w, m, k = tl.arange(0, WIDTH), tl.arange(0, HIDDEN), tl.arange(0, BLOCK)
+    acc = tl.zeros((TILE, WIDTH), tl.float32)
+    for at in range(0, ROWS, BLOCK):
+        basis = tl.load(inverse_p + row[:, None] * ROWS + at + k[None, :], mask=inside, other=0.0)
+        part = tl.load(spectrum_p + b * ROWS * WIDTH + (at + k)[:, None] * WIDTH + w[None, :])
+        acc = tl.dot(basis, part, acc, input_precision=PRECISION)
+    h = tl.load(h_p + b * n * WIDTH + row[:, None] * WIDTH + w[None, :], mask=inside, other=0.0)
+    skip = tl.load(skip_p + w[:, None] * WIDTH + w[None, :])
+    acc = tl.dot(h, skip, acc, input_precision=PRECISION)
+    scale, shift = tl.load(scale_p + b * film_stride + w), tl.load(shift_p + b * film_stride + w)
+    y = _gelu(acc * scale[None, :] + shift[None, :])
+    w1 = tl.load(w1_p + w[:, None] * HIDDEN + m[None, :])
+    y = _gelu(tl.dot(y.to(w1.dtype), w1, input_precision=PRECISION) + tl.load(b1_p + m)[None, :])
+    w2 = tl.load(w2_p + m[:, None] * WIDTH + w[None, :])
+    y = tl.dot(y.to(w2.dtype), w2, input_precision=PRECISION) + tl.load(b2_p + w)[None, :]
+    y += h.to(tl.float32)
+    if LAST:
+        j = tl.arange(0, PROJECT)
+        scale, shift = tl.load(last_scale_p + b * film_stride + w), tl.load(last_shift_p + b * film_stride + w)
+        y = y * scale[None, :] + shift[None, :]
+        p1 = tl.load(p1_p + w[:, None] * PROJECT + j[None, :])
+        y = _gelu(tl.dot(y.to(p1.dtype), p1, input_precision=PRECISION) + tl.load(q1_p + j)[None, :])
+        voltage = 20.0 * (tl.sum(y * tl.load(p2_p + j)[None, :], 1) + q2) - 70.0
+        tl.store(out_p + b * n + row, voltage, mask=row < n)
+    else:
+        at_h = out_p + b * n * WIDTH + row[:, None] * WIDTH + w[None, :]
+        tl.store(at_h, y.to(out_p.dtype.element_ty), mask=inside)
