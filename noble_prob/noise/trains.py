@@ -75,11 +75,10 @@ class SpikeTrains(dist.TorchDistribution):
         return (self.phase_diffusion**2 / 1000.0)[..., None, None]
 
     def _effects(self) -> Float[Tensor, "*batch two_sweeps two_sweeps"]:
-        """Covariance of all latency errors, then all rate errors."""
-        return smooth_covariance(
-            self.design.current_pa, self.error, self.trial_timing,
-            (self.error.latency_log_sd, self.error.rate_log_sd),
-        )  # fmt: skip
+        """Covariance of all latency errors, then all rate errors; both grow towards threshold."""
+        slow = self.error.slowness(self.step_ms[..., :2])
+        sds = (self.error.latency_log_sd * slow[..., 0], self.error.rate_log_sd * slow[..., 1])
+        return smooth_covariance(self.design.current_pa, self.error, self.trial_timing, sds)
 
     def alone(self) -> SpikeTrains:
         """Every sweep as its own recording, correlation forgotten: batch ``(*batch, sweep)``, event ``(1, spike)``."""
@@ -113,7 +112,7 @@ class SpikeTrains(dist.TorchDistribution):
     def _woodbury(self, r: Tensor, seen: Intervals) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Quadratic form and log determinant of the residuals; posterior mean and variance of the effects."""
         sigma2 = (self.phase_diffusion**2)[..., None, None]
-        u = (seen.rotation @ r.unsqueeze(-1)).squeeze(-1)
+        u = seen.rotate(r)
         precision = 1.0 / (sigma2 + seen.eigen)
         energy = (precision * u**2).sum((-1, -2))
         first, later = seen.basis.unbind(-1)
@@ -166,7 +165,7 @@ class SpikeTrains(dist.TorchDistribution):
 
 
 def smooth_covariance(
-    current_pa: Tensor, error: DecoderError, trial: Tensor, sds: tuple[float, ...]
+    current_pa: Tensor, error: DecoderError, trial: Tensor, sds: tuple[float | Tensor, ...]
 ) -> Float[Tensor, "*batch size size"]:
     """Block-diagonal covariance of errors that are smooth in the current, with ``trial^2`` added on the diagonal.
 
@@ -174,13 +173,14 @@ def smooth_covariance(
         current_pa: Steps (pA), shape ``(..., sweep)``.
         error: Gives the correlation length.
         trial: SD over repeats, shape ``(*batch,)``.
-        sds: One SD per block.
+        sds: One SD per block, or one per sweep of it, shape ``(*batch, sweep)``.
     """
     gap = (current_pa[..., :, None] - current_pa[..., None, :]).abs()
     kernel = torch.exp(-gap / error.current_length_pa)
     eye = torch.eye(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device)
     extra = (trial**2 + 1e-10)[..., None, None] * eye
-    blocks = [sd**2 * kernel + extra for sd in sds]
+    per_sweep = [sd * torch.ones_like(current_pa) for sd in sds]
+    blocks = [sd[..., :, None] * sd[..., None, :] * kernel + extra for sd in per_sweep]
     zero = torch.zeros_like(blocks[0])
     rows = [torch.cat([block if i == j else zero for j in range(len(blocks))], -1) for i, block in enumerate(blocks)]
     return torch.cat(rows, -2)
