@@ -1,9 +1,8 @@
 """Checkpoints that describe themselves: ``card.json`` beside ``weights.safetensors``, never a pickle.
 
-The card holds all that rebuilds the decoder (architecture, latent space, window, error model), what it was trained
-on and
-how well it does, versions, licence, intended use and limits, and the SHA-256 of the weights, which is checked on
-loading: a truncated or altered file is refused.
+The card holds all that rebuilds the decoder (its kind, architecture, latent space, window, error model), what it was
+trained on and how well it does, versions, licence, intended use and limits, and the SHA-256 of the weights, which is
+checked on loading: a truncated or altered file is refused.
 """
 
 from __future__ import annotations
@@ -22,11 +21,20 @@ from safetensors.torch import load, save_file
 
 from noble_prob.decoder.base import DecoderError, Window
 from noble_prob.decoder.noble import Architecture, NobleDecoder
+from noble_prob.decoder.paper import PaperArchitecture, PaperDecoder
 from noble_prob.errors import UsageError, require
 from noble_prob.latent import LatentSpace
 
 FORMAT = 1
 CARD, WEIGHTS = "card.json", "weights.safetensors"
+REMEDY = "restore the folder from its source, or use the package version that wrote it"
+
+TrainedDecoder = NobleDecoder | PaperDecoder
+KINDS: dict[str, tuple[type[TrainedDecoder], type[Any]]] = {
+    "noble": (NobleDecoder, Architecture),
+    "paper": (PaperDecoder, PaperArchitecture),
+}
+"""Decoders by the name that a card gives them, with the sizes they take; a card without a name means ``noble``."""
 
 
 def shipped_cells() -> list[str]:
@@ -46,11 +54,11 @@ def cell_folder(cell: str) -> Path:
     return Path(str(files("noble_prob") / "data" / cell))
 
 
-def save_decoder(decoder: NobleDecoder, folder: Path, facts: Mapping[str, Any]) -> None:
+def save_decoder(decoder: TrainedDecoder, folder: Path, facts: Mapping[str, Any]) -> None:
     """Write a checkpoint atomically.
 
     Args:
-        decoder: A decoder whose error has been measured.
+        decoder: A decoder whose error has been measured (the paper's may go without).
         folder: Where ``card.json`` and ``weights.safetensors`` go.
         facts: Further entries of the card: training data, metrics, versions, licence, intended use, limits.
     """
@@ -63,11 +71,7 @@ def save_decoder(decoder: NobleDecoder, folder: Path, facts: Mapping[str, Any]) 
     card = {
         "format": FORMAT,
         **facts,
-        "architecture": asdict(decoder.architecture),
-        "latent_space": decoder.space.to_dict(),
-        "window": asdict(decoder.window),
-        "summary_names": list(decoder.summary_names),
-        "error": {**asdict(decoder.error), "summary_sd": decoder.error.summary_sd.tolist()},
+        **_describe(decoder),
         "weights_sha256": hashlib.sha256(partial.read_bytes()).hexdigest(),
         "parameters": sum(p.numel() for p in decoder.parameters()),
     }
@@ -104,7 +108,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def load_decoder(where: str | Path, *, device: str | torch.device = "cpu") -> NobleDecoder:
+def load_decoder(where: str | Path, *, device: str | torch.device = "cpu") -> TrainedDecoder:
     """Load a decoder by the name of a shipped cell or from a checkpoint folder.
 
     Args:
@@ -117,30 +121,45 @@ def load_decoder(where: str | Path, *, device: str | torch.device = "cpu") -> No
     folder = Path(where) if Path(where).is_dir() else cell_folder(str(where))
     card = read_card(folder)
     path = folder / WEIGHTS
-    require(
-        path.is_file(),
-        "checkpoint",
-        f"a folder that holds {WEIGHTS}",
-        f"{folder} without it",
-        "restore the file from its source",
-    )
+    require(path.is_file(), "checkpoint", f"a folder that holds {WEIGHTS}", f"{folder} without it",
+            "restore the file from its source")  # fmt: skip
     raw = path.read_bytes()
-    digest = hashlib.sha256(raw).hexdigest()
-    require(digest == card["weights_sha256"], "checkpoint", f"weights with SHA-256 {card['weights_sha256'][:12]}...",
+    expected, digest = str(card.get("weights_sha256")), hashlib.sha256(raw).hexdigest()
+    require("weights_sha256" in card, "checkpoint", f"a {CARD} with weights_sha256", "none", REMEDY)
+    require(digest == expected, "checkpoint", f"weights with SHA-256 {expected[:12]}...",
             f"{digest[:12]}... (truncated or altered)", "restore the file from its source")  # fmt: skip
-    decoder = _build(card)
-    decoder.load_state_dict(load(raw))
+    kind = card.get("decoder", "noble")
+    require(kind in KINDS, "checkpoint", f"a decoder of kind {' or '.join(KINDS)}", repr(kind), REMEDY)
+    try:
+        decoder = _build(card, *KINDS[kind])
+        decoder.load_state_dict(load(raw))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UsageError("checkpoint", f"a {CARD} that fits its weights", str(error).splitlines()[0], REMEDY) from error
     return decoder.to(device).eval().requires_grad_(False)
 
 
-def _build(card: Mapping[str, Any]) -> NobleDecoder:
+def _describe(decoder: TrainedDecoder) -> dict[str, Any]:
+    """What rebuilds a decoder."""
+    error = decoder.measured_error
+    return {
+        "decoder": next(name for name, (kind, _) in KINDS.items() if type(decoder) is kind),
+        "architecture": asdict(decoder.architecture),
+        "latent_space": decoder.space.to_dict(),
+        "window": asdict(decoder.window),
+        "summary_names": list(decoder.summary_names),
+        "error": None if error is None else {**asdict(error), "summary_sd": error.summary_sd.tolist()},
+    }
+
+
+def _build(card: Mapping[str, Any], kind: type[TrainedDecoder], sizes: type[Any]) -> TrainedDecoder:
     """An untrained decoder of the card's shape."""
-    error = dict(card["error"])
-    window = dict(card["window"])
-    return NobleDecoder(
+    window, error = dict(card["window"]), card["error"]
+    if error is not None:
+        error = DecoderError(**{**error, "summary_sd": torch.tensor(error["summary_sd"])})
+    return kind(
         space=LatentSpace.from_dict(card["latent_space"]),
         window=Window(**{**window, "current_range_pa": tuple(window["current_range_pa"])}),
         summary_names=tuple(card["summary_names"]),
-        architecture=Architecture(**card["architecture"]),
-        error=DecoderError(**{**error, "summary_sd": torch.tensor(error["summary_sd"])}),
+        architecture=sizes(**card["architecture"]),
+        error=error,
     )

@@ -17,6 +17,7 @@ from noble_prob.decoder.embedding import N_CHANNELS, firing_channels
 from noble_prob.decoder.heads import OffsetSpike, SummaryNetwork
 from noble_prob.decoder.operator import Path, VoltageOperator
 from noble_prob.decoder.spike_map import SpikeMap, current_features
+from noble_prob.decoder.support import distance, fit_extent
 from noble_prob.latent import LatentSpace
 
 
@@ -73,7 +74,7 @@ class NobleDecoder(nn.Module):
         super().__init__()
         a, d = architecture, len(space)
         self.space, self.window, self.summary_names, self.architecture = space, window, summary_names, a
-        self._error = error
+        self.measured_error = error
         self.spike_map = SpikeMap(
             n_latents=d, n_spikes=a.n_spikes, width=a.map_width, depth=a.map_depth, members=a.map_members
         )
@@ -95,13 +96,13 @@ class NobleDecoder(nn.Module):
         Raises:
             RuntimeError: If it was never measured.
         """
-        if self._error is None:
+        if self.measured_error is None:
             raise RuntimeError("the decoder's error on validation models has not been measured")
-        return self._error
+        return self.measured_error
 
     @error.setter
     def error(self, value: DecoderError) -> None:
-        self._error = value
+        self.measured_error = value
 
     def spike_times(
         self, latents: Float[Tensor, "*batch latent"], current_pa: Float[Tensor, "*batch"]
@@ -166,13 +167,11 @@ class NobleDecoder(nn.Module):
     def support(self, latents: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch"]:
         """Mahalanobis distance from the training models; 1 holds their central 99 %."""
         x = self.space.standardise(latents).to(self.support_precision)
-        return torch.einsum("...i,ij,...j->...", x, self.support_precision, x).clamp(min=0).sqrt() / self.support_radius
+        return distance(x, self.support_precision, self.support_radius)
 
     def fit_support(self, latents: Float[Tensor, "model latent"]) -> None:
         """Learn the extent of the training population from its latents (in their units)."""
-        x = self.space.standardise(latents).to(torch.float64)
-        precision = torch.linalg.inv(torch.cov(x.T) + 1e-4 * torch.eye(x.shape[1], dtype=x.dtype))
-        radius = torch.einsum("ni,ij,nj->n", x, precision, x).sqrt().quantile(0.99)
+        precision, radius = fit_extent(self.space.standardise(latents))
         self.support_precision.copy_(precision)
         self.support_radius.copy_(radius)
 

@@ -1,0 +1,205 @@
+r"""NOBLE as its paper has it (arXiv 2506.04536): the yardstick that the phase-modulated decoder is measured with.
+
+Everything the operator is told is a frequency: a number :math:`p` (the step current or a latent, scaled over the
+training data to [0.5, 3.5]) becomes channels
+
+.. math:: \sin(2^k \pi p t), \quad \cos(2^k \pi p t), \qquad k = 0, \dots, K - 1, \quad t \in [0, 2 \pi],
+
+with :math:`K = 9` for the current and :math:`K = 1` for each of the two latents (space ``noble2``), beside the current
+itself. A plain Fourier neural operator of ``neuraloperator`` (12 layers, 24 channels, 256 modes: 1.80 M parameters, as
+the paper counts) turns them into voltage. There is no phase: when to spike is left to the operator.
+
+The paper does not say how current is scaled for its embedding, nor how voltage is; here as the latents, and
+:math:`V = 20 y - 70` mV. A current beyond the training data extrapolates linearly, zero is a current like any other.
+
+Spike times and summary features are *measured* on the rendered voltage. They are neither smooth in the latents nor
+cheap: ensembles and evaluation work, inference does not.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from math import pi
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from noble_prob.decoder.base import DecoderError, Window
+from noble_prob.decoder.support import distance, fit_extent
+from noble_prob.features import find_spikes, measure
+from noble_prob.latent import LatentSpace
+from noble_prob.recording import Protocol, Recording
+
+LOWEST, HIGHEST = 0.5, 3.5
+"""Range of an embedded number over the training data."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperArchitecture:
+    """Sizes; the defaults are the paper's.
+
+    Attributes:
+        width: Channels of a layer.
+        layers: Fourier layers.
+        modes: Fourier modes as ``neuralop`` counts them (``modes // 2 + 1`` are kept).
+        projection_ratio: Channels of the projection over ``width``.
+        current_frequencies: Octaves of the current's embedding.
+        latent_frequencies: Octaves of each latent's embedding.
+        n_spikes: Columns of ``spike_times``.
+    """
+
+    width: int = 24
+    layers: int = 12
+    modes: int = 256
+    projection_ratio: int = 4
+    current_frequencies: int = 9
+    latent_frequencies: int = 1
+    n_spikes: int = 64
+
+    def n_channels(self, n_latents: int) -> int:
+        """Input channels: the current, and sine and cosine of every frequency."""
+        return 1 + 2 * (self.current_frequencies + n_latents * self.latent_frequencies)
+
+
+class PaperDecoder(nn.Module):
+    """The paper's operator; implements :class:`noble_prob.decoder.base.Decoder` as far as it goes.
+
+    Args:
+        space: Latent space of the neurons.
+        window: Grid and stimulus of the responses.
+        summary_names: Features that ``summary`` measures.
+        architecture: Sizes.
+        error: Its error on unseen neurons, None if it was not measured.
+    """
+
+    low: Tensor
+    high: Tensor
+    support_precision: Tensor
+    support_radius: Tensor
+
+    def __init__(
+        self,
+        *,
+        space: LatentSpace,
+        window: Window,
+        summary_names: tuple[str, ...],
+        architecture: PaperArchitecture,
+        error: DecoderError | None = None,
+    ):
+        super().__init__()
+        self.space, self.window, self.summary_names, self.architecture = space, window, summary_names, architecture
+        self.measured_error = error
+        self.operator = _operator(architecture, len(space))
+        self.register_buffer("low", torch.zeros(len(space)))
+        self.register_buffer("high", torch.ones(len(space)))
+        self.register_buffer("support_precision", torch.eye(len(space)))
+        self.register_buffer("support_radius", torch.tensor(float(len(space))).sqrt())
+
+    @property
+    def error(self) -> DecoderError:
+        """Error on unseen neurons.
+
+        Raises:
+            RuntimeError: If it was never measured.
+        """
+        if self.measured_error is None:
+            raise RuntimeError("the decoder's error on validation models has not been measured")
+        return self.measured_error
+
+    @error.setter
+    def error(self, value: DecoderError) -> None:
+        self.measured_error = value
+
+    def fit_support(self, latents: Float[Tensor, "model latent"]) -> None:
+        """Learn the range and extent of the training population from its latents (in their units)."""
+        precision, radius = fit_extent(self.space.standardise(latents))
+        self.support_precision.copy_(precision)
+        self.support_radius.copy_(radius)
+        self.low.copy_(latents.amin(0))
+        self.high.copy_(latents.amax(0))
+
+    def support(self, latents: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch"]:
+        """Mahalanobis distance from the training models; 1 holds their central 99 %."""
+        x = self.space.standardise(latents).to(self.support_precision)
+        return distance(x, self.support_precision, self.support_radius)
+
+    def respond(
+        self,
+        latents: Float[Tensor, "*batch latent"],
+        current_pa: Float[Tensor, "*batch"],
+        *,
+        time_ms: Float[Tensor, " time"] | None = None,
+    ) -> Float[Tensor, "*batch time"]:
+        """Voltage (mV).
+
+        Args:
+            latents: Latent features in their units.
+            current_pa: Step current (pA).
+            time_ms: Sample times (ms), equally spaced over the window; ``window.time_ms`` when not given.
+        """
+        batch = torch.broadcast_shapes(latents.shape[:-1], current_pa.shape)
+        z = latents.to(self.low).expand(*batch, -1).reshape(-1, len(self.space))
+        current = current_pa.to(self.low).expand(batch).reshape(-1)
+        at = (self.window.time_ms if time_ms is None else time_ms).to(self.low.device)
+        return self.render(z, current, at).reshape(*batch, -1)
+
+    def render(
+        self, latents: Float[Tensor, "batch latent"], current_pa: Float[Tensor, " batch"], at_ms: Float[Tensor, " time"]
+    ) -> Float[Tensor, "batch time"]:
+        """Voltage (mV) of a flat batch at sample times (ms)."""
+        return 20.0 * self.operator(self._channels(latents, current_pa, at_ms))[:, 0] - 70.0
+
+    def spike_times(
+        self, latents: Float[Tensor, "*batch latent"], current_pa: Float[Tensor, "*batch"]
+    ) -> Float[Tensor, "*batch spike"]:
+        """Spike times measured on the rendered voltage (ms after onset); filled up with times far past the end."""
+        w, n = self.window, self.architecture.n_spikes
+        peak_ms = find_spikes(self.respond(latents, current_pa), w.time_ms, start_ms=w.onset_ms).peak_ms[..., :n]
+        never = w.duration_ms + 1000.0 * torch.arange(1, n + 1, device=peak_ms.device)
+        out = never.to(peak_ms).expand(*peak_ms.shape[:-1], n).clone()
+        out[..., : peak_ms.shape[-1]] = torch.where(
+            torch.isfinite(peak_ms), peak_ms - w.onset_ms, out[..., : peak_ms.shape[-1]]
+        )
+        return out
+
+    def summary(
+        self, latents: Float[Tensor, "*batch latent"], current_pa: Float[Tensor, "*batch"]
+    ) -> Float[Tensor, "*batch feature"]:
+        """Summary features measured on the rendered voltage, in their units; NaN where undefined."""
+        voltage, w = self.respond(latents, current_pa), self.window
+        current = current_pa.expand(voltage.shape[:-1])
+        protocol = Protocol.step_family(
+            current.reshape(-1).cpu(), onset_ms=w.onset_ms, duration_ms=w.duration_ms,
+            total_ms=w.n_samples * w.dt_ms, dt_ms=w.dt_ms,
+        )  # fmt: skip
+        found = measure(Recording(protocol=protocol, voltage_mv=voltage.flatten(0, -2)), names=self.summary_names)
+        return found.value.reshape(*voltage.shape[:-1], -1)
+
+    def _channels(self, latents: Tensor, current_pa: Tensor, at_ms: Tensor) -> Float[Tensor, "batch channel time"]:
+        """The current, then sine and cosine of every frequency."""
+        a, w = self.architecture, self.window
+        lowest, highest = w.current_range_pa
+        phase = at_ms.to(torch.float64) / (w.n_samples * w.dt_ms)  # 0..1 over the window: t / (2 pi)
+        numbers = torch.cat([((current_pa - lowest) / (highest - lowest))[:, None],
+                             (latents - self.low) / (self.high - self.low)], 1)  # fmt: skip
+        scaled = LOWEST + (HIGHEST - LOWEST) * numbers
+        octaves = [a.current_frequencies] + [a.latent_frequencies] * len(self.space)
+        column = torch.tensor([j for j, n in enumerate(octaves) for _ in range(n)], device=scaled.device)
+        octave = torch.tensor([2.0**k for n in octaves for k in range(n)], device=scaled.device)
+        turns = (scaled[:, column] * octave).to(torch.float64)[..., None] * pi * phase  # of 2 pi; exact in float64
+        angle = (2 * pi * turns.remainder(1)).to(scaled.dtype)
+        since = at_ms - w.onset_ms
+        on = ((since >= -1e-6) & (since < w.duration_ms - 1e-6)).to(scaled.dtype)
+        return torch.cat([current_pa[:, None, None] / 100 * on, angle.sin(), angle.cos()], 1)
+
+
+def _operator(a: PaperArchitecture, n_latents: int) -> nn.Module:
+    """The operator of ``neuraloperator``, which is imported here: it takes seconds and sets a filter on warnings."""
+    with warnings.catch_warnings():
+        from neuralop.models import FNO
+    return FNO(
+        n_modes=(a.modes,), in_channels=a.n_channels(n_latents), out_channels=1, hidden_channels=a.width,
+        n_layers=a.layers, projection_channel_ratio=a.projection_ratio,
+    )  # fmt: skip
