@@ -50,6 +50,15 @@ class Intervals:
         """Number of observed times."""
         return self.seen.sum((-1, -2)).to(self.log_ms)
 
+    def rotate(self, r: Float[Tensor, "*more sweep width"]) -> Float[Tensor, "*more sweep width"]:
+        """Residuals in the basis; leading axes beyond the recordings' (chains, draws) become columns of one product."""
+        own = self.rotation.ndim - 2
+        extra = r.shape[: max(r.ndim - 1 - own, 0)]
+        if not extra:
+            return (self.rotation @ r.unsqueeze(-1)).squeeze(-1)
+        columns = r.reshape(-1, *r.shape[len(extra) :]).movedim(0, -1)
+        return (self.rotation @ columns).movedim(-1, 0).reshape(r.shape)
+
     def log_variances(self, sigma2: Float[Tensor, "*batch 1 1"]) -> Float[Tensor, "*batch"]:
         """Log determinant of the covariance given ``sigma^2`` (spikes^2 per second)."""
         padding = (~self.seen).sum((-1, -2))

@@ -24,6 +24,7 @@ from torch.distributions import constraints
 
 from noble_prob.decoder.base import DecoderError
 from noble_prob.noise.design import Design, defined
+from noble_prob.noise.linear import cholesky
 from noble_prob.noise.scales import usual_sd
 
 
@@ -73,7 +74,7 @@ class Summaries(dist.TorchDistribution):
         r, mask = self._residual(value)
         both = mask[..., :, None] & mask[..., None, :]
         eye = torch.eye(r.shape[-1], dtype=r.dtype, device=r.device)
-        chol = torch.linalg.cholesky(torch.where(both, self._covariance(), eye))
+        chol = cholesky(torch.where(both, self._covariance(), eye))
         white = torch.linalg.solve_triangular(chol, r.unsqueeze(-1), upper=False).squeeze(-1)
         log_det = 2 * chol.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return self._density(white.square().sum(-1), log_det, mask.sum(-1).to(r)).sum(-1)
@@ -99,7 +100,7 @@ class Summaries(dist.TorchDistribution):
         """Draw features, all of them; :func:`mask_undefined` removes those that a response would not have."""
         shape = torch.Size(sample_shape) + self.batch_shape
         with torch.no_grad():
-            root = torch.linalg.cholesky(self._covariance())
+            root = cholesky(self._covariance())
             noise = root @ torch.randn(*shape, self.event_shape[1], self.event_shape[0], 1, dtype=self.predicted.dtype)
             noise = noise.squeeze(-1).transpose(-1, -2)
             if self.df is not None:

@@ -37,6 +37,7 @@ from torch.distributions import constraints
 from noble_prob.decoder.base import DecoderError
 from noble_prob.noise.design import Design
 from noble_prob.noise.intervals import TINY_MS, Intervals, diagonalise
+from noble_prob.noise.linear import cholesky
 
 LOGISTIC_SD = math.pi / math.sqrt(3.0)
 
@@ -120,9 +121,9 @@ class SpikeTrains(dist.TorchDistribution):
         aa, ab, bb = ((precision * p).sum(-1) for p in (first**2, first * later, later**2))
         aa, ab, bb = (torch.diag_embed(v) for v in (aa, ab, bb))
         weight = torch.cat([torch.cat([aa, ab], -1), torch.cat([ab, bb], -1)], -2)
-        root = torch.linalg.cholesky(self._effects())
+        root = cholesky(self._effects())
         eye = torch.eye(root.shape[-1], dtype=r.dtype, device=r.device)
-        inner = torch.linalg.cholesky(eye + root.transpose(-1, -2) @ weight @ root)
+        inner = cholesky(eye + root.transpose(-1, -2) @ weight @ root)
         half = torch.linalg.solve_triangular(inner, root.transpose(-1, -2), upper=False)  # cov = half^T half
         score = (half @ pull.unsqueeze(-1)).squeeze(-1)
         mean = (half.transpose(-1, -2) @ score.unsqueeze(-1)).squeeze(-1)
@@ -153,7 +154,7 @@ class SpikeTrains(dist.TorchDistribution):
         shape = torch.Size(sample_shape) + self.batch_shape
         with torch.no_grad():
             step = self.step_ms.expand(*shape, *self.event_shape)
-            root = torch.linalg.cholesky(self._effects())
+            root = cholesky(self._effects())
             effects = (root @ torch.randn(*shape, root.shape[-1], 1, dtype=step.dtype)).squeeze(-1)
             early, late = effects.unflatten(-1, (2, -1)).unbind(-2)
             shift = torch.cat([early[..., None], late[..., None].expand(*step.shape[:-1], step.shape[-1] - 1)], -1)

@@ -1,0 +1,37 @@
+"""NP106: how much noise did it take to explain the recording?
+
+The program may explain what the decoder can not reach as noise: changes of timing and features from sweep to sweep,
+and phase diffusion. Its sizes then say more about the model's failure than about the cell. *Issue* when sweeps have
+to differ by more than 20 % in latency and rate, or features by more than five times what is usual between sweeps;
+*caution* above 10 % or three times. *Passed* otherwise, with the sizes. Silent where noise was switched off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from noble_prob.findings.base import Finding
+from noble_prob.findings.registry import check
+from noble_prob.inference.posterior import Posterior
+
+LIMITS = {"trial_timing": (0.1, 0.2), "trial_summary": (3.0, 5.0)}
+REMEDY = "Look at the predictive checks by sweep: the posterior describes the nearest cell the decoder knows."
+
+
+@check("NP106", "Noise needed", Posterior)
+def noise(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:
+    """One finding about the two scales between sweeps and the one within."""
+    size = {name: float(value.median()) for name, value in result.scales.items()}
+    if not size:
+        return
+    words = {
+        "trial_timing": f"latency and rate differ between sweeps by {100 * size.get('trial_timing', 0):.1f} %",
+        "trial_summary": f"features by {size.get('trial_summary', 0):.2g} times what is usual",
+        "phase_diffusion": f"the phase diffuses by {size.get('phase_diffusion', 0):.2g} spikes per root second",
+    }
+    body = "; ".join(words[name] for name in words if name in size)
+    level = max((sum(size[name] > limit for limit in LIMITS[name]) for name in size if name in LIMITS), default=0)
+    if level == 0:
+        yield say("passed", f"Little noise explains the recording: {body}.", **size)
+    else:
+        yield say("issue" if level == 2 else "caution", f"The recording is explained by noise: {body}.", REMEDY, **size)
