@@ -1,9 +1,9 @@
 """A cell as it ships: its decoder, the models behind it, the prior fitted to them, a recording to try.
 
 A folder holds ``card.json`` and ``weights.safetensors`` (the decoder), ``hof_latents.csv`` (latent features of the
-published models, from our own simulations; held-out models are marked), perhaps ``prior.json`` and
-``prior.safetensors``, and perhaps ``demo_recording.npz`` (a simulated recording of a held-out model with the latents it
-really has). Without a stored prior a Gaussian is fitted to the training models. Held-out models never enter a prior.
+published models, from our own simulations; held-out models are marked), perhaps ``prior/`` (a stored density), and
+perhaps ``demo_recording.npz`` (simulated sweeps of a held-out model, whose latents the table knows). Without a stored
+prior a Gaussian is fitted to the training models. Held-out models never enter a prior.
 
 The name ``toy`` stands for a cell without a folder: the closed-form toy decoder, for tests and first steps.
 """
@@ -11,13 +11,12 @@ The name ``toy`` stands for a cell without a folder: the closed-form toy decoder
 from __future__ import annotations
 
 import csv
-import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,9 +28,10 @@ from noble_prob.latent import LatentSpace, Neurons
 from noble_prob.population.latents import STANDARD_CURRENTS_PA
 from noble_prob.population.standard import DESIGNS
 from noble_prob.priors import Kind, Prior, fit_prior
+from noble_prob.readers import read
 from noble_prob.recording import Protocol, Recording
 
-TABLE, DEMO, PRIOR = "hof_latents.csv", "demo_recording.npz", "prior.json"
+TABLE, DEMO, PRIOR = "hof_latents.csv", "demo_recording.npz", "prior"
 TRAIN, HELD_OUT = "train", "held_out"
 TOY = "toy"
 TOY_MODELS, TOY_SEED = 60, 7
@@ -107,7 +107,7 @@ def load_cell(where: str | Path = "pvalb-689331391", *, prior: Kind | None = Non
     decoder, card = load_decoder(folder, device=device), read_card(folder)
     neurons = _read_table(folder / TABLE, decoder.space)
     density = _stored(folder, decoder.space) if prior is None else None
-    demo = read_demo(folder / DEMO, decoder.space) if (folder / DEMO).is_file() else None
+    demo = _read_demo(folder / DEMO, neurons) if (folder / DEMO).is_file() else None
     return Cell(name=str(card.get("cell", folder.name)), decoder=decoder, models=neurons[TRAIN],
                 prior=density or fit_prior(neurons[TRAIN], prior or "gaussian"),
                 held_out=neurons.get(HELD_OUT), card=card, demo=demo)  # fmt: skip
@@ -130,51 +130,16 @@ def require_device(device: str) -> None:
             f"{device!r} with {there} CUDA devices", remedy)  # fmt: skip
 
 
-def write_demo(path: Path, recording: Recording, truth: Mapping[str, float]) -> None:
-    """Write a recording with known latents.
-
-    Args:
-        path: An ``.npz`` file.
-        recording: Steps on one grid, without leading axes.
-        truth: True latents by name (coordinate units).
-    """
-    steps = [(s.onset_ms, s.duration_ms, s.amplitude_pa, s.holding_pa) for s in recording.steps if s is not None]
-    require(len(steps) == recording.n_sweeps, "recording", "a family of steps", "another stimulus", "keep the steps")
-    voltage = np.round(recording.voltage_mv.cpu().numpy() * 100).astype(np.int16)
-    np.savez_compressed(
-        path, voltage_centimv=voltage, dt_ms=recording.dt_ms, steps=np.array(steps),
-        truth=np.array(list(truth.values())), latent_names=np.array(list(truth)),
-        about=json.dumps(dict(recording.provenance), default=str),
-    )  # fmt: skip
-
-
-def read_demo(path: Path, space: LatentSpace) -> tuple[Recording, dict[str, float]]:
-    """Read what :func:`write_demo` wrote.
-
-    Args:
-        path: The file.
-        space: The latents that the truth must have.
-
-    Raises:
-        UsageError: If it is damaged or of another latent space.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            data = {name: file[name] for name in file.files}
-        steps, dt_ms = data["steps"], float(data["dt_ms"])
-        voltage = torch.from_numpy(data["voltage_centimv"] / 100.0)
-        truth = dict(zip(data["latent_names"].tolist(), data["truth"].tolist(), strict=True))
-        about = json.loads(str(data["about"]))
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise UsageError(
-            "cell", f"a readable {DEMO}", f"damage ({type(error).__name__})", "restore the file"
-        ) from error
-    require(tuple(truth) == space.names, "cell", f"a {DEMO} with the latents {', '.join(space.names)}",
-            ", ".join(truth), "make the recording again for this decoder")  # fmt: skip
-    onset, duration, _, holding = steps[0].tolist()
-    protocol = Protocol.step_family(steps[:, 2], onset_ms=onset, duration_ms=duration, holding_pa=holding,
-                                    total_ms=voltage.shape[-1] * dt_ms, dt_ms=dt_ms)  # fmt: skip
-    return Recording(protocol=protocol, voltage_mv=voltage, provenance=about), truth
+def _read_demo(path: Path, neurons: Mapping[str, Neurons]) -> tuple[Recording, dict[str, float]] | None:
+    """The simulated recording and the latents of the model that gave it, which its provenance names."""
+    recording = read(path)
+    found = re.search(r"seed_(\d+)_hof_(\d+)", str(recording.provenance))
+    number = str(20 * (int(found[1]) - 1) + int(found[2])) if found else ""
+    for group in neurons.values():
+        if number in group.labels:
+            values = group.value[list(group.labels).index(number)].tolist()
+            return recording, dict(zip(group.space.names, values, strict=True))
+    return None
 
 
 def _read_table(path: Path, space: LatentSpace) -> dict[str, Neurons]:
@@ -197,12 +162,12 @@ def _read_table(path: Path, space: LatentSpace) -> dict[str, Neurons]:
 
 def _stored(folder: Path, space: LatentSpace) -> Prior | None:
     """The prior that came with a checkpoint, if one did."""
-    if not (folder / PRIOR).is_file():
+    if not (folder / PRIOR).is_dir():
         return None
-    prior = Prior.load(folder)
+    prior = Prior.load(folder / PRIOR)
     same = prior.space.names == space.names and torch.allclose(prior.space.mean, space.mean)
     require(same and torch.allclose(prior.space.sd, space.sd), "cell", "a stored prior on the decoder's latent scale",
-            "another scale", f"delete {PRIOR}: a prior will be fitted")  # fmt: skip
+            "another scale", f"delete its folder {PRIOR}/: a Gaussian will be fitted")  # fmt: skip
     return prior
 
 

@@ -58,17 +58,25 @@ def add_cell(parser: argparse.ArgumentParser) -> None:
                         help="density fitted to the cell's models (gaussian)")  # fmt: skip
 
 
-def add_sampling(parser: argparse.ArgumentParser) -> None:
-    """How a posterior is sampled, and how a recording is read."""
+def add_sampling(parser: argparse.ArgumentParser, *, file: bool = True) -> None:
+    """How a posterior is sampled, and how a recording is read.
+
+    Args:
+        parser: Of the verb.
+        file: Whether the verb reads files.
+    """
     parser.add_argument("--method", default="nuts", help="nuts (the reference), hmc (batched, faster) (nuts)")
     parser.add_argument("--seed", type=whole, default=0, help="seed of everything random (0)")
     parser.add_argument("--chains", type=positive, default=4, help="chains (4)")
     parser.add_argument("--warmup", type=positive, default=None, help="draws thrown away per chain (by method)")
     parser.add_argument("--draws", type=positive, default=None, help="draws kept per chain (by method)")
-    parser.add_argument("--noiseless", action="store_true", help="the recording is a simulation without any noise")
-    parser.add_argument("--channel", default=None, help="voltage channel or electrode, where a file has several")
-    parser.add_argument("--pulse", default="0", help="which pulse of a sweep, from 0, or 'all' (0)")
-    parser.add_argument("--ljp-mv", type=finite, default=None, help="liquid junction potential to subtract (none)")
+    if file:
+        parser.add_argument("--noiseless", action="store_true", help="the recording is a simulation without noise")
+        parser.add_argument("--channel", default=None, help="voltage channel or electrode, where a file has several")
+        parser.add_argument("--pulse", default="0", help="which pulse of a sweep, from 0, or 'all' (0)")
+        parser.add_argument("--ljp-mv", type=finite, default=None, help="liquid junction potential to subtract (none)")
+    else:
+        parser.set_defaults(noiseless=True)
 
 
 def add_out(parser: argparse.ArgumentParser, what: str) -> None:

@@ -91,3 +91,18 @@ def tell(args: Namespace, text: str, values: Any) -> None:
         values: For machines.
     """
     print(dumps(values) if args.json is True else text, end="" if args.json is True or text.endswith("\n") else "\n")
+
+
+def write_report(report: Any, folder: Path) -> tuple[str, Any]:
+    """Write ``report.html`` and ``report.json``; the report as text and as values.
+
+    Args:
+        report: A :class:`noble_prob.report.ReportData`.
+        folder: Where they go.
+    """
+    from noble_prob.report import render
+
+    values = render(report, "json")
+    (folder / "report.html").write_text(render(report, "html"), encoding="utf-8")
+    (folder / "report.json").write_text(values, encoding="utf-8")
+    return render(report, "text"), json.loads(values)

@@ -1,6 +1,8 @@
 """Results of other rooms laid out as parts of a report; nothing is computed here, only chosen and named."""
 
 from noble_prob.report.parts.calibration import calibration_part, drift_part
+from noble_prob.report.parts.ensemble import ensemble_part
+from noble_prob.report.parts.examination import examination_report, session_report
 from noble_prob.report.parts.merge import merge
 from noble_prob.report.parts.posterior import posterior_part, predictive_part
 from noble_prob.report.parts.traces import ensemble_overlays, repeat_raster
@@ -9,8 +11,11 @@ __all__ = [
     "calibration_part",
     "drift_part",
     "ensemble_overlays",
+    "ensemble_part",
+    "examination_report",
     "merge",
     "posterior_part",
     "predictive_part",
     "repeat_raster",
+    "session_report",
 ]

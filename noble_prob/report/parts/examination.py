@@ -1,16 +1,23 @@
-"""An examination as one report: verdicts, traces, latents, checks."""
+"""An examination, or several, as one report: verdicts, traces, latents, checks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from noble_prob.examination import Examination
+from noble_prob.examination import Examination, Session
 from noble_prob.findings.registry import judge
-from noble_prob.report.data import ReportData
+from noble_prob.report.data import ReportData, Table, Verdict
+from noble_prob.report.parts.calibration import calibration_part
 from noble_prob.report.parts.merge import merge
 from noble_prob.report.parts.posterior import posterior_part, predictive_part
 from noble_prob.report.parts.traces import ensemble_overlays
+
+NO_REPEATS = Verdict(
+    level="Trial to trial", severity="not judged",
+    sentence="No step was repeated, so the spread over repeats could not be judged.",
+)  # fmt: skip
 
 
 def examination_report(
@@ -26,17 +33,61 @@ def examination_report(
         examination: From :func:`noble_prob.examination.examine`.
         title: What was examined, for example the file's name.
         further: Parts that follow.
-        provenance: Further entries, for example hashes of the file.
+        provenance: Further entries.
     """
     e, posterior = examination, examination.posterior
-    notes = posterior.notes
+    findings = [f for f in judge(posterior) if f not in posterior.notes]
     parts = [
-        posterior_part(posterior, findings=[f for f in judge(posterior) if f not in notes],
-                       population=e.cell.models, truth=e.truth),
+        posterior_part(posterior, findings=findings, population=e.cell.models, truth=e.truth),
         ReportData(title="", overlays=ensemble_overlays(e.ensemble, e.recording)),
         predictive_part(e.check, posterior),
+        ReportData(title="", verdicts=(NO_REPEATS,)) if e.repeats is None else calibration_part(e.repeats),
         *further,
-    ]  # fmt: skip
+    ]
+    file = {k: v for k, v in e.recording.provenance.items() if k in ("file", "sha256")}
+    known = {"cell": e.cell.name, "decoder_sha256": e.cell.card.get("weights_sha256", "none"), **file}
     subtitle = f"decoder of {e.cell.name}, {posterior.method}, {len(posterior.sweeps)} sweeps"
-    known = {"cell": e.cell.name, "decoder_sha256": e.cell.card.get("weights_sha256", "none"), **posterior.provenance}
-    return merge(title, parts, subtitle=subtitle, provenance={**known, **(provenance or {})})
+    return merge(title, parts, subtitle=subtitle, provenance={**known, **posterior.provenance, **(provenance or {})})
+
+
+def session_report(session: Session, title: str) -> ReportData:
+    """Several recordings on one page: verdicts and findings of each under its name, figures of each in turn.
+
+    Args:
+        session: From :func:`noble_prob.examination.examine_files`.
+        title: Heading, where there are several files.
+    """
+    pages = {name: examination_report(e, name) for name, e in session.examinations.items()}
+    if len(pages) == 1 and not session.refused:
+        return next(iter(pages.values()))
+    parts = [_named(name, page) for name, page in pages.items()]
+    total = len(pages) + len(session.refused)
+    left = f"; left out: {', '.join(session.refused)}" if session.refused else ""
+    whole = Verdict(level="Files", severity="caution" if left else "passed",
+                    sentence=f"{len(pages)} of {total} files could be used{left}.")  # fmt: skip
+    head = ReportData(title="", verdicts=(whole,), findings=tuple(judge(session)), tables=(_posterior_means(session),))
+    values = {"files": {name: dict(page.values) for name, page in pages.items()}, "refused": session.refused}
+    return replace(merge(title, [head, *parts], subtitle=f"{len(pages)} recordings"), values=values)
+
+
+def _named(name: str, page: ReportData) -> ReportData:
+    """A page whose parts say which file they are about; the pair plot and the rasters stay with single files."""
+    return replace(
+        page, pairs=None, rasters=(), features=(), coverage=(),
+        verdicts=[replace(v, level=f"{name}: {v.level.lower()}") for v in page.verdicts],
+        findings=[replace(f, sentence=f"{name}: {f.sentence}") for f in page.findings],
+        overlays=[replace(p, title=f"{name}, {p.title}") for p in page.overlays[-1:]],
+        fi=[replace(p, title=f"{name}, {p.title}") for p in page.fi[:1]],
+        latents=(), methods=page.methods[:-1],
+    )  # fmt: skip
+
+
+def _posterior_means(session: Session) -> Table:
+    """Posterior mean and SD of every latent of every file."""
+    first = next(iter(session.examinations.values())).posterior
+    columns = ["file", *(f"{n} ({u})" for n, u in zip(first.space.names, first.space.units, strict=True))]
+    rows = []
+    for name, e in session.examinations.items():
+        mean, sd = e.posterior.mean().tolist(), e.posterior.covariance().diagonal().sqrt().tolist()
+        rows.append([name, *(f"{m:.3g} ± {s:.2g}" for m, s in zip(mean, sd, strict=True))])
+    return Table(title="Latents of every recording", columns=columns, rows=rows, caption="Posterior mean ± SD.")

@@ -1,9 +1,9 @@
 """One recording, and all that can be said about it: the line through the whole house.
 
-    recording -> posterior of the latents -> voltages of its draws -> checks -> findings
+    recording -> posterior of the latents -> voltages of its draws -> checks
 
 Nothing here is new: :func:`noble_prob.inference.infer` samples, :func:`noble_prob.ensemble.respond` renders,
-:func:`noble_prob.calibration.replay.check_posterior` checks, :func:`noble_prob.findings.registry.judge` judges.
+:func:`noble_prob.calibration.replay.check_posterior` checks. What it amounts to is said by findings, which stand below.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import torch
 
 from noble_prob.calibration.predictive import PredictiveCheck
 from noble_prob.calibration.replay import check_posterior
+from noble_prob.calibration.result import Calibration
 from noble_prob.cells import Cell
 from noble_prob.ensemble import respond
-from noble_prob.findings.base import Finding
-from noble_prob.findings.registry import judge
+from noble_prob.examination.repeats import judge_repeats
 from noble_prob.inference import Posterior, infer
+from noble_prob.latent import Neurons
 from noble_prob.recording import Recording
 
 MEMBERS = 12
@@ -37,6 +38,7 @@ class Examination:
         posterior: Of its latents.
         ensemble: Voltage of some posterior draws under the same steps, axis ``draw``.
         check: Posterior predictive check.
+        repeats: Spread over repeats of the same step, recorded against predicted; None where no step was repeated.
         truth: True latents by name, where the recording was simulated.
     """
 
@@ -45,12 +47,8 @@ class Examination:
     posterior: Posterior
     ensemble: Recording
     check: PredictiveCheck
+    repeats: Calibration | None = None
     truth: Mapping[str, float] | None = None
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """Judgements about input, sampler, support and predictions."""
-        return (*judge(self.posterior), *judge(self.check))
 
 
 def examine(
@@ -79,10 +77,10 @@ def examine(
     used = recording.select(posterior.sweeps)
     ensemble = respond(cell.decoder, some_draws(posterior, MEMBERS, seed=seed), used.protocol.amplitudes_pa)
     return Examination(recording=used, cell=cell, posterior=posterior, ensemble=ensemble, truth=truth,
-                       check=check_posterior(posterior, seed=seed))  # fmt: skip
+                       check=check_posterior(posterior, seed=seed), repeats=judge_repeats(posterior, seed=seed))  # fmt: skip
 
 
-def some_draws(posterior: Posterior, n: int, *, seed: int) -> Any:
+def some_draws(posterior: Posterior, n: int, *, seed: int) -> Neurons:
     """A few posterior draws, by their weights, as neurons of axis ``draw``.
 
     Args:

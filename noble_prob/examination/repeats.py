@@ -1,0 +1,77 @@
+"""Repeats of one stimulus in one cell: do they scatter as the posterior says?
+
+Sweeps with the same step are repeats. Their features, with the mean of each step taken out as recursive residuals
+(:func:`noble_prob.calibration.pooling.within`), are one row each; the same is done to every posterior predictive draw,
+which replays the same sweeps with its own trial noise. What is compared is trial-to-trial spread alone: neither the
+posterior's uncertainty about the neuron nor the decoder's error varies within a draw.
+
+Limit: the noise scales were inferred from these very sweeps, so a right answer is expected and a wrong one telling; the
+power of the comparison is printed with it. Slow drift counts as spread here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from noble_prob.calibration import Calibration, FeatureTable, calibrate_repeats, within
+from noble_prob.calibration.replay import TRAIN, train_features
+from noble_prob.inference import Posterior
+
+SAME_PA = 1.0
+"""Steps closer than this are the same stimulus (pA)."""
+MOST_DRAWS = 100
+
+
+def groups_of_repeats(posterior: Posterior) -> dict[int, list[int]]:
+    """Sweeps of the evidence by the step they share (rounded, pA), where there are at least two of one length."""
+    design = posterior.evidence.design
+    found: dict[tuple[int, int], list[int]] = {}
+    for k, (current, end) in enumerate(zip(design.current_pa.tolist(), design.end_ms.tolist(), strict=True)):
+        found.setdefault((round(current / SAME_PA), round(end)), []).append(k)
+    return {step: sweeps for (step, _), sweeps in found.items() if len(sweeps) >= 2}
+
+
+def judge_repeats(posterior: Posterior, *, seed: int = 0) -> Calibration | None:
+    """Compare the spread over recorded repeats with that over predicted ones.
+
+    Args:
+        posterior: With its evidence and predictive draws.
+        seed: Of ties and relabellings.
+
+    Returns:
+        The comparison, None where no step was repeated.
+    """
+    groups = groups_of_repeats(posterior)
+    if not groups:
+        return None
+    sweeps = [s for members in groups.values() for s in members]
+    steps = [f"{step} pA" for step, members in groups.items() for _ in members]
+    e, p = posterior.evidence, posterior.predictive
+    seen = _table(e.times_ms[None], e.summary[None], posterior, sweeps, "recorded repeats")
+    drawn = _table(p.times_ms[:MOST_DRAWS], p.summary[:MOST_DRAWS], posterior, sweeps, "posterior predictive repeats")
+    draws = len(drawn) // len(sweeps)
+    observed = within(seen, steps)
+    predicted = within(drawn, [f"{d} {step}" for d in range(draws) for step in steps])
+    return calibrate_repeats(replace(observed, labels=()), replace(predicted, labels=()), seed=seed)
+
+
+def _table(
+    times_ms: torch.Tensor, summary: torch.Tensor, posterior: Posterior, sweeps: list[int], source: str
+) -> FeatureTable:
+    """One row per draw and sweep: features of the train and of the summary."""
+    names = posterior.evidence.design.summary_names
+    kept = [k for k, name in enumerate(names) if name not in TRAIN]
+    trains = train_features(times_ms[:, sweeps].cpu().numpy())
+    others = summary[:, sweeps][..., kept].cpu().numpy()
+    value = np.concatenate([trains, others], -1).reshape(-1, len(TRAIN) + len(kept))
+    units = [*TRAIN.values(), *(_unit(names[k]) for k in kept)]
+    return FeatureTable(names=(*TRAIN, *(names[k] for k in kept)), units=tuple(units), value=value, axis="trial",
+                        source=source)  # fmt: skip
+
+
+def _unit(name: str) -> str:
+    """Unit of a summary feature by the end of its name."""
+    return {"mv": "mV", "ms": "ms", "hz": "Hz", "pa": "pA"}.get(name.rsplit("_", 1)[-1], "")
