@@ -16,7 +16,7 @@ from torch import Tensor
 
 from noble_prob.decoder import kernels
 from noble_prob.decoder.embedding import SINCE_MS, STEP_MS, UNTIL_MS
-from noble_prob.decoder.spectral import fourier_basis
+from noble_prob.decoder.spectral import local_basis
 
 if TYPE_CHECKING:
     from noble_prob.decoder.operator import FourierLayer, VoltageOperator
@@ -54,26 +54,29 @@ class FusedOperator:
         duration_ms: Length of the step (ms).
         dtype: Storage of weights and activations: float16, bfloat16 or float32 (products in TF32).
         tile: Samples per program.
-        block: Rows of the spectrum per step of the inverse transform.
         warps: Warps per program.
         exact: Products of float32 in full precision instead of TF32.
     """
 
     def __init__(
         self, operator: VoltageOperator, at_ms: Float[Tensor, " time"], *, duration_ms: float,
-        dtype: torch.dtype = torch.float16, tile: int = 128, block: int = 32, warps: int = 4, exact: bool = False,
+        dtype: torch.dtype = torch.float16, tile: int = 128, warps: int = 4, exact: bool = False,
     ):  # fmt: skip
         device = next(operator.parameters()).device
-        self.operator, self.duration_ms, self.dtype, self.tile, self.block = operator, duration_ms, dtype, tile, block
+        self.operator, self.duration_ms, self.dtype, self.tile = operator, duration_ms, dtype, tile
         self.warps, self.precision = warps, "ieee" if exact else "tf32"
         self.at, self.n = at_ms.to(device, torch.float32).contiguous(), len(at_ms)
         self.width = _power(operator.width)
         kept = operator.layers[0].weight.shape[-1]  # type: ignore[union-attr, index]
         self.modes = min(kept, self.n // 2 + 1)
-        self.rows = -(-2 * self.modes // block) * block
-        forward, inverse = fourier_basis(self.n, self.modes, device, torch.float32)
-        self.forward = _pad(forward.T * (self.n / FORWARD_SCALE), self.rows, self.n).to(dtype)
-        self.inverse = _pad(inverse.T, self.n, self.rows).to(dtype)
+        self.rows, self.blocks = -(-2 * self.modes // 8) * 8, -(-self.n // tile)
+        tight = local_basis(self.n, self.modes, device, torch.float32, block=tile)[0].shape[1]
+        self.rank = _power(tight)
+        local, forward, inverse = local_basis(self.n, self.modes, device, torch.float32, block=tile, rank=self.rank)
+        coefficients = self.blocks * self.rank
+        self.local = local.to(dtype)
+        self.forward = _pad(forward.T * (self.n / FORWARD_SCALE), self.rows, coefficients).to(dtype)
+        self.inverse = _pad(inverse.T, coefficients, self.rows).to(dtype)
         rates = [1.0, *(1 / x for x in STEP_MS + STEP_MS), *[1.0] * 4, *(1 / x for x in SINCE_MS + UNTIL_MS)]
         self.rate = _pad(torch.tensor(rates, device=device), 32)
         self.lift = self._two(operator.lift, 32, 2 * self.width, self.width)
@@ -106,12 +109,12 @@ class FusedOperator:
     ) -> Float[Tensor, "batch time"]:
         """Voltage (mV) from spike times; see ``firing_channels`` and ``VoltageOperator.forward`` for the arguments."""
         scale, shift = self._film(condition)
-        h = self._lift(times_ms, happens, current_pa)
-        batch, mixed = len(h), h.new_zeros(len(h), self.rows, self.width)
+        h, moments = self._lift(times_ms, happens, current_pa)
+        batch = len(h)
+        mixed = h.new_zeros(self.rows, batch * self.width)
         for i, layer in enumerate(self.layers):
-            spectrum = torch.bmm(self.forward.expand(batch, -1, -1), h)
-            self._mix(spectrum, layer, mixed)
-            h = self._finish(h, mixed, layer, scale, shift, i)
+            self._mix(self.forward @ moments.view(-1, batch * self.width), layer, mixed, batch)
+            h = self._finish(h, self.inverse @ mixed, moments, layer, scale, shift, i)
         return h
 
     def _film(self, condition: Tensor) -> tuple[Tensor, Tensor]:
@@ -125,7 +128,7 @@ class FusedOperator:
         grown = (0, self.width - op.width)
         return torch.nn.functional.pad(scale, grown).contiguous(), torch.nn.functional.pad(shift, grown).contiguous()
 
-    def _lift(self, times_ms: Tensor, happens: Tensor, current_pa: Tensor) -> Tensor:
+    def _lift(self, times_ms: Tensor, happens: Tensor, current_pa: Tensor) -> tuple[Tensor, Tensor]:
         batch, spikes = times_ms.shape
         size = _power(spikes)
         stamps = [
@@ -133,30 +136,34 @@ class FusedOperator:
             for x in (times_ms, happens)
         ]
         h = times_ms.new_empty(batch, self.n, self.width, dtype=self.dtype)
+        moments = h.new_empty(self.blocks, self.rank, batch, self.width)
         w1, b1, w2, b2 = self.lift
-        kernels.lift[(batch, -(-self.n // self.tile))](
-            *stamps, current_pa.float().contiguous(), self.at, self.rate, w1, b1, w2, b2, h, self.n,
-            float(self.duration_ms), SPIKES=size, WIDTH=self.width, HIDDEN=w1.shape[1], TILE=self.tile,
-            PRECISION=self.precision, num_warps=self.warps,
+        kernels.lift[(batch, self.blocks)](
+            *stamps, current_pa.float().contiguous(), self.at, self.rate, w1, b1, w2, b2, self.local, h, moments, self.n,
+            batch, float(self.duration_ms), SPIKES=size, WIDTH=self.width, HIDDEN=w1.shape[1], TILE=self.tile,
+            RANK=self.rank, PRECISION=self.precision, num_warps=self.warps,
         )  # fmt: skip
-        return h
+        return h, moments
 
-    def _mix(self, spectrum: Tensor, layer: _Layer, out: Tensor) -> None:
-        tile = 16 if len(spectrum) <= 16 else 64
-        kernels.mix[(self.modes, -(-len(spectrum) // tile))](
-            spectrum, layer.weight, out, len(spectrum), self.modes, self.rows, FORWARD_SCALE / self.n,
+    def _mix(self, spectrum: Tensor, layer: _Layer, out: Tensor, batch: int) -> None:
+        tile = 16 if batch <= 16 else 64
+        kernels.mix[(self.modes, -(-batch // tile))](
+            spectrum, layer.weight, out, batch, self.modes, FORWARD_SCALE / self.n,
             WIDTH=self.width, TILE=tile, PRECISION=self.precision, num_warps=4,
         )  # fmt: skip
 
-    def _finish(self, h: Tensor, mixed: Tensor, layer: _Layer, scale: Tensor, shift: Tensor, i: int) -> Tensor:
-        last = i == len(self.layers) - 1
-        out = torch.empty(h.shape[:2], device=h.device) if last else torch.empty_like(h)
-        p1, q1, p2, q2 = self.project
-        kernels.layer[(len(h), -(-self.n // self.tile))](
-            h, mixed, self.inverse, layer.skip, layer.w1, layer.b1, layer.w2, layer.b2, scale[:, i], shift[:, i], out,
-            scale[:, -1], shift[:, -1], p1, q1, p2.float().reshape(-1), self.last_bias, self.n,
-            scale.stride(0), ROWS=self.rows, WIDTH=self.width, HIDDEN=layer.w1.shape[1], PROJECT=p1.shape[1], LAST=last,
-            TILE=self.tile, BLOCK=self.block, PRECISION=self.precision, num_warps=self.warps,
+    def _finish(
+        self, h: Tensor, wave: Tensor, moments: Tensor, layer: _Layer, scale: Tensor, shift: Tensor, i: int
+    ) -> Tensor:
+        """The rest of layer ``i``; the activation is replaced in place, the last layer gives the voltage."""
+        last, batch = i == len(self.layers) - 1, len(h)
+        out = torch.empty(h.shape[:2], device=h.device) if last else h
+        p1, q1, p2, _ = self.project
+        kernels.layer[(batch, self.blocks)](
+            h, wave, self.local, layer.skip, layer.w1, layer.b1, layer.w2, layer.b2, scale[:, i], shift[:, i], out,
+            moments, scale[:, -1], shift[:, -1], p1, q1, p2.float().reshape(-1), self.last_bias, self.n, batch,
+            scale.stride(0), WIDTH=self.width, HIDDEN=layer.w1.shape[1], PROJECT=p1.shape[1], LAST=last,
+            TILE=self.tile, RANK=self.rank, PRECISION=self.precision, num_warps=self.warps,
         )  # fmt: skip
         return out
 

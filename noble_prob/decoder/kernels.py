@@ -1,4 +1,4 @@
-r"""Triton kernels of the decoder on CUDA devices: one for the inputs, two per Fourier layer beside a matrix product.
+r"""Triton kernels of the decoder on CUDA devices: one for the inputs, two per Fourier layer beside matrix products.
 
 Activations are ``(batch, time, channel)`` with channels padded to a power of two, so that a row of one sample is one
 transaction and everything pointwise happens in registers:
@@ -8,8 +8,12 @@ transaction and everything pointwise happens in registers:
 ``mix``
     the complex matrix of every kept mode;
 ``layer``
-    inverse transform (a matrix product with a tile of :math:`e^{2\pi i k n / N}`), skip, FiLM, GELU, channel MLP,
-    residual, and after the last layer the projection to millivolts.
+    a tile of the inverse transform, skip, FiLM, GELU, channel MLP, residual, and a tile of the next forward transform;
+    after the last layer the projection to millivolts.
+
+Over the few samples of a tile the kept modes are smooth, so that a tile is seen and made by the transforms through
+some 12 numbers per channel (:func:`noble_prob.decoder.spectral.local_basis`): each activation is read once and written
+once per layer.
 
 Every product accumulates in single precision. The kernels also run in Triton's interpreter (``TRITON_INTERPRET=1``),
 which is how machines without a GPU test them.
@@ -66,9 +70,21 @@ def _channels(times, happens, t, rate, c, amount, duration_ms):
 
 
 @triton.jit
+def _moments(h, local_p, moment_p, b, batch, WIDTH: tl.constexpr, TILE: tl.constexpr, RANK: tl.constexpr,
+             PRECISION: tl.constexpr):  # fmt: skip
+    """Coefficients of a tile on the local basis, stored as ``(tile, RANK, batch, WIDTH)``."""
+    j, w, k = tl.arange(0, RANK), tl.arange(0, WIDTH), tl.arange(0, TILE)
+    local = tl.load(local_p + k[None, :] * RANK + j[:, None])
+    moment = tl.dot(local, h, input_precision=PRECISION)
+    at = ((tl.program_id(1) * RANK + j[:, None]) * batch + b) * WIDTH + w[None, :]
+    tl.store(moment_p + at, moment.to(moment_p.dtype.element_ty))
+
+
+@triton.jit
 def lift(
-    times_p, happens_p, current_p, at_p, rate_p, w1_p, b1_p, w2_p, b2_p, out_p, n, duration_ms,
-    SPIKES: tl.constexpr, WIDTH: tl.constexpr, HIDDEN: tl.constexpr, TILE: tl.constexpr, PRECISION: tl.constexpr,
+    times_p, happens_p, current_p, at_p, rate_p, w1_p, b1_p, w2_p, b2_p, local_p, out_p, moment_p, n, batch, duration_ms,
+    SPIKES: tl.constexpr, WIDTH: tl.constexpr, HIDDEN: tl.constexpr, TILE: tl.constexpr, RANK: tl.constexpr,
+    PRECISION: tl.constexpr,
 ):  # fmt: skip
     """First activation of a tile of samples of one trace; grid ``(batch, tiles)``."""
     b = tl.program_id(0).to(tl.int64)
@@ -85,51 +101,55 @@ def lift(
     h = _gelu(tl.dot(x.to(w1.dtype), w1, input_precision=PRECISION) + tl.load(b1_p + j)[None, :])
     w2 = tl.load(w2_p + j[:, None] * WIDTH + w[None, :])
     h = tl.dot(h.to(w2.dtype), w2, input_precision=PRECISION) + tl.load(b2_p + w)[None, :]
-    at = out_p + b * n * WIDTH + row[:, None] * WIDTH + w[None, :]
-    tl.store(at, h.to(out_p.dtype.element_ty), mask=inside[:, None])
+    h = tl.where(inside[:, None], h, 0.0).to(out_p.dtype.element_ty)
+    tl.store(out_p + b * n * WIDTH + row[:, None] * WIDTH + w[None, :], h, mask=inside[:, None])
+    _moments(h, local_p, moment_p, b, batch, WIDTH, TILE, RANK, PRECISION)
 
 
 @triton.jit
-def mix(spectrum_p, weight_p, out_p, batch, modes, rows, unit,
+def mix(spectrum_p, weight_p, out_p, batch, modes, unit,
         WIDTH: tl.constexpr, TILE: tl.constexpr, PRECISION: tl.constexpr):  # fmt: skip
     """Complex product of one mode with its matrix for a tile of traces; grid ``(modes, tiles)``.
 
-    ``spectrum`` and ``out`` are ``(batch, rows, WIDTH)``, real parts in rows ``[0, modes)``, imaginary parts after
+    ``spectrum`` and ``out`` are ``(rows, batch, WIDTH)``, real parts in rows ``[0, modes)``, imaginary parts after
     them; ``weight`` is ``(2, modes, WIDTH, WIDTH)``, input channel before output channel.
     """
-    k = tl.program_id(0)
-    b = (tl.program_id(1) * TILE + tl.arange(0, TILE)).to(tl.int64)
+    k = tl.program_id(0).to(tl.int64)
+    b = tl.program_id(1) * TILE + tl.arange(0, TILE)
     w = tl.arange(0, WIDTH)
     inside = (b < batch)[:, None]
-    at = b[:, None] * rows * WIDTH + k * WIDTH + w[None, :]
+    at = (k * batch + b[:, None]) * WIDTH + w[None, :]
+    other = at + modes * batch * WIDTH
     square = k * WIDTH * WIDTH + w[:, None] * WIDTH + w[None, :]
     re = tl.load(spectrum_p + at, mask=inside, other=0.0)
-    im = tl.load(spectrum_p + at + modes * WIDTH, mask=inside, other=0.0)
+    im = tl.load(spectrum_p + other, mask=inside, other=0.0)
     a = tl.load(weight_p + square)
     z = tl.load(weight_p + square + modes * WIDTH * WIDTH)
     real = tl.dot(re, a, input_precision=PRECISION) - tl.dot(im, z, input_precision=PRECISION)
     imag = tl.dot(re, z, input_precision=PRECISION) + tl.dot(im, a, input_precision=PRECISION)
     tl.store(out_p + at, (real * unit).to(out_p.dtype.element_ty), mask=inside)
-    tl.store(out_p + at + modes * WIDTH, (imag * unit).to(out_p.dtype.element_ty), mask=inside)
+    tl.store(out_p + other, (imag * unit).to(out_p.dtype.element_ty), mask=inside)
 
 
 @triton.jit
 def layer(
-    h_p, spectrum_p, inverse_p, skip_p, w1_p, b1_p, w2_p, b2_p, scale_p, shift_p, out_p,
-    last_scale_p, last_shift_p, p1_p, q1_p, p2_p, q2, n, film_stride,
-    ROWS: tl.constexpr, WIDTH: tl.constexpr, HIDDEN: tl.constexpr, PROJECT: tl.constexpr, LAST: tl.constexpr,
-    TILE: tl.constexpr, BLOCK: tl.constexpr, PRECISION: tl.constexpr,
+    h_p, wave_p, local_p, skip_p, w1_p, b1_p, w2_p, b2_p, scale_p, shift_p, out_p, moment_p,
+    last_scale_p, last_shift_p, p1_p, q1_p, p2_p, q2, n, batch, film_stride,
+    WIDTH: tl.constexpr, HIDDEN: tl.constexpr, PROJECT: tl.constexpr, LAST: tl.constexpr,
+    TILE: tl.constexpr, RANK: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Everything of a layer after the mode matrices, for a tile of samples of one trace; grid ``(batch, tiles)``."""
+    """A whole layer but for the modes, for a tile of samples of one trace; grid ``(batch, tiles)``.
+
+    ``wave`` and ``moment`` are coefficients on the local basis, ``(tile, RANK, batch, WIDTH)``: the spectral
+    convolution of this layer's input, and the activation that the next layer transforms.
+    """
     b = tl.program_id(0).to(tl.int64)
     row = tl.program_id(1) * TILE + tl.arange(0, TILE)
     inside = (row < n)[:, None]
-    w, m, k = tl.arange(0, WIDTH), tl.arange(0, HIDDEN), tl.arange(0, BLOCK)
-    acc = tl.zeros((TILE, WIDTH), tl.float32)
-    for at in range(0, ROWS, BLOCK):
-        basis = tl.load(inverse_p + row[:, None] * ROWS + at + k[None, :], mask=inside, other=0.0)
-        part = tl.load(spectrum_p + b * ROWS * WIDTH + (at + k)[:, None] * WIDTH + w[None, :])
-        acc = tl.dot(basis, part, acc, input_precision=PRECISION)
+    w, m, j = tl.arange(0, WIDTH), tl.arange(0, HIDDEN), tl.arange(0, RANK)
+    local = tl.load(local_p + tl.arange(0, TILE)[:, None] * RANK + j[None, :])
+    wave = tl.load(wave_p + ((tl.program_id(1) * RANK + j[:, None]) * batch + b) * WIDTH + w[None, :])
+    acc = tl.dot(local, wave, input_precision=PRECISION)
     h = tl.load(h_p + b * n * WIDTH + row[:, None] * WIDTH + w[None, :], mask=inside, other=0.0)
     skip = tl.load(skip_p + w[:, None] * WIDTH + w[None, :])
     acc = tl.dot(h, skip, acc, input_precision=PRECISION)
@@ -141,13 +161,14 @@ def layer(
     y = tl.dot(y.to(w2.dtype), w2, input_precision=PRECISION) + tl.load(b2_p + w)[None, :]
     y += h.to(tl.float32)
     if LAST:
-        j = tl.arange(0, PROJECT)
+        i = tl.arange(0, PROJECT)
         scale, shift = tl.load(last_scale_p + b * film_stride + w), tl.load(last_shift_p + b * film_stride + w)
         y = y * scale[None, :] + shift[None, :]
-        p1 = tl.load(p1_p + w[:, None] * PROJECT + j[None, :])
-        y = _gelu(tl.dot(y.to(p1.dtype), p1, input_precision=PRECISION) + tl.load(q1_p + j)[None, :])
-        voltage = 20.0 * (tl.sum(y * tl.load(p2_p + j)[None, :], 1) + q2) - 70.0
+        p1 = tl.load(p1_p + w[:, None] * PROJECT + i[None, :])
+        y = _gelu(tl.dot(y.to(p1.dtype), p1, input_precision=PRECISION) + tl.load(q1_p + i)[None, :])
+        voltage = 20.0 * (tl.sum(y * tl.load(p2_p + i)[None, :], 1) + q2) - 70.0
         tl.store(out_p + b * n + row, voltage, mask=row < n)
     else:
-        at_h = out_p + b * n * WIDTH + row[:, None] * WIDTH + w[None, :]
-        tl.store(at_h, y.to(out_p.dtype.element_ty), mask=inside)
+        y = tl.where(inside, y, 0.0).to(out_p.dtype.element_ty)
+        tl.store(out_p + b * n * WIDTH + row[:, None] * WIDTH + w[None, :], y, mask=inside)
+        _moments(y, local_p, moment_p, b, batch, WIDTH, TILE, RANK, PRECISION)

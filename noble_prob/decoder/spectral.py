@@ -37,6 +37,50 @@ def fourier_basis(n: int, modes: int, device: torch.device, dtype: torch.dtype) 
     return forward.to(device, dtype).contiguous(), inverse.to(device, dtype).contiguous()
 
 
+@lru_cache(maxsize=16)
+def local_basis(
+    n: int, modes: int, device: torch.device, dtype: torch.dtype, *, block: int = 128, tolerance: float | None = None,
+    rank: int | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """The truncated transform in two small steps: blocks of samples to a few coefficients, coefficients to modes.
+
+    Args:
+        n: Length of the signal; any, it is cut into blocks and the last one is padded by zeros.
+        modes: Modes kept.
+        device: Where the matrices live.
+        dtype: Their precision; they are computed in float64.
+        block: Samples per block.
+        tolerance: Largest singular value left out, relative to the first; rounding of ``dtype`` when not given.
+        rank: Coefficients per block, instead of a tolerance; padded with zeros beyond the rank of the block.
+
+    Returns:
+        ``(local, forward, inverse)``: orthonormal columns ``(block, rank)``, and matrices of shapes
+        ``(blocks * rank, 2 modes)`` and ``(2 modes, blocks * rank)`` with the meaning of :func:`fourier_basis`.
+    """
+    samples = torch.arange(block, dtype=torch.float64)
+    turns = torch.outer(samples - block / 2, torch.arange(modes, dtype=torch.float64)) / n
+    waves = torch.cat([torch.cos(2 * torch.pi * turns), torch.sin(2 * torch.pi * turns)], 1)
+    vectors, size, _ = torch.linalg.svd(waves, full_matrices=False)
+    eps = torch.finfo(torch.promote_types(dtype, torch.float32)).eps if tolerance is None else tolerance
+    kept = int((size > eps * size[0]).sum()) if rank is None else min(rank, len(size))
+    local = vectors[:, :kept]
+    if rank is not None and kept < rank:
+        local = torch.nn.functional.pad(local, (0, rank - kept))
+    there = torch.einsum("sj,bsm->bjm", local, _whole_blocks(n, modes, block))
+    back = there.permute(2, 0, 1)
+    double = torch.where((torch.arange(modes) == 0) | (2 * torch.arange(modes) == n), 1.0, 2.0).repeat(2)
+    return (local.to(device, dtype).contiguous(), (there.flatten(0, 1) / n).to(device, dtype).contiguous(),
+            (back.flatten(1) * double[:, None]).to(device, dtype).contiguous())  # fmt: skip
+
+
+def _whole_blocks(n: int, modes: int, block: int) -> Tensor:
+    """Cosines and minus sines of every block, the last one continued, ``(blocks, block, 2 modes)``."""
+    at = torch.arange(-(-n // block) * block, dtype=torch.float64)
+    turns = torch.outer(at, torch.arange(modes, dtype=torch.float64)).remainder(n) / n
+    waves = torch.cat([torch.cos(2 * torch.pi * turns), -torch.sin(2 * torch.pi * turns)], 1)
+    return waves.reshape(-1, block, 2 * modes)
+
+
 def spectral_product(
     x: Float[Tensor, "batch channel time"], weight: Complex[Tensor, "channel out mode"]
 ) -> Float[Tensor, "batch out time"]:
