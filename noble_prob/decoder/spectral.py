@@ -37,6 +37,7 @@ def fourier_basis(n: int, modes: int, device: torch.device, dtype: torch.dtype) 
     return forward.to(device, dtype).contiguous(), inverse.to(device, dtype).contiguous()
 
 
+@torch.compiler.assume_constant_result
 @lru_cache(maxsize=16)
 def local_basis(
     n: int, modes: int, device: torch.device, dtype: torch.dtype, *, block: int = 128, tolerance: float | None = None,
@@ -81,19 +82,33 @@ def _whole_blocks(n: int, modes: int, block: int) -> Tensor:
     return waves.reshape(-1, block, 2 * modes)
 
 
+def mode_blocks(weight: Complex[Tensor, "channel out mode"], modes: int) -> Float[Tensor, "mode channel2 out2"]:
+    """Complex matrices of the first ``modes`` modes as real ones of twice the size, real parts first."""
+    re, im = torch.view_as_real(weight)[:, :, :modes].permute(3, 2, 0, 1)  # each: mode, channel, out
+    return torch.cat([torch.cat([re, im], 2), torch.cat([-im, re], 2)], 1)
+
+
 def spectral_product(
     x: Float[Tensor, "batch channel time"], weight: Complex[Tensor, "channel out mode"]
 ) -> Float[Tensor, "batch out time"]:
-    """One spectral convolution by matrix products.
+    """One spectral convolution by matrix products, differentiable.
 
     Args:
         x: Input, shape ``(batch, channel, time)``.
         weight: Complex weights of the modes kept, shape ``(channel, out, mode)``.
     """
     n, modes = x.shape[-1], min(weight.shape[-1], x.shape[-1] // 2 + 1)
-    forward, inverse = fourier_basis(n, modes, x.device, x.dtype)
-    spectrum = (x @ forward).unflatten(-1, (2, modes)).permute(3, 0, 2, 1).flatten(2)  # mode, batch, (part, channel)
-    re, im = torch.view_as_real(weight)[:, :, :modes].to(x.dtype).permute(3, 2, 0, 1)  # each: mode, channel, out
-    block = torch.cat([torch.cat([re, im], 2), torch.cat([-im, re], 2)], 1)  # mode, (part, channel), (part, out)
-    out = torch.bmm(spectrum, block).unflatten(-1, (2, -1)).permute(1, 3, 2, 0).flatten(2)  # batch, out, (part, mode)
-    return out @ inverse
+    local, forward, inverse = local_basis(n, modes, x.device, x.dtype)
+    block, rank = local.shape
+    padded = x if n % block == 0 else torch.nn.functional.pad(x, (0, -n % block))
+    spectrum = (padded.unflatten(-1, (-1, block)) @ local).flatten(-2) @ forward
+    mixed = mix_modes(spectrum, mode_blocks(weight, modes).to(x.dtype))
+    return ((mixed @ inverse).unflatten(-1, (-1, rank)) @ local.T).flatten(-2)[..., :n]
+
+
+def mix_modes(
+    spectrum: Float[Tensor, "batch channel mode2"], blocks: Float[Tensor, "mode channel2 out2"]
+) -> Float[Tensor, "batch out mode2"]:
+    """Every mode times its matrix; real parts of all modes first, then imaginary parts."""
+    parts = spectrum.unflatten(-1, (2, len(blocks))).permute(3, 0, 2, 1).flatten(2)  # mode, batch, (part, channel)
+    return torch.bmm(parts, blocks).unflatten(-1, (2, -1)).permute(1, 3, 2, 0).flatten(2)
