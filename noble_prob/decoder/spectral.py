@@ -37,7 +37,6 @@ def fourier_basis(n: int, modes: int, device: torch.device, dtype: torch.dtype) 
     return forward.to(device, dtype).contiguous(), inverse.to(device, dtype).contiguous()
 
 
-@torch.compiler.assume_constant_result
 @lru_cache(maxsize=16)
 def local_basis(
     n: int, modes: int, device: torch.device, dtype: torch.dtype, *, block: int = 128, tolerance: float | None = None,
