@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from noble_prob.decoder.checkpoint import cell_folder, load_decoder, read_card, 
 from noble_prob.decoder.toy import ToyDecoder
 from noble_prob.errors import UsageError, require
 from noble_prob.latent import LatentSpace, Neurons
+from noble_prob.noise import Design
 from noble_prob.population.latents import STANDARD_CURRENTS_PA
 from noble_prob.population.standard import DESIGNS
 from noble_prob.priors import Kind, Prior, fit_prior
@@ -35,6 +36,8 @@ TABLE, DEMO, PRIOR = "hof_latents.csv", "demo_recording.npz", "prior"
 TRAIN, HELD_OUT = "train", "held_out"
 TOY = "toy"
 TOY_MODELS, TOY_SEED = 60, 7
+SHARES = (0.0, 0.15, 0.4, 0.55, 0.7, 0.85)
+"""Where in the decoder's range of currents the steps of an unnamed protocol lie."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +80,23 @@ class Cell:
         low, high = self.decoder.window.current_range_pa
         require(low <= current_pa <= high, "current_pa", f"within the decoder's range of {low:.0f} to {high:.0f} pA",
                 f"{current_pa:g}", "choose a current in this range")  # fmt: skip
+
+    def steps(self, currents_pa: Sequence[float] | None = None) -> Design:
+        """Steps of the decoder's own length, as the likelihood looks at them.
+
+        Args:
+            currents_pa: Their heights (pA); six over the decoder's range if not given.
+
+        Raises:
+            UsageError: If one is out of range.
+        """
+        low, high = self.decoder.window.current_range_pa
+        chosen = [low + share * (high - low) for share in SHARES] if currents_pa is None else list(currents_pa)
+        for step in chosen:
+            self.require_current(step)
+        current = torch.tensor(chosen, dtype=torch.float64)
+        return Design(current_pa=current, end_ms=torch.full_like(current, self.decoder.window.duration_ms),
+                      summary_names=self.decoder.summary_names)  # fmt: skip
 
 
 def load_cell(where: str | Path = "pvalb-689331391", *, prior: Kind | None = None, device: str = "cpu") -> Cell:

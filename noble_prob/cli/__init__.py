@@ -24,6 +24,7 @@ VERBS = {
     "calibrate": "a report: does the model foresee these recordings, or a population of cells?",
     "evaluate": "a decoder's errors against simulated reference traces",
     "report": "a page about a posterior that was inferred before",
+    "sbc": "simulation-based calibration of the posterior itself",
     "simulate": "biophysical models (Arbor) under current steps",
     "populate": "a data set of perturbed models, resumable",
 }

@@ -72,11 +72,16 @@ def add_sampling(parser: argparse.ArgumentParser, *, file: bool = True) -> None:
     parser.add_argument("--draws", type=positive, default=None, help="draws kept per chain (by method)")
     if file:
         parser.add_argument("--noiseless", action="store_true", help="the recording is a simulation without noise")
-        parser.add_argument("--channel", default=None, help="voltage channel or electrode, where a file has several")
-        parser.add_argument("--pulse", default="0", help="which pulse of a sweep, from 0, or 'all' (0)")
-        parser.add_argument("--ljp-mv", type=finite, default=None, help="liquid junction potential to subtract (none)")
+        add_reading(parser)
     else:
         parser.set_defaults(noiseless=True)
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """What to take from a file."""
+    parser.add_argument("--channel", default=None, help="voltage channel or electrode, where a file has several")
+    parser.add_argument("--pulse", default="0", help="which pulse of a sweep, from 0, or 'all' (0)")
+    parser.add_argument("--ljp-mv", type=finite, default=None, help="liquid junction potential to subtract (none)")
 
 
 def add_out(parser: argparse.ArgumentParser, what: str) -> None:
@@ -123,6 +128,11 @@ def whole(text: str) -> int:
 def finite(text: str) -> float:
     """A finite number."""
     return _number(text, float, "a finite number", math.isfinite)
+
+
+def numbers(text: str) -> list[float]:
+    """Finite numbers separated by commas."""
+    return [finite(part) for part in text.split(",")]
 
 
 def _number(text: str, kind: Any, expected: str, fits: Any) -> Any:

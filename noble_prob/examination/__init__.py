@@ -2,7 +2,10 @@
 
 from noble_prob.examination.cells import examine_population
 from noble_prob.examination.many import Session, examine_files
-from noble_prob.examination.one import Examination, examine, some_draws
+from noble_prob.examination.one import Examination, examine, examine_posterior, some_draws
 from noble_prob.examination.repeats import judge_repeats
 
-__all__ = ["Examination", "Session", "examine", "examine_files", "examine_population", "judge_repeats", "some_draws"]
+__all__ = [
+    "Examination", "Session", "examine", "examine_files", "examine_population", "examine_posterior", "judge_repeats",
+    "some_draws",
+]  # fmt: skip

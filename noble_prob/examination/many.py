@@ -64,6 +64,6 @@ def examine_files(
             refused[name] = str(error)
     if not done:
         name, why = next(iter(refused.items()))
-        raise UsageError("files", "at least one that can be used", f"{len(refused)} that can not (first {name!r}: {why})",
+        raise UsageError("files", "at least one that can be used", f"{len(refused)} that can not (first {name}: {why})",
                          "check the files one by one")  # fmt: skip
     return Session(examinations=done, refused=refused)

@@ -19,6 +19,7 @@ from noble_prob.calibration.replay import check_posterior
 from noble_prob.calibration.result import Calibration
 from noble_prob.cells import Cell
 from noble_prob.ensemble import respond
+from noble_prob.errors import require
 from noble_prob.examination.repeats import judge_repeats
 from noble_prob.inference import Posterior, infer
 from noble_prob.latent import Neurons
@@ -33,7 +34,7 @@ class Examination:
     """A recording and what was found.
 
     Attributes:
-        recording: The sweeps that were used.
+        recording: The sweeps that were used; None where only the posterior is at hand.
         cell: The kind of neuron it was taken for.
         posterior: Of its latents.
         ensemble: Voltage of some posterior draws under the same steps, axis ``draw``.
@@ -42,7 +43,7 @@ class Examination:
         truth: True latents by name, where the recording was simulated.
     """
 
-    recording: Recording
+    recording: Recording | None
     cell: Cell
     posterior: Posterior
     ensemble: Recording
@@ -74,10 +75,42 @@ def examine(
         UsageError: If no sweep can be used, or a setting is out of range.
     """
     posterior = infer(recording, decoder=cell.decoder, prior=cell.prior, seed=seed, progress=progress, **settings)
-    used = recording.select(posterior.sweeps)
-    ensemble = respond(cell.decoder, some_draws(posterior, MEMBERS, seed=seed), used.protocol.amplitudes_pa)
-    return Examination(recording=used, cell=cell, posterior=posterior, ensemble=ensemble, truth=truth,
-                       check=check_posterior(posterior, seed=seed), repeats=judge_repeats(posterior, seed=seed))  # fmt: skip
+    return examine_posterior(posterior, cell, recording, seed=seed, truth=truth)
+
+
+def examine_posterior(
+    posterior: Posterior,
+    cell: Cell,
+    recording: Recording | None = None,
+    *,
+    seed: int = 0,
+    truth: Mapping[str, float] | None = None,
+) -> Examination:
+    """Everything about a posterior that is there already.
+
+    Args:
+        posterior: What was inferred.
+        cell: With what.
+        recording: From what, if it is at hand.
+        seed: Of everything random.
+        truth: True latents by name (coordinate units), where known.
+
+    Raises:
+        UsageError: If the recording is not the one it was inferred from.
+    """
+    used, amplitudes = None, posterior.evidence.design.current_pa
+    if recording is not None:
+        kept = [k for k in posterior.sweeps if k < recording.n_sweeps]
+        used = recording.select(kept or [0])
+        same = len(kept) == len(amplitudes) and torch.allclose(used.protocol.amplitudes_pa, amplitudes, atol=1.0)
+        require(same, "recording", f"the one with the steps {[round(a) for a in amplitudes.tolist()]} pA",
+                [round(a) for a in recording.protocol.amplitudes_pa.nan_to_num().tolist()],
+                "pass the file that the posterior was inferred from")  # fmt: skip
+    return Examination(
+        recording=used, cell=cell, posterior=posterior, truth=truth, check=check_posterior(posterior, seed=seed),
+        ensemble=respond(cell.decoder, some_draws(posterior, MEMBERS, seed=seed), amplitudes),
+        repeats=judge_repeats(posterior, seed=seed),
+    )  # fmt: skip
 
 
 def some_draws(posterior: Posterior, n: int, *, seed: int) -> Neurons:

@@ -116,9 +116,10 @@ def _responses(posterior: Posterior) -> Any:
         "posterior_predictive": _replays(after, names, width),
         "prior_predictive": _replays(before, names, width),
         "observed_data": {name: value[0, 0] for name, value in _replays(seen, names, width).items()},
-        "constant_data": {"current_pa": _array(e.design.current_pa), "end_ms": _array(e.design.end_ms)},
-    }
-    dims = {name: ["sweep"] for name in ("spike_count", "current_pa", "end_ms", "sweeps", *names)}
+        "constant_data": {"current_pa": _array(e.design.current_pa), "end_ms": _array(e.design.end_ms),
+                          "recorded_sweep": np.array(posterior.sweeps)},
+    }  # fmt: skip
+    dims = {name: ["sweep"] for name in ("spike_count", "current_pa", "end_ms", "recorded_sweep", "sweeps", *names)}
     coords = {"sweep": list(range(len(e.design))), "spike": list(range(1, width + 1))}
     return az.from_dict(data, dims={**dims, "spike_time_ms": ["sweep", "spike"]}, coords=coords)
 

@@ -44,7 +44,8 @@ def examination_report(
         ReportData(title="", verdicts=(NO_REPEATS,)) if e.repeats is None else calibration_part(e.repeats),
         *further,
     ]
-    file = {k: v for k, v in e.recording.provenance.items() if k in ("file", "sha256")}
+    source = e.recording.provenance if e.recording else {}
+    file = {k: v for k, v in source.items() if k in ("file", "sha256")}
     known = {"cell": e.cell.name, "decoder_sha256": e.cell.card.get("weights_sha256", "none"), **file}
     subtitle = f"decoder of {e.cell.name}, {posterior.method}, {len(posterior.sweeps)} sweeps"
     return merge(title, parts, subtitle=subtitle, provenance={**known, **posterior.provenance, **(provenance or {})})

@@ -1,0 +1,44 @@
+"""A page about a posterior that was inferred before, without sampling again.
+
+  noble-prob infer cell.abf --cell pvalb-689331391 --out posterior
+  noble-prob report posterior --cell pvalb-689331391 --out page
+
+reads posterior/posterior.nc, judges it again, prints the findings and the table of latents, and writes
+page/report.html and page/report.json. With the recording (--recording cell.abf) the page shows its voltage over that
+of posterior draws.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from noble_prob.cli.options import add_cell, add_out, add_reading, load_cell, read
+from noble_prob.cli.output import new_folder, tell, write_report
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of this verb."""
+    parser.add_argument("posterior", type=Path, metavar="POSTERIOR", help="posterior.nc, or the folder that holds it")
+    parser.add_argument(
+        "--recording", type=Path, default=None, metavar="FILE", help="the recording it was inferred from"
+    )
+    add_cell(parser)
+    add_reading(parser)
+    add_out(parser, "folder for report.html and report.json")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read, judge, render."""
+    from noble_prob.examination import examine_posterior
+    from noble_prob.inference.restore import read_posterior
+    from noble_prob.report.parts import examination_report
+
+    with new_folder(args.out) as folder:
+        cell = load_cell(args)
+        posterior = read_posterior(args.posterior, decoder=cell.decoder, prior=cell.prior)
+        recording = None if args.recording is None else read(args, args.recording)
+        found = examine_posterior(posterior, cell, recording, seed=posterior.seed)
+        text, values = write_report(examination_report(found, args.posterior.name), folder)
+    tell(args, text, values)
+    return 0
