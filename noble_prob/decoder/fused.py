@@ -70,12 +70,13 @@ class FusedOperator:
         kept = operator.layers[0].weight.shape[-1]  # type: ignore[union-attr, index]
         self.modes = min(kept, self.n // 2 + 1)
         self.rows, self.blocks = -(-2 * self.modes // 8) * 8, -(-self.n // tile)
-        tight = local_basis(self.n, self.modes, device, torch.float32, block=tile)[0].shape[1]
-        self.rank = _power(tight)
-        local, forward, inverse = local_basis(self.n, self.modes, device, torch.float32, block=tile, rank=self.rank)
+        local, forward, inverse = local_basis(self.n, self.modes, device, torch.float32, block=tile)
+        used, self.rank = local.shape[1], _power(local.shape[1])
+        forward = _pad(forward.T.unflatten(1, (-1, used)), 2 * self.modes, self.blocks, self.rank).flatten(1)
+        inverse = _pad(inverse.unflatten(1, (-1, used)), 2 * self.modes, self.blocks, self.rank).flatten(1)
         coefficients = self.blocks * self.rank
-        self.local = local.to(dtype)
-        self.forward = _pad(forward.T * (self.n / FORWARD_SCALE), self.rows, coefficients).to(dtype)
+        self.local = _pad(local, tile, self.rank).to(dtype)
+        self.forward = _pad(forward * (self.n / FORWARD_SCALE), self.rows, coefficients).to(dtype)
         self.inverse = _pad(inverse.T, coefficients, self.rows).to(dtype)
         rates = [1.0, *(1 / x for x in STEP_MS + STEP_MS), *[1.0] * 4, *(1 / x for x in SINCE_MS + UNTIL_MS)]
         self.rate = _pad(torch.tensor(rates, device=device), 32)
