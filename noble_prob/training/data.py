@@ -1,30 +1,38 @@
-"""Simulated responses as training data, with the split that keeps held-out models held out.
+"""Training data: measured responses, with the split that keeps held-out models held out.
 
-A :class:`ResponseSet` is a table of models by currents: voltages (int16, 0.01 mV), currents, spike times. ``split``
-says
-what each model may be used for: ``train`` for gradients and scaling, ``validation`` for choosing and for the decoder's
-error model, ``held_out`` for nothing but the final figures. Validation models are *perturbed* ones drawn by seed.
+``split`` says what each model may be used for: ``train`` for gradients and scaling, ``validation`` for choosing and for
+the decoder's error model, ``held_out`` for nothing but the final figures. Validation models are *perturbed* ones drawn
+by seed; published held-out models are never anything else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float, Int, Int16
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from noble_prob.decoder.base import Window
 from noble_prob.errors import require
 from noble_prob.features import measure
 from noble_prob.features.spikes import find_spikes
 from noble_prob.latent import Latent
 from noble_prob.population.latents import FEATURES13, HELD_OUT_MODELS, latent_values
-from noble_prob.recording import Protocol, Recording
+from noble_prob.recording import Recording
+from noble_prob.training.responses import MV_OFFSET, MV_PER_COUNT, ResponseSet, concatenate, standard_columns
 
-MV_PER_COUNT, MV_OFFSET = 0.01, -70.0
+__all__ = [
+    "HELD_OUT", "MV_OFFSET", "MV_PER_COUNT", "N_SPIKES", "SUMMARY_NAMES", "TRAIN", "VALIDATION", "ResponseSet",
+    "TrainingData", "concatenate", "merge", "prepare", "split_models",
+]  # fmt: skip
+
 N_SPIKES = 64
+N_PUBLISHED = 60
+LATE_MS = 40.0
+"""A spike this long after the step is not caused by it (ms), unless it rebounds from strong hyperpolarisation."""
+REBOUND_BELOW_PA = -60.0
 TRAIN, VALIDATION, HELD_OUT = 0, 1, 2
 
 SUMMARY_NAMES = (
@@ -37,61 +45,6 @@ SUMMARY_NAMES = (
     "ap1_width_ms",
 )
 """Features the summary network predicts for one sweep."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResponseSet:
-    """Responses of many models to a few step currents each.
-
-    Attributes:
-        cell: Name of the cell the models are of.
-        window: Grid and stimulus.
-        model: Number of each published model, -1 for perturbed ones, shape ``(model,)``.
-        current_pa: Step currents (pA), shape ``(model, sweep)``.
-        counts: Voltage, ``mV = counts * 0.01 - 70``, shape ``(model, sweep, time)``.
-    """
-
-    cell: str
-    window: Window
-    model: Int[Tensor, " model"]
-    current_pa: Float[Tensor, "model sweep"]
-    counts: Int16[Tensor, "model sweep time"]
-
-    def __len__(self) -> int:
-        return len(self.model)
-
-    def take(self, index: Tensor) -> ResponseSet:
-        """The models at these positions."""
-        return replace(self, model=self.model[index], current_pa=self.current_pa[index], counts=self.counts[index])
-
-    def voltage_mv(self, index: Tensor | slice = slice(None)) -> Float[Tensor, "model sweep time"]:
-        """Voltage of some models (mV, float32)."""
-        return self.counts[index].to(torch.float32) * MV_PER_COUNT + MV_OFFSET
-
-    def recording(self, index: Tensor | slice, sweeps: Sequence[int]) -> Recording:
-        """Some models' responses to currents that are the same for all of them."""
-        currents = self.current_pa[index][:, list(sweeps)]
-        require(bool((currents == currents[:1]).all()), "sweeps", "columns whose current is the same for every model",
-                list(sweeps), "use the columns of the standard protocol")  # fmt: skip
-        w = self.window
-        protocol = Protocol.step_family(
-            currents[0],
-            onset_ms=w.onset_ms,
-            duration_ms=w.duration_ms,
-            total_ms=w.n_samples * w.dt_ms,
-            dt_ms=w.dt_ms,
-        )
-        return Recording(protocol=protocol, voltage_mv=self.voltage_mv(index)[:, list(sweeps)], axes=("neuron",))
-
-
-def concatenate(sets: Sequence[ResponseSet]) -> ResponseSet:
-    """Join sets of one cell and window."""
-    return replace(
-        sets[0],
-        model=torch.cat([s.model for s in sets]),
-        current_pa=torch.cat([s.current_pa for s in sets]),
-        counts=torch.cat([s.counts for s in sets]),
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,14 +73,41 @@ class TrainingData:
         """Positions of the models of a split."""
         return torch.nonzero(self.split == split).flatten()
 
+    def digest(self) -> str:
+        """SHA-256 over the responses and the split: what a training run must not change under its feet."""
+        return hashlib.sha256(self.responses.digest().encode() + self.split.numpy().tobytes()).hexdigest()
+
+
+def merge(sets: Sequence[TrainingData], *, cell: str) -> TrainingData:
+    """Data of several cells as those of one; every model keeps its split.
+
+    Args:
+        sets: Data with the same latents on one grid with the same number of currents.
+        cell: Name of the whole.
+    """
+    named = [replace(s.responses, cell=cell) for s in sets]
+    numbered = [replace(s, model=torch.full_like(s.model, -1)) for s in named]  # numbers of two cells are not the same
+    joined = replace(concatenate(numbered), model=torch.cat([s.model for s in named]))
+    reasons = {name for s in sets for name in s.rejected}
+    return TrainingData(
+        responses=joined,
+        latents=torch.cat([s.latents for s in sets]),
+        spikes_ms=torch.cat([s.spikes_ms for s in sets]),
+        n_spikes=torch.cat([s.n_spikes for s in sets]),
+        summary=torch.cat([s.summary for s in sets]),
+        split=torch.cat([s.split for s in sets]),
+        rejected={name: sum(s.rejected.get(name, 0) for s in sets) for name in sorted(reasons)},
+    )
+
 
 def prepare(
     responses: ResponseSet,
     *,
-    standard_sweeps: Sequence[int],
+    standard_sweeps: Sequence[int] | None = None,
     latents: tuple[Latent, ...] = FEATURES13,
     validation: int = 120,
     seed: int = 0,
+    held_out: Iterable[int] = HELD_OUT_MODELS,
 ) -> TrainingData:
     """Measure a response set, drop what is no neuron of this kind, and split it.
 
@@ -135,14 +115,19 @@ def prepare(
 
     Args:
         responses: Simulated responses.
-        standard_sweeps: Columns that hold the standard protocol.
+        standard_sweeps: Columns that hold the standard protocol; found by their currents when not given.
         latents: Features of the latent space.
         validation: Number of perturbed models set aside.
         seed: Of the choice of validation models.
+        held_out: Numbers of the published models that nothing may be learned from.
+
+    Raises:
+        UsageError: If the standard protocol is missing, or no model is left to train on.
     """
+    columns = standard_columns(responses) if standard_sweeps is None else standard_sweeps
     values, spikes, summary = [], [], []
     for index in torch.arange(len(responses)).split(64):
-        values.append(latent_values(responses.recording(index, standard_sweeps), latents)[0])
+        values.append(latent_values(responses.recording(index, columns), latents)[0])
         found = find_spikes(responses.voltage_mv(index), responses.window.time_ms)
         spikes.append(_pad(found.peak_ms - responses.window.onset_ms))
         summary.append(_summary(responses.take(index)))
@@ -157,9 +142,37 @@ def prepare(
         spikes_ms=spike[index],
         n_spikes=during.sum(-1),
         summary=torch.cat(summary)[index],
-        split=_split(kept.model, validation, seed),
+        split=split_models(kept.model, validation=validation, seed=seed, held_out=held_out),
         rejected=rejected,
     )
+
+
+def split_models(
+    model: Int[Tensor, " model"], *, validation: int, seed: int, held_out: Iterable[int] = HELD_OUT_MODELS
+) -> Int[Tensor, " model"]:
+    """What each model may be used for: held-out numbers for nothing, some perturbed models for validation.
+
+    Args:
+        model: Published number of each model, -1 for perturbed ones.
+        validation: How many perturbed models to set aside.
+        seed: Of their choice.
+        held_out: Published numbers that stay apart.
+
+    Raises:
+        UsageError: If too few perturbed models are there, or nothing would be left to train on.
+    """
+    apart = torch.tensor(sorted(held_out), dtype=model.dtype)
+    split = torch.where(torch.isin(model, apart), HELD_OUT, TRAIN)
+    perturbed = torch.nonzero(model < 0).flatten()
+    most = len(perturbed)
+    require(0 < validation <= most, "validation", f"from 1 to {most}, the number of perturbed models", validation,
+            "set fewer models aside or simulate more")  # fmt: skip
+    order = torch.randperm(len(perturbed), generator=torch.Generator().manual_seed(seed))
+    split[perturbed[order[:validation]]] = VALIDATION
+    left = int((split == TRAIN).sum())
+    require(left > 1, "validation", "less than the number of models", f"{left} models left to train on",
+            "set fewer models aside or simulate more")  # fmt: skip
+    return split
 
 
 def _pad(spikes_ms: Tensor) -> Tensor:
@@ -172,14 +185,11 @@ def _pad(spikes_ms: Tensor) -> Tensor:
 
 def _summary(responses: ResponseSet) -> Float[Tensor, "model sweep feature"]:
     """Summary features of every sweep; sweeps are flattened because their currents differ from model to model."""
-    w = responses.window
-    flat = responses.current_pa.flatten()
-    protocol = Protocol.step_family(
-        flat, onset_ms=w.onset_ms, duration_ms=w.duration_ms, total_ms=w.n_samples * w.dt_ms, dt_ms=w.dt_ms
+    protocol = responses.protocol(responses.current_pa.flatten())
+    features = measure(
+        Recording(protocol=protocol, voltage_mv=responses.voltage_mv().flatten(0, 1)), names=SUMMARY_NAMES
     )
-    features = measure(Recording(protocol=protocol, voltage_mv=responses.voltage_mv().flatten(0, 1)))
-    columns = [torch.where(mask, value, torch.nan) for value, mask in (features[n] for n in SUMMARY_NAMES)]
-    return torch.stack(columns, -1).reshape(*responses.current_pa.shape, -1).to(torch.float32)
+    return features.value.reshape(*responses.current_pa.shape, -1).to(torch.float32)
 
 
 def _accept(
@@ -188,18 +198,9 @@ def _accept(
     """Which models are neurons of this kind, and why the others are not; published ones need only their latents."""
     undefined = ~torch.isfinite(latents).all(-1)
     early = (spikes_ms < 0).any(-1).any(-1)
-    late = (spikes_ms > responses.window.duration_ms + 40.0).any(-1) & (responses.current_pa > -60.0)
-    spontaneous = late.any(-1)
+    after = (spikes_ms > responses.window.duration_ms + LATE_MS).any(-1)
+    spontaneous = (after & (responses.current_pa > REBOUND_BELOW_PA)).any(-1)
     reasons = {"latent undefined": undefined, "fires before the step": early, "fires long after the step": spontaneous}
-    published = (responses.model >= 0) & (responses.model < 60)
+    published = responses.model >= 0
     keep = ~undefined & (published | ~(early | spontaneous))
     return keep, {name: int(bad.sum()) for name, bad in reasons.items()}
-
-
-def _split(model: Tensor, validation: int, seed: int) -> Int[Tensor, " model"]:
-    """Published held-out models stay held out; validation models are perturbed ones."""
-    split = torch.where(torch.isin(model, torch.tensor(HELD_OUT_MODELS)), HELD_OUT, TRAIN)
-    perturbed = torch.nonzero((model < 0) | (model >= 60)).flatten()
-    order = torch.randperm(len(perturbed), generator=torch.Generator().manual_seed(seed))
-    split[perturbed[order[:validation]]] = VALIDATION
-    return split

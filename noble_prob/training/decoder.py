@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, Unpack
 
 import torch
+from torch import nn
 
 from noble_prob.decoder.noble import Architecture, NobleDecoder
+from noble_prob.decoder.paper import PaperArchitecture, PaperDecoder
+from noble_prob.errors import require
 from noble_prob.population.latents import fit_space
-from noble_prob.training.data import SUMMARY_NAMES, TRAIN, TrainingData
-from noble_prob.training.loop import Schedule, Task, fit
+from noble_prob.training.data import N_SPIKES, SUMMARY_NAMES, TRAIN, TrainingData
+from noble_prob.training.history import Row
+from noble_prob.training.loop import FitOptions, Schedule, Task, fit
+from noble_prob.training.operators import PaperTask
 from noble_prob.training.tasks import OffsetTask, OperatorTask, SpikeMapTask, SummaryTask
 
 Schedules = Mapping[str, Schedule]
@@ -21,15 +28,36 @@ DEFAULT_SCHEDULES: Schedules = {
     "offset": Schedule(steps=6000, batch=512, peak_lr=2e-3, ema=0.999, save_every=6000, validate_every=3000),
     "operator": Schedule(steps=12_000, batch=64, peak_lr=2e-3, ema=0.999, save_every=2000, validate_every=2000),
 }
-"""What the shipped decoders were trained with."""
+"""What a network is trained with where nothing else is said."""
 
 
 def new_decoder(data: TrainingData, *, space: str, architecture: Architecture, seed: int) -> NobleDecoder:
-    """An untrained decoder, its latent space scaled and its support fitted on the training models."""
+    """An untrained decoder, its latent space scaled and its support fitted on the training models.
+
+    Args:
+        data: Its data; only training models are looked at.
+        space: Name of the latent space.
+        architecture: Sizes.
+        seed: Of the initial weights.
+
+    Raises:
+        UsageError: If it is to predict more spikes than the data hold.
+    """
+    require(architecture.n_spikes <= N_SPIKES, "architecture.n_spikes", f"at most {N_SPIKES}, what the data hold",
+            architecture.n_spikes, "predict fewer spikes")  # fmt: skip
+    return _new(NobleDecoder, data, space, architecture, seed)
+
+
+def new_paper_decoder(data: TrainingData, *, space: str, architecture: PaperArchitecture, seed: int) -> PaperDecoder:
+    """The same for the paper's configuration (see :mod:`noble_prob.decoder.paper`)."""
+    return _new(PaperDecoder, data, space, architecture, seed)
+
+
+def _new(kind: type[Any], data: TrainingData, space: str, architecture: Any, seed: int) -> Any:
     latents = data.latents[data.where(TRAIN)]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        decoder = NobleDecoder(
+        decoder = kind(
             space=fit_space(space, latents),
             window=data.responses.window,
             summary_names=SUMMARY_NAMES,
@@ -40,24 +68,80 @@ def new_decoder(data: TrainingData, *, space: str, architecture: Architecture, s
 
 
 def train_timing(
-    decoder: NobleDecoder, data: TrainingData, schedules: Schedules, folder: Path | None
-) -> dict[str, dict[str, float]]:
-    """Train everything but the operator; returns the last validation figures by network."""
-    figures: dict[str, dict[str, float]] = {}
+    decoder: NobleDecoder,
+    data: TrainingData,
+    schedules: Schedules,
+    folder: Path | None,
+    **options: Unpack[FitOptions],
+) -> dict[str, Row]:
+    """Train everything but the operator.
+
+    Args:
+        decoder: Trained in place.
+        data: Its data.
+        schedules: One each for ``spike_map``, ``summary`` and ``offset``.
+        folder: Where states and logs go.
+        options: Those of :func:`~noble_prob.training.loop.fit`.
+
+    Returns:
+        The last row of each network's log.
+    """
     tasks: dict[str, Callable[[TrainingData, NobleDecoder], Task]] = {
         "spike_map": SpikeMapTask,
         "summary": SummaryTask,
         "offset": OffsetTask,
     }
+    last: dict[str, Row] = {}
     for name, task in tasks.items():
-        rows = fit(task(data, decoder), schedules[name], folder, name=name)
-        figures |= {name: rows[-1]} if rows else {}
-    return figures
+        about = {"data": data.digest()} | ({"spike_map": weights_digest(decoder.spike_map)} if name == "offset" else {})
+        last[name] = fit(task(data, decoder), schedules[name], folder, name=name, about=about, **options)[-1]
+    return last
 
 
 def train_operator(
-    decoder: NobleDecoder, data: TrainingData, schedules: Schedules, folder: Path | None, *, compiled: bool = False
-) -> dict[str, float]:
-    """Train the operator on true spike times; returns the last validation figures."""
-    rows = fit(OperatorTask(data, decoder, compiled=compiled), schedules["operator"], folder, name="operator")
-    return rows[-1] if rows else {}
+    decoder: NobleDecoder,
+    data: TrainingData,
+    schedules: Schedules,
+    folder: Path | None,
+    *,
+    compiled: bool = False,
+    **options: Unpack[FitOptions],
+) -> Row:
+    """Train the operator on true spike times.
+
+    Args:
+        decoder: Trained in place; its spike map is trained already.
+        data: Its data.
+        schedules: The one of ``operator`` is used.
+        folder: Where state and log go.
+        compiled: Whether to compile the loss.
+        options: Those of :func:`~noble_prob.training.loop.fit`.
+
+    Returns:
+        The last row of the log.
+    """
+    about = {"data": data.digest(), "spike_map": weights_digest(decoder.spike_map)}
+    task = OperatorTask(data, decoder, compiled=compiled)
+    return fit(task, schedules["operator"], folder, name="operator", about=about, **options)[-1]
+
+
+def train_paper(
+    decoder: PaperDecoder,
+    data: TrainingData,
+    schedules: Schedules,
+    folder: Path | None,
+    *,
+    compiled: bool = False,
+    **options: Unpack[FitOptions],
+) -> Row:
+    """Train the paper's operator on voltages; arguments as :func:`train_operator`."""
+    task = PaperTask(data, decoder, compiled=compiled)
+    return fit(task, schedules["operator"], folder, name="operator", about={"data": data.digest()}, **options)[-1]
+
+
+def weights_digest(module: nn.Module) -> str:
+    """SHA-256 over a module's parameters."""
+    total = hashlib.sha256()
+    for parameter in module.parameters():
+        total.update(parameter.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()

@@ -3,9 +3,9 @@ r"""How wrong a trained decoder is on neurons it has not seen, estimated from va
 For every validation sweep with at least two spikes, regress the true spike times :math:`t_k` on the predicted ones
 :math:`s_k`: the log ratio of the latencies is :math:`a`, that of the trains' lengths :math:`b`, what is left is
 :math:`e_k` (see :class:`noble_prob.decoder.base.DecoderError`). Only sweeps at currents that are not part of the
-standard
-protocol count, because the latents all but give the others away. The spreads are root mean squares with each value
-limited to five robust SDs: one model with a wrong train must not decide for all, and must not vanish either.
+standard protocol count, because the latents all but give the others away. Both log errors grow with the predicted
+interval; how fast is the maximum of a Gaussian likelihood. The spreads are root mean squares with each value limited to
+five robust SDs: one model with a wrong train must not decide for all, and must not vanish either.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from torch import Tensor
 from noble_prob.decoder.base import DecoderError
 from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.training.data import VALIDATION, TrainingData
-
 
 _UNIT = DecoderError(
     latency_log_sd=1.0, rate_log_sd=1.0, current_length_pa=1.0, residual_ms=1.0, summary_sd=torch.ones(1)
@@ -40,7 +39,7 @@ def measure_error(decoder: NobleDecoder, data: TrainingData, *, standard_sweeps:
     current = data.responses.current_pa[index][:, columns]
     latents = data.latents[index][:, None].expand(-1, len(columns), -1)
     predicted = decoder.spike_times(latents, current).cpu().to(torch.float64)
-    spikes = data.spikes_ms[index][:, columns].to(torch.float64)
+    spikes = data.spikes_ms[index][:, columns, : predicted.shape[-1]].to(torch.float64)
     n = data.n_spikes[index][:, columns]
     latency, rate, residual = _decompose(predicted, spikes, n, decoder.window.duration_ms)
     steps = torch.diff(predicted[..., :2], dim=-1, prepend=torch.zeros_like(predicted[..., :1]))

@@ -1,64 +1,48 @@
 """One training loop for every network of the package, resumable to the bit.
 
-Everything random in a step comes from a generator seeded by ``(seed, step)`` and the learning rate is a function of the
-step, so the state of a run is three things: the step, the weights, the optimiser's moments. They are written
-together, atomically, every so often; a run killed at any moment continues from the last write and ends with the same
-weights as one that was left alone.
+Everything random in a step comes from a generator seeded by ``(seed, step, process)`` and the learning rate is a
+function of the step, so the state of a run is the step, the weights and the optimiser's moments (and averages). They
+are written together, atomically, every so often: a run killed at any moment continues from the last write and ends with
+the same weights as one that was left alone. Nothing in a step waits for the device, except when a loss is logged.
 """
 
 from __future__ import annotations
 
-import csv
-import json
-import math
-import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from noble_prob.training import processes
+from noble_prob.training.history import Board, Row, write_csv
+from noble_prob.training.schedule import Schedule
+from noble_prob.training.state import State
 
-@dataclass(frozen=True, kw_only=True)
-class Schedule:
-    """How long and how fast to train.
+__all__ = ["FitOptions", "OutOfTimeError", "Schedule", "Task", "figures", "fit"]
 
-    Attributes:
-        steps: Optimiser steps.
-        batch: Traces per step, over all processes.
-        peak_lr: Highest learning rate; linear warm-up, then cosine to zero.
-        warmup: Share of the steps spent warming up.
-        weight_decay: Of AdamW.
-        clip: Largest norm of the gradient.
-        ema: Decay of the running average of the weights that is kept as the result; 0 keeps the last weights.
-        seed: Of initialisation, data order and augmentation.
-        save_every: Steps between resumable states.
-        validate_every: Steps between validations.
-    """
+ALWAYS = ("step", "loss", "lr", "seconds")
+"""Columns of every row of the log; the others are a validation's figures."""
 
-    steps: int = 4000
-    batch: int = 512
-    peak_lr: float = 2e-3
-    warmup: float = 0.1
-    weight_decay: float = 1e-4
-    clip: float = 1.0
-    ema: float = 0.0
-    seed: int = 0
-    save_every: int = 1000
-    validate_every: int = 1000
 
-    def lr(self, step: int) -> float:
-        """Learning rate of a step."""
-        rise = max(1, round(self.warmup * self.steps))
-        if step < rise:
-            return self.peak_lr * (step + 1) / rise
-        return self.peak_lr * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, self.steps - rise)))
+RANK_STRIDE = 2_654_435_761
+"""Between the seeds of two processes; it differs in the low 32 bits, all that a generator on the CPU looks at."""
+
+
+class OutOfTimeError(Exception):
+    """The time limit was reached; the state is saved and the same call continues it."""
+
+
+class FitOptions(TypedDict, total=False):
+    """Options of :func:`fit` that callers hand through."""
+
+    deadline: float | None
+    tensorboard: bool
+    progress: bool
 
 
 class Task(Protocol):
@@ -71,134 +55,171 @@ class Task(Protocol):
         ...
 
     def validate(self) -> dict[str, float]:
-        """Figures on the validation models."""
+        """Figures on the validation models; the first is the one to be small."""
         ...
 
 
-def fit(task: Task, schedule: Schedule, folder: Path | None = None, *, name: str = "train") -> list[dict[str, float]]:
-    """Train a task's module in place.
+def fit(
+    task: Task,
+    schedule: Schedule,
+    folder: Path | None = None,
+    *,
+    name: str = "train",
+    about: Mapping[str, Any] | None = None,
+    deadline: float | None = None,
+    tensorboard: bool = False,
+    progress: bool = True,
+) -> list[Row]:
+    """Train a task's module in place; every process of a group calls it alike.
 
     Args:
         task: Module, loss and validation.
         schedule: Length and speed.
-        folder: Where states and the ``NAME.csv`` log go; an existing state is continued. None keeps nothing.
+        folder: Where the state ``NAME.state`` and the log ``NAME.csv`` go; an existing state is continued. None keeps
+            nothing.
         name: Names the files and the progress bar.
+        about: What else the weights depend on (a digest of the data); a state of other values is not continued.
+        deadline: Moment (``time.monotonic()``) after which to save and stop; needs a folder.
+        tensorboard: Also write TensorBoard's event files.
+        progress: Show a bar on stderr.
 
     Returns:
-        The validation rows of this call.
+        The rows with validation figures, those from before a resume included.
+
+    Raises:
+        UsageError: If the folder holds a state of another schedule, network or data.
+        OutOfTimeError: At the deadline.
     """
-    run = _Run(task, schedule, folder, name)
-    rows: list[dict[str, float]] = []
-    began = time.perf_counter()
-    for step in tqdm(range(run.step, schedule.steps), initial=run.step, total=schedule.steps, desc=name, mininterval=5):
-        loss = run.advance(step)
-        if (step + 1) % schedule.validate_every == 0 or step + 1 == schedule.steps:
-            with run.averaged():
-                row = {"step": step + 1, "loss": float(loss), "seconds": time.perf_counter() - began} | task.validate()
-            rows.append(row)
-            run.log(row)
-        if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
-            run.save(step + 1)
-    run.adopt_average()
-    return rows
+    run = _Run(task, schedule, folder, name, dict(about or {}), tensorboard)
+    bar = tqdm(initial=run.state.step, total=schedule.steps, desc=name, unit="step", mininterval=2,
+               disable=not (progress and processes.first()))  # fmt: skip
+    with bar:
+        while not run.state.finished:
+            run.advance()
+            bar.update()
+            if run.state.step % schedule.log_every == 0 and processes.from_first(_late(deadline)):
+                run.save()
+                raise OutOfTimeError(f"{name}: {run.state.step} of {schedule.steps} steps are done and saved")
+    return run.conclude()
+
+
+def _late(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() > deadline
+
+
+def figures(row: Row) -> Row:
+    """The validation figures of a row."""
+    return {name: value for name, value in row.items() if name not in ALWAYS}
+
+
+class _Loss(nn.Module):
+    """A task's loss as the forward of a module, which is what gradients are averaged over."""
+
+    def __init__(self, task: Task):
+        super().__init__()
+        self.task, self.module = task, task.module
+
+    def forward(self, batch: int, generator: torch.Generator) -> Tensor:
+        return self.task.loss(batch, generator)
 
 
 class _Run:
-    """State of one training run."""
+    """One training run of one process."""
 
-    def __init__(self, task: Task, schedule: Schedule, folder: Path | None, name: str):
-        self.task, self.schedule, self.name = task, schedule, name
-        self.folder = None if folder is None else Path(folder)
-        self.params: list[Tensor] = [p for p in task.module.parameters() if p.requires_grad]
-        fused = self.params[0].device.type == "cuda" and not any(p.is_complex() for p in self.params)
-        self.optimiser = torch.optim.AdamW(self.params, lr=1.0, weight_decay=schedule.weight_decay, fused=fused)
-        self.average = [p.detach().clone() for p in self.params] if schedule.ema else []
-        self.step = self._resume()
+    def __init__(self, task: Task, schedule: Schedule, folder: Path | None, name: str, about: dict[str, Any], tb: bool):
+        self.task, self.schedule = task, schedule
+        self.settings = {**schedule.settings(), "processes": processes.world(), **about}
+        params: list[Tensor] = [p for p in task.module.parameters() if p.requires_grad]
+        self.device = params[0].device
+        fused = self.device.type == "cuda" and not any(p.is_complex() for p in params)
+        self.loss = processes.shared(_Loss(task))  # from here on all processes have the same weights
+        optimiser = torch.optim.AdamW(params, lr=1.0, weight_decay=schedule.weight_decay, fused=fused)
+        self.state = State(params=params, optimiser=optimiser)
+        if schedule.ema:
+            self.state.average = [p.detach().clone() for p in params]
+        self.files = None if folder is None else (Path(folder) / f"{name}.state", Path(folder) / f"{name}.csv")
+        if self.files and self.files[0].exists():
+            self.state.load(self.files[0], self.settings)
+        wanted = tb and folder is not None and processes.first()
+        self.board = Board(Path(folder or ".") / "tensorboard" / name, step=self.state.step) if wanted else None
+        self.began = time.perf_counter() - (self.state.history[-1]["seconds"] if self.state.history else 0.0)
 
-    def advance(self, step: int) -> Tensor:
-        """One optimiser step."""
-        device = self.params[0].device
-        generator = torch.Generator(device).manual_seed(self.schedule.seed * 1_000_003 + step)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.schedule.lr(step)
-        loss = self.task.loss(self.schedule.batch, generator)
-        self.optimiser.zero_grad(set_to_none=True)
+    def advance(self) -> None:
+        """One optimiser step, with what falls due after it."""
+        state, schedule = self.state, self.schedule
+        loss = self._step(state.step)
+        state.step += 1
+        state.finished = state.step == schedule.steps
+        validates = state.finished or state.step % schedule.validate_every == 0
+        if validates or state.step % schedule.log_every == 0:
+            self._note(loss, validates)
+        if state.finished or state.step % schedule.save_every == 0:
+            self.save()
+
+    def _step(self, step: int) -> Tensor:
+        schedule, state = self.schedule, self.state
+        seed = schedule.seed * 1_000_003 + step + processes.rank() * RANK_STRIDE
+        for group in state.optimiser.param_groups:
+            group["lr"] = schedule.lr(step)
+        batch = max(1, schedule.batch // processes.world())
+        loss: Tensor = self.loss(batch, torch.Generator(self.device).manual_seed(seed))
+        state.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.params, self.schedule.clip)
-        self.optimiser.step()
-        if self.average:
-            decay = min(self.schedule.ema, (1 + step) / (10 + step))
-            torch._foreach_lerp_(self.average, [p.detach() for p in self.params], 1 - decay)
+        nn.utils.clip_grad_norm_(state.params, schedule.clip)
+        state.optimiser.step()
+        if state.average:
+            decay = min(schedule.ema, (1 + step) / (10 + step))
+            torch._foreach_lerp_(state.average, [p.detach() for p in state.params], 1 - decay)
         return loss.detach()
 
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Inside, the module carries the averaged weights."""
-        live = [p.detach().clone() for p in self.params]
-        self.adopt_average()
-        try:
-            yield
-        finally:
-            with torch.no_grad():
-                torch._foreach_copy_(self.params, live)
+    def _note(self, loss: Tensor, validates: bool) -> None:
+        """Append a row to the history; a validation may end the run early."""
+        state, schedule = self.state, self.schedule
+        mean = float(processes.mean(loss))
+        row: Row = {"step": state.step, "loss": mean, "lr": schedule.lr(state.step - 1), "seconds": 0.0}
+        if validates:
+            with self._carrying(state.average):
+                row |= processes.from_first(self.task.validate() if processes.first() else None)
+        state.history.append({**row, "seconds": time.perf_counter() - self.began})
+        if self.board:
+            self.board.add(state.history[-1])
+        if validates and schedule.patience:
+            self._judge()
 
-    def adopt_average(self) -> None:
-        """Put the averaged weights into the module."""
-        if self.average:
-            with torch.no_grad():
-                torch._foreach_copy_(self.params, self.average)
+    def _judge(self) -> None:
+        """Keep the weights if they are the best so far; stop when none has been better for long."""
+        scores = [next(iter(figures(row).values())) for row in self.validations()]
+        best = min(range(len(scores)), key=scores.__getitem__)
+        if best == len(scores) - 1:
+            self.state.best = [p.detach().clone() for p in self.state.average or self.state.params]
+        self.state.finished |= len(scores) - 1 - best >= self.schedule.patience
 
-    def log(self, row: dict[str, float]) -> None:
-        """Append a row to the run's CSV."""
-        if self.folder is None:
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{self.name}.csv"
-        fresh = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
-            if fresh:
-                writer.writeheader()
-            writer.writerow(row)
+    def validations(self) -> list[Row]:
+        """Rows with validation figures."""
+        return [row for row in self.state.history if figures(row)]
 
-    def save(self, step: int) -> None:
-        """Write the state atomically."""
-        if self.folder is None:
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        tensors = {f"param.{i}": p.detach().contiguous() for i, p in enumerate(self.params)}
-        tensors |= {f"average.{i}": a.contiguous() for i, a in enumerate(self.average)}
-        for i, state in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optim.{i}.{key}": value.contiguous() for key, value in state.items()}
-        target = self.folder / f"{self.name}.state"
-        partial = target.with_suffix(".partial")
-        save_file(tensors, partial, metadata={"step": str(step), "schedule": json.dumps(asdict(self.schedule))})
-        os.replace(partial, target)
+    def save(self) -> None:
+        """Write state and log, in the first process."""
+        if self.files and processes.first():
+            self.state.save(self.files[0], self.settings)
+            write_csv(self.state.history, self.files[1])
 
-    def _resume(self) -> int:
-        """Load the state of an earlier call, if there is one of the same schedule."""
-        path = None if self.folder is None else self.folder / f"{self.name}.state"
-        if path is None or not path.exists():
-            return 0
-        meta = _metadata(path)
-        if json.loads(meta["schedule"]) != asdict(self.schedule):
-            return 0
-        tensors = load_file(path, device=str(self.params[0].device))
+    def conclude(self) -> list[Row]:
+        """Put the result into the module: the best weights, else the average, else the last."""
         with torch.no_grad():
-            torch._foreach_copy_(self.params, [tensors[f"param.{i}"] for i in range(len(self.params))])
-        self.average = [tensors[f"average.{i}"] for i in range(len(self.average))]
-        moments: dict[int, dict[str, Any]] = {}
-        for key, value in tensors.items():
-            if key.startswith("optim."):
-                _, i, field = key.split(".")
-                moments.setdefault(int(i), {})[field] = value.cpu() if field == "step" else value
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
-        return int(meta["step"])
+            if self.state.best or self.state.average:
+                torch._foreach_copy_(self.state.params, self.state.best or self.state.average)
+        if self.board:
+            self.board.close()
+        return self.validations()
 
-
-def _metadata(path: Path) -> dict[str, str]:
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as file:
-        return dict(file.metadata())
+    @contextmanager
+    def _carrying(self, weights: list[Tensor]) -> Iterator[None]:
+        """Inside, the module carries other weights, if there are any."""
+        live = [p.detach().clone() for p in self.state.params] if weights else []
+        with torch.no_grad():
+            torch._foreach_copy_(self.state.params, weights) if weights else None
+            try:
+                yield
+            finally:
+                torch._foreach_copy_(self.state.params, live) if weights else None

@@ -23,13 +23,14 @@ def spike_map_loss(
 
     Args:
         predicted_ms: Predicted spike times, continuing past the end.
-        spikes_ms: True spike times (ms after onset), any value behind the n-th.
+        spikes_ms: True spike times (ms after onset), any value behind the n-th; columns beyond the predicted ones
+            are not looked at.
         n: True number of spikes during the step.
         duration_ms: Length of the step (ms).
     """
     k = torch.arange(predicted_ms.shape[-1], device=n.device)
     real = k < n[:, None]
-    true = torch.where(real, spikes_ms, 0.0)
+    true = torch.where(real, spikes_ms[:, : len(k)], 0.0)
     interval = torch.where(real, true - _previous(true), 1.0)
     phase = ((predicted_ms - true).abs() / interval.clamp(min=0.5)).where(real, torch.zeros_like(true))
     log_error = (
@@ -37,8 +38,8 @@ def spike_map_loss(
     )
     share = 1 / n.clamp(min=1)
     following = predicted_ms.gather(1, n[:, None].clamp(max=len(k) - 1))[:, 0]
-    last = torch.where(n > 0, interval.gather(1, (n - 1).clamp(min=0)[:, None])[:, 0], 100.0)
-    censored = torch.relu(duration_ms + 0.5 - following) / last.clamp(min=5.0)
+    last = torch.where(n > 0, interval.gather(1, (n - 1).clamp(0, len(k) - 1)[:, None])[:, 0], 100.0)
+    censored = torch.where(n < len(k), torch.relu(duration_ms + 0.5 - following) / last.clamp(min=5.0), 0.0)
     return (phase.sum(-1) * share).clamp(max=20.0) + log_error.sum(-1) * share + censored
 
 
@@ -50,6 +51,13 @@ def waveform_loss(
     rest = true_mv[:, :64].mean(-1, keepdim=True)
     size = (true_mv - rest).square().mean(-1).sqrt().clamp(min=1.5)
     return error / size
+
+
+def relative_l4(
+    predicted_mv: Float[Tensor, "batch time"], true_mv: Float[Tensor, "batch time"]
+) -> Float[Tensor, " batch"]:
+    """The loss of the NOBLE paper: L4 norm of the error over the L4 norm of the voltage with its offset."""
+    return (predicted_mv - true_mv).norm(p=4, dim=-1) / true_mv.norm(p=4, dim=-1)
 
 
 def _previous(times_ms: Tensor) -> Tensor:

@@ -8,36 +8,21 @@ from torch import Tensor, nn
 from noble_prob.decoder.embedding import firing_channels
 from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.decoder.spike_map import current_features
-from noble_prob.training.data import MV_OFFSET, MV_PER_COUNT, TRAIN, VALIDATION, TrainingData
+from noble_prob.training.data import TRAIN, VALIDATION, TrainingData
 from noble_prob.training.losses import spike_map_loss, waveform_loss
+from noble_prob.training.traces import Traces, all_teacher_times, teacher_times
+
+__all__ = ["OffsetTask", "OperatorTask", "SpikeMapTask", "SummaryTask", "Traces", "teacher_times", "timing_figures"]
+
+VALIDATION_BATCH = 64
+"""Voltages that are rendered at once in a validation."""
 
 
-class Traces:
-    """All sweeps of one split, flat and on the device of training."""
-
-    def __init__(self, data: TrainingData, split: int, decoder: NobleDecoder, *, voltage: bool = False):
-        index = data.where(split)
-        device = decoder.support_precision.device
-        sweeps = data.responses.current_pa.shape[1]
-        x = decoder.space.standardise(data.latents[index]).float()
-        self.x = x.repeat_interleave(sweeps, 0).to(device)
-        self.current = data.responses.current_pa[index].float().flatten().to(device)
-        self.spikes = data.spikes_ms[index].flatten(0, 1).float().to(device)
-        self.n = data.n_spikes[index].flatten().to(device)
-        self.summary = data.summary[index].flatten(0, 1).to(device)
-        self.counts = data.responses.counts[index].flatten(0, 1).to(device) if voltage else None
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def random(self, batch: int, generator: torch.Generator) -> Tensor:
-        """Positions of a random batch."""
-        return torch.randint(0, len(self), (batch,), generator=generator, device=self.x.device)
-
-    def voltage(self, index: Tensor) -> Tensor:
-        """Voltage of some traces (mV)."""
-        assert self.counts is not None
-        return self.counts[index].float() * MV_PER_COUNT + MV_OFFSET
+def both_splits(data: TrainingData, decoder: NobleDecoder, *, voltage: bool = False) -> tuple[Traces, Traces]:
+    """Training and validation traces on the decoder's device."""
+    device = decoder.support_precision.device
+    train, valid = (Traces(data, s, decoder.space, device, voltage=voltage) for s in (TRAIN, VALIDATION))
+    return train, valid
 
 
 class SpikeMapTask:
@@ -46,7 +31,7 @@ class SpikeMapTask:
     def __init__(self, data: TrainingData, decoder: NobleDecoder):
         self.decoder = decoder
         self.module: nn.Module = decoder.spike_map
-        self.train, self.valid = Traces(data, TRAIN, decoder), Traces(data, VALIDATION, decoder)
+        self.train, self.valid = both_splits(data, decoder)
 
     def loss(self, batch: int, generator: torch.Generator) -> Tensor:
         """Timing loss, summed over members so that each is trained as if alone."""
@@ -66,14 +51,16 @@ class SpikeMapTask:
 
 def timing_figures(predicted_ms: Tensor, traces: Traces, duration_ms: float) -> dict[str, float]:
     """Median and 90th percentile of spike-time error (ms), relative count error, share of spiking mismatches."""
-    real = torch.arange(predicted_ms.shape[-1], device=traces.n.device) < traces.n[:, None]
-    error = (predicted_ms - traces.spikes).abs()[real].cpu()
+    columns = predicted_ms.shape[-1]
+    real = torch.arange(columns, device=traces.n.device) < traces.n[:, None]
+    error = (predicted_ms - traces.spikes[:, :columns]).abs()[real].sort().values
     n_hat = (predicted_ms < duration_ms).sum(-1)
     fires = traces.n > 0
     count = ((n_hat - traces.n).abs() / traces.n.clamp(min=1))[fires].float().mean()
+    median, high = (float(error[int(q * (len(error) - 1))]) if len(error) else torch.nan for q in (0.5, 0.9))
     return {
-        "spike_time_error_ms": float(error.median()),
-        "spike_time_error_ms_p90": float(error[torch.randperm(len(error))[:100_000]].quantile(0.9)),
+        "spike_time_error_ms": median,
+        "spike_time_error_ms_p90": high,
         "spike_count_error": float(count),
         "spiking_mismatch": float(((n_hat > 0) != fires).float().mean()),
     }
@@ -85,7 +72,7 @@ class SummaryTask:
     def __init__(self, data: TrainingData, decoder: NobleDecoder):
         self.network = decoder.summary_net
         self.module: nn.Module = self.network
-        self.train, self.valid = Traces(data, TRAIN, decoder), Traces(data, VALIDATION, decoder)
+        self.train, self.valid = both_splits(data, decoder)
         known = [column[torch.isfinite(column)] for column in self.train.summary.T]
         decoder.summary_net.centre.copy_(torch.stack([c.mean() for c in known]))
         decoder.summary_net.scale.copy_(torch.stack([c.std() for c in known]))
@@ -113,16 +100,22 @@ class OffsetTask:
     def __init__(self, data: TrainingData, decoder: NobleDecoder):
         self.decoder = decoder
         self.module: nn.Module = decoder.offset
-        self.train, self.valid = Traces(data, TRAIN, decoder), Traces(data, VALIDATION, decoder)
+        self.train, self.valid = both_splits(data, decoder)
+        self._given = {id(t): self._context(t) for t in (self.train, self.valid)}
+
+    def _context(self, traces: Traces) -> tuple[Tensor, Tensor, Tensor]:
+        """Of every row: when the next spike would have come (ms after the end), after which interval, when one came."""
+        end, n = self.decoder.window.duration_ms, traces.n
+        times = all_teacher_times(self.decoder, traces)
+        following = times.gather(1, n[:, None].clamp(max=times.shape[1] - 1))[:, 0]
+        last = (n - 1).clamp(0, times.shape[1] - 1)[:, None]
+        before = torch.where(n > 0, times.gather(1, last)[:, 0], 0.0)
+        late = torch.where(traces.spikes >= end, traces.spikes, torch.inf).amin(-1) - end
+        return following - end, following - before, late
 
     def _terms(self, traces: Traces, i: Tensor | slice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        end = self.decoder.window.duration_ms
-        x, current, n = traces.x[i], traces.current[i], traces.n[i]
-        times = teacher_times(self.decoder, x, current, traces.spikes[i], n)
-        following = times.gather(1, n[:, None].clamp(max=times.shape[1] - 1))[:, 0]
-        before = torch.where(n > 0, times.gather(1, (n - 1).clamp(min=0)[:, None])[:, 0], 0.0)
-        odds, delay = self.module(x, current, following - end, following - before)
-        late = torch.where(traces.spikes[i] >= end, traces.spikes[i], torch.inf).amin(-1) - end
+        gap, interval, late = (column[i] for column in self._given[id(traces)])
+        odds, delay = self.module(traces.x[i], traces.current[i], gap, interval)
         return odds, delay, late, torch.isfinite(late)
 
     def loss(self, batch: int, generator: torch.Generator) -> Tensor:
@@ -133,10 +126,12 @@ class OffsetTask:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Share of wrong calls and the median error of the delay (ms)."""
+        """Share of wrong calls and the median error of the delay (ms), where a spike does come."""
         odds, delay, late, happens = self._terms(self.valid, slice(None))
-        wrong = ((odds > 0) != happens).float().mean()
-        return {"offset_wrong": float(wrong), "offset_delay_error_ms": float((delay - late)[happens].abs().median())}
+        figures = {"offset_wrong": float(((odds > 0) != happens).float().mean())}
+        if bool(happens.any()):
+            figures["offset_delay_error_ms"] = float((delay - late)[happens].abs().median())
+        return figures
 
 
 class OperatorTask:
@@ -145,8 +140,8 @@ class OperatorTask:
     def __init__(self, data: TrainingData, decoder: NobleDecoder, *, compiled: bool = False):
         self.decoder = decoder
         self.module: nn.Module = decoder.operator
-        self.train = Traces(data, TRAIN, decoder, voltage=True)
-        self.valid = Traces(data, VALIDATION, decoder, voltage=True)
+        self.train, self.valid = both_splits(data, decoder, voltage=True)
+        self._times = {id(t): all_teacher_times(decoder, t) for t in (self.train, self.valid)}
         self._loss = torch.compile(self._render_loss, dynamic=False) if compiled else self._render_loss
 
     def _render_loss(self, x: Tensor, current: Tensor, times: Tensor, happens: Tensor, voltage: Tensor) -> Tensor:
@@ -156,11 +151,9 @@ class OperatorTask:
         return waveform_loss(self.module(channels, self.decoder.condition(x, current)), voltage).mean()
 
     def _inputs(self, traces: Traces, i: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        x, current, n, spikes = traces.x[i], traces.current[i], traces.n[i], traces.spikes[i]
-        with torch.no_grad():
-            times = teacher_times(self.decoder, x, current, spikes, n)
+        spikes = traces.spikes[i]
         happens = torch.where(torch.isfinite(spikes), spikes, torch.inf)
-        return x, current, times, happens, traces.voltage(i)
+        return traces.x[i], traces.current[i], self._times[id(traces)][i], happens, traces.voltage(i)
 
     def loss(self, batch: int, generator: torch.Generator) -> Tensor:
         """Mean relative error of the voltage about rest."""
@@ -169,24 +162,6 @@ class OperatorTask:
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """The same on validation models, given their true spikes."""
-        chunks = torch.arange(len(self.valid), device=self.valid.x.device).split(64)
+        chunks = torch.arange(len(self.valid), device=self.valid.x.device).split(VALIDATION_BATCH)
         losses = [self._render_loss(*self._inputs(self.valid, i)) * len(i) for i in chunks]
         return {"waveform_error": float(torch.stack(losses).sum() / len(self.valid))}
-
-
-def teacher_times(decoder: NobleDecoder, x: Tensor, current_pa: Tensor, spikes_ms: Tensor, n: Tensor) -> Tensor:
-    """True spike times during the step, continued past its end by the predicted intervals.
-
-    Args:
-        decoder: Whose spike map continues them.
-        x: Standardised latents, shape ``(batch, latent)``.
-        current_pa: Step currents (pA).
-        spikes_ms: True spike times (ms after onset), NaN padded.
-        n: Number of true spikes during the step.
-    """
-    predicted = decoder.spike_map.mean_times(x, current_pa)
-    k = torch.arange(predicted.shape[1], device=n.device)
-    last = (n - 1).clamp(min=0)[:, None]
-    shift = torch.where(n[:, None] > 0, spikes_ms.gather(1, last) - predicted.gather(1, last), 0.0)
-    after = decoder.window.duration_ms + 0.05 * (1 + k - n[:, None])
-    return torch.where(k < n[:, None], spikes_ms[:, : len(k)], torch.maximum(predicted + shift.nan_to_num(0.0), after))

@@ -1,4 +1,6 @@
-"""What every shipped decoder must do whatever its weights are worth: rest, be deterministic, not care about its grid."""
+"""What every shipped decoder must do, whatever its weights are worth: rest in silence, ignore its grid, broadcast."""
+
+from itertools import pairwise
 
 import pytest
 import torch
@@ -33,7 +35,7 @@ def test_no_current_and_hyperpolarising_currents_are_silent(decoder, neurons):
     assert silent.amax() < -55.0
     assert (silent - rest[:, None]).abs().amax() < 1.5  # nothing happens
     below = [decoder.respond(neurons, torch.tensor(i))[:, on].mean(1) - rest for i in (-30.0, -60.0, -110.0)]
-    assert all(bool((lower < higher - 1).all()) for higher, lower in zip(below, below[1:], strict=False))
+    assert all(bool((lower < higher - 1).all()) for higher, lower in pairwise(below))
     at = decoder.space.names.index("voltage_deflection")
     assert torch.allclose(below[2], neurons[:, at].to(below[2]), atol=3.0)
 

@@ -1,0 +1,122 @@
+"""The state of a training run on disk: weights, their average, the optimiser's moments, the history.
+
+One safetensors file, never a pickle, replaced atomically. Its header says under which settings it was made: a run can
+be continued under the same settings only, because anything else would be neither the old run nor a new one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from noble_prob.errors import UsageError, require
+from noble_prob.population.store import write_atomically
+from noble_prob.training.history import Row
+
+ANEW = "restore the setting, or choose another folder to begin anew"
+
+
+@dataclass(kw_only=True)
+class State:
+    """Where a run stands.
+
+    Attributes:
+        step: Steps done.
+        params: The weights themselves (not copies).
+        optimiser: The optimiser over them.
+        average: Their running average; empty without one.
+        best: The best weights so far, by validation; empty if they are not kept.
+        history: Rows of the log.
+        finished: Whether nothing is left to do.
+    """
+
+    params: list[Tensor]
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+    average: list[Tensor] = field(default_factory=list)
+    best: list[Tensor] = field(default_factory=list)
+    history: list[Row] = field(default_factory=list)
+    finished: bool = False
+
+    def save(self, path: Path, settings: Mapping[str, Any]) -> None:
+        """Write the state; complex weights and moments included.
+
+        Args:
+            path: File, replaced atomically.
+            settings: Everything the weights depend on, JSON values.
+        """
+        tensors = _numbered("param", self.params) | _numbered("average", self.average) | _numbered("best", self.best)
+        for i, moments in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optim.{i}.{name}": value for name, value in moments.items()}
+        header = {"step": self.step, "finished": self.finished, "settings": settings, "history": self.history}
+        plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, save(plain, metadata={"run": json.dumps(header)}))
+
+    def load(self, path: Path, settings: Mapping[str, Any]) -> None:
+        """Continue from a file.
+
+        Args:
+            path: File of :meth:`save`.
+            settings: Those of the run that is to continue.
+
+        Raises:
+            UsageError: If the file is damaged, or of other settings or another network; it says what differs.
+        """
+        header, tensors = _read(path, str(self.params[0].device))
+        _require_same(header["settings"], json.loads(json.dumps(settings)), path)
+        stored = _numbered_back("param", tensors)
+        same = [tuple(p.shape) for p in stored] == [tuple(p.shape) for p in self.params]
+        require(same, "architecture", f"that of the run in {path.parent.name!r}", "other sizes", ANEW)
+        with torch.no_grad():
+            torch._foreach_copy_(self.params, stored)
+        self.average, self.best = _numbered_back("average", tensors), _numbered_back("best", tensors)
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": _moments(tensors), "param_groups": groups})
+        self.step, self.finished, self.history = header["step"], header["finished"], header["history"]
+
+
+def _numbered(name: str, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+    return {f"{name}.{i}": tensor for i, tensor in enumerate(tensors)}
+
+
+def _numbered_back(name: str, tensors: Mapping[str, Tensor]) -> list[Tensor]:
+    n = sum(key.startswith(f"{name}.") for key in tensors)
+    return [tensors[f"{name}.{i}"] for i in range(n)]
+
+
+def _moments(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """The optimiser's state by parameter; its step counts live on the CPU."""
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optim."):
+            _, i, name = key.split(".")
+            moments.setdefault(int(i), {})[name] = value.cpu() if name == "step" else value
+    return moments
+
+
+def _read(path: Path, device: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Header and tensors of a state file."""
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads((file.metadata() or {})["run"])
+        return header, load_file(path, device=device)
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise UsageError("folder", "one whose state can be read", f"{path.name}: {error}",
+                         "delete this file to begin anew") from error  # fmt: skip
+
+
+def _require_same(old: Mapping[str, Any], new: Mapping[str, Any], path: Path) -> None:
+    """Refuse to continue a run under other settings, and say which."""
+    different = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    before = ", ".join(f"{name} = {old.get(name)!r}" for name in different)
+    after = ", ".join(f"{name} = {new.get(name)!r}" for name in different)
+    require(not different, ", ".join(different), f"as in the run that is there ({path.name}: {before})", after, ANEW)
