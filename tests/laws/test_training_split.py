@@ -1,0 +1,133 @@
+"""Held-out models enter nothing: not the split, not the scale, not the support, not a weight, not the error model."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from training_example import SCHEDULES, example_data, example_decoder
+
+from noble_prob.errors import UsageError
+from noble_prob.population.latents import HELD_OUT_MODELS
+from noble_prob.training.data import HELD_OUT, TRAIN, VALIDATION, concatenate, merge, prepare, split_models
+from noble_prob.training.decoder import train_operator, train_timing
+from noble_prob.training.error_model import measure_error
+from noble_prob.training.responses import standard_columns
+from noble_prob.training.schedule import Schedule
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    published=st.lists(st.integers(min_value=0, max_value=59), max_size=60),
+    perturbed=st.integers(min_value=12, max_value=80),
+    validation=st.integers(min_value=1, max_value=9),
+    seed=st.integers(min_value=0, max_value=2**31),
+)
+def test_what_a_model_may_be_used_for(published, perturbed, validation, seed):
+    model = torch.tensor(published + [-1] * perturbed)
+    model = model[torch.randperm(len(model), generator=torch.Generator().manual_seed(seed))]
+    split = split_models(model, validation=validation, seed=seed)
+    held = torch.isin(model, torch.tensor(HELD_OUT_MODELS))
+    assert bool((split[held] == HELD_OUT).all())
+    assert bool((split[~held] != HELD_OUT).all())
+    assert int((split == VALIDATION).sum()) == validation
+    assert bool((model[split == VALIDATION] < 0).all())  # only perturbed models choose checkpoints
+    assert torch.equal(split, split_models(model, validation=validation, seed=seed))
+
+
+def test_another_seed_chooses_other_validation_models():
+    model = torch.full((200,), -1)
+    a, b = (split_models(model, validation=40, seed=s) for s in (1, 2))
+    assert 0 < int(((a == VALIDATION) & (b == VALIDATION)).sum()) < 25
+
+
+@pytest.mark.parametrize("validation", [0, 5, 6])
+def test_too_many_set_aside_is_refused(validation):
+    with pytest.raises(UsageError, match="validation"):
+        split_models(torch.tensor([2, *[-1] * 5]), validation=validation, seed=0)
+
+
+def poisoned(data):
+    """The same data, but everything about the held-out models is absurd."""
+    held = data.split == HELD_OUT
+    assert int(held.sum()) == 2
+    responses = data.responses
+
+    def spoil(value, nonsense):
+        out = value.clone()
+        out[held] = nonsense
+        return out
+
+    return replace(
+        data, latents=spoil(data.latents, 1e6), spikes_ms=spoil(data.spikes_ms, 3.0), n_spikes=spoil(data.n_spikes, 1),
+        summary=spoil(data.summary, -1e6),
+        responses=replace(responses, counts=spoil(responses.counts, 30000), current_pa=spoil(responses.current_pa, 7.0)),
+    )  # fmt: skip
+
+
+def test_a_decoder_does_not_depend_on_held_out_models():
+    few = {name: Schedule(**{**vars(s), "steps": 4}) for name, s in SCHEDULES.items()}
+    ends = []
+    for data in (example_data(), poisoned(example_data())):
+        decoder = example_decoder(data)
+        train_timing(decoder, data, few, None, progress=False)
+        row = train_operator(decoder, data, few, None, progress=False)
+        error = measure_error(decoder, data, standard_sweeps=(0, 1, 2))
+        ends.append((decoder, error, row["waveform_error"]))
+    (a, error_a, row_a), (b, error_b, row_b) = ends
+    assert torch.equal(a.space.mean, b.space.mean)
+    assert torch.equal(a.space.sd, b.space.sd)
+    states = a.state_dict(), b.state_dict()
+    assert "support_precision" in states[0]
+    assert all(torch.equal(states[0][k], states[1][k]) for k in states[0] if k != "_metadata")
+    assert error_a.latency_log_sd == error_b.latency_log_sd
+    assert torch.equal(error_a.summary_sd, error_b.summary_sd)
+    assert row_a == row_b
+
+
+def test_scaling_looks_at_training_models_alone():
+    data = example_data()
+    space = example_decoder(data).space
+    train = data.latents[data.split == TRAIN]
+    assert torch.allclose(space.mean, train.mean(0))
+    assert torch.allclose(space.sd, train.std(0))
+    assert not torch.allclose(space.mean, data.latents.mean(0))
+
+
+def test_a_published_model_that_comes_twice_counts_once():
+    one = example_data(seed=0).responses
+    other = replace(example_data(seed=1).responses, model=torch.tensor([*range(5, 15), *[-1] * 50]))
+    both = concatenate([one, other])
+    assert sorted(both.model[both.model >= 0].tolist()) == list(range(15))
+    assert len(both) == 60 + 60 - 5
+    assert torch.equal(both.counts[5], one.counts[5])  # the first stays
+    with pytest.raises(UsageError, match="vip"):
+        concatenate([one, replace(one, cell="vip")])
+
+
+def test_cells_are_merged_with_their_splits():
+    a, b = example_data(seed=0), example_data(seed=1)
+    both = merge([a, b], cell="two")
+    assert len(both.responses) == 120
+    assert torch.equal(both.split, torch.cat([a.split, b.split]))
+    assert torch.equal(both.responses.model[60:], b.responses.model)
+    assert both.digest() not in (a.digest(), b.digest())
+
+
+def test_the_digest_sees_data_and_split():
+    data = example_data()
+    assert data.digest() == example_data().digest()
+    assert data.digest() != example_data(seed=3).digest()
+    assert data.digest() != replace(data, split=data.split.roll(1)).digest()
+
+
+def test_the_standard_protocol_is_found_by_its_currents():
+    responses = example_data().responses
+    shuffled = replace(responses, current_pa=responses.current_pa[:, [3, 2, 0, 5, 1, 4]])
+    assert standard_columns(responses) == (0, 1, 2)
+    assert standard_columns(shuffled) == (2, 4, 1)
+    with pytest.raises(UsageError, match="50 pA"):
+        standard_columns(replace(responses, current_pa=responses.current_pa[:, [0, 2, 3, 4, 5]]))
+    with pytest.raises(UsageError, match="50 pA"):
+        prepare(replace(responses, current_pa=responses.current_pa + torch.tensor([0, 5, 0, 0, 0, 0])))

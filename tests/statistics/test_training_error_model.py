@@ -1,0 +1,97 @@
+"""The error model finds the errors that were put in: sizes, correlation over current, growth towards threshold."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from training_example import WINDOW, example_data
+
+from noble_prob.decoder.base import DecoderError
+from noble_prob.training.data import VALIDATION, TrainingData
+from noble_prob.training.error_model import measure_error
+from noble_prob.training.responses import ResponseSet
+
+MODELS, SWEEPS, SPIKES = 400, 4, 12
+TRUE = DecoderError(latency_log_sd=0.05, rate_log_sd=0.02, current_length_pa=80.0, residual_ms=0.1,
+                    summary_sd=torch.tensor([0.5, 2.0], dtype=torch.float64), slow_ms=60.0)  # fmt: skip
+
+
+@dataclass
+class Oracle:
+    """Predicts regular trains and constant summaries; the truth is made to differ as an error model says."""
+
+    window: object = WINDOW
+
+    def spike_times(self, latents, current):
+        interval = latents[..., 0]
+        return interval[..., None] * (1 + torch.arange(SPIKES, dtype=interval.dtype))
+
+    def summary(self, latents, current):
+        return torch.zeros(*current.shape, 2)
+
+
+def synthetic(error, seed, *, slow):
+    """Data whose spikes deviate from the oracle's by the error model's own equation."""
+    g = torch.Generator().manual_seed(seed)
+    normal = lambda *shape: torch.randn(*shape, generator=g, dtype=torch.float64)  # noqa: E731
+    current = -110 + 390 * torch.rand(MODELS, SWEEPS, generator=g, dtype=torch.float64)
+    interval = (torch.rand(MODELS, 1, generator=g, dtype=torch.float64) * (3.0 if slow else 1.0) + 1.5).exp()
+    latents = interval.expand(-1, 2)
+    distance = (current[:, :, None] - current[:, None]).abs()
+    root = torch.linalg.cholesky(torch.exp(-distance / error.current_length_pa) + 1e-9 * torch.eye(SWEEPS).double())
+    a, b = ((root @ normal(MODELS, SWEEPS, 1))[..., 0] for _ in range(2))
+    predicted = Oracle().spike_times(latents[:, None].expand(-1, SWEEPS, -1), current)
+    factor = error.slowness(interval) if slow else 1.0
+    latency = predicted[..., :1] * (error.latency_log_sd * factor * a).exp()[..., None]
+    train = (predicted - predicted[..., :1]) * (error.rate_log_sd * factor * b).exp()[..., None]
+    noise = error.residual_ms * normal(MODELS, SWEEPS, SPIKES)
+    noise[..., 0] = 0
+    spikes = latency + train + noise
+    n = (spikes < WINDOW.duration_ms).sum(-1)
+    return TrainingData(
+        responses=ResponseSet(cell="c", window=WINDOW, model=torch.full((MODELS,), -1), current_pa=current,
+                              counts=torch.zeros(MODELS, SWEEPS, 1, dtype=torch.int16)),
+        latents=latents, spikes_ms=spikes, n_spikes=n, summary=(normal(MODELS, SWEEPS, 2) * error.summary_sd).float(),
+        split=torch.full((MODELS,), VALIDATION), rejected={},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_errors_of_brisk_trains_are_recovered(seed):
+    found = measure_error(Oracle(), synthetic(TRUE, seed, slow=False), standard_sweeps=())
+    assert found.latency_log_sd == pytest.approx(0.05, rel=0.12)
+    assert found.rate_log_sd == pytest.approx(0.02, rel=0.15)
+    assert found.residual_ms == pytest.approx(0.1, rel=0.15)
+    assert found.current_length_pa == pytest.approx(80.0, rel=0.35)
+    assert torch.allclose(found.summary_sd, TRUE.summary_sd, rtol=0.1)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_errors_that_grow_towards_threshold_are_seen_to_grow(seed):
+    found = measure_error(Oracle(), synthetic(TRUE, seed, slow=True), standard_sweeps=())
+    assert found.slow_ms == pytest.approx(60.0, rel=0.35)
+    assert found.latency_log_sd == pytest.approx(0.05, rel=0.25)
+
+
+def test_a_decoder_twice_as_wrong_is_called_twice_as_wrong():
+    worse = DecoderError(**{**vars(TRUE), "latency_log_sd": 0.1, "rate_log_sd": 0.04})
+    a = measure_error(Oracle(), synthetic(TRUE, 5, slow=False), standard_sweeps=())
+    b = measure_error(Oracle(), synthetic(worse, 5, slow=False), standard_sweeps=())
+    assert b.latency_log_sd / a.latency_log_sd == pytest.approx(2.0, rel=0.1)
+    assert b.rate_log_sd / a.rate_log_sd == pytest.approx(2.0, rel=0.2)
+
+
+def test_one_absurd_model_does_not_decide_for_all():
+    data = synthetic(TRUE, 3, slow=False)
+    before = measure_error(Oracle(), data, standard_sweeps=())
+    data.spikes_ms[0] = data.spikes_ms[0] * 4
+    after = measure_error(Oracle(), data, standard_sweeps=())
+    assert 1.0 <= after.latency_log_sd / before.latency_log_sd < 1.1
+
+
+def test_standard_sweeps_and_other_splits_are_left_out():
+    data = synthetic(TRUE, 7, slow=False)
+    alone = measure_error(Oracle(), data, standard_sweeps=(0,))
+    data.spikes_ms[:, 0] *= 1.7
+    assert measure_error(Oracle(), data, standard_sweeps=(0,)).latency_log_sd == alone.latency_log_sd
+    assert bool((example_data().split == VALIDATION).any())
