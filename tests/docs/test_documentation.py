@@ -1,0 +1,186 @@
+"""What the documentation shows runs, what it links exists, and the site builds without a warning."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import doctest
+import importlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from noble_prob.cells import load_cell
+from noble_prob.readers import write_npz
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = re.compile(r"```python\n(.*?)```", re.DOTALL)
+SMALL = (
+    ("cell.prior, 1000,", "cell.prior, 4,"),
+    ('nb.load_cell("pvalb-689331391")', 'nb.load_cell("toy")'),
+    ("cell.prior, 100,", "cell.prior, 4,"),
+    ("trials=200", "trials=12"),
+    ('nb.read("cell.abf")', 'nb.read("cell.npz")'),
+    ("prior=cell.prior, seed=1)", 'prior=cell.prior, seed=1, method="hmc", chains=2, warmup=12, draws=12)'),
+    ("cell, seed=1)", "cell, seed=1, method='hmc', chains=2, warmup=12, draws=12)"),
+)  # fmt: skip
+"""Numbers as a reader would use them, and small ones in their place."""
+
+
+def shrink(text: str, names: tuple[str, ...]) -> str:
+    """A program with small numbers; every listed passage must be there, so that none is shrunk in vain."""
+    for big, small in SMALL:
+        if big in names:
+            assert big in text, f"the page no longer says {big!r}"
+            text = text.replace(big, small)
+    return text
+
+
+@pytest.fixture
+def laboratory(tmp_path, monkeypatch):
+    """A folder with a recording and a table of repeats, as the pages expect them."""
+    recording, _ = load_cell().demo
+    write_npz(recording.select([0, 4]), tmp_path / "cell.npz")
+    rng = np.random.default_rng(0)
+    rows = rng.normal([20.0, 8.0, 18.0], [1.0, 0.4, 0.5], (8, 3))
+    head = "spike_count,first_spike_latency_ms (ms),mean_isi_ms (ms)"
+    (tmp_path / "repeats.csv").write_text("\n".join([head, *(",".join(map(str, r)) for r in rows)]))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("page", "shrunk"),
+    [
+        ("README.md", ("cell.prior, 1000,", "trials=200", 'nb.read("cell.abf")', "prior=cell.prior, seed=1)")),
+        (
+            "docs/quickstart.md",
+            (
+                'nb.load_cell("pvalb-689331391")',
+                "cell.prior, 100,",
+                "prior=cell.prior, seed=1)",
+                "cell, seed=1)",
+            ),
+        ),
+        ("docs/concepts.md", ()),
+    ],
+)
+def test_programs_of_a_page_run(page, shrunk, laboratory, capsys):
+    text = shrink((ROOT / page).read_text(), shrunk)
+    programs = PROGRAM.findall(text)
+    assert len(programs) >= 2
+    names: dict = {"__name__": "page"}
+    for program in programs:
+        exec(compile(program, page, "exec"), names)
+    if page == "README.md":
+        printed = capsys.readouterr().out
+        assert "resting_voltage:" in printed
+        assert names["posterior"].latents.shape[:2] == (2, 12)
+        assert names["ensemble"].axes == ("neuron",)
+        assert names["repeats"].axes == ("neuron", "trial")
+        assert names["verdict"].level == "trial"
+
+
+def test_examples_in_readme_are_short():
+    programs = PROGRAM.findall((ROOT / "README.md").read_text())
+    assert len(programs) == 3
+    assert all(len(program.strip().splitlines()) <= 10 for program in programs)
+
+
+def modules_with_examples() -> list[str]:
+    """Modules of the package whose docstrings hold examples."""
+    paths = [p for p in (ROOT / "noble_prob").rglob("*.py") if ">>> " in p.read_text()]
+    return sorted(".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for p in paths)
+
+
+@pytest.mark.parametrize("module", modules_with_examples())
+def test_examples_in_docstrings_run(module):
+    result = doctest.testmod(importlib.import_module(module), optionflags=doctest.ELLIPSIS)
+    assert result.failed == 0
+
+
+def test_links_and_pictures_exist():
+    missing = []
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
+            if not target.startswith("http") and not (page.parent / target).exists():
+                missing.append(f"{page.name}: {target}")
+    assert missing == []
+
+
+def test_programs_named_in_the_pages_exist():
+    named = {
+        (page.name, path)
+        for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+        for path in re.findall(r"\b((?:analyses|tests|noble_prob)/[\w/]+\.py)\b", page.read_text())
+    }
+    assert sorted(f"{page}: {path}" for page, path in named if not (ROOT / path).is_file()) == []
+
+
+def test_every_verb_is_on_the_page_and_in_the_help(capsys):
+    from noble_prob.cli import VERBS, main
+
+    page = (ROOT / "docs" / "cli.md").read_text()
+    assert main([]) == 0
+    overview = capsys.readouterr().out
+    for verb in VERBS:
+        assert f"| `{verb}" in page, verb
+        assert f"\n  {verb} " in overview, verb
+        assert main([verb, "--help"]) == 0
+        text = capsys.readouterr().out
+        assert f"noble-prob {verb}" in text
+        assert "--device" in text
+        assert "--json" in text
+
+
+def commands_shown() -> list[tuple[str, str]]:
+    """Commands in the pages (on a line or between backticks) and in the help of each verb, with their arguments."""
+    texts = [page.read_text() for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
+    texts += [ast.get_docstring(ast.parse(p.read_text())) or "" for p in (ROOT / "noble_prob" / "cli").glob("*.py")]
+    found = {m for text in texts for m in re.findall(r"(?:^ *|`)noble-prob (\w+)((?: [^`\n]+)?)", text, re.MULTILINE)}
+    return sorted(
+        (verb, rest)
+        for verb, rest in found
+        if "--" in rest and verb != "VERB" and "..." not in rest and "|" not in rest
+    )
+
+
+def test_there_are_commands_to_check():
+    assert {"demo", "sample", "infer", "calibrate", "evaluate", "report", "sbc"} <= {
+        verb for verb, _ in commands_shown()
+    }
+
+
+@pytest.mark.parametrize(("verb", "rest"), commands_shown())
+def test_command_shown_is_understood(verb, rest):
+    """It parses; nothing is run."""
+    from noble_prob.cli import VERBS
+    from noble_prob.cli.options import Parser
+
+    assert verb in VERBS
+    module = importlib.import_module(f"noble_prob.cli.{verb}")
+    parser = Parser.of_verb(verb, "")
+    module.add_options(parser)
+    parser.add_common(json_file=getattr(module, "JSON_FILE", False))
+    if "--help" not in rest:
+        parser.parse_args(rest.split())
+
+
+def test_the_site_builds_without_a_warning(tmp_path):
+    build = ["mkdocs", "build", "--strict", "-q", "-f", str(ROOT / ".mkdocs.yml"), "-d", str(tmp_path)]
+    answer = subprocess.run(
+        [sys.executable, "-m", *build],
+        cwd=ROOT, capture_output=True, text=True, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr[-3000:]
+    page = (tmp_path / "api" / "index.html").read_text()
+    with contextlib.suppress(ImportError):
+        import noble_prob
+
+        undocumented = [name for name in noble_prob.__all__ if f">{name}</" not in page and f".{name}" not in page]
+        assert undocumented == []
