@@ -46,16 +46,22 @@ def firing_channels(
     on = ((u >= -1e-6) & (u < duration_ms - 1e-6)).to(u)
     phase, _, _ = phase_at(times_ms, u)
     _, since, until = phase_at(happens, u)
-    angle = 2 * torch.pi * phase
-    step = [_decay(u, tau).expand_as(phase) for tau in STEP_MS]
-    step += [_decay(u - duration_ms, tau).expand_as(phase) for tau in STEP_MS]
-    circle = [f * on for f in (torch.sin(angle), torch.cos(angle), torch.sin(2 * angle), torch.cos(2 * angle))]
-    spikes = [torch.exp(-since / tau) for tau in SINCE_MS] + [torch.exp(-until / tau) for tau in UNTIL_MS]
-    count = phase.floor() * on
-    amount = current_pa[:, None] / 100 * on
-    return torch.stack([amount, *step, *circle, *spikes, torch.log1p(count) / 3, torch.exp(-count / 2) * on], 1)
+    whole = phase.floor()
+    angle = 2 * torch.pi * (phase - whole)
+    sine, cosine = torch.sin(angle), torch.cos(angle)
+    circle = torch.stack([sine, cosine, 2 * sine * cosine, 1 - 2 * sine.square()], 1) * on
+    count = whole * on
+    before = torch.stack([torch.log1p(count) / 3, torch.exp(-count / 2) * on], 1)
+    amount = (current_pa[:, None] / 100 * on)[:, None]
+    steps = torch.cat([_step(u), _step(u - duration_ms)]).expand(len(phase), -1, -1)
+    return torch.cat([amount, steps, circle, _decays(since, SINCE_MS), _decays(until, UNTIL_MS), before], 1)
 
 
-def _decay(since_ms: Tensor, tau_ms: float) -> Tensor:
-    """Causal exponential: 0 before, exp(-t / tau) from then on."""
-    return torch.where(since_ms >= -1e-6, torch.exp(-since_ms.clamp(min=0) / tau_ms), torch.zeros_like(since_ms))
+def _decays(gap_ms: Float[Tensor, "batch time"], constants_ms: tuple[float, ...]) -> Float[Tensor, "batch tau time"]:
+    """exp(-gap / tau) for every constant; 0 for an infinite gap."""
+    return torch.exp(torch.stack([gap_ms * (-1 / tau) for tau in constants_ms], 1))
+
+
+def _step(since_ms: Float[Tensor, " time"]) -> Float[Tensor, "tau time"]:
+    """Causal exponentials: 0 before, exp(-t / tau) from then on."""
+    return torch.where(since_ms >= -1e-6, _decays(since_ms.clamp(min=0)[None], STEP_MS)[0], 0.0)

@@ -10,13 +10,14 @@ small network of latents and current (FiLM, Perez et al., 2018): a neuron's feat
 instead of
 being further channels, which trains several times faster.
 
-Two paths compute the same function: ``reference`` through ``SpectralConv`` (complex FFT), ``fast`` through
-:func:`noble_prob.decoder.spectral.spectral_product`.
+Three paths compute the same function: ``reference`` through ``SpectralConv`` (complex FFT); ``fast`` by matrix products
+(:func:`noble_prob.decoder.spectral.spectral_product`), which on the CPU and without gradients is
+:class:`noble_prob.decoder.packed.PackedOperator`; ``triton`` on CUDA devices, see :mod:`noble_prob.decoder.fused`.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -24,10 +25,11 @@ from neuralop.layers.channel_mlp import ChannelMLP
 from neuralop.layers.spectral_convolution import SpectralConv
 from torch import Tensor, nn
 
+from noble_prob.decoder.packed import PackedOperator
 from noble_prob.decoder.spectral import spectral_product
 from noble_prob.decoder.spike_map import mlp
 
-Path = Literal["fast", "reference"]
+Path = Literal["fast", "reference", "triton"]
 
 
 def pointwise(mix: ChannelMLP, x: Float[Tensor, "batch channel time"]) -> Float[Tensor, "batch out time"]:
@@ -89,6 +91,11 @@ class VoltageOperator(nn.Module):
         self.film = mlp(n_condition, 128, 2, 2 * width * (layers + 1))
         self.project = ChannelMLP(width, 1, 2 * width, n_layers=2, n_dim=1)
         self.width = width
+        self._packed: tuple[tuple[int, ...], PackedOperator] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and processes make their own snapshot."""
+        return {**self.__dict__, "_packed": None}
 
     def forward(
         self,
@@ -104,6 +111,8 @@ class VoltageOperator(nn.Module):
             condition: Standardised latents and current features.
             path: ``fast`` or ``reference``.
         """
+        if path == "fast" and self._packable(channels, condition):
+            return self.packed()(channels, condition)
         film = self.film(condition).unflatten(-1, (len(self.layers) + 1, 2, self.width))[..., None]
         scale, shift = 1 + film[:, :, 0], film[:, :, 1]  # batch, layer, width, 1
         fast = path == "fast"
@@ -113,3 +122,22 @@ class VoltageOperator(nn.Module):
         h = torch.addcmul(shift[:, -1], scale[:, -1], h)
         out = pointwise(self.project, h) if fast else self.project(h)
         return 20.0 * out[:, 0] - 70.0
+
+    def packed(self) -> PackedOperator:
+        """The snapshot for the CPU, renewed when a weight has changed."""
+        state = signature(self)
+        if self._packed is None or self._packed[0] != state:
+            self._packed = state, PackedOperator(self)
+        return self._packed[1]
+
+    def _packable(self, *inputs: Tensor) -> bool:
+        """Whether weights are frozen in single precision on the CPU and nobody asks for a gradient."""
+        if torch.compiler.is_compiling() or any(x.requires_grad and torch.is_grad_enabled() for x in inputs):
+            return False
+        plain = all(x.device.type == "cpu" and x.dtype == torch.float32 for x in inputs)
+        return plain and not any(p.requires_grad or p.dtype == torch.float64 for p in self.parameters())
+
+
+def signature(module: nn.Module) -> tuple[int, ...]:
+    """Changes whenever a weight is replaced or written to."""
+    return tuple(n for p in module.parameters() for n in (p.data_ptr(), 0 if p.is_inference() else p._version))
