@@ -69,6 +69,7 @@ class DecoderError:
         summary_sd: SD of the error of each summary feature, in its unit, shape ``(feature,)``.
         count_slack: Log-odds temperature of "the next spike falls after the step ends", in ms.
         slow_ms: Interval at which the errors of latency and rate have doubled (ms).
+        summary_length_pa: Correlation length of a summary feature's error over step current (pA).
     """
 
     latency_log_sd: float
@@ -78,6 +79,7 @@ class DecoderError:
     summary_sd: Float[Tensor, " feature"]
     count_slack: float = 1.0
     slow_ms: float = 1e6
+    summary_length_pa: float = 150.0
 
     def slowness(self, interval_ms: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Factor on the SD of a latency or rate whose predicted interval is this long: 1 when brisk, at most 31.

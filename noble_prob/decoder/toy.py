@@ -59,7 +59,8 @@ def _window() -> Window:
 
 def _error() -> DecoderError:
     return DecoderError(latency_log_sd=0.03, rate_log_sd=0.02, current_length_pa=80.0, residual_ms=0.02,
-                        summary_sd=torch.tensor([0.3, 0.4, 1.0], dtype=torch.float64), count_slack=0.2)  # fmt: skip
+                        summary_sd=torch.tensor([0.3, 0.4, 1.0], dtype=torch.float64), count_slack=0.2,
+                        summary_length_pa=80.0)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

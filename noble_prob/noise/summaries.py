@@ -59,7 +59,7 @@ class Summaries(dist.TorchDistribution):
         """Covariance over sweeps of every feature."""
         current = self.design.current_pa
         gap = (current[..., :, None] - current[..., None, :]).abs()
-        kernel = torch.exp(-gap / self.error.current_length_pa)[..., None, :, :]
+        kernel = torch.exp(-gap / self.error.summary_length_pa)[..., None, :, :]
         decoder = self.error.summary_sd.to(self.predicted)[:, None, None] ** 2
         eye = torch.eye(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device)
         return decoder * kernel + (self._trial() ** 2 + 1e-8 * decoder[:, 0, 0])[..., None, None] * eye
