@@ -76,10 +76,14 @@ def write_json(path: Path, values: Any) -> None:
 
 
 def dumps(values: Any) -> str:
-    """Strict, indented JSON text."""
-    from noble_prob.report.plain import jsonable
+    """Strict, indented JSON text; arrays become lists, NaN null."""
+    try:
+        text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError):
+        from noble_prob.report.plain import jsonable
 
-    return json.dumps(jsonable(values), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        text = json.dumps(jsonable(values), indent=1, ensure_ascii=False, allow_nan=False)
+    return text + "\n"
 
 
 def tell(args: Namespace, text: str, values: Any) -> None:
@@ -90,7 +94,8 @@ def tell(args: Namespace, text: str, values: Any) -> None:
         text: For people.
         values: For machines.
     """
-    print(dumps(values) if args.json is True else text, end="" if args.json is True or text.endswith("\n") else "\n")
+    said = dumps(values) if args.json is True else text
+    print(said, end="" if said.endswith("\n") or not said else "\n")
 
 
 def write_report(report: Any, folder: Path) -> tuple[str, Any]:

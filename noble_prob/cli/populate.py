@@ -1,4 +1,10 @@
-"""``noble-prob populate``: a data set of perturbed neurons; run it again to continue it."""
+"""A data set of perturbed models; run the same command again to continue it, even after kill -9.
+
+  noble-prob populate --hof DIR --design pvalb --out SET --n-models 3200 --seed 10 --include-base --jobs 16
+
+See docs/simulation.md for what is accepted, docs/data_sets.md for the format. Where only the simulator is installed:
+python -m noble_prob.cli.populate.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +13,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from noble_prob.cli.options import Parser, finite, numbers, positive, whole
+from noble_prob.cli.output import tell
 from noble_prob.cli.simulate import add_engine
+from noble_prob.errors import require
 from noble_prob.population.accept import FIRES, Criterion
 from noble_prob.population.builtin import open_hof
 from noble_prob.population.hof import HallOfFame, parse_keys
@@ -20,33 +28,30 @@ from noble_prob.population.targets import read_targets, targets_of_models
 from noble_prob.population.trace import Numerics
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the verb ``populate``."""
-    parser = subparsers.add_parser("populate", help="make a data set of perturbed models, resumable")
-    add_options(parser)
-    parser.set_defaults(run=run)
-
-
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of this verb."""
     parser.add_argument("--hof", required=True, help="folder of a Hall of Fame, or 'builtin'")
     parser.add_argument("--design", choices=sorted(DESIGNS), required=True, help="currents")
     parser.add_argument("--out", type=Path, required=True, help="folder of the data set; continued if it exists")
-    parser.add_argument("--n-models", type=int, required=True, help="number of models to try")
-    parser.add_argument("--n-random", type=int, default=4, help="random currents per model, besides the standard 4 (4)")
+    parser.add_argument("--n-models", type=positive, required=True, help="number of models to try")
+    parser.add_argument(
+        "--n-random", type=whole, default=4, help="random currents per model, besides the standard 4 (4)"
+    )
     parser.add_argument("--held-out", type=parse_keys, default=None, help=f"models never perturbed {HELD_OUT_MODELS}")
     parser.add_argument("--include-base", action="store_true", help="the base models come first")
-    parser.add_argument("--noise-sd", type=float, default=0.15, help="noise, in SDs of the base models (0.15)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the population (0)")
+    parser.add_argument("--noise-sd", type=finite, default=0.15, help="noise, in SDs of the base models (0.15)")
+    parser.add_argument("--seed", type=whole, default=0, help="seed of the population (0)")
     parser.add_argument("--targets", default="fires", help="'fires' (5 spikes at 180 pA), 'base' (the base models' own "
                         "features) or a CSV file")  # fmt: skip
-    parser.add_argument("--k-sd", type=float, default=3.0, help="acceptable distance from a target, in SDs (3)")
-    parser.add_argument("--random-duration-ms", default=None, help="shortest,longest random pulse duration")
-    parser.add_argument("--random-duration-share", type=float, default=1.0, help="share of models that get them (1)")
-    parser.add_argument("--total-ms", type=float, default=512.0, help="length of a trace (512)")
-    parser.add_argument("--chunk-models", type=int, default=8, help="models per chunk (8)")
+    parser.add_argument("--k-sd", type=finite, default=3.0, help="acceptable distance from a target, in SDs (3)")
+    parser.add_argument(
+        "--random-duration-ms", type=numbers, default=None, help="shortest,longest random pulse duration"
+    )
+    parser.add_argument("--random-duration-share", type=finite, default=1.0, help="share of models that get them (1)")
+    parser.add_argument("--total-ms", type=finite, default=512.0, help="length of a trace (512)")
+    parser.add_argument("--chunk-models", type=positive, default=8, help="models per chunk (8)")
     parser.add_argument("--chunks", default=None, help="make only these chunks, such as 0-99 (all that are missing)")
-    parser.add_argument("--max-minutes", type=float, default=None, help="begin nothing after so many minutes")
+    parser.add_argument("--max-minutes", type=finite, default=None, help="begin nothing after so many minutes")
     add_engine(parser)
 
 
@@ -54,7 +59,9 @@ def run(args: argparse.Namespace) -> int:
     """Make the data set and print how many models were accepted, rejected (by reason) or failed."""
     design = replace(DESIGNS[args.design], n_random=args.n_random, total_ms=args.total_ms)
     if args.random_duration_ms:
-        low, high = (float(x) for x in args.random_duration_ms.split(","))
+        require(len(args.random_duration_ms) == 2, "random_duration_ms", "shortest,longest", args.random_duration_ms,
+                "give two numbers such as 100,2000")  # fmt: skip
+        low, high = args.random_duration_ms
         design = replace(design, random_duration_ms=(low, high), random_duration_share=args.random_duration_share)
     held_out = args.held_out or (() if args.hof == "builtin" else HELD_OUT_MODELS)
     base = open_hof(args.hof).without(held_out)
@@ -67,10 +74,9 @@ def run(args: argparse.Namespace) -> int:
     chunks = None if args.chunks is None else parse_keys(args.chunks)
     tally = populate(
         plan, args.out, jobs=args.jobs, chunks=chunks, max_minutes=args.max_minutes, timeout_s=args.timeout_s,
-        engine=args.engine, address=args.address,
+        engine=args.engine, address=args.address, progress=not args.quiet,
     )  # fmt: skip
-    for status, count in sorted(tally.items()):
-        print(f"{count:6d}  {status}")
+    tell(args, "".join(f"{count:6d}  {status}\n" for status, count in sorted(tally.items())), dict(tally))
     return 1 if any(status.startswith("chunk failed") for status in tally) else 0
 
 
@@ -84,8 +90,9 @@ def _criteria(args: argparse.Namespace, base: HallOfFame, design: Design, numeri
 
 def main(argv: list[str] | None = None) -> int:
     """This verb alone, for a machine where only the simulator is installed: ``python -m noble_prob.cli.populate``."""
-    parser = argparse.ArgumentParser(prog="populate")
+    parser = Parser.of_verb("populate", __doc__ or "")
     add_options(parser)
+    parser.add_common(json_file=False)
     return run(parser.parse_args(argv))
 
 

@@ -1,23 +1,16 @@
 """The two verbs of simulation, as a shell calls them."""
 
-import argparse
-
 import numpy as np
 import pytest
 from torch import from_numpy
 
-from noble_prob.cli import populate, simulate
+from noble_prob.cli import main
 from noble_prob.features import find_spikes
 from noble_prob.population.store import Store
 
 
 def call(*arguments):
-    parser = argparse.ArgumentParser()
-    verbs = parser.add_subparsers(required=True)
-    simulate.add_parser(verbs)
-    populate.add_parser(verbs)
-    args = parser.parse_args([str(a) for a in arguments])
-    return args.run(args)
+    return main([str(a) for a in arguments])
 
 
 def test_simulate_writes_the_agreed_file(tmp_path):
