@@ -67,8 +67,7 @@ class FusedOperator:
         self.warps, self.precision = warps, "ieee" if exact else "tf32"
         self.at, self.n = at_ms.to(device, torch.float32).contiguous(), len(at_ms)
         self.width = _power(operator.width)
-        kept = operator.layers[0].weight.shape[-1]  # type: ignore[union-attr, index]
-        self.modes = min(kept, self.n // 2 + 1)
+        self.modes = min(operator.kept, self.n // 2 + 1)
         self.rows, self.blocks = -(-2 * self.modes // 8) * 8, -(-self.n // tile)
         local, forward, inverse = local_basis(self.n, self.modes, device, torch.float32, block=tile)
         used, self.rank = local.shape[1], _power(local.shape[1])
@@ -140,8 +139,8 @@ class FusedOperator:
         moments = h.new_empty(self.blocks, self.rank, batch, self.width)
         w1, b1, w2, b2 = self.lift
         kernels.lift[(batch, self.blocks)](
-            *stamps, current_pa.float().contiguous(), self.at, self.rate, w1, b1, w2, b2, self.local, h, moments, self.n,
-            batch, float(self.duration_ms), SPIKES=size, WIDTH=self.width, HIDDEN=w1.shape[1], TILE=self.tile,
+            *stamps, current_pa.float().contiguous(), self.at, self.rate, w1, b1, w2, b2, self.local, h, moments,
+            self.n, batch, float(self.duration_ms), SPIKES=size, WIDTH=self.width, HIDDEN=w1.shape[1], TILE=self.tile,
             RANK=self.rank, PRECISION=self.precision, num_warps=self.warps,
         )  # fmt: skip
         return h, moments

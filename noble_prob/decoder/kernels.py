@@ -19,6 +19,7 @@ Every product accumulates in single precision. The kernels also run in Triton's 
 which is how machines without a GPU test them.
 """
 
+# mypy: disable-error-code="no-untyped-def"
 from __future__ import annotations
 
 import triton
@@ -82,9 +83,9 @@ def _moments(h, local_p, moment_p, b, batch, WIDTH: tl.constexpr, TILE: tl.const
 
 @triton.jit
 def lift(
-    times_p, happens_p, current_p, at_p, rate_p, w1_p, b1_p, w2_p, b2_p, local_p, out_p, moment_p, n, batch, duration_ms,
-    SPIKES: tl.constexpr, WIDTH: tl.constexpr, HIDDEN: tl.constexpr, TILE: tl.constexpr, RANK: tl.constexpr,
-    PRECISION: tl.constexpr,
+    times_p, happens_p, current_p, at_p, rate_p, w1_p, b1_p, w2_p, b2_p, local_p, out_p, moment_p,
+    n, batch, duration_ms, SPIKES: tl.constexpr, WIDTH: tl.constexpr, HIDDEN: tl.constexpr, TILE: tl.constexpr,
+    RANK: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """First activation of a tile of samples of one trace; grid ``(batch, tiles)``."""
     b = tl.program_id(0).to(tl.int64)

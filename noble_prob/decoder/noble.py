@@ -15,10 +15,13 @@ from torch import Tensor, nn
 from noble_prob.decoder.base import DecoderError, Window
 from noble_prob.decoder.embedding import N_CHANNELS, firing_channels
 from noble_prob.decoder.heads import OffsetSpike, SummaryNetwork
-from noble_prob.decoder.operator import Path, VoltageOperator
+from noble_prob.decoder.operator import Path, VoltageOperator, fused_operator
 from noble_prob.decoder.spike_map import SpikeMap, current_features
 from noble_prob.decoder.support import distance, fit_extent
 from noble_prob.latent import LatentSpace
+
+BYTES_PER_SAMPLE = 4 * 6 * 64
+"""Activations alive at once while a trace is rendered, per sample: some six of 64 single-precision channels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +91,8 @@ class NobleDecoder(nn.Module):
         self.register_buffer("condition_scale", torch.ones(d))
         self.register_buffer("condition_shift", torch.zeros(d))
         self.path: Path = "fast"
+        self.max_batch_bytes = 1 << 30
+        """Without gradients, larger batches are rendered in parts so that activations stay below this."""
 
     @property
     def error(self) -> DecoderError:
@@ -137,11 +142,22 @@ class NobleDecoder(nn.Module):
         x, current = x.reshape(-1, x.shape[-1]), current.reshape(-1)
         times = self.spike_map.mean_times(x, current) if times_ms is None else times_ms.reshape(len(x), -1).to(x)
         at = (self.window.time_ms if time_ms is None else time_ms).to(x.device) - self.window.onset_ms
-        channels = firing_channels(
-            times, current, at, duration_ms=self.window.duration_ms, happens=self.happening(x, current, times)
-        )
-        voltage = self.operator(channels, self.condition(x, current), path=self.path)
+        rows = len(x) if torch.is_grad_enabled() else max(1, self.max_batch_bytes // (BYTES_PER_SAMPLE * len(at)))
+        parts = [
+            self._render(*part, at) for part in zip(x.split(rows), current.split(rows), times.split(rows), strict=True)
+        ]
+        voltage = parts[0] if len(parts) == 1 else torch.cat(parts)
         return voltage.reshape(*torch.broadcast_shapes(latents.shape[:-1], current_pa.shape), -1)
+
+    def _render(self, x: Tensor, current: Tensor, times: Tensor, at: Tensor) -> Float[Tensor, "batch time"]:
+        """Voltage of a flat batch from standardised latents and spike times, at times in ms after onset."""
+        happens, condition = self.happening(x, current, times), self.condition(x, current)
+        if self.path == "triton" and not torch.is_grad_enabled():
+            fused = fused_operator(self.operator, at, duration_ms=self.window.duration_ms)
+            if fused is not None:
+                return fused(times, happens, current, condition)
+        channels = firing_channels(times, current, at, duration_ms=self.window.duration_ms, happens=happens)
+        return self.operator(channels, condition, path="reference" if self.path == "reference" else "fast")
 
     def condition(self, x: Float[Tensor, "batch latent"], current_pa: Float[Tensor, " batch"]) -> Tensor:
         """What the operator is conditioned on; it may have been trained on other cells too, with its own scaling."""

@@ -17,6 +17,9 @@ Three paths compute the same function: ``reference`` through ``SpectralConv`` (c
 
 from __future__ import annotations
 
+import importlib.util
+import logging
+from functools import cache
 from typing import Any, Literal
 
 import torch
@@ -66,7 +69,7 @@ class FourierLayer(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """Complex spectral weights, shape ``(width, width, mode)``; dense, so the factorised tensor is one parameter."""
+        """Complex spectral weights, ``(width, width, mode)``; dense, so the factorised tensor is one parameter."""
         return self.spectral.weight.tensor
 
 
@@ -90,12 +93,13 @@ class VoltageOperator(nn.Module):
         self.layers = nn.ModuleList(FourierLayer(width=width, modes=modes, hidden=hidden) for _ in range(layers))
         self.film = mlp(n_condition, 128, 2, 2 * width * (layers + 1))
         self.project = ChannelMLP(width, 1, 2 * width, n_layers=2, n_dim=1)
-        self.width = width
+        self.width, self.kept = width, modes // 2 + 1
         self._packed: tuple[tuple[int, ...], PackedOperator] | None = None
+        self.fused: tuple[tuple[int, ...], Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and processes make their own snapshot."""
-        return {**self.__dict__, "_packed": None}
+        return {**self.__dict__, "_packed": None, "fused": None}
 
     def forward(
         self,
@@ -131,13 +135,49 @@ class VoltageOperator(nn.Module):
         return self._packed[1]
 
     def _packable(self, *inputs: Tensor) -> bool:
-        """Whether weights are frozen in single precision on the CPU and nobody asks for a gradient."""
-        if torch.compiler.is_compiling() or any(x.requires_grad and torch.is_grad_enabled() for x in inputs):
+        """Whether this is single precision on the CPU and nobody asks for a gradient."""
+        if torch.compiler.is_compiling():
             return False
-        plain = all(x.device.type == "cpu" and x.dtype == torch.float32 for x in inputs)
-        return plain and not any(p.requires_grad or p.dtype == torch.float64 for p in self.parameters())
+        tensors = [*inputs, self.lift.fcs[0].weight]
+        plain = all(x.device.type == "cpu" and x.dtype == torch.float32 for x in tensors)
+        gradient = torch.is_grad_enabled() and any(x.requires_grad for x in (*inputs, *self.parameters()))
+        return plain and not gradient
 
 
 def signature(module: nn.Module) -> tuple[int, ...]:
     """Changes whenever a weight is replaced or written to."""
     return tuple(n for p in module.parameters() for n in (p.data_ptr(), 0 if p.is_inference() else p._version))
+
+
+@cache
+def triton_missing() -> str | None:
+    """Why the Triton path cannot run here, said once in the log; None where it can."""
+    why = None
+    if not torch.cuda.is_available():
+        why = "there is no CUDA device"
+    elif importlib.util.find_spec("triton") is None:
+        why = "triton is not installed"
+    if why:
+        logging.getLogger(__name__).warning("path 'triton' falls back to 'fast': %s", why)
+    return why
+
+
+def fused_operator(operator: VoltageOperator, at_ms: Float[Tensor, " time"], *, duration_ms: float) -> Any | None:
+    """The operator's :class:`~noble_prob.decoder.fused.FusedOperator` for a grid, kept until weights or grid change.
+
+    Args:
+        operator: The operator.
+        at_ms: Sample times (ms after onset).
+        duration_ms: Length of the step (ms).
+
+    Returns:
+        None where Triton or the device is missing.
+    """
+    if triton_missing() or at_ms.device.type != "cuda":
+        return None
+    from noble_prob.decoder.fused import FusedOperator  # needs triton
+
+    state = signature(operator)
+    if operator.fused is None or operator.fused[0] != state or not torch.equal(operator.fused[1].at, at_ms.float()):
+        operator.fused = state, FusedOperator(operator, at_ms, duration_ms=duration_ms)
+    return operator.fused[1]

@@ -2,8 +2,8 @@
 
 A layer of the plain fast path reads and writes its activation some ten times. Here activations are ``(time, channel)``,
 so that every pointwise product is a linear layer which oneDNN ends with its GELU or its residual while the result is
-still in cache; scale and shift of FiLM are folded into that trace's weights, and traces are rendered one by one, which keeps
-them in cache. The function is the same to rounding.
+still in cache; scale and shift of FiLM are folded into that trace's weights, and traces are rendered one by one, which
+keeps them in cache. The function is the same to rounding.
 
 oneDNN's fused linear layer is reached through the operator that ``torch.compile`` emits for it; where a build of torch
 lacks it, plain ``linear`` and GELU do the same more slowly.
@@ -83,8 +83,7 @@ class PackedOperator:
     """
 
     def __init__(self, operator: VoltageOperator):
-        self.film, self.width = operator.film, operator.width
-        self.modes = operator.layers[0].weight.shape[-1]  # type: ignore[union-attr]
+        self.film, self.width, self.modes = operator.film, operator.width, operator.kept
         self.lift, self.project = _pair(operator.lift), _pair(operator.project)
         self.layers = [self._layer(layer) for layer in operator.layers]  # type: ignore[arg-type]
 
