@@ -1,0 +1,140 @@
+"""The trial model of repeats: its density, recovery of known scales, and forecasts that hold what they promise."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from noble_prob.calibration import calibrate_repeats
+from noble_prob.calibration.pit import interval_coverage, pit
+from noble_prob.calibration.trials import (
+    fit_trials,
+    forecast_table,
+    observed_table,
+    repeats_of,
+    train_table,
+    trial_model,
+)
+from noble_prob.decoder.toy import ToyDecoder, toy_space
+from noble_prob.ensemble import respond
+from noble_prob.errors import UsageError
+from noble_prob.latent import Neurons
+from noble_prob.noise.repeats import JITTER_MS, SpikeRepeats, contrasts, log_likelihood, pieces
+
+TRUTH = (0.12, 0.02, 0.4)
+STIMULI = ((20.0, 25.0), (12.0, 14.0), (6.0, 9.0))
+
+
+def simulate(n, seed, cells=2):
+    """Repeats from the model itself: latency and interval of each stimulus, window of 400 ms."""
+    rng = np.random.default_rng(seed)
+    groups = []
+    for _ in range(cells):
+        for latency, interval in STIMULI:
+            trains = []
+            for _ in range(n):
+                mu = np.full(60, interval)
+                isi = mu * (1 + TRUTH[1] * rng.standard_normal()) + TRUTH[2] * np.sqrt(
+                    mu**3 / 1000
+                ) * rng.standard_normal(60)
+                times = latency * (1 + TRUTH[0] * rng.standard_normal()) + np.r_[0, np.maximum(isi, 0.1).cumsum()]
+                trains.append(torch.tensor(times[times < 400]))
+            groups.append(trains)
+    size = len(groups)
+    return SpikeRepeats(times_ms=groups, end_ms=[400.0] * size, cell=[str(k // 3) for k in range(size)],
+                        current_pa=[60.0, 120.0, 180.0] * cells)  # fmt: skip
+
+
+def test_density_is_that_of_the_dense_gaussian():
+    repeats = simulate(6, 1, cells=1)
+    data = pieces(repeats)
+    scales = torch.tensor([[0.1, 0.03, 0.5], [0.2, 0.001, 0.3], [0.05, 0.1, 0.2]]).double()
+    fast, dense = log_likelihood(data, scales), []
+    for g, (latency, rate, sigma) in enumerate(scales):
+        mu = data.mean_ms[g, data.used[g]]
+        block = torch.diag(sigma**2 * mu[1:] ** 3 / 1000 + 2 * JITTER_MS**2) + rate**2 * torch.outer(mu[1:], mu[1:])
+        full = torch.block_diag(((latency * mu[0]) ** 2 + JITTER_MS**2)[None, None], block)
+        normal = torch.distributions.MultivariateNormal(torch.zeros(len(mu)).double(), full)
+        rows = data.contrast_ms[g][:, data.used[g]]
+        dense.append(normal.log_prob(rows).sum() + 0.5 * rows.numel() * np.log(2 * np.pi))
+    torch.testing.assert_close(fast, torch.stack(dense))
+
+
+def test_contrasts_forget_the_mean_and_keep_the_covariance():
+    x = torch.randn(4000, 5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    mixed = x @ torch.tensor([[1.0, 0, 0], [0.5, 1, 0], [0, 0.3, 2]]).double().T
+    moved = torch.stack([contrasts(row + 7.0) for row in mixed])
+    torch.testing.assert_close(moved, torch.stack([contrasts(row) for row in mixed]))
+    found = torch.cov(moved.flatten(0, 1).T)
+    torch.testing.assert_close(found, torch.cov(mixed.flatten(0, 1).T), atol=0.12, rtol=0.05)
+    first, second = moved[:, 0, 0], moved[:, 1, 0]
+    assert abs(float(torch.corrcoef(torch.stack([first, second]))[0, 1])) < 0.05
+
+
+@pytest.fixture(scope="module")
+def fit():
+    return fit_trials(simulate(12, 2), draws=80, warmup=80, seed=3)
+
+
+def test_known_scales_are_recovered(fit):
+    middle = fit.scales.median(0).values.log().mean(0).exp()
+    assert middle.tolist() == pytest.approx(TRUTH, rel=0.25)
+    low, high = torch.quantile(fit.scales, torch.tensor([0.03, 0.97]).double(), dim=0)
+    inside = (low <= torch.tensor(TRUTH)) & (torch.tensor(TRUTH) <= high)
+    assert inside.float().mean() >= 0.75
+    assert fit.r_hat < 1.1
+
+
+def test_forecasts_cover_new_repeats_and_have_their_spread(fit):
+    new = simulate(60, 4)
+    covered, ratio = [], []
+    for group in range(len(new.cell)):
+        predicted = forecast_table(fit, group, n=1500, seed=group).value
+        observed = observed_table(new, group).value
+        u = pit(observed.T, predicted.T, seed=0)
+        covered.append(interval_coverage(u, 0.89))
+        ratio.append(np.log(np.nanstd(predicted, 0) / np.nanstd(observed, 0)))
+    timing = [0, 1, 2, 4]  # count, latency, mean interval, last spike
+    assert np.mean(covered, 0)[timing] == pytest.approx(0.89, abs=0.05)
+    assert np.abs(np.mean(ratio, 0)[timing]).max() < np.log(1.2)
+
+
+def test_fitted_forecasts_pass_on_new_repeats_and_halved_or_doubled_ones_are_caught(fit):
+    new, group = simulate(12, 5), 1
+    predicted, observed = forecast_table(fit, group, seed=1), observed_table(new, group)
+    timing = ("first_spike_ms", "mean_isi_ms", "last_spike_ms")
+    centre = np.nanmean(predicted.value, 0)
+    caught = {}
+    for factor in (0.5, 1.0, 2.0):
+        wrong = replace(predicted, value=centre + factor * (predicted.value - centre)).select(timing)
+        caught[factor] = calibrate_repeats(observed.select(timing), wrong, permutations=499, seed=1).miscalibrated
+    assert caught == {0.5: True, 1.0: False, 2.0: True}
+
+
+def test_fitted_scales_reach_the_latent_space_and_the_ensemble(fit):
+    space = toy_space()
+    found = trial_model(fit, space)
+    sd = found.latent_tril.square().sum(1).sqrt() * space.sd
+    assert sd[space.names.index("log_latency_180pa")] == pytest.approx(TRUTH[0], rel=0.35)
+    assert sd[space.names.index("log_mean_isi_180pa")] < 0.05
+    assert sd[space.names.index("resting_voltage_mv")] == 0
+    assert found.phase_diffusion == pytest.approx(TRUTH[2], rel=0.25)
+    neuron = Neurons(space=space, value=space.mean[None], axis="neuron")
+    repeats = repeats_of(respond(ToyDecoder(), neuron, [180.0], trials=5, trial_model=found, seed=1))
+    assert len(repeats.times_ms) == 1
+    assert len(repeats.times_ms[0]) == 5
+    table = observed_table(repeats, 0)
+    assert table.axis == "trial"
+    assert np.nanstd(table.column("first_spike_ms")) > 0
+    with pytest.raises(UsageError, match="fitted cell"):
+        trial_model(fit, space, cell="nobody")
+
+
+def test_silent_repeats_are_refused_where_nothing_can_be_fitted():
+    silent = SpikeRepeats(
+        times_ms=[[torch.empty(0), torch.tensor([3.0])]], end_ms=[400.0], cell=["a"], current_pa=[10.0]
+    )
+    with pytest.raises(UsageError, match="stronger steps"):
+        fit_trials(silent)
+    assert np.isnan(train_table(np.full((1, 1), np.inf), source="none").column("first_spike_ms")).all()
