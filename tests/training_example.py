@@ -1,9 +1,13 @@
 """Neurons of a formula, as training data: a hundred milliseconds, two latents, spikes known in closed form."""
 
+import numpy as np
 import torch
 
+from noble_prob.cells import load_cell
 from noble_prob.decoder.base import Window
 from noble_prob.decoder.noble import Architecture
+from noble_prob.ensemble import draw
+from noble_prob.population.codec import encode, quantise
 from noble_prob.training.data import N_SPIKES, SUMMARY_NAMES, ResponseSet, TrainingData, split_models
 from noble_prob.training.decoder import new_decoder
 from noble_prob.training.loop import Schedule
@@ -55,3 +59,16 @@ def example_data(n_models=60, *, validation=12, seed=0):
 def example_decoder(data, seed=0):
     """An untrained tiny decoder for it."""
     return new_decoder(data, space="noble2", architecture=TINY, seed=seed)
+
+
+def write_parts(path, n_models=24):
+    """Packed parts on the grid of real data: what the shipped decoder answers for published and new neurons."""
+    cell = load_cell("pvalb-689331391")
+    latents = torch.cat([cell.models.value[:6], cell.held_out.value[:2], draw(cell.prior, n_models - 8, seed=1).value])
+    number = [int(label) for label in (*cell.models.labels[:6], *cell.held_out.labels[:2])]
+    random = torch.randint(-60, 281, (n_models, 1), generator=torch.Generator().manual_seed(0))
+    current = torch.cat([torch.tensor([[-110.0, 50.0, 180.0]]).expand(n_models, 3), random], 1)
+    with torch.no_grad():
+        rows = [cell.decoder.respond(latents[i, None], current[i]) for i in torch.arange(n_models).split(4)]
+    planes = encode(quantise(torch.cat(rows).numpy()))
+    np.savez_compressed(path, amps=current.numpy() / 1000, idx=np.array(number + [-1] * (n_models - 8)), b=planes)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
 import torch
 from torch import nn
 
+from noble_prob.decoder.checkpoint import TrainedDecoder
 from noble_prob.decoder.noble import Architecture, NobleDecoder
 from noble_prob.decoder.paper import PaperArchitecture, PaperDecoder
 from noble_prob.errors import require
@@ -17,7 +18,7 @@ from noble_prob.population.latents import fit_space
 from noble_prob.training.data import N_SPIKES, SUMMARY_NAMES, TRAIN, TrainingData
 from noble_prob.training.history import Row
 from noble_prob.training.loop import FitOptions, Schedule, Task, fit
-from noble_prob.training.operators import PaperTask
+from noble_prob.training.operators import PaperTask, SharedOperatorTask
 from noble_prob.training.tasks import OffsetTask, OperatorTask, SpikeMapTask, SummaryTask
 
 Schedules = Mapping[str, Schedule]
@@ -93,7 +94,7 @@ def train_timing(
     }
     last: dict[str, Row] = {}
     for name, task in tasks.items():
-        about = {"data": data.digest()} | ({"spike_map": weights_digest(decoder.spike_map)} if name == "offset" else {})
+        about = _about(decoder, data) | ({"spike_map": weights_digest(decoder.spike_map)} if name == "offset" else {})
         last[name] = fit(task(data, decoder), schedules[name], folder, name=name, about=about, **options)[-1]
     return last
 
@@ -120,8 +121,25 @@ def train_operator(
     Returns:
         The last row of the log.
     """
-    about = {"data": data.digest(), "spike_map": weights_digest(decoder.spike_map)}
+    about = _about(decoder, data) | {"spike_map": weights_digest(decoder.spike_map)}
     task = OperatorTask(data, decoder, compiled=compiled)
+    return fit(task, schedules["operator"], folder, name="operator", about=about, **options)[-1]
+
+
+def train_shared_operator(
+    decoders: Sequence[NobleDecoder],
+    data: Sequence[TrainingData],
+    schedules: Schedules,
+    folder: Path | None,
+    *,
+    compiled: bool = False,
+    **options: Unpack[FitOptions],
+) -> Row:
+    """Train the one operator of several cells; arguments as :func:`train_operator`, one decoder and data per cell."""
+    pairs = list(zip(data, decoders, strict=True))
+    cells = [d.responses.cell for d in data]
+    about = {cell: [d.digest(), weights_digest(n.spike_map)] for cell, (d, n) in zip(cells, pairs, strict=True)}
+    task = SharedOperatorTask([OperatorTask(d, n, compiled=compiled) for d, n in pairs], cells)
     return fit(task, schedules["operator"], folder, name="operator", about=about, **options)[-1]
 
 
@@ -136,7 +154,12 @@ def train_paper(
 ) -> Row:
     """Train the paper's operator on voltages; arguments as :func:`train_operator`."""
     task = PaperTask(data, decoder, compiled=compiled)
-    return fit(task, schedules["operator"], folder, name="operator", about={"data": data.digest()}, **options)[-1]
+    return fit(task, schedules["operator"], folder, name="operator", about=_about(decoder, data), **options)[-1]
+
+
+def _about(decoder: TrainedDecoder, data: TrainingData) -> dict[str, str]:
+    """What a run depends on beside its schedule."""
+    return {"latent_space": decoder.space.name, "data": data.digest()}
 
 
 def weights_digest(module: nn.Module) -> str:

@@ -48,8 +48,8 @@ def world() -> int:
 
 
 def rank() -> int:
-    """Number of this process, from 0."""
-    return dist.get_rank() if dist.is_initialized() else 0
+    """Number of this process, from 0; before and after the group's time, what ``torchrun`` calls it."""
+    return dist.get_rank() if dist.is_initialized() else int(os.environ.get("RANK", "0"))
 
 
 def first() -> bool:

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from noble_prob.decoder.checkpoint import save_decoder
+from noble_prob.decoder.checkpoint import TrainedDecoder, save_decoder
 from noble_prob.decoder.noble import NobleDecoder
-from noble_prob.latent import Latent
-from noble_prob.population.latents import HELD_OUT_MODELS, SPACES
+from noble_prob.errors import require
 from noble_prob.training.data import HELD_OUT, TRAIN, VALIDATION, TrainingData
 
 LATENT_TABLE = "hof_latents.csv"
@@ -29,10 +28,20 @@ LIMITS = (
     "voltages carry the models' errors about the cell. One spike at most is rendered after the end of a step. Neurons "
     "far from the training population (support above 1) are extrapolation."
 )
+PAPER_USE = "A yardstick: the configuration of the NOBLE paper (arXiv 2506.04536), for comparison on equal data."
+PAPER_LIMITS = (
+    "Spike times are not predicted but left to the operator, which misses them on neurons it has not seen. Its error "
+    "is not modelled: ensembles and evaluation work, inference does not."
+)
 
 
 def publish(
-    decoder: NobleDecoder, data: TrainingData, folder: Path, *, metrics: Mapping[str, Any], training: Mapping[str, Any]
+    decoder: TrainedDecoder,
+    data: TrainingData,
+    folder: Path,
+    *,
+    metrics: Mapping[str, Any],
+    training: Mapping[str, Any],
 ) -> None:
     """Write everything of a cell that ships, except its prior.
 
@@ -43,40 +52,59 @@ def publish(
         metrics: Validation figures.
         training: Provenance: sources, schedules, machine, wall time, seed.
     """
-    counts = {
-        name: int((data.split == s).sum())
-        for name, s in (("train", TRAIN), ("validation", VALIDATION), ("held_out", HELD_OUT))
-    }
+    ours = isinstance(decoder, NobleDecoder)
+    kind = "Phase-modulated Fourier neural operator" if ours else "Fourier neural operator as in the NOBLE paper"
     facts = {
         "cell": data.responses.cell,
-        "title": f"Phase-modulated Fourier neural operator of {data.responses.cell}",
+        "title": f"{kind} of {data.responses.cell}",
         "licence": "MIT",
-        "intended_use": INTENDED_USE,
-        "limits": LIMITS,
-        "models": counts,
+        "intended_use": INTENDED_USE if ours else PAPER_USE,
+        "limits": LIMITS if ours else PAPER_LIMITS,
+        "models": model_counts(data),
         "rejected_models": data.rejected,
         "sweeps_per_model": data.responses.current_pa.shape[1],
         "training": dict(training),
         "metrics": dict(metrics),
-        "versions": _versions("torch", "neuraloperator", "numpy", "arbor"),
+        "versions": _versions("noble_prob", "torch", "neuraloperator", "numpy", "arbor"),
     }
     save_decoder(decoder, folder, facts)
-    write_latent_table(data, folder / LATENT_TABLE)
+    write_latent_table(data, decoder.space.names, folder / LATENT_TABLE)
 
 
-def write_latent_table(data: TrainingData, path: Path) -> None:
-    """Latents of the published models, from simulated responses: ``model, split``, then one column per latent."""
+def model_counts(data: TrainingData) -> dict[str, int]:
+    """Number of models by what they are used for."""
+    names = {TRAIN: "train", VALIDATION: "validation", HELD_OUT: "held_out"}
+    return {name: int((data.split == split).sum()) for split, name in names.items()}
+
+
+def require_published(data: TrainingData) -> None:
+    """Refuse data without published models: the latent table, and with it every prior, is made of them.
+
+    Raises:
+        UsageError: If fewer than two published models are among the training models.
+    """
+    n = int(((data.responses.model >= 0) & (data.split == TRAIN)).sum())
+    require(n > 1, "cells", "data with at least two published models to train on", f"{n} in {data.responses.cell!r}",
+            "make the data set with `--include-base`")  # fmt: skip
+
+
+def write_latent_table(data: TrainingData, names: tuple[str, ...], path: Path) -> None:
+    """Latents of the published models, from simulated responses: ``model, split``, then one column per latent.
+
+    Args:
+        data: Responses and latents.
+        names: Of the latents.
+        path: CSV file.
+    """
     published = torch.nonzero(data.responses.model >= 0).flatten()
     order = published[data.responses.model[published].argsort()]
-    names = [item.name for item in _latents(data)]
     partial = path.with_suffix(".partial")
     with partial.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["model", "split", *names])
         for i in order.tolist():
-            model = int(data.responses.model[i])
-            split = "held_out" if model in HELD_OUT_MODELS else "train"
-            writer.writerow([model, split, *(f"{v:.6g}" for v in data.latents[i].tolist())])
+            split = "held_out" if int(data.split[i]) == HELD_OUT else "train"
+            writer.writerow([int(data.responses.model[i]), split, *(f"{v:.6g}" for v in data.latents[i].tolist())])
     os.replace(partial, path)
 
 
@@ -86,11 +114,6 @@ def read_latent_table(path: Path) -> tuple[list[str], np.ndarray, list[str], np.
         header, *rows = list(csv.reader(file))
     values = np.array([[float(v) for v in row[2:]] for row in rows])
     return header[2:], np.array([int(row[0]) for row in rows]), [row[1] for row in rows], values
-
-
-def _latents(data: TrainingData) -> tuple[Latent, ...]:
-    """The named space of this many latents."""
-    return next(space for space in SPACES.values() if len(space) == data.latents.shape[1])
 
 
 def _versions(*packages: str) -> dict[str, str]:

@@ -1,0 +1,220 @@
+"""A training run as a file: TOML in, frozen dataclasses out; what is not known is an error with the nearest name.
+
+    out = "runs/pvalb"                  # states, logs and the finished checkpoint
+    latent_space = "features13"
+    device = "cuda"
+    precision = "tf32"
+
+    [[cells]]
+    name = "pvalb-689331391"
+    stores = ["data/pvalb"]             # data sets of `noble-prob populate`
+    parts = ["starter/part_*.npz"]      # and packed parts
+
+    [architecture]                      # what is not said keeps its default
+    width = 32
+
+    [schedules.operator]
+    steps = 12000
+
+Paths are relative to the file. ``docs/training.md`` lists every key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from noble_prob.decoder.noble import Architecture
+from noble_prob.decoder.paper import PaperArchitecture
+from noble_prob.errors import UsageError, require
+from noble_prob.population.latents import HELD_OUT_MODELS, SPACES
+from noble_prob.training.decoder import DEFAULT_SCHEDULES
+from noble_prob.training.schedule import Schedule
+
+Kind = Literal["noble", "paper"]
+Share = Literal["nothing", "operator", "everything"]
+Precision = Literal["float32", "tf32"]
+NETWORKS: dict[str, tuple[str, ...]] = {
+    "noble": ("spike_map", "summary", "offset", "operator"),
+    "paper": ("operator",),
+}
+"""Networks that are trained, by kind of decoder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellData:
+    """Where the responses of one cell are.
+
+    Attributes:
+        name: Name of the cell, and of its checkpoint.
+        stores: Folders of data sets (``docs/data_sets.md``).
+        parts: Packed parts; patterns with ``*`` are allowed.
+        held_out: Numbers of the published models that nothing may be learned from.
+    """
+
+    name: str
+    stores: tuple[Path, ...] = ()
+    parts: tuple[Path, ...] = ()
+    held_out: tuple[int, ...] = HELD_OUT_MODELS
+
+    def __post_init__(self) -> None:
+        require(bool(self.stores or self.parts), "cells", "with `stores` or `parts`", f"{self.name!r} without data",
+                "name a data set or packed parts")  # fmt: skip
+        plain = self.name not in ("", ".", "..") and "/" not in self.name
+        require(plain, "cells.name", "a name that can be a folder", repr(self.name), "leave out the slash")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Everything that determines a training run.
+
+    Attributes:
+        out: Folder of states, logs and finished checkpoints.
+        cells: The cells to train, in one run.
+        decoder: ``noble``, phase-modulated; ``paper``, the configuration of the NOBLE paper.
+        share: What several cells share: ``nothing``; the ``operator``, with timing networks of their own; or
+            ``everything``, told apart by their latents alone.
+        latent_space: Name of the latent space.
+        architecture: Sizes of the networks.
+        schedules: How each network is trained.
+        seed: Of initial weights, split and data order (a schedule may have its own).
+        validation: Perturbed models of each cell that are set aside.
+        train_models: Use only so many training models of each cell; all when not given.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: ``float32``, or ``tf32`` for matrix products on tensor cores.
+        compiled: Whether to compile the operator's loss.
+        tensorboard: Whether to write TensorBoard's event files beside the CSV logs.
+    """
+
+    out: Path
+    cells: tuple[CellData, ...]
+    decoder: Kind = "noble"
+    share: Share = "nothing"
+    latent_space: str = "features13"
+    architecture: Architecture | PaperArchitecture = field(default_factory=Architecture)
+    schedules: Mapping[str, Schedule] = field(default_factory=lambda: dict(DEFAULT_SCHEDULES))
+    seed: int = 0
+    validation: int = 120
+    train_models: int | None = None
+    device: str = "cpu"
+    precision: Precision = "float32"
+    compiled: bool = False
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        names = [cell.name for cell in self.cells]
+        require(len(set(names)) == len(names) > 0, "cells", "at least one, each with its own name", names or "none",
+                "add a table [[cells]]")  # fmt: skip
+        _nearest("latent_space", self.latent_space, SPACES)
+        require(self.decoder == "noble" or self.share == "nothing", "share", "\"nothing\" for the paper's decoder",
+                repr(self.share), "train every cell by itself")  # fmt: skip
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Read a training run.
+
+    Args:
+        path: A TOML file.
+
+    Raises:
+        UsageError: If it can not be read, a key is not known, a value has the wrong type or is out of range.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError("config", "a readable TOML file", f"{path.name} ({reason})", "correct the file") from error
+    return parse_config(table, base=path.parent)
+
+
+def parse_config(table: Mapping[str, Any], *, base: Path = Path()) -> TrainConfig:
+    """A training run from the tables of its file.
+
+    Args:
+        table: Keys and tables.
+        base: What paths are relative to.
+
+    Raises:
+        UsageError: As :func:`read_config`.
+    """
+    hints = get_type_hints(TrainConfig)
+    for name in table:
+        _nearest("config", name, hints)
+    kind = _typed("decoder", table.get("decoder", "noble"), Kind, base)
+    nested = ("cells", "architecture", "schedules")
+    values = {k: _typed(k, v, hints[k], base) for k, v in table.items() if k not in nested}
+    sizes = Architecture if kind == "noble" else PaperArchitecture
+    return _construct(TrainConfig, "config", {
+        **values,
+        "cells": tuple(_dataclass(CellData, f"cells[{i}]", c, base) for i, c in enumerate(_tables(table))),
+        "architecture": _dataclass(sizes, "architecture", table.get("architecture", {}), base),
+        "schedules": _schedules(table.get("schedules", {}), kind, int(values.get("seed", 0)), base),
+    })  # fmt: skip
+
+
+def _tables(table: Mapping[str, Any]) -> list[Any]:
+    cells = table.get("cells", [])
+    require(isinstance(cells, list), "cells", "tables [[cells]]", type(cells).__name__, "write [[cells]], not [cells]")
+    return cells
+
+
+def _schedules(tables: Any, kind: str, seed: int, base: Path) -> dict[str, Schedule]:
+    """The schedule of every network: what the file says over the defaults."""
+    require(
+        isinstance(tables, dict), "schedules", "tables such as [schedules.operator]", tables, "write them as tables"
+    )
+    for name in tables:
+        _nearest("schedules", name, NETWORKS[kind])
+    out = {}
+    for name in NETWORKS[kind]:
+        where, default = f"schedules.{name}", DEFAULT_SCHEDULES[name]
+        _dataclass(Schedule, where, tables.get(name, {}), base)
+        given = {**vars(default), "seed": seed, **tables.get(name, {})}
+        out[name] = _dataclass(Schedule, where, given, base)
+    return out
+
+
+def _dataclass(kind: type[Any], where: str, table: Any, base: Path) -> Any:
+    """One table as a dataclass: known keys only, values of the right types."""
+    require(isinstance(table, Mapping), where, "a table", repr(table), f"write [{where}] and keys below it")
+    hints = get_type_hints(kind)
+    for name in table:
+        _nearest(where, name, hints)
+    return _construct(kind, where, {k: _typed(f"{where}.{k}", v, hints[k], base) for k, v in table.items()})
+
+
+def _construct(kind: type[Any], where: str, values: Mapping[str, Any]) -> Any:
+    needed = [f.name for f in fields(kind) if f.default is f.default_factory and f.name not in values]
+    require(not needed, where, f"given `{', '.join(needed)}`", "a table without it", "add the key")
+    return kind(**values)
+
+
+def _typed(where: str, value: Any, kind: Any, base: Path) -> Any:
+    """A value of the type that a field has: TOML's numbers, texts and lists as Python's."""
+    if get_origin(kind) is Literal:
+        allowed = get_args(kind)
+        require(value in allowed, where, f"one of {', '.join(map(repr, allowed))}", repr(value), "choose one of them")
+        return value
+    if get_origin(kind) is tuple:
+        require(isinstance(value, list), where, "a list", repr(value), "write it in brackets")
+        return tuple(_typed(where, item, get_args(kind)[0], base) for item in value)
+    if get_origin(kind) is not None or get_args(kind):  # int | None
+        kind = next(k for k in get_args(kind) if k is not type(None))
+    if kind is Path:
+        require(isinstance(value, str), where, "a path in quotes", repr(value), "write it in quotes")
+        return base / value
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text in quotes"}
+    fits = type(value) is kind or (kind is float and type(value) is int)
+    require(fits, where, words[kind], repr(value), "correct the value")
+    return kind(value)
+
+
+def _nearest(where: str, name: str, known: Any) -> None:
+    """Refuse an unknown name, with the nearest known one."""
+    near = difflib.get_close_matches(name, known, 1)
+    remedy = f"did you mean {near[0]!r}? Correct it" if near else "remove it"
+    require(name in known, where, f"made of {', '.join(known)}", repr(name), remedy)

@@ -1,0 +1,72 @@
+"""From the configuration of a cell to its training data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from noble_prob.errors import require
+from noble_prob.population.latents import SPACES
+from noble_prob.training.config import CellData, TrainConfig
+from noble_prob.training.data import TRAIN, ResponseSet, TrainingData, concatenate, prepare
+from noble_prob.training.publish import require_published
+from noble_prob.training.sources import from_parts, from_store
+
+
+def gather(cell: CellData, config: TrainConfig) -> TrainingData:
+    """Read, measure and split the responses of one cell.
+
+    Args:
+        cell: Where they are.
+        config: Latent space, number of validation and training models, seed.
+
+    Raises:
+        UsageError: If a source is missing or damaged, or the models are too few.
+    """
+    sets = list(_sets(cell))
+    data = prepare(
+        concatenate(sets), latents=SPACES[config.latent_space], validation=config.validation, seed=config.seed,
+        held_out=cell.held_out,
+    )  # fmt: skip
+    require_published(data)
+    return data if config.train_models is None else with_fewer(data, config.train_models, config.seed)
+
+
+def _sets(cell: CellData) -> Iterator[ResponseSet]:
+    parts = [path for pattern in cell.parts for path in _matching(pattern)]
+    if parts:
+        yield from_parts(parts, cell=cell.name)
+    for store in cell.stores:
+        yield from_store(store, cell=cell.name, held_out=cell.held_out)
+
+
+def _matching(pattern: Path) -> list[Path]:
+    """Files of a pattern, in order."""
+    found = sorted(pattern.parent.glob(pattern.name))
+    require(bool(found), "cells.parts", "files that exist", str(pattern), "check the path")
+    return found
+
+
+def with_fewer(data: TrainingData, n: int, seed: int) -> TrainingData:
+    """The same data with ``n`` training models: published ones first, then perturbed ones drawn by seed.
+
+    Args:
+        data: All there is; validation and held-out models are kept.
+        n: Training models to keep.
+        seed: Of the choice.
+
+    Raises:
+        UsageError: If there are fewer.
+    """
+    train = data.where(TRAIN)
+    require(1 < n <= len(train), "train_models", f"from 2 to {len(train)}, the number there is", n, "choose fewer")
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
+    published_first = train[order][(data.responses.model[train[order]] < 0).to(torch.int8).argsort(stable=True)]
+    kept = torch.cat([published_first[:n], torch.nonzero(data.split != TRAIN).flatten()]).sort().values
+    return replace(
+        data, responses=data.responses.take(kept), latents=data.latents[kept], spikes_ms=data.spikes_ms[kept],
+        n_spikes=data.n_spikes[kept], summary=data.summary[kept], split=data.split[kept],
+    )  # fmt: skip

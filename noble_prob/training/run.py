@@ -1,0 +1,183 @@
+"""A whole training run: data, networks, error model, checkpoints. Killed at any moment, the same call continues it.
+
+out/state/CELL/     states and logs of the cell's own networks
+out/state/shared/   of what several cells share
+out/CELL/           the finished checkpoint: card, weights, latent table
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from noble_prob.decoder.checkpoint import TrainedDecoder
+from noble_prob.decoder.noble import Architecture, NobleDecoder
+from noble_prob.decoder.paper import PaperArchitecture
+from noble_prob.population.latents import fit_space
+from noble_prob.training import processes
+from noble_prob.training.config import TrainConfig
+from noble_prob.training.data import TRAIN, TrainingData, merge
+from noble_prob.training.decoder import (
+    new_decoder,
+    new_paper_decoder,
+    train_operator,
+    train_paper,
+    train_shared_operator,
+    train_timing,
+)
+from noble_prob.training.error_model import measure_error
+from noble_prob.training.gather import gather
+from noble_prob.training.history import Row
+from noble_prob.training.loop import FitOptions, figures
+from noble_prob.training.operators import share_operator
+from noble_prob.training.publish import publish
+from noble_prob.training.responses import standard_columns
+
+SHARED = "shared"
+
+
+@dataclass(kw_only=True)
+class _Cell:
+    """A cell on its way from data to checkpoint; ``rows`` are the last rows of its networks' logs."""
+
+    data: TrainingData
+    decoder: TrainedDecoder
+    rows: dict[str, Row] = field(default_factory=dict)
+
+
+def train(config: TrainConfig, *, max_minutes: float | None = None, progress: bool = True) -> dict[str, Path]:
+    """Run or continue a training.
+
+    Args:
+        config: What to train.
+        max_minutes: Save and stop after this time; the same call continues.
+        progress: Show bars on stderr.
+
+    Returns:
+        The folder of each cell's checkpoint.
+
+    Raises:
+        UsageError: If the data can not be used, or ``config.out`` holds a run of other settings.
+        OutOfTimeError: When ``max_minutes`` are over.
+    """
+    deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
+    options: FitOptions = {"deadline": deadline, "tensorboard": config.tensorboard, "progress": progress}
+    with processes.joined(config.device) as device, _precision(config.precision):
+        data = [gather(cell, config) for cell in config.cells]
+        if config.decoder == "paper":
+            cells = [_train_paper(d, config, device, options) for d in data]
+        elif config.share == "everything":
+            cells = _train_everything(data, config, device, options)
+        else:
+            cells = _train_cells(data, config, device, options)
+        if processes.first():
+            for cell in cells:
+                _finish(cell, config, device)
+    return {cell.name: config.out / cell.name for cell in config.cells}
+
+
+def _train_paper(data: TrainingData, config: TrainConfig, device: torch.device, options: FitOptions) -> _Cell:
+    """The paper's operator for one cell."""
+    assert isinstance(config.architecture, PaperArchitecture)
+    decoder = new_paper_decoder(data, space=config.latent_space, architecture=config.architecture, seed=config.seed)
+    state = config.out / "state" / data.responses.cell
+    row = train_paper(decoder.to(device), data, config.schedules, state, compiled=config.compiled, **options)
+    return _Cell(data=data, decoder=decoder, rows={"operator": row})
+
+
+def _new(data: TrainingData, config: TrainConfig, device: torch.device) -> NobleDecoder:
+    assert isinstance(config.architecture, Architecture)
+    decoder = new_decoder(data, space=config.latent_space, architecture=config.architecture, seed=config.seed)
+    return decoder.to(device)
+
+
+def _train_cells(
+    data: list[TrainingData], config: TrainConfig, device: torch.device, options: FitOptions
+) -> list[_Cell]:
+    """Timing networks for every cell, then an operator for each or one for all."""
+    decoders = [_new(d, config, device) for d in data]
+    rows: list[dict[str, Row]] = []
+    for d, decoder in zip(data, decoders, strict=True):
+        state = config.out / "state" / d.responses.cell
+        rows.append(train_timing(decoder, d, config.schedules, state, **options))
+        if config.share == "nothing":
+            last = train_operator(decoder, d, config.schedules, state, compiled=config.compiled, **options)
+            rows[-1]["operator"] = last
+    if config.share == "operator":
+        share_operator(decoders, fit_space(config.latent_space, torch.cat([d.latents[d.where(TRAIN)] for d in data])))
+        state = config.out / "state" / SHARED
+        last = train_shared_operator(decoders, data, config.schedules, state, compiled=config.compiled, **options)
+        rows = [{**r, "operator": last} for r in rows]
+    return [_Cell(data=d, decoder=n, rows=r) for d, n, r in zip(data, decoders, rows, strict=True)]
+
+
+def _train_everything(
+    data: list[TrainingData], config: TrainConfig, device: torch.device, options: FitOptions
+) -> list[_Cell]:
+    """One decoder for all cells, published with each cell's window, support and error."""
+    joint = merge(data, cell=SHARED)
+    decoder = _new(joint, config, device)
+    state = config.out / "state" / SHARED
+    rows = train_timing(decoder, joint, config.schedules, state, **options)
+    rows["operator"] = train_operator(decoder, joint, config.schedules, state, compiled=config.compiled, **options)
+    cells = []
+    for d in data:
+        own = _new(joint, config, device)
+        own.load_state_dict(decoder.state_dict())
+        own.window = d.responses.window
+        own.fit_support(d.latents[d.where(TRAIN)])
+        cells.append(_Cell(data=d, decoder=own, rows=rows))
+    return cells
+
+
+def _finish(cell: _Cell, config: TrainConfig, device: torch.device) -> None:
+    """Measure the decoder's error and write its checkpoint."""
+    decoder, data = cell.decoder.eval(), cell.data
+    if isinstance(decoder, NobleDecoder):
+        decoder.error = measure_error(decoder, data, standard_sweeps=standard_columns(data.responses))
+    figures_of = {name: _finite(figures(row)) for name, row in cell.rows.items()}
+    publish(decoder, data, config.out / data.responses.cell, metrics={"validation": figures_of}, training={
+        "config": _without_places(config),
+        "data_sha256": data.digest(),
+        "machine": machine(device),
+        "processes": processes.world(),
+        "wall_s": {name: round(row["seconds"], 1) for name, row in cell.rows.items()},
+    })  # fmt: skip
+
+
+def _finite(row: Row) -> dict[str, float | None]:
+    """JSON knows no NaN: a figure that is undefined is null."""
+    return {name: value if math.isfinite(value) else None for name, value in row.items()}
+
+
+def _without_places(config: TrainConfig) -> dict[str, Any]:
+    """The configuration as JSON values; of paths only the last part, since a card travels."""
+    values: dict[str, Any] = json.loads(json.dumps(asdict(config), default=lambda path: path.name))
+    return {name: value for name, value in values.items() if name != "out"}
+
+
+def machine(device: torch.device) -> str:
+    """The processor that computed, in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+
+
+@contextmanager
+def _precision(name: str) -> Iterator[None]:
+    """Matrix products in float32 or on tensor cores in tf32; what was set before is restored."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -1,0 +1,245 @@
+"""From a TOML file to a checkpoint that every other verb takes; and files that can not be meant."""
+
+import json
+import tomllib
+
+import numpy as np
+import pytest
+import torch
+from training_example import write_parts
+
+from noble_prob import cli
+from noble_prob.cells import load_cell
+from noble_prob.cli.options import Parser
+from noble_prob.cli.train import add_options, run
+from noble_prob.decoder.checkpoint import load_decoder, read_card
+from noble_prob.errors import UsageError
+from noble_prob.population.latents import HELD_OUT_MODELS
+from noble_prob.training.config import parse_config, read_config
+from noble_prob.training.history import board_installed, read_csv
+from noble_prob.training.loop import OutOfTimeError
+from noble_prob.training.publish import LATENT_TABLE, read_latent_table
+from noble_prob.training.run import train
+
+CONFIG = """
+out = "run"
+validation = 6
+[[cells]]
+name = "tiny"
+parts = ["part_*.npz"]
+[architecture]
+map_width = 32
+map_depth = 2
+map_members = 2
+width = 8
+layers = 1
+modes = 64
+hidden = 8
+[schedules]
+spike_map = { steps = 60, batch = 64, validate_every = 30, log_every = 5 }
+summary = { steps = 40, batch = 64, validate_every = 40 }
+offset = { steps = 40, batch = 64, validate_every = 40 }
+operator = { steps = 8, batch = 4, validate_every = 8, log_every = 2 }
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with parts and the file above."""
+    folder = tmp_path_factory.mktemp("training")
+    write_parts(folder / "part_0.npz")
+    (folder / "tiny.toml").write_text(CONFIG)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(place):
+    return train(read_config(place / "tiny.toml"), progress=False)["tiny"]
+
+
+def config(place, out, **changes):
+    table = tomllib.loads(CONFIG) | {"out": out} | changes
+    return parse_config(table, base=place)
+
+
+def test_the_checkpoint_is_a_cell_like_those_that_ship(trained):
+    cell = load_cell(trained)
+    assert cell.name == "tiny"
+    assert [int(label) for label in cell.held_out.labels] == [2, 5]
+    assert len(cell.models) == 6
+    assert cell.decoder.respond(cell.models.value, torch.tensor(180.0)).shape == (6, 8192)
+    assert bool((cell.decoder.error.summary_sd > 0).all())
+    _, model, split, values = read_latent_table(trained / LATENT_TABLE)
+    assert all((s == "held_out") == (m in HELD_OUT_MODELS) for m, s in zip(model, split, strict=True))
+    assert np.isfinite(values).all()
+
+
+def test_the_card_says_how_it_was_made_and_nothing_about_this_machine(trained, place):
+    card = read_card(trained)
+    assert card["models"] == {"train": 16, "validation": 6, "held_out": 2}
+    assert card["training"]["config"]["schedules"]["operator"]["steps"] == 8
+    assert set(card["training"]["wall_s"]) == {"spike_map", "summary", "offset", "operator"}
+    assert set(card["metrics"]["validation"]["spike_map"]) >= {"spike_time_error_ms", "spiking_mismatch"}
+    assert str(place) not in json.dumps(card)
+    assert json.loads((trained / "card.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+
+
+def test_the_networks_learn(trained, place):
+    rows = read_csv(place / "run" / "state" / "tiny" / "spike_map.csv")
+    assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
+
+
+def test_stopped_by_the_clock_and_continued_it_ends_with_the_same_bytes(trained, place):
+    often = tomllib.loads(CONFIG)["schedules"]
+    often["spike_map"]["log_every"], often["operator"]["log_every"] = 25, 3  # changes no weight
+    for done in ("spike_map: 25 of 60", "spike_map: 50 of 60", "operator: 3 of 8", "operator: 6 of 8"):
+        with pytest.raises(OutOfTimeError, match=done):
+            train(config(place, "stopped", schedules=often), max_minutes=1e-9, progress=False)
+        assert not (place / "stopped" / "tiny").exists()
+    again = train(config(place, "stopped", schedules=often), max_minutes=1e-9, progress=False)
+    assert (again["tiny"] / "weights.safetensors").read_bytes() == (trained / "weights.safetensors").read_bytes()
+
+
+def test_a_finished_run_can_be_asked_again_but_not_under_other_settings(trained, place):
+    before = (trained / "weights.safetensors").stat().st_mtime_ns, (trained / "weights.safetensors").read_bytes()
+    train(read_config(place / "tiny.toml"), progress=False)
+    assert (trained / "weights.safetensors").read_bytes() == before[1]
+    table = tomllib.loads(CONFIG)
+    table["schedules"]["spike_map"]["peak_lr"] = 0.1
+    with pytest.raises(UsageError, match=r"peak_lr.*spike_map.state.*0.002.*0.1"):
+        train(parse_config(table, base=place), progress=False)
+    with pytest.raises(UsageError, match=r"data"):
+        train(config(place, "run", train_models=12), progress=False)
+
+
+def two_cells(place, out, share):
+    part = [str(place / "part_0.npz")]
+    short = {n: {**s, "steps": 3} for n, s in tomllib.loads(CONFIG)["schedules"].items()}
+    cells = [{"name": "a", "parts": part}, {"name": "b", "parts": part, "held_out": [0, 1]}]
+    return train(config(place, out, share=share, cells=cells, schedules=short), progress=False)
+
+
+def test_cells_can_share_the_operator(place):
+    folders = two_cells(place, "operator", "operator")
+    a, b = (load_decoder(folder) for folder in folders.values())
+    weights = a.operator.state_dict(), b.operator.state_dict()
+    assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[0])
+    z = load_cell(folders["a"]).models.value[:2]
+    current = torch.tensor([180.0, 180.0])
+    conditions = [d.condition(d.space.standardise(z).float(), current) for d in (a, b)]
+    assert not torch.allclose(a.space.mean, b.space.mean)
+    assert torch.allclose(*conditions, atol=1e-5)  # one neuron is one condition, whatever its cell's scale
+    assert not torch.equal(a.spike_map.net.weights[0], b.spike_map.net.weights[0])
+    figures = read_card(folders["a"])["metrics"]["validation"]["operator"]
+    assert set(figures) == {"waveform_error", "waveform_error_a", "waveform_error_b"}
+
+
+def test_cells_can_share_everything(place):
+    folders = two_cells(place, "everything", "everything")
+    a, b = (load_cell(folder) for folder in folders.values())
+    assert torch.equal(a.decoder.space.mean, b.decoder.space.mean)
+    z = a.models.value[:2]
+    assert torch.equal(a.decoder.spike_times(z, torch.tensor(180.0)), b.decoder.spike_times(z, torch.tensor(180.0)))
+    assert [int(label) for label in a.held_out.labels] == [2, 5]
+    assert [int(label) for label in b.held_out.labels] == [0, 1]
+
+
+def test_the_configuration_of_the_paper(place):
+    table = {"out": "paper", "decoder": "paper", "latent_space": "noble2", "validation": 6,
+             "cells": tomllib.loads(CONFIG)["cells"], "architecture": {"layers": 1, "width": 4, "modes": 16},
+             "schedules": {"operator": {"steps": 4, "batch": 4, "validate_every": 4, "log_every": 1}}}  # fmt: skip
+    folder = train(parse_config(table, base=place), progress=False)["tiny"]
+    cell = load_cell(folder)
+    assert cell.decoder.space.names == ("threshold_current", "fi_slope")
+    rows = read_csv(place / "paper" / "state" / "tiny" / "operator.csv")
+    assert rows[-1]["relative_l4"] < 1.0
+    voltage = cell.decoder.respond(cell.models.value[:2, None], torch.tensor([0.0, -110.0]))
+    assert voltage.shape == (2, 2, 8192)  # zero current too
+    assert bool(torch.isfinite(voltage).all())
+    assert "not modelled" in read_card(folder)["limits"]
+
+
+WRONG = {
+    'latent_spce = "noble2"': "latent_space",
+    "validaton = 6": "validation",
+    'seed = "one"': "whole number",
+    'precision = "fp8"': "tf32",
+    'share = "all"': "everything",
+    'decoder = "fno"': "paper",
+    'latent_space = "features14"': "features13",
+    "validation = 2.5": "whole number",
+    "compiled = 1": "true or false",
+    "[architecture]\nwidht = 8": "width",
+    "[schedules.operater]\nsteps = 8": "operator",
+    "[schedules.operator]\nsetps = 8": "steps",
+    "[schedules.operator]\nsteps = 0": "positive",
+    '[schedules.operator]\npeak_lr = "fast"': "a number",
+    "[schedules]\noperator = 8": "a table",
+    'decoder = "paper"\n[schedules.spike_map]\nsteps = 8': "operator",
+    'decoder = "paper"\n[architecture]\nhidden = 8': "width",
+    'decoder = "paper"\nshare = "operator"': "nothing",
+    '[[cells]]\nname = "b"': "stores",
+    '[[cells]]\nname = "tiny"\nparts = ["x.npz"]': "own name",
+    '[[cells]]\nname = "a/b"\nparts = ["x.npz"]': "folder",
+    '[[cells]]\nname = "b"\nparts = "x.npz"': "a list",
+    '[[cells]]\nparts = ["x.npz"]': "name",
+    '[[cells]]\nname = "b"\npart = ["x.npz"]': "parts",
+}
+HEAD = 'out = "run"\n'
+TAIL = '\n[[cells]]\nname = "tiny"\nparts = ["part_*.npz"]\n'
+
+
+@pytest.mark.parametrize("line", WRONG, ids=lambda line: line.replace("\n", " "))
+def test_a_wrong_line_is_answered_with_what_was_meant(tmp_path, line):
+    path = tmp_path / "c.toml"
+    path.write_text(HEAD + line + TAIL)
+    with pytest.raises(UsageError) as error:
+        read_config(path)
+    assert WRONG[line] in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_none(tmp_path):
+    (tmp_path / "bad.toml").write_text("out = [")
+    for name in ("bad.toml", "absent.toml"):
+        with pytest.raises(UsageError, match="readable TOML"):
+            read_config(tmp_path / name)
+    with pytest.raises(UsageError, match="cells"):
+        parse_config({"out": "run"})
+    with pytest.raises(UsageError, match="out"):
+        parse_config({"cells": [{"name": "a", "parts": ["x"]}]})
+
+
+def test_data_that_can_not_be_used(place, tmp_path):
+    (tmp_path / "part_0.npz").write_bytes(b"PK\x03\x04 not an archive")
+    np.savez(tmp_path / "other.npz", a=1)
+    for parts, word in ((["nowhere_*.npz"], "exist"), (["part_*.npz"], "part_0.npz"), (["other.npz"], "other.npz")):
+        with pytest.raises(UsageError, match=word):
+            train(config(tmp_path, "run", cells=[{"name": "a", "parts": parts}]), progress=False)
+    with pytest.raises(UsageError, match="data set"):
+        train(config(tmp_path, "run", cells=[{"name": "a", "stores": ["nowhere"]}]), progress=False)
+    with pytest.raises(UsageError, match="validation"):
+        train(config(place, "many", validation=500), progress=False)
+    with pytest.raises(UsageError, match="train_models"):
+        train(config(place, "many", train_models=500), progress=False)
+    assert not (tmp_path / "run").exists()
+    assert not (place / "many").exists()
+
+
+def test_the_verb(place, trained, capsys):
+    parser = Parser.of_verb("train", "Train.")
+    add_options(parser)
+    parser.add_common(json_file=False)
+    arguments = [str(place / "tiny.toml"), "--quiet", "--json"]
+    assert run(parser.parse_args(arguments)) == 0
+    assert json.loads(capsys.readouterr().out) == {"finished": True, "cells": {"tiny": str(trained)}}
+    assert "train" not in cli.VERBS or cli.main(["train", str(place / "absent.toml")]) == 2
+
+
+@pytest.mark.skipif(not board_installed(), reason="tensorboard is not installed")
+def test_tensorboard_if_wanted(place):
+    table = tomllib.loads(CONFIG)
+    for schedule in table["schedules"].values():
+        schedule["steps"] = 2
+    train(parse_config(table | {"out": "board", "tensorboard": True}, base=place), progress=False)
+    assert list((place / "board" / "state" / "tiny" / "tensorboard" / "spike_map").glob("events*"))
