@@ -8,7 +8,6 @@ from noble_prob.calibration.power import Power, spread_power
 from noble_prob.calibration.recalibrate import Recalibration, tilt, widen
 from noble_prob.calibration.result import Calibration, Coverage, FeatureVerdict
 from noble_prob.calibration.table import FeatureTable
-from noble_prob.calibration.trials import fit_trials, forecast_table, trial_model
 
 __all__ = [
     "Calibration",
@@ -24,8 +23,6 @@ __all__ = [
     "compare_experiments",
     "coverage_curve",
     "ecdf",
-    "fit_trials",
-    "forecast_table",
     "interval_coverage",
     "joint_test",
     "pit",
@@ -33,7 +30,6 @@ __all__ = [
     "separate_drift",
     "spread_power",
     "tilt",
-    "trial_model",
     "widen",
     "within",
 ]

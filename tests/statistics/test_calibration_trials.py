@@ -35,9 +35,8 @@ def simulate(n, seed, cells=2):
             trains = []
             for _ in range(n):
                 mu = np.full(60, interval)
-                isi = mu * (1 + TRUTH[1] * rng.standard_normal()) + TRUTH[2] * np.sqrt(
-                    mu**3 / 1000
-                ) * rng.standard_normal(60)
+                walk = TRUTH[2] * np.sqrt(mu**3 / 1000) * rng.standard_normal(60)
+                isi = mu * (1 + TRUTH[1] * rng.standard_normal()) + walk
                 times = latency * (1 + TRUTH[0] * rng.standard_normal()) + np.r_[0, np.maximum(isi, 0.1).cumsum()]
                 trains.append(torch.tensor(times[times < 400]))
             groups.append(trains)
