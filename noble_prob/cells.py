@@ -170,7 +170,10 @@ def _read_table(path: Path, space: LatentSpace) -> dict[str, Neurons]:
     wanted = ["model", "split", *space.names]
     require(header[: len(wanted)] == wanted, "cell", f"a {TABLE} with the columns {', '.join(wanted)}",
             ", ".join(header), "use the table that belongs to the decoder")  # fmt: skip
-    values = torch.tensor([[float(v) for v in row[2 : len(wanted)]] for row in rows], dtype=torch.float64)
+    try:
+        values = torch.tensor([[float(v) for v in row[2 : len(wanted)]] for row in rows], dtype=torch.float64)
+    except ValueError as error:
+        raise UsageError("cell", f"a whole {TABLE}", "a row with gaps", "restore the folder") from error
     out = {}
     for split in sorted({row[1] for row in rows}):
         kept = [k for k, row in enumerate(rows) if row[1] == split and bool(torch.isfinite(values[k]).all())]

@@ -80,7 +80,7 @@ def add_sampling(parser: argparse.ArgumentParser, *, file: bool = True) -> None:
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """What to take from a file."""
     parser.add_argument("--channel", default=None, help="voltage channel or electrode, where a file has several")
-    parser.add_argument("--pulse", default="0", help="which pulse of a sweep, from 0, or 'all' (0)")
+    parser.add_argument("--pulse", type=pulse, default=0, help="which pulse of a sweep, from 0, or 'all' (0)")
     parser.add_argument("--ljp-mv", type=finite, default=None, help="liquid junction potential to subtract (none)")
 
 
@@ -101,8 +101,7 @@ def read(args: argparse.Namespace, path: Path | list[Path]) -> Any:
     import noble_prob as nb
 
     channel = int(args.channel) if args.channel is not None and args.channel.isdecimal() else args.channel
-    pulse = "all" if args.pulse == "all" else whole(args.pulse)
-    return nb.read(path, channel=channel, pulse=pulse, liquid_junction_potential_mv=args.ljp_mv)  # type: ignore[arg-type]
+    return nb.read(path, channel=channel, pulse=args.pulse, liquid_junction_potential_mv=args.ljp_mv)
 
 
 def sampling(args: argparse.Namespace) -> dict[str, Any]:
@@ -120,6 +119,11 @@ def positive(text: str) -> int:
     return _number(text, int, "a whole number of at least 1", lambda n: n >= 1)
 
 
+def several(text: str) -> int:
+    """A whole number of at least 20: enough for a figure about shares."""
+    return _number(text, int, "a whole number of at least 20", lambda n: n >= 20)
+
+
 def whole(text: str) -> int:
     """A whole number of at least 0."""
     return _number(text, int, "a whole number of at least 0", lambda n: n >= 0)
@@ -128,6 +132,11 @@ def whole(text: str) -> int:
 def finite(text: str) -> float:
     """A finite number."""
     return _number(text, float, "a finite number", math.isfinite)
+
+
+def pulse(text: str) -> int | str:
+    """The position of a pulse, or all of them."""
+    return text if text == "all" else whole(text)
 
 
 def numbers(text: str) -> list[float]:

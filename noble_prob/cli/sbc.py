@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from contextlib import ExitStack
 
-from noble_prob.cli.options import add_cell, load_cell, numbers, positive, whole
+from noble_prob.cli.options import add_cell, load_cell, numbers, positive, several, whole
 from noble_prob.cli.output import new_file, write_json
 
 JSON_FILE = True
@@ -23,7 +23,7 @@ JSON_FILE = True
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of this verb."""
     add_cell(parser)
-    parser.add_argument("--n", type=positive, default=100, help="recordings (100)")
+    parser.add_argument("--n", type=several, default=100, help="recordings (100)")
     parser.add_argument("--seed", type=whole, default=0, help="seed of everything (0)")
     parser.add_argument("--currents-pa", type=numbers, default=None, help="steps of every recording, comma separated")
     parser.add_argument("--chains", type=positive, default=2, help="chains per recording (2)")

@@ -42,9 +42,10 @@ def examine_population(
         UsageError: If the table shares no column with the ensemble, or the current is out of range.
     """
     cell.require_current(current_pa)
-    wanted = tuple(name for name in table.names if name in FEATURES)
-    shared = [name for name in table.names if name in (*FEATURES, *cell.prior.space.names)]
-    require(bool(shared), "population", f"a table with a latent ({', '.join(cell.prior.space.names)}) or a feature of "
+    latents = cell.prior.space.names
+    wanted = tuple(name for name in table.names if name in FEATURES and name not in latents)
+    shared = [name for name in table.names if name in (*FEATURES, *latents)]
+    require(bool(shared), "population", f"a table with a latent ({', '.join(latents)}) or a feature of "
             "docs/features.md", f"the columns {', '.join(table.names[:6])}", "rename its columns")  # fmt: skip
     novel = draw(cell.prior, neurons, seed=seed)
     names, units, columns = list(novel.space.names), list(novel.space.units), [novel.value.numpy()]

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "noble_prob"
 
 ROOMS = (
     "errors", "findings.base", "recording", "resample", "windows", "readers", "features", "latent", "metrics",
-    "population", "decoder", "training", "priors", "noise", "cells", "program", "inference", "ensemble", "sampling",
+    "population", "decoder", "training", "priors", "noise", "cells", "program", "inference", "ensemble", "bench", "sampling",
     "evaluation", "calibration", "examination", "findings", "report", "cli", "__main__",
 )  # fmt: skip
 """Every room, in the direction of imports: a room may import those before it."""
@@ -134,7 +134,9 @@ def test_files_are_short():
 
 
 def test_every_module_teaches():
-    silent = [str(p.relative_to(ROOT)) for p in PACKAGE.rglob("*.py") if not ast.get_docstring(ast.parse(p.read_text()))]
+    silent = [
+        str(p.relative_to(ROOT)) for p in PACKAGE.rglob("*.py") if not ast.get_docstring(ast.parse(p.read_text()))
+    ]
     assert silent == []
 
 

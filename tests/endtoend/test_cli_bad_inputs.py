@@ -1,0 +1,252 @@
+"""Every mistake at the command line: exit code 2, one helpful sentence on stderr, no file left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from bad_inputs import CASES
+from foreign_files import step_family, write_table
+
+from noble_prob.cells import load_cell
+from noble_prob.cli import main
+from noble_prob.decoder.checkpoint import CARD, WEIGHTS, cell_folder, shipped_cells
+
+
+def complaint(capsys, folder: Path, arguments: list[object]) -> str:
+    """Run a command that must be refused; its sentence."""
+    before = sorted(str(p) for p in folder.rglob("*"))
+    code = main([str(a) for a in arguments])
+    said = capsys.readouterr()
+    assert code == 2, (code, said.err)
+    assert said.out == ""
+    assert said.err.count("\n") == 1, said.err
+    assert said.err.startswith("noble-prob")
+    assert len(said.err) < 600
+    assert "Traceback" not in said.err
+    assert sorted(str(p) for p in folder.rglob("*")) == before, "something was left behind"
+    return said.err
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
+@pytest.mark.parametrize("verb", ["infer", "calibrate"])
+def test_bad_recording(case, verb, tmp_path, capsys):
+    path = case.make(tmp_path)
+    sentence = complaint(capsys, tmp_path, [verb, path, "--cell", "toy", "--out", tmp_path / "out", "--quiet"])
+    assert case.word in sentence
+    assert "should be" in sentence
+
+
+class Mistake(NamedTuple):
+    """A mistake in the options: its name, the arguments, a word of the answer."""
+
+    name: str
+    arguments: Callable[[Path], list[object]]
+    word: str
+
+
+def good_file(folder: Path) -> Path:
+    """A recording that can be read."""
+    path = folder / "cell.csv"
+    return path if path.exists() else write_table(path, *step_family())
+
+
+def sample(*options: object, out: str = "out") -> Callable[[Path], list[object]]:
+    """A `sample` command with toy and a current unless the options say otherwise."""
+    usual = [] if "--cell" in options else ["--cell", "toy"]
+    usual += [] if "--current-pa" in options else ["--current-pa", 100]
+    return lambda folder: ["sample", *usual, *options, "--out", folder / out]
+
+
+def infer(*options: object) -> Callable[[Path], list[object]]:
+    """An `infer` command on a good file with the toy, few draws."""
+    few = ["--chains", 2, "--warmup", 4, "--draws", 4, "--quiet"]
+    return lambda folder: ["infer", good_file(folder), "--cell", "toy", *few, *options, "--out", folder / "out"]
+
+
+def occupied(folder: Path) -> list[object]:
+    """`--out` names a file."""
+    (folder / "taken").write_text("mine")
+    return sample(out="taken")(folder)
+
+
+def below_a_file(folder: Path) -> list[object]:
+    """`--out` lies below a file."""
+    (folder / "taken").write_text("mine")
+    return sample(out="taken/out")(folder)
+
+
+def read_only(folder: Path) -> list[object]:
+    """`--out` lies where nobody may write."""
+    return ["sample", "--cell", "toy", "--current-pa", 100, "--out", "/proc/out"]
+
+
+def table(text: str) -> Callable[[Path], list[object]]:
+    """`calibrate --population` on a table."""
+
+    def make(folder: Path) -> list[object]:
+        (folder / "cells.csv").write_text(text)
+        return ["calibrate", "--population", folder / "cells.csv", "--cell", "toy", "--out", folder / "out"]
+
+    return make
+
+
+def reference(content: bytes | None) -> Callable[[Path], list[object]]:
+    """`evaluate` on a folder of references, or without one."""
+
+    def make(folder: Path) -> list[object]:
+        if content is not None:
+            (folder / "ref").mkdir()
+            (folder / "ref" / "s1_h0.npz").write_bytes(content)
+        return ["evaluate", "--cell", "toy", "--reference", folder / "ref", "--json", folder / "out.json", "--quiet"]
+
+    return make
+
+
+def not_a_posterior(folder: Path) -> list[object]:
+    """`report` on a file that is no posterior."""
+    (folder / "posterior.nc").write_bytes(b"CDF nothing")
+    return ["report", folder / "posterior.nc", "--cell", "toy", "--out", folder / "out"]
+
+
+def only_bad_files(folder: Path) -> list[object]:
+    """`calibrate` with two files, both broken."""
+    for name in ("a.abf", "b.abf"):
+        (folder / name).write_bytes(b"nothing")
+    return ["calibrate", folder / "a.abf", folder / "b.abf", "--cell", "toy", "--out", folder / "out", "--quiet"]
+
+
+MISTAKES = (
+    Mistake("no such verb", lambda folder: ["infre"], "infer"),
+    Mistake("no such option", sample("--current", 3), "--current"),
+    Mistake("required option missing", lambda folder: ["sample", "--current-pa", 1], "--out"),
+    Mistake("nothing to calibrate", lambda folder: ["calibrate", "--out", folder / "out"], "recordings"),
+    Mistake("unknown cell", sample("--cell", "sst-1"), "pvalb-689331391"),
+    Mistake("folder that is no checkpoint", lambda folder: sample("--cell", folder)(folder), "card.json"),
+    Mistake("unknown prior", sample("--prior", "uniform"), "gaussian"),
+    Mistake("unknown device", sample("--device", "tpu0"), "cuda"),
+    Mistake("device that is not there", sample("--device", "cuda:99"), "CUDA devices"),
+    Mistake("negative draws", sample("--draws", -5), "at least 1"),
+    Mistake("no draws", sample("--draws", 0), "at least 1"),
+    Mistake("fractional draws", sample("--draws", 2.5), "whole number"),
+    Mistake("negative seed", sample("--seed", -1), "at least 0"),
+    Mistake("current that is no number", sample("--current-pa", "strong"), "finite number"),
+    Mistake("current NaN", sample("--current-pa", "nan"), "finite number"),
+    Mistake("current infinite", sample("--current-pa", "inf"), "finite number"),
+    Mistake("current out of range", sample("--current-pa", 5000), "range"),
+    Mistake("current in nA by its size below the range", sample("--current-pa", -900), "range"),
+    Mistake("out is a file", occupied, "file"),
+    Mistake("out below a file", below_a_file, "written"),
+    Mistake("out not writable", read_only, "written"),
+    Mistake("unknown method", infer("--method", "metropolis"), "nuts"),
+    Mistake("one chain", infer("--chains", 1), "R-hat"),
+    Mistake("too few draws", infer("--draws", 1), "draws"),
+    Mistake("pulse that is no number", infer("--pulse", "second"), "whole number"),
+    Mistake("pulse that is not there", infer("--pulse", 7), "pulse"),
+    Mistake("junction potential that is no number", infer("--ljp-mv", "minus"), "finite number"),
+    Mistake("only broken files", only_bad_files, "a.abf"),
+    Mistake("population without a table", lambda f: [
+        "calibrate", "--population", f / "x.csv", "--out", f / "o"], "CSV"),
+    Mistake("population of unknown columns", table("colour,mood\n1,2\n2,3\n3,1\n"), "colour"),
+    Mistake("population without numbers", table("colour\nred\nblue\n"), "numerical"),
+    Mistake("population without rows", table("sag_mv\n"), "row"),
+    Mistake("reference that is not there", reference(None), "folder"),
+    Mistake("reference that is broken", reference(b"PK nothing"), "s1_h0.npz"),
+    Mistake("posterior that is not there", lambda f: ["report", f / "no", "--cell", "toy", "--out", f / "o"], "infer"),
+    Mistake("posterior that is none", not_a_posterior, "posterior.nc"),
+    Mistake("calibration of nothing", lambda f: ["sbc", "--cell", "toy", "--n", 0, "--json", f / "o"], "at least 20"),
+    Mistake("calibration at a far current", lambda f: ["sbc", "--cell", "toy", "--currents-pa", "9e9"], "range"),
+    Mistake("models that are no numbers", lambda f: [
+        "simulate", "--hof", "builtin", "--models", "a-b", "--amps-na", 0.1, "--out", f / "o.npz"], "models"),
+    Mistake("currents that are no numbers", lambda f: [
+        "simulate", "--hof", "builtin", "--amps-na", "0.1,x", "--out", f / "o.npz"], "finite number"),
+    Mistake("Hall of Fame that is not there", lambda f: [
+        "simulate", "--hof", f / "no", "--amps-na", 0.1, "--out", f / "o.npz"], "folder"),
+    Mistake("training file that is not there", lambda f: ["train", f / "no.toml"], "TOML"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: m.name.replace(" ", "-"))
+def test_bad_options(mistake, tmp_path, capsys):
+    arguments = mistake.arguments(tmp_path)
+    assert mistake.word in complaint(capsys, tmp_path, arguments)
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A copy of a shipped cell's folder, to be damaged."""
+    copy = tmp_path / "checkpoint"
+    shutil.copytree(cell_folder(shipped_cells()[0]), copy)
+    return copy
+
+
+def _truncate(folder: Path) -> None:
+    weights = folder / WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:100_000])
+
+
+def _flip(folder: Path) -> None:
+    raw = bytearray((folder / WEIGHTS).read_bytes())
+    raw[-1000] ^= 1
+    (folder / WEIGHTS).write_bytes(raw)
+
+
+def _other_format(folder: Path) -> None:
+    card = json.loads((folder / CARD).read_text())
+    (folder / CARD).write_text(json.dumps({**card, "format": 99}))
+
+
+def _lacking(key: str) -> Callable[[Path], None]:
+    def cut(folder: Path) -> None:
+        card = json.loads((folder / CARD).read_text())
+        del card[key]
+        (folder / CARD).write_text(json.dumps(card))
+
+    return cut
+
+
+DAMAGES = {
+    "truncated weights": (_truncate, "truncated"),
+    "altered weights": (_flip, "altered"),
+    "weights missing": (lambda folder: (folder / WEIGHTS).unlink(), WEIGHTS),
+    "card missing": (lambda folder: (folder / CARD).unlink(), CARD),
+    "card truncated": (lambda folder: (folder / CARD).write_text((folder / CARD).read_text()[:500]), "card.json"),
+    "card of another format": (_other_format, "format"),
+    "card without a window": (_lacking("window"), "card.json"),
+    "table missing": (lambda folder: (folder / "hof_latents.csv").unlink(), "hof_latents.csv"),
+    "table of other latents": (lambda folder: (folder / "hof_latents.csv").write_text(
+        "model,split,x\n0,train,1\n"), "columns"),
+    "table truncated": (lambda folder: (folder / "hof_latents.csv").write_text(
+        (folder / "hof_latents.csv").read_text()[:-30]), "hof_latents.csv"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damaged_checkpoint(name, checkpoint, tmp_path, capsys):
+    damage, word = DAMAGES[name]
+    damage(checkpoint)
+    sentence = complaint(capsys, tmp_path, sample("--cell", checkpoint)(tmp_path))
+    assert word in sentence
+
+
+def test_undamaged_copy_is_accepted(checkpoint):
+    """The tests above fail for the damage and not for the copy."""
+    assert load_cell(checkpoint).name == shipped_cells()[0]
+
+
+def test_more_than_twenty_kinds():
+    assert len({m.name for m in MISTAKES} | set(DAMAGES)) >= 20
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
+def test_folder_without_permission(tmp_path, capsys):
+    tmp_path.chmod(0o500)
+    try:
+        assert "written" in complaint(capsys, tmp_path, sample()(tmp_path))
+    finally:
+        tmp_path.chmod(0o700)

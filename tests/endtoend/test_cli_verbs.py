@@ -1,0 +1,250 @@
+"""Every verb as a shell calls it, on the toy: the agreed files, clean stdout, whole artefacts or none."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import arviz as az
+import numpy as np
+import pytest
+
+from noble_prob.cells import load_cell
+from noble_prob.cli import main, output
+from noble_prob.readers import write_npz
+from noble_prob.recording import Recording
+
+QUICK = ("--cell", "toy", "--method", "hmc", "--chains", 2, "--warmup", 40, "--draws", 50, "--seed", 1)
+
+
+def call(*arguments: object) -> int:
+    return main([str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def toy_file(tmp_path_factory) -> Path:
+    """A recording of one toy neuron, as a file."""
+    path = tmp_path_factory.mktemp("toy") / "toy.npz"
+    write_npz(load_cell("toy").demo[0], path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def inferred(toy_file) -> Path:
+    """What `infer` wrote about it."""
+    out = toy_file.parent / "posterior"
+    assert call("infer", toy_file, *QUICK, "--noiseless", "--out", out, "--quiet") == 0
+    return out
+
+
+def test_sample_writes_the_agreed_arrays(tmp_path, capsys):
+    asked = ("sample", "--cell", "toy", "--draws", 7, "--current-pa", 150, "--seed", 3)
+    assert call(*asked, "--out", tmp_path / "a", "--json") == 0
+    said = capsys.readouterr()
+    summary = json.loads(said.out)
+    assert summary == json.loads((tmp_path / "a" / "summary.json").read_text())
+    assert summary["draws"] == 7
+    assert "respond" in said.err
+    with np.load(tmp_path / "a" / "ensemble.npz") as data:
+        first = dict(data)
+    n, t, latents = 7, 4096, 5
+    assert first["voltage_mv"].shape == (n, t)
+    assert first["time_ms"].shape == (t,)
+    assert first["latents"].shape == (n, latents)
+    assert first["latent_names"].tolist() == list(load_cell("toy").decoder.space.names)
+    assert first["plausibility"].shape == (n,)
+    assert ((first["plausibility"] >= 0) & (first["plausibility"] <= 1)).all()
+    assert call(*asked, "--out", tmp_path / "b", "--quiet") == 0
+    assert capsys.readouterr().err == ""
+    with np.load(tmp_path / "b" / "ensemble.npz") as data:
+        assert all(np.array_equal(data[name], first[name]) for name in first)
+
+
+@pytest.mark.parametrize("current", [0.0, -60.0])
+def test_sample_without_spikes(current, tmp_path):
+    """Zero and hyperpolarising currents are stimuli like any other."""
+    assert call("sample", "--cell", "toy", "--draws", 3, f"--current-pa={current}", "--out", tmp_path, "--quiet") == 0
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["current_pa"] == current
+    if current < 0:
+        assert summary["spiking"] == 0
+        assert summary["features"]["first_spike_latency_ms"] == {"unit": "ms", "n": 0, "mean": None, "sd": None}
+
+
+def test_infer_writes_a_datatree_and_a_table(inferred):
+    names = load_cell("toy").decoder.space.names
+    tree = az.from_netcdf(inferred / "posterior.nc")
+    groups = {"posterior", "sample_stats", "log_likelihood", "posterior_predictive", "prior", "observed_data"}
+    assert groups <= set(tree.children)
+    assert tree["posterior"][names[0]].shape == (2, 50)
+    assert tree["posterior"][names[0]].attrs["units"] == "mV"
+    content = json.loads((inferred / "posterior.json").read_text())
+    assert set(content["latents"]) == set(names)
+    for row in content["latents"].values():
+        low, high = row["interval_89"]
+        assert low < row["mean"] < high
+        assert {"sd", "r_hat", "ess_bulk", "ess_tail"} <= set(row)
+    assert content["wall_s"] > 0
+    assert all({"code", "severity", "sentence"} <= set(f) for f in content["findings"])
+    assert len({f["sentence"] for f in content["findings"]}) == len(content["findings"])
+    truth = load_cell("toy").demo[1]
+    inside = [row["interval_89"][0] <= truth[name] <= row["interval_89"][1] for name, row in content["latents"].items()]
+    assert sum(inside) >= 3
+
+
+def test_report_reads_back_what_infer_wrote(inferred, toy_file, tmp_path, capsys):
+    assert call("report", inferred, "--cell", "toy", "--recording", toy_file, "--out", tmp_path / "page", "--json") == 0
+    values = json.loads(capsys.readouterr().out)
+    written = json.loads((inferred / "posterior.json").read_text())
+    for name, row in written["latents"].items():
+        assert values["latents"][name]["mean"] == pytest.approx(row["mean"])
+        assert [values["latents"][name][k] for k in ("low", "high")] == pytest.approx(row["interval_89"])
+        assert values["latents"][name]["r_hat"] == pytest.approx(row["r_hat"])
+    codes = {f["code"]: f["severity"] for f in written["findings"]}
+    again = {f["code"]: f["severity"] for f in values["findings"]}
+    assert {code: again[code] for code in codes} == codes
+    assert "<svg" in (tmp_path / "page" / "report.html").read_text()
+
+
+def test_report_refuses_another_recording(inferred, toy_file, tmp_path, capsys):
+    recording = load_cell("toy").demo[0]
+    write_npz(recording.select([1, 2]), tmp_path / "other.npz")
+    arguments = ("report", inferred, "--cell", "toy", "--recording", tmp_path / "other.npz", "--out", tmp_path / "page")
+    assert call(*arguments) == 2
+    assert "steps" in capsys.readouterr().err
+    assert not (tmp_path / "page").exists()
+
+
+def test_demo_compares_with_the_truth(tmp_path, capsys):
+    assert call("demo", *QUICK, "--neurons", 5, "--out", tmp_path / "demo", "--quiet") == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert said.out.count(" inside") + said.out.count("OUTSIDE") >= 5
+    values = json.loads((tmp_path / "demo" / "report.json").read_text())
+    truth = load_cell("toy").demo[1]
+    assert {name: row["truth"] for name, row in values["latents"].items()} == pytest.approx(truth)
+    assert sum(row["inside"] for row in values["latents"].values()) >= 3
+    assert values["ensemble"]["draws"] == 5
+    page = (tmp_path / "demo" / "report.html").read_text()
+    assert "novel neurons" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_calibrate_leaves_out_a_broken_file(toy_file, tmp_path, capsys):
+    (tmp_path / "broken.abf").write_bytes(b"ABF2 and nothing more")
+    files = (toy_file, tmp_path / "broken.abf")
+    assert call("calibrate", *files, *QUICK, "--noiseless", "--out", tmp_path / "out", "--quiet", "--json") == 0
+    values = json.loads(capsys.readouterr().out)
+    left_out = [f for f in values["findings"] if f["code"] == "NP240"]
+    assert len(left_out) == 1
+    assert "broken.abf" in left_out[0]["sentence"]
+    assert list(values["refused"]) == ["broken.abf"]
+    assert list(values["files"]) == ["toy.npz"]
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_calibrate_judges_repeats(tmp_path, capsys):
+    """Sweeps with the same step are repeats: their spread is compared with the one that the posterior predicts."""
+    cell = load_cell("toy")
+    recording = cell.demo[0].select([2] * 4 + [0])
+    write_npz(recording, tmp_path / "repeats.npz")
+    assert call("calibrate", tmp_path / "repeats.npz", *QUICK, "--out", tmp_path / "out", "--quiet", "--json") == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["calibration"]["trial"]["n"] == 3  # four repeats leave three independent residuals
+    assert any(v["level"].lower().startswith("trial") for v in values["verdicts"])
+
+
+def test_calibrate_judges_a_population(tmp_path, capsys):
+    space = load_cell("toy").decoder.space
+    rng = np.random.default_rng(0)
+    wide = rng.normal(space.mean.numpy(), 3 * space.sd.numpy(), (60, 5))
+    rows = [",".join(space.names), *(",".join(f"{v:.5g}" for v in row) for row in wide)]
+    (tmp_path / "cells.csv").write_text("\n".join(rows))
+    table = ("calibrate", "--population", tmp_path / "cells.csv", "--cell", "toy", "--out", tmp_path / "out")
+    assert call(*table, "--quiet", "--json") == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["calibration"]["neuron"]["miscalibrated"]
+    assert values["verdicts"][0]["severity"] == "issue"
+
+
+def test_evaluate_writes_both_groups(tmp_path, shared_dir, capsys):
+    (tmp_path / "reference").mkdir()
+    for name in ("s1_h0.npz", "s1_h2.npz"):  # a training model and a held-out one
+        os.symlink(shared_dir / "reference" / "pvalb-689331391" / name, tmp_path / "reference" / name)
+    out = tmp_path / "metrics.json"
+    assert call("evaluate", "--cell", "toy", "--reference", tmp_path / "reference", "--json", out, "--quiet") == 0
+    assert "voltage_rel_l2" in capsys.readouterr().out
+    values = json.loads(out.read_text())
+    assert values["train_models"]["n_traces"] == 24 - 3  # the three standard currents are left out
+    assert values["held_out_models"]["n_traces"] == 24
+    assert values["train_models"]["spike_count_error"] > 0.05  # the toy is no neuron
+
+
+def test_sbc_writes_the_agreed_figures(tmp_path, capsys):
+    out = tmp_path / "sbc.json"
+    few = ("--n", 20, "--batch", 20, "--draws", 30, "--currents-pa=-110,180")
+    assert call("sbc", "--cell", "toy", *few, "--seed", 1, "--json", out, "--quiet") == 0
+    values = json.loads(out.read_text())
+    names = set(load_cell("toy").decoder.space.names)
+    assert values["n"] == 20
+    for key in ("coverage_50", "coverage_89", "rank_ecdf_inside_band"):
+        assert set(values[key]) == names
+    assert 0 <= values["joint_p_value"] <= 1
+    assert "joint p value" in capsys.readouterr().out
+
+
+def test_nothing_is_left_when_the_work_fails(tmp_path, monkeypatch, capsys):
+    """A failure after half of the files were written: exit code 1, one line, no file."""
+
+    def burst(*_: object) -> None:
+        raise RuntimeError("the disk is\nfull")
+
+    monkeypatch.setattr("noble_prob.cli.sample.write_json", burst)
+    assert call("sample", "--cell", "toy", "--draws", 2, "--current-pa", 1, "--out", tmp_path / "out", "--quiet") == 1
+    said = capsys.readouterr()
+    assert said.err == "noble-prob sample: failed: RuntimeError: the disk is full\n"
+    assert said.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_there_stays_until_the_verb_succeeds(tmp_path):
+    (tmp_path / "kept.txt").write_text("mine")
+    (tmp_path / "a.txt").write_text("old")
+
+    def fail() -> None:
+        with output.new_folder(tmp_path) as draft:
+            (draft / "a.txt").write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert (tmp_path / "a.txt").read_text() == "old"
+    with output.new_folder(tmp_path) as draft:
+        (draft / "a.txt").write_text("new")
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"kept.txt": "mine", "a.txt": "new"}
+
+
+def test_interrupted_by_the_user(tmp_path, monkeypatch, capsys):
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("noble_prob.sampling.sample_ensemble", stop)
+    assert call("sample", "--cell", "toy", "--current-pa", 1, "--out", tmp_path / "out") == 1
+    assert "interrupted" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_where_it_failed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Recording, "__post_init__", lambda self: 1 / 0)
+    assert call("sample", "--cell", "toy", "--current-pa", 1, "--out", tmp_path / "out", "--debug") == 1
+    assert "ZeroDivisionError" in capsys.readouterr().err.split("\n", 3)[-1]
+
+
+def test_the_program_runs_as_a_module():
+    answer = subprocess.run([sys.executable, "-m", "noble_prob", "--help"], capture_output=True, text=True,
+                            cwd=Path(__file__).resolve().parents[2])  # fmt: skip
+    assert answer.returncode == 0
+    assert answer.stdout.startswith("usage: noble-prob VERB")
