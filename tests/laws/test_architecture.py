@@ -47,8 +47,8 @@ ONLY_IN = {
 """Libraries and the rooms that may know them."""
 
 FORBIDDEN_WORDS = (
-    "/work" + "/", "/root" + "/", "/tmp" + "/", "home" + "/ubuntu", "artifact" + "ory", "claude", "anthropic", "chatgpt",
-    "language " + "model", "lent " + "device",
+    "/work" + "/", "/root" + "/", "/tmp" + "/", "home" + "/ubuntu", "artifact" + "ory", "claude", "anthropic",
+    "chatgpt", "language " + "model", "lent " + "device",
 )  # fmt: skip
 TEXTS = (".py", ".md", ".toml", ".yml", ".yaml", ".html", ".css", ".json", ".sh", ".csv", ".svg", "run")
 
