@@ -20,7 +20,12 @@ from torch import Tensor
 from noble_prob.findings.base import Finding
 from noble_prob.inference.posterior import Posterior, Predictive
 
-SCALE_UNITS = {"phase_diffusion": "spikes/sqrt(s)", "trial_timing": "1", "trial_summary": "usual SDs"}
+SCALE_UNITS = {
+    "decoder_excess": "1",
+    "phase_diffusion": "spikes/sqrt(s)",
+    "trial_timing": "1",
+    "trial_summary": "usual SDs",
+}
 MASS = 0.89
 
 

@@ -6,7 +6,7 @@ switches an effect off, which is how noiseless simulations are treated.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,16 +27,25 @@ class NoisePrior:
     """What inference believes about trial noise before it sees a recording.
 
     Attributes:
+        decoder_excess: By how much the decoder's errors on this neuron exceed its errors on validation neurons (a
+            factor of one plus this), shared by timing and features. It can only widen: a factor free to shrink learns
+            from the best decoded feature to trust the worst.
         phase_diffusion: SD of the phase's random walk (spikes per square root of a second).
         trial_timing: SD over repeats of the log first-spike latency and of the log rate (pure numbers).
         trial_summary: SD over repeats of each summary feature, in units of what is usual (:data:`USUAL`).
         timing_ms: SD of the measured time of a single spike (ms), fixed.
     """
 
+    decoder_excess: Scale = field(default_factory=lambda: Scale(median=0.3, log_sd=1.0))
     phase_diffusion: Scale = field(default_factory=lambda: Scale(median=0.15, log_sd=1.0))
     trial_timing: Scale = field(default_factory=lambda: Scale(median=0.02, log_sd=0.7))
     trial_summary: Scale = field(default_factory=lambda: Scale(median=1.0, log_sd=0.7))
     timing_ms: float = 0.05
+
+    @classmethod
+    def exact(cls) -> NoisePrior:
+        """For data drawn from a decoder whose error is exactly what it states: no scale is left to be found."""
+        return replace(cls.simulated(), decoder_excess=Scale(median=0.0))
 
     @classmethod
     def simulated(cls) -> NoisePrior:

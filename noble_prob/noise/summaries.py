@@ -35,6 +35,7 @@ class Summaries(dist.TorchDistribution):
         predicted: Predicted features in their units, shape ``(*batch, sweep, feature)``.
         design: Currents of the sweeps, names of the features.
         error: Size and correlation of the decoder's errors.
+        scale: Factor on the decoder's errors for this neuron, shape ``(*batch,)``.
         kappa: Variation between sweeps in units of what is usual, shape ``(*batch,)``.
         df: Degrees of freedom of the Student t; None for a Gaussian.
     """
@@ -44,25 +45,32 @@ class Summaries(dist.TorchDistribution):
 
     def __init__(
         self, predicted: Float[Tensor, "*batch sweep feature"], design: Design, error: DecoderError, *,
-        kappa: Tensor, df: float | None = None,
+        scale: Tensor, kappa: Tensor, df: float | None = None,
     ):  # fmt: skip
-        self.predicted, self.design, self.error, self.kappa, self.df = predicted, design, error, kappa, df
+        self.predicted, self.design, self.error, self.scale, self.kappa, self.df = (
+            predicted,
+            design,
+            error,
+            scale,
+            kappa,
+            df,
+        )
         super().__init__(predicted.shape[:-2], predicted.shape[-2:], validate_args=False)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Summaries:
         """The same features for every element of a batch."""
         shape = torch.Size(batch_shape)
         return Summaries(self.predicted.expand(*shape, *self.event_shape), self.design, self.error,
-                         kappa=self.kappa.expand(shape), df=self.df)  # fmt: skip
+                         scale=self.scale.expand(shape), kappa=self.kappa.expand(shape), df=self.df)  # fmt: skip
 
     def _covariance(self) -> Float[Tensor, "*batch feature sweep sweep"]:
         """Covariance over sweeps of every feature."""
         current = self.design.current_pa
         gap = (current[..., :, None] - current[..., None, :]).abs()
         kernel = torch.exp(-gap / self.error.summary_length_pa)[..., None, :, :]
-        decoder = self.error.summary_sd.to(self.predicted)[:, None, None] ** 2
+        decoder = (self.scale[..., None] * self.error.summary_sd.to(self.predicted))[..., None, None] ** 2
         eye = torch.eye(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device)
-        return decoder * kernel + (self._trial() ** 2 + 1e-8 * decoder[:, 0, 0])[..., None, None] * eye
+        return decoder * kernel + (self._trial() ** 2 + 1e-8 * decoder[..., 0, 0])[..., None, None] * eye
 
     def _trial(self) -> Float[Tensor, "*batch feature"]:
         """SD of each feature between sweeps."""

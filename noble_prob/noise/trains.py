@@ -51,6 +51,7 @@ class SpikeTrains(dist.TorchDistribution):
         predicted_ms: Predicted times, shape ``(*batch, sweep, spike)``.
         design: Currents and ends of the sweeps.
         error: Size and correlation of the decoder's errors.
+        scale: Factor on the decoder's errors for this neuron, shape ``(*batch,)``.
         phase_diffusion: ``sigma`` (spikes per square root of a second), shape ``(*batch,)``.
         trial_timing: SD of log latency and log rate over repeats, shape ``(*batch,)``.
         timing_ms: SD of a measured spike time (ms).
@@ -62,11 +63,11 @@ class SpikeTrains(dist.TorchDistribution):
 
     def __init__(
         self, predicted_ms: Float[Tensor, "*batch sweep spike"], design: Design, error: DecoderError, *,
-        phase_diffusion: Tensor, trial_timing: Tensor, timing_ms: float,
+        scale: Tensor, phase_diffusion: Tensor, trial_timing: Tensor, timing_ms: float,
         intervals: Intervals | None = None,
     ):  # fmt: skip
         self.predicted_ms, self.design, self.error = predicted_ms, design, error
-        self.phase_diffusion, self.trial_timing = phase_diffusion, trial_timing
+        self.scale, self.phase_diffusion, self.trial_timing = scale, phase_diffusion, trial_timing
         self.timing_ms, self.intervals = timing_ms, intervals
         self.step_ms = torch.diff(predicted_ms, dim=-1, prepend=torch.zeros_like(predicted_ms[..., :1])).clamp(TINY_MS)
         super().__init__(predicted_ms.shape[:-2], predicted_ms.shape[-2:], validate_args=False)
@@ -77,7 +78,7 @@ class SpikeTrains(dist.TorchDistribution):
 
     def _effects(self) -> Float[Tensor, "*batch two_sweeps two_sweeps"]:
         """Covariance of all latency errors, then all rate errors; both grow towards threshold."""
-        slow = self.error.slowness(self.step_ms[..., :2])
+        slow = self.scale[..., None, None] * self.error.slowness(self.step_ms[..., :2])
         sds = (self.error.latency_log_sd * slow[..., 0], self.error.rate_log_sd * slow[..., 1])
         return smooth_covariance(self.design.current_pa, self.error, self.trial_timing, sds)
 
@@ -86,7 +87,8 @@ class SpikeTrains(dist.TorchDistribution):
         d = self.design
         design = Design(current_pa=d.current_pa[..., None], end_ms=d.end_ms[..., None], summary_names=d.summary_names)
         return SpikeTrains(
-            self.predicted_ms[..., :, None, :], design, self.error, phase_diffusion=self.phase_diffusion[..., None],
+            self.predicted_ms[..., :, None, :], design, self.error, scale=self.scale[..., None],
+            phase_diffusion=self.phase_diffusion[..., None],
             trial_timing=self.trial_timing[..., None], timing_ms=self.timing_ms,
         )  # fmt: skip
 
@@ -95,6 +97,7 @@ class SpikeTrains(dist.TorchDistribution):
         shape = torch.Size(batch_shape)
         return SpikeTrains(
             self.predicted_ms.expand(*shape, *self.event_shape), self.design, self.error,
+            scale=self.scale.expand(shape),
             phase_diffusion=self.phase_diffusion.expand(shape), trial_timing=self.trial_timing.expand(shape),
             timing_ms=self.timing_ms, intervals=self.intervals,
         )  # fmt: skip

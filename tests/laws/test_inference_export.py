@@ -136,6 +136,6 @@ def test_from_pyro_keeps_plates_and_vector_sites():
 
 
 def test_noiseless_simulations_need_no_noise_sites(decoder, prior, recording):
-    posterior = infer(recording, decoder=decoder, prior=prior, method="hmc", noise=NoisePrior.simulated(), warmup=10,
+    posterior = infer(recording, decoder=decoder, prior=prior, method="hmc", noise=NoisePrior.exact(), warmup=10,
                       draws=10)  # fmt: skip
     assert posterior.scales == {}

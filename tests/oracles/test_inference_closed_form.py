@@ -23,7 +23,7 @@ from noble_prob.priors import Prior, fit_prior
 from noble_prob.program import program
 
 CURRENTS = torch.tensor([-110.0, 120.0, 190.0], dtype=torch.float64)
-QUIET = replace(NoisePrior.simulated(), timing_ms=1e-3)
+QUIET = replace(NoisePrior.exact(), timing_ms=1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,15 @@ def test_the_likelihood_equals_a_dense_gaussian_with_a_gaussian_tail(decoder):
                     summary_names=toy.summary_names)  # fmt: skip
     predicted = toy.spike_times(toy.space.mean, design.current_pa)[:, :40]
     sigma, trial, timing = torch.tensor(0.3).double(), torch.tensor(0.04).double(), 0.1
-    trains = SpikeTrains(predicted, design, toy.error, phase_diffusion=sigma, trial_timing=trial, timing_ms=timing)
+    trains = SpikeTrains(
+        predicted,
+        design,
+        toy.error,
+        scale=torch.tensor(1.0).double(),
+        phase_diffusion=sigma,
+        trial_timing=trial,
+        timing_ms=timing,
+    )
     torch.manual_seed(0)
     value = trains.sample()
     e2 = toy.error.residual_ms**2 + timing**2
