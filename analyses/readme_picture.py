@@ -1,0 +1,76 @@
+"""The picture of the README: a recording of a neuron nothing was trained on, and what inference makes of it.
+
+Left: three sweeps of the demo recording (a held-out biophysical model) over the voltage of posterior draws. Right: each
+latent before the recording (prior) and after it (posterior), in SDs of the population, with the truth.
+
+    python analyses/readme_picture.py --out docs/img/overview.png
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+import noble_prob as nb
+from noble_prob.noise import NoisePrior
+
+SHOWN = (0, 2, 4)
+"""Sweeps of the demo recording that are drawn."""
+
+
+def draw_traces(axes: np.ndarray, found: nb.Examination) -> None:
+    """Recorded voltage over that of posterior draws."""
+    recording = found.recording
+    assert recording is not None
+    time = recording.time_ms.numpy()
+    for axis, k in zip(axes, SHOWN, strict=True):
+        members = found.ensemble.voltage_mv[:6, k].numpy()
+        axis.plot(found.ensemble.time_ms.numpy(), members.T, color="tab:orange", lw=0.5, alpha=0.6)
+        axis.plot(time, recording.voltage_mv[k].numpy(), color="black", lw=0.6)
+        axis.set(ylabel="mV", title=f"{recording.protocol.amplitudes_pa[k]:+.0f} pA", xlim=(0, 430))
+    axes[-1].set_xlabel("ms")
+
+
+def draw_latents(axis: plt.Axes, found: nb.Examination) -> None:
+    """89 % intervals before and after, and the truth, in population SDs."""
+    posterior, space = found.posterior, found.posterior.space
+    assert found.truth is not None
+    names = list(space.names)
+    y = np.arange(len(names))[::-1]
+    prior = space.standardise(posterior.prior_predictive.latents).numpy()
+    after = space.standardise(posterior.interval(0.89)).numpy()
+    truth = (np.array([found.truth[n] for n in names]) - space.mean.numpy()) / space.sd.numpy()
+    axis.hlines(y, *np.quantile(prior, [0.055, 0.945], axis=0), color="lightgray", lw=6, label="before")
+    axis.hlines(y, after[0], after[1], color="tab:orange", lw=6, label="after")
+    axis.plot(truth, y, "k|", ms=11, mew=1.5, label="truth")
+    axis.set(yticks=y, yticklabels=names, xlabel="SDs of the training models", title="latent features, 89 % intervals")
+    axis.legend(frameon=False, loc="lower right", fontsize=8)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cell", default="pvalb-689331391")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=Path("docs/img/overview.png"))
+    args = parser.parse_args()
+    cell = nb.load_cell(args.cell)
+    assert cell.demo is not None
+    recording, truth = cell.demo
+    found = nb.examine(
+        recording, cell, truth=truth, seed=args.seed, method="hmc", draws=300, noise=NoisePrior.simulated()
+    )
+    figure, axes = plt.subplot_mosaic([["a", "z"], ["b", "z"], ["c", "z"]], figsize=(9.5, 4.6), width_ratios=(1.6, 1),
+                                      layout="constrained")  # fmt: skip
+    draw_traces(np.array([axes[k] for k in "abc"]), found)
+    draw_latents(axes["z"], found)
+    figure.savefig(args.out, dpi=130)
+
+
+if __name__ == "__main__":
+    main()
