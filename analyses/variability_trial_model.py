@@ -1,0 +1,122 @@
+"""A trial model fitted to twelve noisy repeats foresees the next ones: controls with known truth.
+
+Held-out biophysical models get a step plus an Ornstein-Uhlenbeck current of their own in every repeat, so the truth
+about their trial-to-trial variability is in the simulator and not in the model that is fitted (phase diffusion,
+latency, rate).
+
+1. The scales are fitted to twelve repeats at four currents, hierarchically over neurons and currents.
+2. Predicted against true SD (of all repeats) of spike count, latency, mean interval, last spike; coverage of the 89 %
+   intervals on repeats that the fit has not seen.
+3. ``calibrate_repeats`` on twelve unseen repeats: how often the fitted ensemble is called wrong (it should not be),
+   and the same ensemble with its spread halved, doubled, or its mean shifted by one SD (it should be).
+
+    python analyses/variability_trial_model.py --hof DIR [--models 2 5 12 16 21] [--cache FILE.npz] [--jobs 2]
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from noble_prob.calibration import FeatureTable, calibrate_repeats, interval_coverage, pit
+from noble_prob.calibration.trials import fit_trials, forecast_table, observed_table, repeats_of
+from noble_prob.noise.repeats import RepeatFit, SpikeRepeats
+from noble_prob.population.hof import import_hof
+from noble_prob.population.simulate import simulate
+from noble_prob.population.stimuli import OUNoise
+from noble_prob.recording import Protocol, Recording
+
+CURRENTS_PA = (60.0, 100.0, 180.0, 260.0)
+FITTED, SHOWN = 12, ("spike_count", "first_spike_ms", "mean_isi_ms", "last_spike_ms")
+STEP = Protocol.step_family(CURRENTS_PA, total_ms=430.0)
+
+
+def noisy_repeats(hof: Path, models: list[int], trials: int, sd_pa: float, cache: Path | None, jobs: int) -> Recording:
+    """Voltages of shape (neuron, trial, sweep, time), simulated once if a cache is given."""
+    if cache is not None and cache.is_file():
+        with np.load(cache) as file:
+            return Recording(protocol=STEP, voltage_mv=torch.from_numpy(file["v"]), axes=("neuron", "trial"))
+    known = import_hof(hof).models
+    noise = OUNoise(sd_pa=sd_pa, tau_ms=3.0, seed=10)
+    recording = simulate([known[k] for k in models], STEP, trials=trials, noise=noise, jobs=jobs)
+    if cache is not None:
+        np.savez_compressed(cache, v=recording.voltage_mv.numpy().astype(np.float32))
+    return recording
+
+
+def part(repeats: SpikeRepeats, chosen: slice) -> SpikeRepeats:
+    """Some of the repeats of every group."""
+    return replace(repeats, times_ms=[group[chosen] for group in repeats.times_ms])
+
+
+def spread_and_coverage(fit: RepeatFit, repeats: SpikeRepeats) -> None:
+    """Step 2: print ratios of predicted to true SD and the coverage of unseen repeats."""
+    unseen, ratio, inside = part(repeats, slice(FITTED, None)), [], []
+    for group in range(len(repeats.cell)):
+        predicted = forecast_table(fit, group, n=2000, seed=group).select(SHOWN).value
+        every, new = (observed_table(r, group).select(SHOWN).value for r in (repeats, unseen))
+        sd = np.nanstd(every, 0, ddof=1)
+        ratio.append(np.where(sd > 0, np.nanstd(predicted, 0) / np.where(sd > 0, sd, 1), np.nan))
+        inside.append(interval_coverage(pit(new.T, predicted.T, seed=group), 0.89))
+    print(f"{len(repeats.cell)} groups, {len(unseen.times_ms[0])} unseen repeats each")
+    for k, name in enumerate(SHOWN):
+        log = np.log(np.array(ratio)[:, k])
+        print(f"  {name:16s} predicted / true SD {np.exp(np.nanmean(log)):.2f} (over groups: SD of the log "
+              f"{np.nanstd(log):.2f})   89 % intervals hold {100 * np.mean(inside, 0)[k]:.1f} %")  # fmt: skip
+
+
+def wrong(ensemble: FeatureTable, factor: float, shift: float) -> FeatureTable:
+    """The ensemble with its spread multiplied and its mean moved by some SDs."""
+    centre, sd = np.nanmean(ensemble.value, 0), np.nanstd(ensemble.value, 0)
+    return replace(ensemble, value=centre + shift * sd + factor * (ensemble.value - centre))
+
+
+def controls(fit: RepeatFit, repeats: SpikeRepeats) -> None:
+    """Step 3: print how often each ensemble is called wrong on twelve unseen repeats."""
+    unseen = part(repeats, slice(FITTED, 2 * FITTED))
+    kinds = {
+        "as fitted": (1.0, 0.0),
+        "spread halved": (0.5, 0.0),
+        "spread doubled": (2.0, 0.0),
+        "mean + 1 SD": (1.0, 1.0),
+    }
+    for what, (factor, shift) in kinds.items():
+        called, power = [], []
+        for group in range(len(repeats.cell)):
+            ensemble = wrong(forecast_table(fit, group, n=600, seed=group).select(SHOWN), factor, shift)
+            result = calibrate_repeats(observed_table(unseen, group).select(SHOWN), ensemble, permutations=999, seed=1)
+            called.append(result.miscalibrated)
+            power.append((result.power_narrow, result.power_wide))
+        narrow, wide = np.mean(power, 0)
+        print(f"  {what:15s} called wrong in {sum(called):2d} of {len(called)}   (printed power: x0.5 {narrow:.2f}, "
+              f"x2 {wide:.2f})")  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hof", type=Path, required=True)
+    parser.add_argument("--models", type=int, nargs="+", default=[2, 5, 12, 16, 21])
+    parser.add_argument("--trials", type=int, default=36)
+    parser.add_argument("--noise-sd-pa", type=float, default=20.0)
+    parser.add_argument("--cache", type=Path, default=None)
+    parser.add_argument("--jobs", type=int, default=1)
+    args = parser.parse_args()
+    recording = noisy_repeats(args.hof, args.models, args.trials, args.noise_sd_pa, args.cache, args.jobs)
+    repeats = repeats_of(recording)
+    fit = fit_trials(part(repeats, slice(0, FITTED)), seed=1)
+    print(f"fitted: R-hat {fit.r_hat:.3f}, {fit.divergences} divergences; scales (median over groups at each current)")
+    for current in CURRENTS_PA:
+        groups = [g for g, pa in enumerate(repeats.current_pa) if pa == current]
+        latency, rate, sigma = fit.scales[:, groups].flatten(0, 1).median(0).values.tolist()
+        print(f"  {current:4.0f} pA: latency {100 * latency:.0f} %, rate {100 * rate:.1f} %, phase diffusion "
+              f"{sigma:.2f} spikes / sqrt(s)")  # fmt: skip
+    spread_and_coverage(fit, repeats)
+    controls(fit, repeats)
+
+
+if __name__ == "__main__":
+    main()
