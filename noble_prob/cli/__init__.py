@@ -25,6 +25,7 @@ VERBS = {
     "evaluate": "a decoder's errors against simulated reference traces",
     "report": "a page about a posterior that was inferred before",
     "sbc": "simulation-based calibration of the posterior itself",
+    "bench": "traces per second on this machine",
     "train": "decoders, as a file says; continues where it was stopped",
     "simulate": "biophysical models (Arbor) under current steps",
     "populate": "a data set of perturbed models, resumable",
