@@ -135,9 +135,8 @@ def posteriors(task: Task, items: Sequence[Observation], *, seed: int) -> list[P
 def _quick(chains: int) -> ExitStack:
     """Sampling conditions: no checks of shapes that were checked before, one thread for small batches."""
     stack = ExitStack()
-    stack.enter_context(
-        pyro.settings.context(validate_distributions_pyro=False, validate_poutine=False, validate_infer=False)
-    )
+    checks = ("validate_distributions_pyro", "validate_distributions_torch", "validate_poutine", "validate_infer")
+    stack.enter_context(pyro.settings.context(**dict.fromkeys(checks, False)))
     if chains <= MANY:
         stack.enter_context(single_thread())
     return stack
