@@ -50,7 +50,7 @@ def draw_latents(axis: plt.Axes, found: nb.Examination) -> None:
     axis.hlines(y, after[0], after[1], color="tab:orange", lw=6, label="after")
     axis.plot(truth, y, "k|", ms=11, mew=1.5, label="truth")
     axis.set(yticks=y, yticklabels=names, xlabel="SDs of the training models", title="latent features, 89 % intervals")
-    axis.legend(frameon=False, loc="lower right", fontsize=8)
+    axis.legend(frameon=False, loc="upper left", fontsize=7)
 
 
 def main() -> None:
