@@ -12,7 +12,10 @@ lacks it, plain ``linear`` and GELU do the same more slowly.
 from __future__ import annotations
 
 import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from threading import Barrier
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -34,6 +37,16 @@ def has_onednn() -> bool:
     if not found:
         _log.info("this build of torch has no oneDNN; matrix products on the CPU are not fused")
     return found
+
+
+@cache
+def _workers(threads: int, process: int) -> ThreadPoolExecutor:  # a forked process needs its own
+    """Threads that render a trace each with one core: no barrier within a trace, on a busy machine too."""
+    pool = ThreadPoolExecutor(threads, f"render-{process}", initializer=torch.set_num_threads, initargs=(1,))
+    started = Barrier(threads)
+    list(pool.map(lambda _: started.wait(), range(threads)))  # all are set up
+    torch.set_num_threads(threads)  # what this process's other threads use is as before
+    return pool
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, gelu: bool = False) -> Tensor:
@@ -103,8 +116,13 @@ class PackedOperator:
         local, forward, inverse = local_basis(n, min(self.modes, n // 2 + 1), channels.device, channels.dtype)
         basis = Basis(local, forward.T.contiguous(), inverse.T.contiguous())
         out = channels.new_empty(len(channels), n)
-        for b, trace in enumerate(channels):
-            out[b] = self._render(trace, basis, scale[b], shift[b])
+        inference = torch.is_inference_mode_enabled()
+
+        def render(b: int) -> None:
+            with torch.inference_mode(inference), torch.no_grad():
+                out[b] = self._render(channels[b], basis, scale[b], shift[b])
+
+        list(_workers(torch.get_num_threads(), os.getpid()).map(render, range(len(channels))))
         return out
 
     def _render(self, channels: Tensor, basis: Basis, scale: Tensor, shift: Tensor) -> Float[Tensor, " time"]:
