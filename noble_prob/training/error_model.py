@@ -18,6 +18,7 @@ from torch import Tensor
 
 from noble_prob.decoder.base import DecoderError
 from noble_prob.decoder.noble import NobleDecoder
+from noble_prob.errors import require
 from noble_prob.training.data import VALIDATION, TrainingData
 
 _UNIT = DecoderError(
@@ -33,6 +34,9 @@ def measure_error(decoder: NobleDecoder, data: TrainingData, *, standard_sweeps:
         decoder: Trained timing networks.
         data: Its data; only validation models are used.
         standard_sweeps: Columns of the standard protocol, left out.
+
+    Raises:
+        UsageError: If the validation models leave a part of it undefined.
     """
     index = data.where(VALIDATION)
     columns = [j for j in range(data.responses.current_pa.shape[1]) if j not in standard_sweeps]
@@ -44,17 +48,35 @@ def measure_error(decoder: NobleDecoder, data: TrainingData, *, standard_sweeps:
     latency, rate, residual = _decompose(predicted, spikes, n, decoder.window.duration_ms)
     steps = torch.diff(predicted[..., :2], dim=-1, prepend=torch.zeros_like(predicted[..., :1]))
     slow_ms, latency, rate = _brisk(latency, rate, steps)
-    summary = decoder.summary(latents, current).cpu() - data.summary[index][:, columns]
-    columns_sd = [_limited_rms(column[torch.isfinite(column)]) for column in summary.flatten(0, 1).T]
     return DecoderError(
-        latency_log_sd=float(_limited_rms(latency[torch.isfinite(latency)])),
-        rate_log_sd=float(_limited_rms(rate[torch.isfinite(rate)])),
+        latency_log_sd=float(_spread("latencies", latency)),
+        rate_log_sd=float(_spread("rates", rate)),
         current_length_pa=_correlation_length(rate, current),
-        residual_ms=float(_limited_rms(residual[torch.isfinite(residual)])),
-        summary_sd=torch.stack(columns_sd).to(torch.float64),
+        residual_ms=float(_spread("residuals", residual)),
+        summary_sd=_summary_sd(decoder, data, columns),
         count_slack=1.0,
         slow_ms=slow_ms,
     )
+
+
+def _summary_sd(decoder: NobleDecoder, data: TrainingData, columns: list[int]) -> Float[Tensor, " feature"]:
+    """SD of the error of every summary feature; of all sweeps where it is undefined at all the chosen ones."""
+    index = data.where(VALIDATION)
+    latents = data.latents[index][:, None].expand(-1, data.responses.current_pa.shape[1], -1)
+    error = decoder.summary(latents, data.responses.current_pa[index]).cpu() - data.summary[index]
+    spreads = []
+    for k, name in enumerate(decoder.summary_names):
+        enough = int(torch.isfinite(error[:, columns, k]).sum()) > 1
+        spreads.append(_spread(name, error[:, columns, k] if enough else error[..., k]))
+    return torch.stack(spreads).to(torch.float64)
+
+
+def _spread(what: str, values: Tensor) -> Float[Tensor, ""]:
+    """Limited root mean square of what is defined."""
+    known = values[torch.isfinite(values)]
+    require(len(known) > 1, "validation", "enough models to measure the decoder's error", f"no {what} to compare",
+            "set more models aside, with currents at which they fire and others at which they do not")  # fmt: skip
+    return _limited_rms(known)
 
 
 def _brisk(

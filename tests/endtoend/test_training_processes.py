@@ -9,10 +9,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from training_example import SCHEDULES, example_data, example_decoder
+from training_example import SCHEDULES, example_data, example_decoder, one_thread  # noqa: F401
 
 from noble_prob.training.decoder import train_operator
 from noble_prob.training.history import read_csv
@@ -68,15 +67,7 @@ def train_pair(folder):
         save_file(tensors, folder / f"rank{processes.rank()}.safetensors")
 
 
-@pytest.fixture
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def test_a_killed_training_is_continued_to_the_same_bytes(tmp_path, one_thread):
+def test_a_killed_training_is_continued_to_the_same_bytes(tmp_path):
     script, folder = tmp_path / "train.py", tmp_path / "killed"
     script.write_text(KILLED.format(folder=str(folder)))
     process = subprocess.Popen([sys.executable, str(script)], env=environment(), stderr=subprocess.DEVNULL)

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 from torch import nn
+from training_example import one_thread  # noqa: F401
 
 from noble_prob.errors import UsageError
 from noble_prob.training.history import read_csv

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from training_example import SCHEDULES, example_data, example_decoder
+from training_example import SCHEDULES, example_data, example_decoder, one_thread  # noqa: F401
 
 from noble_prob.errors import UsageError
 from noble_prob.population.latents import HELD_OUT_MODELS

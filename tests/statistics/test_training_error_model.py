@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from training_example import WINDOW, example_data
+from training_example import WINDOW, example_data, one_thread  # noqa: F401
 
 from noble_prob.decoder.base import DecoderError
+from noble_prob.errors import UsageError
 from noble_prob.training.data import VALIDATION, TrainingData
 from noble_prob.training.error_model import measure_error
 from noble_prob.training.responses import ResponseSet
@@ -21,6 +22,7 @@ class Oracle:
     """Predicts regular trains and constant summaries; the truth is made to differ as an error model says."""
 
     window: object = WINDOW
+    summary_names: tuple = ("one", "two")
 
     def spike_times(self, latents, current):
         interval = latents[..., 0]
@@ -87,6 +89,16 @@ def test_one_absurd_model_does_not_decide_for_all():
     data.spikes_ms[0] = data.spikes_ms[0] * 4
     after = measure_error(Oracle(), data, standard_sweeps=())
     assert 1.0 <= after.latency_log_sd / before.latency_log_sd < 1.1
+
+
+def test_what_can_not_be_measured_is_said():
+    data = synthetic(TRUE, 8, slow=False)
+    data.summary[:, 1:, 0] = torch.nan  # defined at the standard currents only
+    found = measure_error(Oracle(), data, standard_sweeps=(0,))
+    assert found.summary_sd[0] == pytest.approx(0.5, rel=0.2)
+    data.summary[..., 0] = torch.nan
+    with pytest.raises(UsageError, match="no one to compare"):
+        measure_error(Oracle(), data, standard_sweeps=(0,))
 
 
 def test_standard_sweeps_and_other_splits_are_left_out():
