@@ -73,7 +73,8 @@ def main() -> None:
     print(f"{len(true)} posteriors of {len(cell.held_out)} held-out models")
     print(f"{'latent':24s} {'cover 50 %':>10s} {'cover 89 %':>10s} {'rms z':>7s} {'median |z|':>10s} {'shrinkage':>9s}")
     for k, name in enumerate(result.names):
-        print(f"{name:24s} {100 * cover50[name]:9.0f}% {100 * cover89[name]:9.0f}% {np.sqrt((z[:, k] ** 2).mean()):7.2f} "
+        spread = np.sqrt((z[:, k] ** 2).mean())
+        print(f"{name:24s} {100 * cover50[name]:9.0f}% {100 * cover89[name]:9.0f}% {spread:7.2f} "
               f"{np.median(np.abs(z[:, k])):10.2f} {100 * shrink[k]:8.0f}%")  # fmt: skip
     if args.json:
         rows = {name: {"coverage_50": cover50[name], "coverage_89": cover89[name]} for name in result.names}

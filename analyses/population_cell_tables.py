@@ -2,8 +2,8 @@
 
     python analyses/population_cell_tables.py --hof DIR --cell pvalb-689331391 --demo-model 16
 
-simulates the standard protocol (-110, 50, 180 pA, 400 ms) for all published models, writes ``hof_latents.csv``, fits the
-Gaussian prior to the 50 training models only, and records six sweeps of a held-out model as ``demo_recording.npz``.
+simulates the standard protocol (-110, 50, 180 pA, 400 ms) for all published models, writes ``hof_latents.csv``, fits
+the Gaussian prior to the 50 training models only, and records six sweeps of a held-out model as ``demo_recording.npz``.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def main() -> None:
     keys = list(hof.keys)
     write_latents(folder / "hof_latents.csv", space.names, keys, values)
     train = torch.tensor([key not in HELD_OUT_MODELS for key in keys])
-    neurons = Neurons(space=space, value=values[train], axis="neuron", labels=[f"hof {k}" for k in keys if k not in HELD_OUT_MODELS])
+    labels = [f"hof {k}" for k in keys if k not in HELD_OUT_MODELS]
+    neurons = Neurons(space=space, value=values[train], axis="neuron", labels=labels)
     fit_prior(neurons, "gaussian", seed=0).save(folder / "prior")
     demo(hof, args.demo_model, args.cell, folder / "demo_recording.npz")
     print(f"{args.cell}: {len(hof)} models, prior from {len(neurons)}, demo from model {args.demo_model}")

@@ -58,8 +58,8 @@ class DecoderError:
         t_k = exp(a) * s_1 + exp(b) * (s_k - s_1) + e_k
 
     with ``s`` the predicted times, ``a ~ N(0, latency_log_sd^2)`` and ``b ~ N(0, rate_log_sd^2)``, both correlated over
-    the sweeps of a neuron as ``exp(-|I - I'| / current_length_pa)``, and a small ``e_k ~ N(0, residual_ms^2)``. Both SDs
-    are those of brisk firing; close to threshold, where intervals are long, they grow by :meth:`slowness`.
+    the sweeps of a neuron as ``exp(-|I - I'| / current_length_pa)``, and a small ``e_k ~ N(0, residual_ms^2)``. Both
+    SDs are those of brisk firing; close to threshold, where intervals are long, they grow by :meth:`slowness`.
 
     Attributes:
         latency_log_sd: SD of the log error of the first-spike latency.
