@@ -10,8 +10,6 @@ from training_example import one_thread, write_parts  # noqa: F401
 
 from noble_prob import cli
 from noble_prob.cells import load_cell
-from noble_prob.cli.options import Parser
-from noble_prob.cli.train import add_options, run
 from noble_prob.decoder.checkpoint import load_decoder, read_card
 from noble_prob.errors import UsageError
 from noble_prob.population.latents import HELD_OUT_MODELS
@@ -227,13 +225,12 @@ def test_data_that_can_not_be_used(place, tmp_path):
 
 
 def test_the_verb(place, trained, capsys):
-    parser = Parser.of_verb("train", "Train.")
-    add_options(parser)
-    parser.add_common(json_file=False)
     arguments = [str(place / "tiny.toml"), "--quiet", "--json"]
-    assert run(parser.parse_args(arguments)) == 0
+    assert cli.main(["train", *arguments]) == 0
     assert json.loads(capsys.readouterr().out) == {"finished": True, "cells": {"tiny": str(trained)}}
-    assert "train" not in cli.VERBS or cli.main(["train", str(place / "absent.toml")]) == 2
+    assert cli.main(["train", str(place / "absent.toml")]) == 2
+    assert "absent.toml" in capsys.readouterr().err
+    assert cli.main(["train", str(place / "tiny.toml"), "--device", "tpu"]) == 2
 
 
 @pytest.mark.skipif(not board_installed(), reason="tensorboard is not installed")

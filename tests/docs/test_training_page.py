@@ -1,0 +1,32 @@
+"""The page on training names every key there is, and every configuration in the repository can be read."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from noble_prob.decoder.noble import Architecture
+from noble_prob.decoder.paper import PaperArchitecture
+from noble_prob.training.config import CellData, TrainConfig, read_config
+from noble_prob.training.schedule import Schedule
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = sorted((ROOT / "analyses" / "configs").glob("*.toml"))
+PAGE = (ROOT / "docs" / "training.md").read_text()
+
+
+@pytest.mark.parametrize("kind", [TrainConfig, CellData, Architecture, PaperArchitecture, Schedule])
+def test_every_key_is_on_the_page(kind):
+    missing = [f.name for f in fields(kind) if f"`{f.name}`" not in PAGE and f.name not in ("cells", "schedules")]
+    assert [name for name in missing if name != "architecture"] == []
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_configuration_can_be_read(path):
+    config = read_config(path)
+    assert path.name in PAGE
+    assert not Path(str(config.out)).is_absolute() or ROOT in Path(config.out).resolve().parents
+
+
+def test_there_are_configurations():
+    assert {path.stem for path in CONFIGS} >= {"quick", "shipped", "joint", "paper"}
