@@ -87,7 +87,7 @@ def from_parts(paths: Sequence[Path], *, cell: str) -> ResponseSet:
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise UsageError("parts", "NPZ files with amps, idx and b", f"{path.name} ({error})",
                              "check the path or restore the file") from error  # fmt: skip
-    current = torch.from_numpy(np.concatenate(amps)).round(decimals=6)
+    current = torch.from_numpy(np.concatenate(amps)).round(decimals=3)
     return ResponseSet(
         cell=cell,
         window=standard_window(current),

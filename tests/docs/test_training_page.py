@@ -1,5 +1,6 @@
 """The page on training names every key there is, and every configuration in the repository can be read."""
 
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -30,3 +31,13 @@ def test_every_configuration_can_be_read(path):
 
 def test_there_are_configurations():
     assert {path.stem for path in CONFIGS} >= {"quick", "shipped", "joint", "paper"}
+
+
+def test_the_program_on_the_page_about_decoders_runs():
+    page = (ROOT / "docs" / "decoder.md").read_text()
+    programs = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(programs) == 1
+    scope = {}
+    exec(programs[0], scope)
+    times = scope["cell"].decoder.spike_times(scope["latents"][:, None], scope["current_pa"])
+    assert tuple(times.shape) == (2, 3, 64)
