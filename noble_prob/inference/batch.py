@@ -22,7 +22,7 @@ from pyro import poutine
 from torch import Tensor
 
 from noble_prob.decoder.base import Decoder
-from noble_prob.inference import hmc, nuts
+from noble_prob.inference import hmc, importance, nuts
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.observe import Observation, stack
 from noble_prob.inference.posterior import Posterior
@@ -32,9 +32,12 @@ from noble_prob.noise import Evidence, NoisePrior
 from noble_prob.priors import Prior, seeded, single_thread
 from noble_prob.program import program
 
-Method = Literal["nuts", "hmc"]
-"""Samplers: Pyro's NUTS with its chains in lock step; batched Hamiltonian chains, recordings side by side."""
-STARTS, SPREAD, PREDICTIVE = 24, 1.5, 400
+Method = Literal["nuts", "hmc", "importance"]
+"""Samplers: Pyro's NUTS with its chains in lock step; batched Hamiltonian chains, recordings side by side; weighted
+draws of a fitted proposal, resampled (one "chain" of independent draws)."""
+STARTS, SPREAD, PREDICTIVE, PROPOSALS = 24, 1.5, 400, 3
+FINALISTS = 8
+"""Climbs that are followed to the top."""
 MANY = 256
 """Chains from which on more than one CPU thread pays."""
 
@@ -102,21 +105,20 @@ def posteriors(task: Task, items: Sequence[Observation], *, seed: int) -> list[P
         seed: Seed of everything random.
     """
     began = time.perf_counter()
-    evidence = stack([item.evidence for item in items]) if task.method == "hmc" else items[0].evidence
+    evidence = items[0].evidence if task.method == "nuts" else stack([item.evidence for item in items])
     density, model, space = task.density(evidence), task.model(evidence), task.prior.space
     rows = tuple(evidence.design.current_pa.shape[:-1])
     with _quick(len(items) * task.chains), torch.no_grad():
         coordinates, modes = locate(density, rows, seed)
-        result = _run(task, task.method, density, coordinates, rows, seed)
-        values, _ = density.unpack(result.flat)
+        flat, stats, extra = _draw(task, density, coordinates, rows, seed)
+        values, _ = density.unpack(flat)
         likelihood = likelihood_by_sweep(density, values, evidence)
         after = predict(model, task.prior, values, evidence, n=PREDICTIVE, seed=seed)
         before = predict(model, task.prior, None, evidence, n=PREDICTIVE, seed=seed + 1)
         latents = space.unstandardise(values["z"])
         quantile, support = task.prior.quantile_of_density(values["z"]), task.decoder.support(latents).double()
     record = {"decoder": type(task.decoder).__name__, "prior": task.prior.kind, "robust": task.robust,
-              "chains": task.chains, "warmup": task.warmup, "draws": task.draws, "gradients": result.gradients,
-              "batch": len(items)}  # fmt: skip
+              "chains": task.chains, "warmup": task.warmup, "draws": task.draws, "batch": len(items)}  # fmt: skip
     out = []
     for r, item in enumerate(items):
         row, n = (r if rows else None), len(item.evidence.design)
@@ -124,12 +126,31 @@ def posteriors(task: Task, items: Sequence[Observation], *, seed: int) -> list[P
         out.append(Posterior(
             space=space, latents=latents[at], scales={k: v[at] for k, v in values.items() if k != "z"},
             membership={"density_quantile": quantile[at], "support": support[at]}, evidence=item.evidence,
-            log_likelihood=likelihood[at][..., :n], stats={k: v[at] for k, v in result.stats().items()},
+            log_likelihood=likelihood[at][..., :n], stats={k: v[at] for k, v in stats.items()},
             sweeps=item.sweeps, notes=item.notes, method=task.method, seed=seed, predictive=after.take(row, n),
             prior_predictive=before.take(row, n), wall_s=(time.perf_counter() - began) / len(items),
-            provenance={**record, "modes": int(modes[r] if rows else modes)},
+            provenance={**record, "modes": int(modes[r] if rows else modes),
+                        **{k: v[r].item() if isinstance(v, Tensor) else v for k, v in extra.items()}},
         ))  # fmt: skip
     return out
+
+
+def _draw(
+    task: Task, density: LogDensity, coordinates: Affine, rows: tuple[int, ...], seed: int
+) -> tuple[Tensor, dict[str, Tensor], dict[str, Any]]:
+    """Draws ``(chain, draw, *recording, size)``, the sampler's record per draw, and its record per recording."""
+    if task.method != "importance":
+        result = _run(task, task.method, density, coordinates, rows, seed)
+        return result.flat, result.stats(), {"gradients": result.gradients}
+    n = task.chains * task.draws
+    found = importance.sample(density, coordinates, draws=PROPOSALS * n, seed=seed)
+    at = found.resample(n, torch.Generator().manual_seed(seed))
+    flat = found.flat.gather(0, at[..., None].expand(*at.shape, found.flat.shape[-1]))
+    return (
+        flat[None],
+        {"lp": found.log_density.gather(0, at)[None]},
+        {"k_hat": found.k_hat, "effective": found.effective},
+    )
 
 
 def _quick(chains: int) -> ExitStack:
@@ -153,7 +174,7 @@ def _run(
         return batched(draws=task.draws)
     warm = batched(draws=1)
     return nuts.sample(density, warm.coordinates, warm.coordinates.white(warm.flat[:, -1]), draws=task.draws, seed=seed,
-                       step_size=float(warm.step_size.min()), progress=task.progress)  # fmt: skip
+                       step_size=1.15 * float(warm.step_size.min()), progress=task.progress)  # fmt: skip
 
 
 def locate(density: LogDensity, rows: tuple[int, ...], seed: int) -> tuple[Affine, Tensor]:
@@ -167,7 +188,9 @@ def locate(density: LogDensity, rows: tuple[int, ...], seed: int) -> tuple[Affin
         seed: Seed of the starting points.
     """
     broad, starts = prior_coordinates(density, rows, seed)
-    reached, height = climb(density, broad, broad.white(starts))
+    reached, height = climb(density, broad, broad.white(starts), steps=12)
+    ahead = height.topk(FINALISTS, 0).indices[..., None].expand(FINALISTS, *reached.shape[1:])
+    reached, height = climb(density, broad, reached.gather(0, ahead))
     best = height.argmax(0)[None, ..., None].expand(1, *reached.shape[1:])
     coordinates = laplace(density, broad, reached.gather(0, best)[0])
     far = coordinates.white(broad(reached)).norm(dim=-1) > 5.0 * density.size**0.5

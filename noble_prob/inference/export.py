@@ -42,7 +42,7 @@ def convergence(posterior: Posterior) -> dict[str, dict[str, float | None]]:
     out: dict[str, dict[str, float | None]] = {}
     for name, value in {**columns, **posterior.scales}.items():
         x = value.numpy()
-        if posterior.weights is not None:
+        if posterior.weights is not None or len(x) < 2:
             out[name] = dict.fromkeys(("r_hat", "ess_bulk", "ess_tail"))
             continue
         out[name] = {"r_hat": float(rhat(x)), "ess_bulk": float(ess(x, method="bulk")),
