@@ -73,7 +73,7 @@ def test_it_falls_back_to_chains_when_its_weights_fail(problems, monkeypatch):
 
 
 def test_findings_tell_a_stranger_from_a_member(problems):
-    """Support and noise: silent for a recording of the population, an issue for one with half the spikes and low peaks."""
+    """Support: silent for a recording of the population, an issue for one with half the spikes and low peaks."""
     decoder, prior, evidence = problems
     strange = replace(
         evidence[0], times_ms=1.7 * evidence[0].times_ms, summary=evidence[0].summary - torch.tensor([0, 0, 40.0])

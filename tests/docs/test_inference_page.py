@@ -1,0 +1,23 @@
+"""The page on inference: its program runs and recovers what it simulated."""
+
+import re
+from pathlib import Path
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "inference.md"
+
+
+def test_the_program_recovers_its_neuron():
+    (program,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    names: dict = {}
+    exec(compile(program, PAGE.name, "exec"), names)
+    truth = names["truth"].value[0]
+    inside = (truth >= names["low"]) & (truth <= names["high"])
+    assert int(inside.sum()) >= 3
+    assert {"NP104", "NP105", "NP106", "NP107"} <= {finding.code for finding in names["findings"]}
+
+
+def test_it_names_every_site_of_the_program():
+    from noble_prob.program import SCALES
+
+    text = PAGE.read_text(encoding="utf-8")
+    assert all(f"`{site}`" in text for site in ("z", *SCALES, "spikes", "summary"))
