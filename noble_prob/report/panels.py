@@ -66,6 +66,11 @@ class Raster:
     groups: Mapping[str, Sequence[ArrayLike]]
     window_ms: tuple[float, float]
 
+    @property
+    def wide(self) -> bool:
+        """Whether it is long enough to need the width of the page."""
+        return self.window_ms[1] - self.window_ms[0] > 1000
+
 
 @dataclass(frozen=True, kw_only=True)
 class FeaturePanel:

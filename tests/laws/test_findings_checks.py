@@ -82,6 +82,9 @@ def test_np205_lists_what_could_not_be_judged():
     assert found.severity == "not judged"
     assert found.evidence["features"] == ["latency"]
     assert not findings(rows(15, 0), rows(300, 1), "NP205")
+    (weak,) = findings(rows(4, 0), rows(300, 1), "NP205")
+    assert weak.severity == "not judged"
+    assert "alone" in weak.sentence
 
 
 def test_np206_sees_the_coverage_curve_leave_its_band():

@@ -42,7 +42,7 @@ def _overlay_alt(panel: Overlay) -> str:
 def draw_raster(panel: Raster, salt: str) -> str:
     """One row of ticks per repeat or member, groups one above the other."""
     rows = sum(len(trains) for trains in panel.groups.values())
-    with drawing(4.6, min(4.5, 1.0 + 0.09 * rows), salt=salt) as figure:
+    with drawing(9.4 if panel.wide else 4.6, min(4.5, 1.1 + 0.1 * rows), salt=salt) as figure:
         axes = figure.add_subplot()
         row, ticks = 0, []
         for (name, trains), colour in zip(panel.groups.items(), _colours(len(panel.groups)), strict=True):

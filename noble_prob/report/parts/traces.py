@@ -53,8 +53,9 @@ def _onset(step: Step | None) -> float:
 
 
 def repeat_raster(
-    observed: Sequence[np.ndarray], predicted: Sequence[np.ndarray], *, title: str, window_ms: tuple[float, float]
-) -> Raster:
+    observed: Sequence[np.ndarray], predicted: Sequence[np.ndarray], *, title: str, window_ms: tuple[float, float],
+    names: tuple[str, str] = ("experiment", "ensemble"),
+) -> Raster:  # fmt: skip
     """Spike times of recorded and predicted repeats, one above the other.
 
     Args:
@@ -62,5 +63,6 @@ def repeat_raster(
         predicted: Spike times (ms) of each predicted repeat.
         title: For example the current.
         window_ms: Start and end of the axis.
+        names: What the two are called.
     """
-    return Raster(title=title, groups={"experiment": list(observed), "ensemble": list(predicted)}, window_ms=window_ms)
+    return Raster(title=title, groups={names[0]: list(observed), names[1]: list(predicted)}, window_ms=window_ms)
