@@ -1,8 +1,8 @@
 """NP205: what could not be judged, and why?
 
 *Not judged* for every feature that is undefined, or does not vary, in experiment or ensemble: its spread has no
-ratio; and, in a sentence of their own, for those whose spread alone, off by two, would have been missed too often. Silent
-when every feature was judged. Silence of other checks about such a feature is no pass.
+ratio; and, in a sentence of their own, for those whose spread alone, off by two, would have been missed too often.
+Silent when every feature was judged. Silence of other checks about such a feature is no pass.
 """
 
 from __future__ import annotations

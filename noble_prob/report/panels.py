@@ -143,6 +143,7 @@ class FiCurve:
         bands: Probability (0.5, 0.89) to (low, high), each of shape ``(current,)``.
         observed: Points (current in pA, value), shape ``(point, 2)``.
         ylabel: Quantity and unit.
+        xlabel: What it is drawn against, and its unit.
         n_members: Size of the ensemble.
         level: Heading it is shown under.
     """
@@ -153,6 +154,7 @@ class FiCurve:
     bands: Mapping[float, tuple[ArrayLike, ArrayLike]]
     observed: ArrayLike = field(default_factory=lambda: np.empty((0, 2)))
     ylabel: str = "spike count"
+    xlabel: str = "current (pA)"
     n_members: int | None = None
     level: str = ""
 
@@ -172,6 +174,7 @@ class PairPlot:
         prior: Shape ``(draw, latent)``, may be empty.
         population: Hall-of-Fame models, shape ``(neuron, latent)``, may be empty.
         truth: Shape ``(latent,)``, where known.
+        labels: What the three clouds are called.
     """
 
     names: Sequence[str]
@@ -180,6 +183,7 @@ class PairPlot:
     prior: ArrayLike | None = None
     population: ArrayLike | None = None
     truth: ArrayLike | None = None
+    labels: tuple[str, str, str] = ("posterior", "prior", "Hall-of-Fame models")
 
     def __post_init__(self) -> None:
         for name in ("posterior", "prior", "population"):

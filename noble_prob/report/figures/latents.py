@@ -61,7 +61,7 @@ def draw_pairs(panel: PairPlot, salt: str, max_points: int = 150) -> str:
                 else:
                     _draw_pair(grid[i, j], panel, i, j, max_points)
                 _label(grid[i, j], panel, i, j)
-        return to_svg(figure, f"Pair plot of {n} latents: {', '.join(panel.names)}; posterior, prior and models.")
+        return to_svg(figure, f"Pairs of {', '.join(panel.names)}: {', '.join(filter(None, panel.labels))}.")
 
 
 def _clouds(panel: PairPlot) -> list[tuple[np.ndarray, str, float, float]]:

@@ -139,8 +139,9 @@ def _curve(check: PredictiveCheck, current: np.ndarray, k: int) -> FiCurve:
     order = np.flatnonzero(some)[np.argsort(current[some], kind="stable")]
     bands = {p: tuple(end[order, k] for end in check.band(p)) for p in (0.5, 0.89)}
     points = [(current[s], check.observed[s, k]) for s in range(len(current)) if np.isfinite(check.observed[s, k])]
+    heading = "f-I curve" if check.names[k] == "spike_count" else words(check.names[k], check.units[k])
     return FiCurve(
-        title="f-I curve" if check.names[k] == "spike_count" else words(check.names[k], check.units[k]), current_pa=current[order],
+        title=heading, current_pa=current[order],
         median=check.band(0.0)[0][order, k], bands=bands,
         observed=np.array(points).reshape(-1, 2), n_members=len(check.draws), level="Posterior predictive check",
         ylabel=label(check.names[k], check.units[k]),
