@@ -57,7 +57,14 @@ def judge_repeats(posterior: Posterior, *, seed: int = 0) -> Calibration | None:
     draws = len(drawn) // len(sweeps)
     observed = within(seen, steps)
     predicted = within(drawn, [f"{d} {step}" for d in range(draws) for step in steps])
-    return calibrate_repeats(replace(observed, labels=()), replace(predicted, labels=()), seed=seed)
+    moved = predicted.value + _mean(observed.value) - _mean(predicted.value)  # the mean is the predictive check's
+    return calibrate_repeats(replace(observed, labels=()), replace(predicted, labels=(), value=moved), seed=seed)
+
+
+def _mean(value: np.ndarray) -> np.ndarray:
+    """Means of the columns, 0 where nothing is defined."""
+    known = np.isfinite(value)
+    return np.where(known, value, 0.0).sum(0) / np.maximum(known.sum(0), 1)
 
 
 def judge_trains(posterior: Posterior) -> tuple[TrainContrast, ...]:

@@ -16,8 +16,9 @@ def draw_overlay(panel: Overlay, salt: str) -> str:
         axes = figure.add_subplot()
         for member in members:
             axes.plot(*thin(time, member), color=ENSEMBLE, lw=0.7, alpha=max(0.25, min(0.9, 3.0 / len(members))))
+        fade = 1.0 if panel.observed_mv is None or len(np.asarray(panel.observed_mv)) < 2 else 0.45
         for trace in () if panel.observed_mv is None else np.asarray(panel.observed_mv):
-            axes.plot(*thin(time, trace), color=EXPERIMENT, lw=0.9)
+            axes.plot(*thin(time, trace), color=EXPERIMENT, lw=0.9, alpha=fade)
         if panel.stimulus_ms:
             axes.plot(panel.stimulus_ms, [0.0, 0.0], transform=axes.get_xaxis_transform(), color=STIMULUS, lw=4,
                       solid_capstyle="butt", clip_on=False)  # fmt: skip

@@ -111,12 +111,17 @@ def predictive_part(check: PredictiveCheck, posterior: Posterior, *, most_sweeps
     verdict = Verdict(level="Posterior predictive check", severity=main.severity, sentence=main.sentence, power=SEEN)
     current = posterior.evidence.design.current_pa.cpu().numpy()
     firing = np.flatnonzero(np.nan_to_num(check.observed[:, check.names.index("spike_count")]) > 0)
-    chosen = firing[np.unique(np.linspace(0, len(firing) - 1, min(len(firing), most_sweeps)).astype(int))]
+    once = [s for k, s in enumerate(firing) if check.sweeps[s] not in [check.sweeps[j] for j in firing[:k]]]
+    chosen = (
+        [once[k] for k in np.unique(np.linspace(0, len(once) - 1, min(len(once), most_sweeps)).astype(int))]
+        if once
+        else []
+    )
     order = [*(n for n in SHOWN if n in check.names), *(n for n in check.names if n not in SHOWN)]
     curves = [_curve(check, current, check.names.index(name)) for name in order]
     return ReportData(
         title="Posterior predictive", verdicts=(verdict,), findings=found,
-        rasters=tuple(_raster(posterior, int(s), check.sweeps[s]) for s in chosen) if len(firing) else (),
+        rasters=tuple(_raster(posterior, int(s), check.sweeps[s]) for s in chosen),
         fi=tuple(curve for curve in curves if len(np.asarray(curve.current_pa))),
         values={"predictive": {"p_misfit": check.p_misfit, "p_too_wide": check.p_too_wide,
                                "coverage_50": check.coverage(0.5), "coverage_89": check.coverage(0.89)}},
