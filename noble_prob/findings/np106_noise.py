@@ -4,7 +4,8 @@ The program may explain what the decoder can not reach as noise: changes of timi
 phase diffusion, an excess of the decoder's own error. Its sizes then say more about the model's failure than about the
 cell. *Issue* when sweeps have to differ by more than 20 % in rate or 40 % in latency, or features by more than five
 times what is usual between sweeps, or the decoder has to err six times as much as on its validation neurons;
-*caution* above 10 %, 20 %, three times and three times. *Passed* otherwise, with the sizes. Silent where noise was switched off.
+*caution* above 10 %, 20 %, three times and three times. *Passed* otherwise, with the sizes. Silent where noise was
+switched off.
 """
 
 from __future__ import annotations

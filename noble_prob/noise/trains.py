@@ -11,9 +11,9 @@ a neuron (the decoder's error: the same neuron is wrong in the same way at simil
 diagonal (the neuron's own change between sweeps; that of the latency and that of the rate differ). ``noise_k`` has
 variance ``sigma^2 x_k`` from phase diffusion (first passage: coefficient of variation ``sigma sqrt(x)``) plus that of
 two timing errors, ``2 e^2 / x_k^2``, which neighbours share with opposite sign. So the residuals are jointly Gaussian:
-tridiagonal (:mod:`noble_prob.noise.intervals`) plus low rank. Woodbury's identity leaves a system of size ``2 sweeps``; the
-posterior of (a, b) falls out of it and is what the censored interval needs: no further spike before the end means
-``log x_(n+1) > log (end - t_n)``, a Gaussian tail.
+tridiagonal (:mod:`noble_prob.noise.intervals`) plus low rank. Woodbury's identity leaves a system of size ``2
+sweeps``; the posterior of (a, b) falls out of it and is what the censored interval needs: no further spike before the
+end means ``log x_(n+1) > log (end - t_n)``, a Gaussian tail.
 
 Nothing here is a Student t: a scale common to all spikes of a recording would shrink the errors of a lucky one, whose
 single spikes fit well, and make its posterior too narrow. What a real cell does worse than the decoder believes goes

@@ -146,6 +146,7 @@ class FiCurve:
         xlabel: What it is drawn against, and its unit.
         n_members: Size of the ensemble.
         level: Heading it is shown under.
+        caption: What is drawn, with n; made from the sizes if not given.
     """
 
     title: str
@@ -157,6 +158,7 @@ class FiCurve:
     xlabel: str = "current (pA)"
     n_members: int | None = None
     level: str = ""
+    caption: str = ""
 
     def __post_init__(self) -> None:
         for name, ndim in (("current_pa", 1), ("median", 1), ("observed", 2)):

@@ -46,6 +46,7 @@ def _jitter(c: TrainContrast, level: str) -> FiCurve:
         title=f"spike-time jitter {c.stimulus}".strip(), current_pa=known + 1, median=c.jitter_predicted[known],
         bands={0.89: (c.jitter_band[0, known], c.jitter_band[1, known])},
         observed=np.column_stack([seen + 1, c.jitter_observed[seen]]), n_members=len(c.predicted), level=level,
+        caption=f"SD over {len(c.observed)} recorded repeats (dots) and over as many predicted ones (89 % band)",
         xlabel="spike number", ylabel="SD of spike time (ms)",
     )  # fmt: skip
 
@@ -53,7 +54,7 @@ def _jitter(c: TrainContrast, level: str) -> FiCurve:
 def _distances(c: TrainContrast, level: str) -> FeaturePanel:
     power = f"Power against twice the jitter: {percent(c.power)}." if np.isfinite(c.power) else ""
     return FeaturePanel(
-        name=f"van Rossum distance within {c.stimulus}".strip(), unit="", observed=c.within_observed,
+        name=f"train distance within {c.stimulus}".strip(), unit="", observed=c.within_observed,
         ensemble=c.within_predicted, severity=c.severity, verdict=c.sentence, power=power, level=level,
     )  # fmt: skip
 
@@ -61,8 +62,9 @@ def _distances(c: TrainContrast, level: str) -> FeaturePanel:
 def _across(c: TrainContrast, level: str) -> FeaturePanel:
     ratio = float(np.mean(c.across) / max(np.mean(c.within_predicted), 1e-12))
     return FeaturePanel(
-        name=f"distance across (outline) and within the ensemble {c.stimulus}".strip(), unit="", observed=c.across,
+        name=f"train distance across {c.stimulus}".strip(), unit="", observed=c.across,
         ensemble=c.within_predicted, severity=c.severity, level=level,
-        verdict=f"Recorded and predicted trains are {ratio:.2g} times as far apart as predicted ones are.",
-        power=f"{len(c.observed)} recorded against {len(c.predicted)} predicted trains, time constant 10 ms.",
+        verdict=f"Recorded and predicted trains are {ratio:.2g} times as far apart as predicted ones.",
+        power=f"Outline: {len(c.observed)} recorded to {len(c.predicted)} predicted trains; filled: predicted to "
+        "predicted; van Rossum distance, 10 ms.",
     )  # fmt: skip
