@@ -62,7 +62,7 @@ def halves(
     """Two sets of repeats as two experiments: features, and spike trains."""
     result = compare_experiments(table.rows(~second), table.rows(second), seed=1)
     parts = [[t for t, s in zip(trains, second.tolist(), strict=True) if s is side] for side in (False, True)]
-    return result, compare_trains(*parts, stimulus=what, seed=1)
+    return result, compare_trains(*parts, stimulus=what, against=f"the {what.split()[2]} ones", seed=1)
 
 
 def session(drift: Drift) -> Verdict:

@@ -75,6 +75,7 @@ def compare_trains(
     predicted: Sequence[ndarray],
     *,
     stimulus: str = "",
+    against: str = "the predicted ones",
     alpha: float = LEVEL,
     seed: int = 0,
 ) -> TrainContrast:
@@ -84,6 +85,7 @@ def compare_trains(
         observed: Spike times (ms) of every repeat.
         predicted: Spike times (ms) of every predicted repeat of the same neuron.
         stimulus: For headings.
+        against: What the other trains are called in the sentence.
         alpha: Level of the test.
         seed: Of relabellings and pseudo-experiments.
 
@@ -98,7 +100,7 @@ def compare_trains(
     table = distances([*a, *b], [*a, *b])
     p = energy_test(table, np.arange(len(table)) < n, permutations=1999, seed=int(rng.integers(2**31)))[1]
     power = _power(b, n, alpha, rng)
-    severity, sentence = _verdict(p, power, n, alpha, stimulus)
+    severity, sentence = _verdict(p, power, n, alpha, stimulus, against)
     sets = np.stack([jitter_by_index([b[k] for k in rng.integers(len(b), size=n)], _width(b)) for _ in range(200)])
     return TrainContrast(
         stimulus=stimulus, observed=tuple(a), predicted=tuple(b), within_observed=_pairs(table[:n, :n]),
@@ -133,7 +135,7 @@ def compare_replays(
     p = _rank(float(own.mean()), means)
     wider = np.array([_pairs(distances(w, w)).mean() for w in map(_stretched, sets)])
     power = float(np.mean([_rank(float(value), means) <= alpha for value in wider]))
-    severity, sentence = _verdict(p, power, n, alpha, stimulus)
+    severity, sentence = _verdict(p, power, n, alpha, stimulus, "the predicted ones")
     width = max(map(_width, sets))
     jitter = np.stack([jitter_by_index(s, width) for s in sets])
     every = tuple(t for s in sets for t in s)
@@ -213,15 +215,15 @@ def _power(trains: list[ndarray], n: int, alpha: float, rng: np.random.Generator
     return float(np.mean(caught))
 
 
-def _verdict(p: float, power: float, n: int, alpha: float, stimulus: str) -> tuple[Severity, str]:
+def _verdict(p: float, power: float, n: int, alpha: float, stimulus: str, against: str) -> tuple[Severity, str]:
     where = f" ({stimulus})" if stimulus else ""
     if p <= alpha:
-        return "issue", f"The {n} spike trains{where} scatter unlike the predicted ones ({p_text(p)})."
+        return "issue", f"The {n} spike trains{where} scatter unlike {against} ({p_text(p)})."
     seen = (
         f"twice the jitter would be caught with probability {percent(power)}"
         if np.isfinite(power)
         else "there are too few to know what would be caught"
     )
     if not power >= ENOUGH:
-        return "not judged", f"The {n} spike trains{where} do not contradict the predicted ones ({p_text(p)}); {seen}."
-    return "passed", f"The {n} spike trains{where} scatter like the predicted ones ({p_text(p)}); {seen}."
+        return "not judged", f"The {n} spike trains{where} do not contradict {against} ({p_text(p)}); {seen}."
+    return "passed", f"The {n} spike trains{where} scatter like {against} ({p_text(p)}); {seen}."

@@ -14,6 +14,7 @@ from noble_prob.report.parts.merge import merge
 from noble_prob.report.parts.posterior import posterior_part, predictive_part
 from noble_prob.report.parts.traces import ensemble_overlays
 from noble_prob.report.parts.trains import trains_part
+from noble_prob.report.plain import SEVERITIES
 
 NO_REPEATS = Verdict(
     level="Trial to trial", severity="not judged",
@@ -65,7 +66,7 @@ def _end(e: Examination) -> float:
 
 
 def session_report(session: Session, title: str) -> ReportData:
-    """Several recordings on one page: verdicts and findings of each under its name, figures of each in turn.
+    """Several recordings on one page: a verdict per level over all, then each in tables, findings and figures.
 
     Args:
         session: From :func:`noble_prob.examination.examine_files`.
@@ -79,7 +80,9 @@ def session_report(session: Session, title: str) -> ReportData:
     left = f"; left out: {', '.join(session.refused)}" if session.refused else ""
     whole = Verdict(level="Files", severity="caution" if left else "passed",
                     sentence=f"{len(pages)} of {total} files could be used{left}.")  # fmt: skip
-    head = ReportData(title="", verdicts=(whole,), findings=tuple(judge(session)), tables=(_posterior_means(session),))
+    verdicts = (whole, *by_level(pages)) if len(pages) > 1 else (whole, *next(iter(pages.values())).verdicts)
+    tables = (verdict_table(pages), _posterior_means(session))
+    head = ReportData(title="", verdicts=verdicts, findings=tuple(judge(session)), tables=tables)
     values = {"files": {name: dict(page.values) for name, page in pages.items()}, "refused": session.refused}
     return replace(merge(title, [head, *parts], subtitle=f"{len(pages)} recordings"), values=values)
 
@@ -88,12 +91,44 @@ def _named(name: str, page: ReportData) -> ReportData:
     """A page whose parts say which file they are about; the pair plot and the rasters stay with single files."""
     return replace(
         page, pairs=None, rasters=(), features=(), coverage=(),
-        verdicts=[replace(v, level=f"{name}: {v.level.lower()}") for v in page.verdicts],
+        verdicts=(),
         findings=[replace(f, sentence=f"{name}: {f.sentence}") for f in page.findings],
         overlays=[replace(p, title=f"{name}, {p.title}") for p in page.overlays[-1:]],
         fi=[replace(p, title=f"{name}, {p.title}") for p in page.fi[:1]],
         latents=(), methods=page.methods[:-1],
     )  # fmt: skip
+
+
+def by_level(pages: Mapping[str, ReportData]) -> list[Verdict]:
+    """One verdict per level over all files: as bad as the worst, which are named."""
+    found: dict[str, dict[str, Verdict]] = {}
+    for name, page in pages.items():
+        for verdict in page.verdicts:
+            found.setdefault(verdict.level, {})[name] = verdict
+    return [_over_files(level, verdicts) for level, verdicts in found.items()]
+
+
+def _over_files(level: str, verdicts: Mapping[str, Verdict]) -> Verdict:
+    """The verdicts of one level as one."""
+    sentences = {v.sentence for v in verdicts.values()}
+    groups = {s: [n for n, v in verdicts.items() if v.severity == s] for s in SEVERITIES}
+    worst = next(s for s in SEVERITIES if groups[s])
+    if len(sentences) == 1:
+        sentence = f"All {len(verdicts)} recordings: {sentences.pop()}"
+    else:
+        counts = ", ".join(f"{len(names)} {s}" for s, names in groups.items() if names)
+        few = f" The {worst}: {', '.join(groups[worst][:6])}" if worst in ("issue", "caution") else ""
+        more = f" and {len(groups[worst]) - 6} more" if few and len(groups[worst]) > 6 else ""
+        sentence = f"Of {len(verdicts)} recordings: {counts}.{few}{more}{'.' if few else ''}"
+    power = {v.power for v in verdicts.values()}
+    return Verdict(level=level, severity=verdicts[groups[worst][0]].severity, sentence=sentence,
+                   power=power.pop() if len(power) == 1 else "")  # fmt: skip
+
+
+def verdict_table(pages: Mapping[str, ReportData]) -> Table:
+    """Every verdict of every file."""
+    rows = [(name, v.level, v.severity, v.sentence) for name, page in pages.items() for v in page.verdicts]
+    return Table(title="Verdicts of every recording", columns=("file", "level", "severity", "verdict"), rows=rows)
 
 
 def _posterior_means(session: Session) -> Table:

@@ -11,6 +11,8 @@ from noble_prob.report.data import ReportData
 from noble_prob.report.panels import FeaturePanel, FiCurve
 from noble_prob.report.parts.traces import repeat_raster
 
+MOST_SPIKES = 60
+"""Trains with more spikes, in which counts hardly number the same event, get no curve of the jitter."""
 MOST_ROWS = 24
 """Predicted trains drawn in the raster."""
 
@@ -33,7 +35,8 @@ def trains_part(
         title=title, window_ms=window_ms, names=names,
     )  # fmt: skip
     return ReportData(
-        title="", findings=tuple(judge(c)), rasters=(raster,), fi=(_jitter(c, level),),
+        title="", findings=tuple(judge(c)), rasters=(raster,),
+        fi=(_jitter(c, level),) if len(c.jitter_observed) <= MOST_SPIKES else (),
         features=(_distances(c, level), _across(c, level)),
     )  # fmt: skip
 
