@@ -2,7 +2,7 @@
 
     population    fitted beforehand: the prior over standardised latents
     neuron        z               ~ prior
-    noise         decoder_excess, phase_diffusion, trial_timing, trial_summary ~ LogNormal
+    noise         decoder_excess, phase_diffusion, trial_timing, trial_rate, trial_summary ~ LogNormal
     sweeps        spikes          ~ SpikeTrains(decoder.spike_times(z, I)), smooth errors and trials integrated out
                   summary         ~ Summaries(decoder.summary(z, I)), likewise
 
@@ -41,7 +41,7 @@ def program(
     robust: bool = False,
     batch: Sequence[int] = (),
 ) -> tuple[SpikeTrains, Summaries]:
-    """Sample sites ``z``, four noise scales (:data:`SCALES`), ``spikes`` and ``summary``.
+    """Sample sites ``z``, five noise scales (:data:`SCALES`), ``spikes`` and ``summary``.
 
     Args:
         decoder: Predicts spike times and summary features.
@@ -67,7 +67,7 @@ def program(
         error_ms = (decoder.error.residual_ms**2 + noise.timing_ms**2) ** 0.5
         trains = SpikeTrains(
             times, design, decoder.error, scale=1 + scales["decoder_excess"], phase_diffusion=scales["phase_diffusion"],
-            trial_timing=scales["trial_timing"], timing_ms=noise.timing_ms,
+            trial_timing=scales["trial_timing"], trial_rate=scales["trial_rate"], timing_ms=noise.timing_ms,
             intervals=None if evidence is None else evidence.intervals(error_ms, times.shape[-1]),
         )  # fmt: skip
         features = Summaries(
@@ -78,7 +78,7 @@ def program(
     return trains, features
 
 
-SCALES = ("decoder_excess", "phase_diffusion", "trial_timing", "trial_summary")
+SCALES = ("decoder_excess", "phase_diffusion", "trial_timing", "trial_rate", "trial_summary")
 """Names of the noise scales, fields of :class:`~noble_prob.noise.NoisePrior`."""
 
 

@@ -24,6 +24,7 @@ SCALE_UNITS = {
     "decoder_excess": "1",
     "phase_diffusion": "spikes/sqrt(s)",
     "trial_timing": "1",
+    "trial_rate": "1",
     "trial_summary": "usual SDs",
 }
 MASS = 0.89
