@@ -7,7 +7,7 @@ first measured on the published models, whose rows in a table of the same source
 simulations are both known; the scatter and the usual change between sweeps of one cell make the measurement SD.
 Features that the table of models lacks keep their definition, and the usual change as SD.
 
-What the population can not reach is told three ways: feature by feature against the prior, each feature against what the
+What the population can not reach is told three ways: each feature against the prior, each feature against what the
 other features predict, and the f-I slope, computed by one definition (:mod:`noble_prob.features.fi`) for the models'
 reference traces and for draws of the posterior, beside the slope in the table.
 

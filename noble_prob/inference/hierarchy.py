@@ -47,7 +47,7 @@ WIDEST = 30.0
 
 def infer_population(
     posteriors: Sequence[Posterior], *, prior: Prior, hyper: HyperPrior | None = None, labels: Sequence[str] = (),
-    seed: int = 0, chains: int = 4, warmup: int = 300, draws: int = 600, progress: bool = False,
+    seed: int = 0, chains: int = 4, warmup: int = 300, draws: int = 500, progress: bool = False,
 ) -> Population:  # fmt: skip
     """Mean, SDs and correlation of the population that recorded neurons come from, and each neuron in its light.
 

@@ -28,7 +28,7 @@ from noble_prob.runs.record import Record, opened
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--cell", "toy", "--method", "hmc", "--chains", "2", "--warmup", "30", "--draws", "30", "--seed", "1",
          "--batch", "2", "--quiet")  # fmt: skip
-N = 6
+N = 4
 
 
 def call(*arguments: object) -> int:
@@ -37,7 +37,7 @@ def call(*arguments: object) -> int:
 
 @pytest.fixture(scope="module")
 def day(tmp_path_factory) -> Path:
-    """A folder of six recordings of different toy neurons, and a broken one."""
+    """A folder of four recordings of different toy neurons, and a broken one."""
     folder = tmp_path_factory.mktemp("day")
     cell = nb.load_cell("toy")
     neurons = nb.draw(cell.prior, N, seed=4)

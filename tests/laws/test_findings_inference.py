@@ -72,6 +72,11 @@ def test_np108_can_not_judge_weighted_draws_or_without_densities():
     weighted = replace(p, weights=torch.full(p.latents.shape[:2], 1 / p.latents[..., 0].numel()).double())
     assert [f.severity for f in said(weighted, "NP108")] == ["not judged"]
     assert [f.severity for f in said(replace(p, stats={}), "NP108")] == ["not judged"]
+    few = replace(p, latents=p.latents[:, :20], stats={k: v[:, :20] for k, v in p.stats.items()})
+    assert [f.severity for f in said(few, "NP108")] == ["not judged"]
+    stuck = replace(p, latents=p.latents[:, :1].expand_as(p.latents),
+                    stats={k: v[:, :1].expand_as(v) for k, v in p.stats.items()})  # fmt: skip
+    assert [f.severity for f in said(stuck, "NP108")] == ["not judged"]
 
 
 def correlated(i, j, r):
