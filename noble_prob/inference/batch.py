@@ -26,7 +26,7 @@ from noble_prob.inference import hmc, importance, nuts
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.observe import Observation, stack
 from noble_prob.inference.posterior import Posterior
-from noble_prob.inference.predict import likelihood_by_sweep, predict
+from noble_prob.inference.predict import likelihoods, predict
 from noble_prob.inference.whiten import Affine, climb, laplace
 from noble_prob.noise import Evidence, NoisePrior
 from noble_prob.priors import Prior, seeded, single_thread
@@ -112,7 +112,8 @@ def posteriors(task: Task, items: Sequence[Observation], *, seed: int) -> list[P
         coordinates, modes = locate(density, rows, seed)
         flat, stats, extra = _draw(task, density, coordinates, rows, seed)
         values, _ = density.unpack(flat)
-        likelihood = likelihood_by_sweep(density, values, evidence)
+        likelihood, whole = likelihoods(density, values, evidence)
+        stats |= {"log_prior": task.prior.log_prob(values["z"]), "log_likelihood": whole}
         after = predict(model, task.prior, values, evidence, n=PREDICTIVE, seed=seed)
         before = predict(model, task.prior, None, evidence, n=PREDICTIVE, seed=seed + 1)
         latents = space.unstandardise(values["z"])
