@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         table = FeatureTable.from_csv(args.population, axis="neuron") if args.population else None
         cell, parts = load_cell(args), []
         if args.files:
-            session = examine_files(args.files, cell, reader=lambda path: read(args, path), **sampling(args))
+            session = examine_files(args.files, cell, reader=lambda path: read(args, path), **sampling(args, cell))
             parts.append(session_report(session, f"{len(args.files)} recordings"))
         if table is not None:
             parts.append(calibration_part(examine_population(

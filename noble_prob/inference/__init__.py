@@ -1,5 +1,6 @@
 """From a recording to a posterior: samplers, diagnostics, export."""
 
+from noble_prob.inference.amortise import train_estimator
 from noble_prob.inference.export import convergence, to_datatree, to_json
 from noble_prob.inference.infer import infer, infer_evidence
 from noble_prob.inference.observe import Observation, observe
@@ -8,5 +9,5 @@ from noble_prob.inference.pyro_export import from_pyro
 
 __all__ = [
     "Observation", "Posterior", "Predictive", "convergence", "from_pyro", "infer", "infer_evidence", "observe",
-    "to_datatree", "to_json",
+    "to_datatree", "to_json", "train_estimator",
 ]  # fmt: skip
