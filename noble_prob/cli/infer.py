@@ -59,7 +59,7 @@ def _run_one(args: argparse.Namespace) -> int:
     with new_folder(args.out) as folder:
         recording = read(args, args.file[0] if len(args.file) == 1 else args.file)
         cell = load_cell(args)
-        posterior = nb.infer(recording, decoder=cell.decoder, prior=cell.prior, **sampling(args))
+        posterior = nb.infer(recording, decoder=cell.decoder, prior=cell.prior, **sampling(args, cell))
         findings = [f for f in nb.judge(posterior) if f not in posterior.notes]
         values = {"file": args.file[0].name, "cell": cell.name, **to_json(posterior, findings)}
         to_datatree(posterior).to_netcdf(folder / "posterior.nc")

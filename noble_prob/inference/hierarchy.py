@@ -30,9 +30,10 @@ from torch import Tensor
 
 from noble_prob.errors import require
 from noble_prob.inference import hmc
-from noble_prob.inference.batch import SPREAD, locate
 from noble_prob.inference.density import LogDensity
+from noble_prob.inference.draw import SPREAD
 from noble_prob.inference.importance import BELIEVABLE, pareto_smooth
+from noble_prob.inference.locate import locate
 from noble_prob.inference.population import Population
 from noble_prob.inference.posterior import Posterior
 from noble_prob.latent import Neurons

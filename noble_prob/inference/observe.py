@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from noble_prob.decoder.base import Decoder
@@ -66,11 +67,24 @@ def observe(recording: Recording, decoder: Decoder) -> Observation:
         current_pa=part.protocol.amplitudes_pa.repeat(repeats), summary_names=names,
         end_ms=torch.tensor(ends, dtype=torch.float64).repeat(repeats),
     )  # fmt: skip
-    short = design.end_ms < decoder.window.duration_ms - 1.0
-    late = torch.tensor([name in WHOLE_STEP_ONLY for name in names])
-    masked = torch.where(short[:, None] & late, torch.nan, summary.to(torch.float64))
+    masked = mask_late(summary.to(torch.float64), design, decoder)
     evidence = Evidence(design=design, times_ms=_times(part, ends), summary=masked)
     return Observation(evidence=evidence, sweeps=tuple(kept) * repeats, notes=_notes(reasons, recording.steps))
+
+
+def mask_late(
+    summary: Float[Tensor, "*batch sweep feature"], design: Design, decoder: Decoder
+) -> Float[Tensor, "*batch sweep feature"]:
+    """NaN for features of the end of the step where the step is shorter than the decoder's.
+
+    Args:
+        summary: Features named in ``design.summary_names``.
+        design: Ends of the sweeps.
+        decoder: Knows the length of a whole step.
+    """
+    short = design.end_ms < decoder.window.duration_ms - 1.0
+    late = torch.tensor([name in WHOLE_STEP_ONLY for name in design.summary_names], device=summary.device)
+    return torch.where(short[..., None] & late, torch.nan, summary)
 
 
 def _why_not(step: Step | None, recording: Recording, decoder: Decoder) -> str:

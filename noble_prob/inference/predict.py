@@ -25,6 +25,10 @@ class Replays:
     summary: Tensor
     latents: Tensor
 
+    def cpu(self) -> Replays:
+        """The same on the CPU."""
+        return Replays(times_ms=self.times_ms.cpu(), summary=self.summary.cpu(), latents=self.latents.cpu())
+
     def take(self, recording: int | None, sweeps: int) -> Predictive:
         """Those of one recording, without padding sweeps."""
         at = (slice(None),) if recording is None else (slice(None), recording)
@@ -53,7 +57,7 @@ def predict(
     chosen: dict[str, Tensor] = {}
     if values is not None:
         total = values["z"].shape[0] * values["z"].shape[1]
-        pick = torch.randperm(total, generator=torch.Generator().manual_seed(seed))[:n]
+        pick = torch.randperm(total, generator=torch.Generator().manual_seed(seed))[:n].to(values["z"].device)
         chosen = {name: value.flatten(0, 1)[pick] for name, value in values.items()}
         n = len(pick)
     with seeded(seed), torch.no_grad():

@@ -160,7 +160,7 @@ class SpikeTrains(dist.TorchDistribution):
         with torch.no_grad():
             step = self.step_ms.expand(*shape, *self.event_shape)
             root = cholesky(self._effects())
-            effects = (root @ torch.randn(*shape, root.shape[-1], 1, dtype=step.dtype)).squeeze(-1)
+            effects = (root @ torch.randn(*shape, root.shape[-1], 1, dtype=step.dtype, device=step.device)).squeeze(-1)
             early, late = effects.unflatten(-1, (2, -1)).unbind(-2)
             shift = torch.cat([early[..., None], late[..., None].expand(*step.shape[:-1], step.shape[-1] - 1)], -1)
             noise = torch.randn_like(step) * (self._per_ms() * step).sqrt()

@@ -25,7 +25,7 @@ from noble_prob.cells import Cell, load_cell
 from noble_prob.errors import UsageError, require
 from noble_prob.findings.registry import judge
 from noble_prob.inference import Observation, Posterior, infer_evidence, observe, to_datatree, to_json
-from noble_prob.inference.batch import Method
+from noble_prob.inference.task import Method
 from noble_prob.noise import NoisePrior
 from noble_prob.population.attempt import Outcome
 from noble_prob.population.fanout import Engine, fan_out
