@@ -6,11 +6,9 @@ import importlib.util
 import logging
 from collections.abc import Callable
 from functools import cache
-from typing import TypeVar
 
 import torch
 
-T = TypeVar("T")
 _given_up: list[str] = []
 
 
@@ -38,7 +36,7 @@ def _give_up(why: str) -> None:
     logging.getLogger(__name__).warning("decoders render by plain matrix products, not by fused kernels: %s", why)
 
 
-def attempt(call: Callable[[], T]) -> T | None:
+def attempt[T](call: Callable[[], T]) -> T | None:
     """The call's result, or None where the kernels do not run; a failure is said once and not tried again.
 
     Args:

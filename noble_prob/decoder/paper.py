@@ -165,7 +165,7 @@ class PaperDecoder(nn.Module):
             answer = attempt(lambda: torch.cat([self._by_kernels(*part, at_ms) for part in parts]))
             if answer is not None:
                 return answer
-        return 20.0 * self.operator(self._channels(latents, current_pa, at_ms))[:, 0] - 70.0
+        return 20.0 * self.operator(self.channels(latents, current_pa, at_ms))[:, 0] - 70.0
 
     def _by_kernels(self, latents: Tensor, current_pa: Tensor, at_ms: Tensor) -> Tensor:
         from noble_prob.decoder.fused_decoders import FusedPaper  # needs triton
@@ -173,7 +173,8 @@ class PaperDecoder(nn.Module):
         state = (signature(self.operator), len(at_ms), tuple(self.kernel_options.items()))
         if self._fused is None or self._fused[0] != state:
             self._fused = state, FusedPaper(self.operator, len(at_ms), **self.kernel_options)
-        return self._fused[1](self.operator.positional_embedding(self._channels(latents, current_pa, at_ms)))
+        grid: Any = self.operator.positional_embedding
+        return self._fused[1](grid(self.channels(latents, current_pa, at_ms)))
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and processes make their own snapshot."""
@@ -205,7 +206,7 @@ class PaperDecoder(nn.Module):
         found = measure(Recording(protocol=protocol, voltage_mv=voltage.flatten(0, -2)), names=self.summary_names)
         return found.value.reshape(*voltage.shape[:-1], -1)
 
-    def _channels(self, latents: Tensor, current_pa: Tensor, at_ms: Tensor) -> Float[Tensor, "batch channel time"]:
+    def channels(self, latents: Tensor, current_pa: Tensor, at_ms: Tensor) -> Float[Tensor, "batch channel time"]:
         """The current, then sine and cosine of every frequency."""
         a, w = self.architecture, self.window
         lowest, highest = w.current_range_pa
