@@ -24,7 +24,7 @@ ARITHMETIC: dict[str, dict[str, Any]] = {
     "tf32": {"dtype": torch.float32},
     "float32": {"dtype": torch.float32, "precision": "tf32x3"},
 }
-"""Options of the fused kernels by the name of a row's ``dtype``; three TF32 products are single precision to rounding."""
+"""Options of the fused kernels by a row's ``dtype``; three TF32 products are single precision to rounding."""
 
 
 def bench_decoder(

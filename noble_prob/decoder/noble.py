@@ -165,10 +165,12 @@ class NobleDecoder(nn.Module):
         at = self._grid(x.device) if time_ms is None else time_ms.to(x.device) - self.window.onset_ms
         if times_ms is None and time_ms is None and self._graphed(x):
             return self._replay(f"respond {self.path}", partial(self._answer, at=at), x, current).reshape(*batch, -1)
-        times = None if times_ms is None else times_ms.reshape(len(x), -1).to(x)
+        times = self.spike_map.mean_times(x, current) if times_ms is None else times_ms.reshape(len(x), -1).to(x)
         rows = len(x) if torch.is_grad_enabled() else max(1, self.max_batch_bytes // (self._bytes(x) * len(at)))
-        parts = [self._answer(x[k : k + rows], current[k : k + rows], None if times is None else times[k : k + rows],
-                              at=at) for k in range(0, max(1, len(x)), rows)]  # fmt: skip
+        parts = [
+            self._answer(*part, at=at)
+            for part in zip(x.split(rows), current.split(rows), times.split(rows), strict=True)
+        ]
         return (parts[0] if len(parts) == 1 else torch.cat(parts)).reshape(*batch, -1)
 
     def _answer(self, x: Tensor, current: Tensor, times: Tensor | None = None, *, at: Tensor) -> Tensor:

@@ -133,7 +133,7 @@ def test_kernels_in_the_interpreter():
 import torch
 from test_decoder_paths import error, random_operator, textbook
 from noble_prob.decoder.embedding import firing_channels
-from noble_prob.decoder.fused import FusedOperator
+from noble_prob.decoder.fused_decoders import FusedOperator
 operator = random_operator(6, width=24, layers=2, modes=32, hidden=12)
 g = torch.Generator().manual_seed(7)
 times = torch.rand(3, 9, generator=g).cumsum(-1) * 40
@@ -142,7 +142,7 @@ current, condition = torch.tensor([-50.0, 80.0, 200.0]), torch.randn(3, 7, gener
 at = torch.arange(301) * 0.5 - 15
 wanted = textbook(operator, firing_channels(times, current, at, duration_ms=100.0, happens=happens), condition)
 for dtype, tolerance in ((torch.float32, 1e-5), (torch.float16, 1e-3)):
-    fused = FusedOperator(operator, at, duration_ms=100.0, dtype=dtype)
+    fused = FusedOperator(operator, at, duration_ms=100.0, dtype=dtype, precision="tf32x3")
     found = error(fused(times, happens, current, condition), wanted)
     assert found < tolerance, (dtype, found)
 """
