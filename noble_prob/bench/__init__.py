@@ -6,6 +6,7 @@ report were taken in one run, so that their ratios mean something on a machine t
 """
 
 from noble_prob.bench.decoders import bench_decoder, bench_paper
+from noble_prob.bench.everything import benchmark
 from noble_prob.bench.gradients import bench_gradients, bench_training
 from noble_prob.bench.limits import limits
 from noble_prob.bench.throughput import bench_ensemble, bench_simulator
@@ -13,5 +14,5 @@ from noble_prob.bench.timing import describe_machine, median_seconds, neurons_an
 
 __all__ = [
     "bench_decoder", "bench_ensemble", "bench_gradients", "bench_paper", "bench_simulator", "bench_training",
-    "describe_machine", "limits", "median_seconds", "neurons_and_currents",
+    "benchmark", "describe_machine", "limits", "median_seconds", "neurons_and_currents",
 ]  # fmt: skip
