@@ -8,6 +8,7 @@ over tiles are taken in a fixed order, so that equal inputs give equal gradients
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,8 +23,8 @@ from noble_prob.decoder.spectral import BLOCK, local_basis, mode_blocks
 if TYPE_CHECKING:
     from noble_prob.decoder.operator import VoltageOperator
 
-SUB = 32
-"""Samples that a backward kernel holds at once."""
+SUB = 1024
+"""Numbers of one activation that a backward kernel holds at once."""
 
 PROGRAMS = 1056
 """Programs of a backward kernel that fill a large GPU: eight on each of 132 multiprocessors."""
@@ -64,7 +65,8 @@ class _Layer(torch.autograd.Function):
         layer_backward[(batch, parts)](
             h, wave, local, skip, w1, b1, w2, scale, shift, g.contiguous(), gm.contiguous(), dh, dwave, film, sums,
             n, batch, blocks, per, width, WIDTH=width, HIDDEN=hidden, MOMENTS=not ctx.last, WEIGHTS=weights,
-            TILE=local.shape[0], SUB=SUB, RANK=local.shape[1], PRECISION=ctx.precision, num_warps=4,
+            TILE=local.shape[0], SUB=SUB // max(width, hidden), RANK=local.shape[1], PRECISION=ctx.precision,
+            num_warps=4,
         )  # fmt: skip
         dscale, dshift = film.sum(1).unbind(1)
         if not weights:
@@ -72,6 +74,33 @@ class _Layer(torch.autograd.Function):
         dskip, dw1, dw2, db1, db2 = sums.sum(0).split(sizes)
         return (dh, dwave, None, dscale, dshift, dskip.view_as(skip), dw1.view_as(w1), db1, dw2.view_as(w2), db2,
                 None)  # fmt: skip
+
+
+@cache
+def trial(width: int, hidden: int, _precision: str) -> bool:
+    """Compile and run both kernels once on one small trace.
+
+    Args:
+        width: Channels of a layer.
+        hidden: Hidden channels of the channel MLP.
+        _precision: As of ``torch.set_float32_matmul_precision``; each has kernels of its own.
+
+    Raises:
+        RuntimeError: Or what else compilers and drivers raise, if they do not run here.
+    """
+    with torch.inference_mode(mode=False), torch.enable_grad():
+
+        def some(*shape: int) -> Tensor:
+            return torch.zeros(shape, device="cuda", requires_grad=True)
+
+        local = _padded_basis(BLOCK, 2, torch.device("cuda"))[0]
+        weights = some(width, width), some(hidden, width), some(hidden), some(width, hidden), some(width)
+        film = some(1, width), some(1, width)
+        wave = some(1, local.shape[1], 1, width)
+        out, moments = _Layer.apply(some(1, BLOCK, width), wave, local, *film, *weights, False)
+        (out.sum() + moments.sum()).backward()
+        torch.cuda.synchronize()
+    return True
 
 
 def _mixed(moments: Tensor, blocks: Tensor, forward: Tensor, inverse: Tensor) -> Tensor:

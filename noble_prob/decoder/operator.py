@@ -146,8 +146,12 @@ class VoltageOperator(nn.Module):
         """Whether the kernels with gradients take this."""
         if channels.device.type != "cuda" or channels.dtype != torch.float32 or torch.compiler.is_compiling():
             return False
-        sizes = (self.width, self.layers[0].mix.fcs[0].out_channels)  # type: ignore[union-attr, index]
-        return all(size in (16, 32, 64) for size in sizes) and kernels_run()
+        hidden = int(self.layers[0].mix.fcs[0].out_channels)  # type: ignore[union-attr, index]
+        if not kernels_run() or any(size not in (16, 32, 64) for size in (self.width, hidden)):
+            return False
+        from noble_prob.decoder.differentiable import trial  # needs triton
+
+        return bool(attempt(lambda: trial(self.width, hidden, torch.get_float32_matmul_precision())))
 
     def _packable(self, *inputs: Tensor) -> bool:
         """Whether this is single precision on the CPU and nobody asks for a gradient."""
