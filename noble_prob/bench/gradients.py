@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -53,7 +54,7 @@ def bench_training(
         repeats: Steps per row.
 
     Returns:
-        Rows of ``what`` ("training step"), ``path, device, dtype, batch, traces_per_s, latency_ms, peak_memory_mb``.
+        Rows of ``what`` ("training step"), ``path, graph, device, dtype, batch, traces_per_s, latency_ms, peak_memory_mb``.
     """
     decoder = load(cell, device)
     decoder.operator.requires_grad_(True)
@@ -65,11 +66,13 @@ def bench_training(
             for dtype in ("float32", "tf32") if device.startswith("cuda") else ("float32",):
                 decoder.path = path
                 torch.set_float32_matmul_precision("high" if dtype == "tf32" else "highest")
-                forget_peak(device)
-                seconds = median_seconds(lambda: _step(decoder, inputs), repeats=repeats, device=device)  # noqa: B023
-                rows.append({"what": "training step", "path": path, "device": device, "dtype": dtype, "batch": batch,
-                             "traces_per_s": batch / seconds, "latency_ms": 1000 * seconds,
-                             "peak_memory_mb": peak_memory(device)})  # fmt: skip
+                for graph in (False, True) if device.startswith("cuda") and path == "fast" else (False,):
+                    forget_peak(device)
+                    call = _captured(decoder, inputs) if graph else partial(_step, decoder, inputs)
+                    seconds = median_seconds(call, repeats=repeats, device=device)
+                    rows.append({"what": "training step", "path": path, "graph": graph, "device": device,
+                                 "dtype": dtype, "batch": batch, "traces_per_s": batch / seconds,
+                                 "latency_ms": 1000 * seconds, "peak_memory_mb": peak_memory(device)})  # fmt: skip
     torch.set_float32_matmul_precision(before)
     return rows
 
@@ -78,6 +81,20 @@ def _step(decoder: NobleDecoder, inputs: tuple[Tensor, ...]) -> None:
     for p in decoder.operator.parameters():
         p.grad = None
     render_loss(decoder, *inputs).backward()
+
+
+def _captured(decoder: NobleDecoder, inputs: tuple[Tensor, ...]) -> Callable[[], None]:
+    """The step recorded as a CUDA graph, as training does it."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            _step(decoder, inputs)
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        _step(decoder, inputs)
+    return graph.replay
 
 
 @torch.no_grad()

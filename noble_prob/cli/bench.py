@@ -73,7 +73,8 @@ def _show(report: dict[str, Any]) -> None:
         print(f"gradient of {g['what']} ({g['path']}), batch {g['batch']}: {g['latency_ms']:.2f} ms, "
               f"error {g['rel_error']:.0e}")  # fmt: skip
     for t in report["training"]:
-        print(f"training step ({t['path']}, {t['dtype']}), batch {t['batch']}: {t['traces_per_s']:.0f} traces/s")
+        how = f"{t['path']}{', recorded' if t['graph'] else ''}, {t['dtype']}"
+        print(f"training step ({how}), batch {t['batch']}: {t['traces_per_s']:.0f} traces/s")
     for e in report["ensemble"]:
         memory = "" if e["peak_memory_mb"] is None else f", at most {e['peak_memory_mb']:.0f} MB of the device"
         print(f"{e['traces']} neurons drawn, rendered, {e['features']} features measured: {e['seconds']:.1f} s{memory}")
