@@ -54,7 +54,8 @@ def bench_training(
         repeats: Steps per row.
 
     Returns:
-        Rows of ``what`` ("training step"), ``path, graph, device, dtype, batch, traces_per_s, latency_ms, peak_memory_mb``.
+        Rows of ``what`` ("training step"), ``path, graph, device, dtype, batch, traces_per_s, latency_ms,
+        peak_memory_mb``.
     """
     decoder = load(cell, device)
     decoder.operator.requires_grad_(True)
