@@ -21,16 +21,22 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from math import pi
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from noble_prob.decoder.availability import attempt, kernels_run
 from noble_prob.decoder.base import DecoderError, Window
+from noble_prob.decoder.operator import signature
 from noble_prob.decoder.support import distance, fit_extent
 from noble_prob.features import find_spikes, measure
 from noble_prob.latent import LatentSpace
 from noble_prob.recording import Protocol, Recording
+
+PART = 512
+"""Traces that the kernels render at once."""
 
 LOWEST, HIGHEST = 0.5, 3.5
 """Range of an embedded number over the training data."""
@@ -92,6 +98,11 @@ class PaperDecoder(nn.Module):
         self.space, self.window, self.summary_names, self.architecture = space, window, summary_names, architecture
         self.measured_error = error
         self.operator = _operator(architecture, len(space))
+        self.path: Literal["fast", "reference"] = "fast"
+        """``fast``: fused kernels where they run and no gradient is asked for."""
+        self.kernel_options: dict[str, Any] = {}
+        """Of the kernels, see :class:`noble_prob.decoder.fused.FusedStack`."""
+        self._fused: tuple[Any, Any] | None = None
         self.register_buffer("low", torch.zeros(len(space)))
         self.register_buffer("high", torch.ones(len(space)))
         self.register_buffer("support_precision", torch.eye(len(space)))
@@ -149,7 +160,25 @@ class PaperDecoder(nn.Module):
         self, latents: Float[Tensor, "batch latent"], current_pa: Float[Tensor, " batch"], at_ms: Float[Tensor, " time"]
     ) -> Float[Tensor, "batch time"]:
         """Voltage (mV) of a flat batch at sample times (ms)."""
-        return 20.0 * self.operator(self._channels(latents, current_pa, at_ms))[:, 0] - 70.0
+        if self.path == "fast" and not torch.is_grad_enabled() and self.low.device.type == "cuda" and kernels_run():
+            parts = zip(latents.split(PART), current_pa.split(PART), strict=True)
+            answer = attempt(lambda: torch.cat([self._by_kernels(*part, at_ms) for part in parts]))
+            if answer is not None:
+                return answer
+        return 20.0 * self.operator(self.channels(latents, current_pa, at_ms))[:, 0] - 70.0
+
+    def _by_kernels(self, latents: Tensor, current_pa: Tensor, at_ms: Tensor) -> Tensor:
+        from noble_prob.decoder.fused_decoders import FusedPaper  # needs triton
+
+        state = (signature(self.operator), len(at_ms), tuple(self.kernel_options.items()))
+        if self._fused is None or self._fused[0] != state:
+            self._fused = state, FusedPaper(self.operator, len(at_ms), **self.kernel_options)
+        grid: Any = self.operator.positional_embedding
+        return self._fused[1](grid(self.channels(latents, current_pa, at_ms)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and processes make their own snapshot."""
+        return {**self.__dict__, "_fused": None}
 
     def spike_times(
         self, latents: Float[Tensor, "*batch latent"], current_pa: Float[Tensor, "*batch"]
@@ -177,7 +206,7 @@ class PaperDecoder(nn.Module):
         found = measure(Recording(protocol=protocol, voltage_mv=voltage.flatten(0, -2)), names=self.summary_names)
         return found.value.reshape(*voltage.shape[:-1], -1)
 
-    def _channels(self, latents: Tensor, current_pa: Tensor, at_ms: Tensor) -> Float[Tensor, "batch channel time"]:
+    def channels(self, latents: Tensor, current_pa: Tensor, at_ms: Tensor) -> Float[Tensor, "batch channel time"]:
         """The current, then sine and cosine of every frequency."""
         a, w = self.architecture, self.window
         lowest, highest = w.current_range_pa
