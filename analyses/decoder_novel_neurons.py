@@ -1,8 +1,8 @@
 """Claim: neurons that were never simulated behave like neurons.
 
-Their f-I curves rise, none fires at rest, their features stay in range. Fifty draws of the prior and fifty points between
-two models answer thirty steps. Counted are neurons that fire without current; steps up at which a spike is lost (one may
-be counting noise: it falls just beyond the end), or more than one; and the share of neurons inside the range of the
+Their f-I curves rise, none fires at rest, features stay in range. Fifty draws of the prior and fifty points between
+two models answer thirty steps. Counted are neurons that fire without current; steps up at which a spike is lost (it may
+be counting noise: one that falls beyond the end), or more than one; and the share of neurons inside the range of the
 published models, feature by feature.
 
     python analyses/decoder_novel_neurons.py --cell pvalb-689331391 [--n 50] [--seed 0] [--plot fi.png]

@@ -3,7 +3,7 @@
 Claim: perturbed models that were accepted surround the models they come from; a decoder trained on them interpolates.
 Prints the acceptance rate and rejections by reason, and draws every pair of latents.
 
-    python analyses/population_latents.py --store SET [--hof DIR] --out pairs.svg
+    python analyses/population_latents.py --store SET [--hof DIR] --out pairs.png
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,8 +22,6 @@ from noble_prob.population.latents import SPACES, latent_values, protocol_of
 from noble_prob.population.simulate import simulate
 from noble_prob.population.store import Store
 from noble_prob.recording import Protocol
-from noble_prob.report import PairPlot
-from noble_prob.report.figures.latents import draw_pairs
 
 
 def of_store(store: Store, latents: tuple[Latent, ...]) -> Tensor:
@@ -35,6 +34,30 @@ def of_store(store: Store, latents: tuple[Latent, ...]) -> Tensor:
             values, defined = latent_values(responses, latents)
             rows.append(values[defined])
     return torch.cat(rows)
+
+
+def draw(values: Tensor, published: Tensor | None, latents: tuple[Latent, ...], path: Path) -> None:
+    """Every pair of latents: the population in grey, the published models on top."""
+    from matplotlib.figure import Figure
+
+    n = len(latents)
+    figure = Figure(figsize=(1.15 * n, 1.15 * n), layout="constrained")
+    for (row, column), ax in np.ndenumerate(figure.subplots(n, n, squeeze=False)):
+        if column > row:
+            ax.axis("off")
+            continue
+        groups = [(values, "0.6", 1.0), *([] if published is None else [(published, "C3", 6.0)])]
+        for group, colour, size in groups:
+            if row == column:
+                ax.hist(group[:, row], bins=30, density=True, histtype="stepfilled", color=colour, alpha=0.6)
+            else:
+                ax.scatter(group[:, column], group[:, row], s=size, color=colour, lw=0, rasterized=True)
+        ax.tick_params(labelsize=5, labelleft=column == 0 and row > 0, labelbottom=row == n - 1)
+        if row == n - 1:
+            ax.set_xlabel(f"{latents[column].name}\n({latents[column].unit})", fontsize=6)
+        if column == 0 and row:
+            ax.set_ylabel(f"{latents[row].name}\n({latents[row].unit})", fontsize=6)
+    figure.savefig(path, dpi=75)
 
 
 def main() -> None:
@@ -56,14 +79,9 @@ def main() -> None:
     if args.hof is not None:
         protocol = Protocol.step_family(protocol_of(latents))
         own, defined = latent_values(simulate(open_hof(args.hof), protocol, jobs=args.jobs), latents)
-        published = own[defined].numpy()
+        published = own[defined]
     print(f"latents defined: {len(values)} of {status['accepted']}")
-    on_top = values.numpy() if published is None else published
-    panel = PairPlot(
-        names=[item.name for item in latents], units=[item.unit for item in latents], posterior=on_top,
-        prior=None if published is None else values.numpy(),
-    )  # fmt: skip
-    args.out.write_text(draw_pairs(panel, "population", max_points=1000))
+    draw(values, published, latents, args.out)
 
 
 if __name__ == "__main__":
