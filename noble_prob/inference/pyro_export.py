@@ -1,4 +1,4 @@
-"""``from_pyro``: what a Pyro MCMC run left behind, as an ArviZ DataTree. Usable without anything else of this package.
+"""``from_pyro``: what a Pyro MCMC run left behind, as an ArviZ DataTree. This file needs nothing else of this package.
 
 ArviZ 1.x has no converter for Pyro. This one reads draws by chain and the sampler's record from the run itself, and,
 given the model, replays it to add log likelihoods, posterior predictive draws and observed data. Sites keep their
@@ -16,8 +16,6 @@ import numpy as np
 import pyro.poutine as poutine
 import torch
 from torch import Tensor
-
-from noble_prob.priors.rng import seeded
 
 
 def from_pyro(
@@ -64,7 +62,8 @@ def from_pyro(
     names: dict[str, list[str]] = {}
     if model is not None:
         kwargs = dict(model_kwargs or {})
-        with seeded(seed), torch.no_grad():
+        with torch.random.fork_rng(), torch.no_grad():  # the caller's random state stays as it is
+            torch.manual_seed(seed)
             shape = _trace(model, {k: v[0, 0] for k, v in draws.items()}, model_args, kwargs)
             names = _plates(shape)
             replays = _replay(model, draws, model_args, predictive_args, kwargs)
