@@ -67,7 +67,7 @@ def from_pyro(
             shape = _trace(model, {k: v[0, 0] for k, v in draws.items()}, model_args, kwargs)
             names = _plates(shape)
             replays = _replay(model, draws, model_args, predictive_args, kwargs)
-        observed = [name for name in shape.observation_nodes if shape.nodes[name]["type"] == "sample"]
+        observed = list(replays["log"])
         if log_likelihood:
             data["log_likelihood"] = {name: replays["log"][name] for name in observed}
         if posterior_predictive:
@@ -117,8 +117,8 @@ def _replay(
         again = trace if predictive is None else _trace(model, values, predictive, kwargs)
         for name in trace.observation_nodes:
             node = trace.nodes[name]
-            if node["type"] != "sample" or poutine.util.site_is_subsample(node):
-                continue
+            if name in draws or node["type"] != "sample" or poutine.util.site_is_subsample(node):
+                continue  # latent sites are held at their draws by conditioning, which makes them look observed
             logs.setdefault(name, []).append(_array(node["fn"].log_prob(node["value"])))
             redo = node["fn"].sample() if predictive is None else again.nodes[name]["value"]
             news.setdefault(name, []).append(_array(redo))

@@ -47,8 +47,9 @@ def fitted():
 
 def test_vector_sites_in_plates_and_matrix_sites_keep_their_names(fitted):
     x, y, mcmc = fitted
-    tree = from_pyro(mcmc, model=regression, model_args=(x, y), predictive_args=(x,), coords={"subject": ["a", "b", "c"]},
-                     dims={"beta": ["subject", "coefficient"]})  # fmt: skip
+    named = {"coords": {"subject": ["a", "b", "c"]}, "dims": {"beta": ["subject", "coefficient"]}}
+    tree = from_pyro(mcmc, model=regression, model_args=(x, y), predictive_args=(x,), **named)
+    assert set(tree.log_likelihood.data_vars) == set(tree.observed_data.data_vars) == {"y"}  # latents are not observed
     assert tree.posterior["beta"].dims == ("chain", "draw", "subject", "coefficient")
     assert tree.posterior["beta"].coords["subject"].values.tolist() == ["a", "b", "c"]
     assert tree.posterior["corr"].dims == ("chain", "draw", "corr_dim_0", "corr_dim_1")
@@ -63,7 +64,7 @@ def test_vector_sites_in_plates_and_matrix_sites_keep_their_names(fitted):
 
 
 def vectors(data):
-    """Whole vectors are observed: one log likelihood per vector, not per number; a site in a plate that is subsampled."""
+    """Whole vectors are observed: one log likelihood per vector, not per number; the plate is a subsampled one."""
     loc = pyro.sample("loc", dist.Normal(torch.zeros(2), 1.0).to_event(1))
     with pyro.plate("row", len(data), subsample_size=len(data)):
         pyro.sample("v", dist.MultivariateNormal(loc, torch.eye(2)), obs=data)
