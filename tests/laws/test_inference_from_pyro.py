@@ -42,7 +42,7 @@ def fitted():
     x = torch.linspace(-1, 1, 7)
     with seeded(1):
         y = regression(x).detach()
-    return x, y, run(regression, x, y)
+    return x, y, run(regression, x, y, draws=40)
 
 
 def test_vector_sites_in_plates_and_matrix_sites_keep_their_names(fitted):
