@@ -8,7 +8,6 @@ over tiles are taken in a fixed order, so that equal inputs give equal gradients
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from noble_prob.decoder.fused import power
 from noble_prob.decoder.kernels import layer
 from noble_prob.decoder.kernels_backward import layer_backward
+from noble_prob.decoder.kernels_mlp import mlp, mlp_backward
 from noble_prob.decoder.spectral import BLOCK, local_basis, mode_blocks
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ PROGRAMS = 1056
 """Programs of a backward kernel that fill a large GPU: eight on each of 132 multiprocessors."""
 
 
+_tried: set[tuple[Any, ...]] = set()
+
+
 class _Layer(torch.autograd.Function):
     """Activation and coefficients of the convolution to the next activation and its coefficients."""
 
@@ -38,7 +41,7 @@ class _Layer(torch.autograd.Function):
                 w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, last: bool) -> tuple[Tensor, Tensor]:  # fmt: skip
         batch, n, width = h.shape
         tile, rank = local.shape
-        precision = "tf32x3" if torch.get_float32_matmul_precision() == "highest" else "tf32"
+        precision = _precision()
         out, moments = torch.empty_like(h), torch.empty_like(wave)
         one = torch.ones_like(b2)
         layer[(batch, len(wave))](
@@ -76,30 +79,72 @@ class _Layer(torch.autograd.Function):
                 None)  # fmt: skip
 
 
-@cache
-def trial(width: int, hidden: int, _precision: str) -> bool:
-    """Compile and run both kernels once on one small trace.
+class _MLP(torch.autograd.Function):
+    """A channel MLP of two layers, and the coefficients of its output on a local basis (empty without one)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, local: Tensor | None,
+                outputs: int) -> tuple[Tensor, Tensor]:  # fmt: skip
+        batch, n, count = x.shape
+        basis = b2 if local is None else local
+        tile, rank = (BLOCK, 16) if local is None else local.shape
+        blocks, precision = -(-n // tile), _precision()
+        out = x.new_empty(batch, n, outputs)
+        moments = x.new_empty((0,) if local is None else (blocks, rank, batch, outputs))
+        strides = (w1.stride(0) if w1.ndim == 3 else 0, b1.stride(0) if b1.ndim == 2 else 0)
+        sizes = {"CHANNELS": w1.shape[-1], "HIDDEN": w1.shape[-2], "OUT": len(w2), "MOMENTS": local is not None,
+                 "TILE": tile, "RANK": rank, "PRECISION": precision}  # fmt: skip
+        mlp[(batch, blocks)](x, w1, b1, w2, b2, basis, out, moments, n, batch, *x.stride(), count, outputs, *strides,
+                             num_warps=4, **sizes)  # fmt: skip
+        ctx.save_for_backward(x, w1, b1, w2, basis)
+        ctx.sizes, ctx.strides, ctx.shape = sizes, strides, (batch, n, count, outputs, blocks)
+        return out, moments
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, g: Tensor, gm: Tensor) -> tuple[Tensor | None, ...]:
+        x, w1, b1, w2, basis = ctx.saved_tensors
+        batch, n, count, outputs, blocks = ctx.shape
+        parts = max(1, min(blocks, PROGRAMS // batch))
+        lengths = [w1.shape[-2] * w1.shape[-1], w2.numel(), b1.shape[-1], len(w2)]
+        sums = x.new_empty(batch, parts, sum(lengths))
+        wanted = ctx.needs_input_grad[0]
+        dx = torch.empty_strided(x.shape, x.stride(), device=x.device) if wanted else g
+        mlp_backward[(batch, parts)](
+            x, w1, b1, w2, g.contiguous(), gm.contiguous(), basis, dx, sums, n, batch, blocks, -(-blocks // parts),
+            *x.stride(), count, outputs, *ctx.strides, INPUT=wanted, SUB=32, num_warps=4, **ctx.sizes,
+        )  # fmt: skip
+        dw1, dw2, db1, db2 = sums.sum(1).split(lengths, -1)
+        return (dx if wanted else None, dw1.unflatten(-1, w1.shape[-2:]) if w1.ndim == 3 else dw1.sum(0).view_as(w1),
+                db1 if b1.ndim == 2 else db1.sum(0), dw2.sum(0).view_as(w2), db2.sum(0), None, None)  # fmt: skip
+
+
+def _precision() -> str:
+    """Of the kernels' products."""
+    return "tf32x3" if torch.get_float32_matmul_precision() == "highest" else "tf32"
+
+
+def trial(operator: VoltageOperator) -> bool:
+    """Compile and run the kernels once per size and arithmetic, forward and backward, on one short trace.
 
     Args:
-        width: Channels of a layer.
-        hidden: Hidden channels of the channel MLP.
-        _precision: As of ``torch.set_float32_matmul_precision``; each has kernels of its own.
+        operator: The operator.
 
     Raises:
         RuntimeError: Or what else compilers and drivers raise, if they do not run here.
     """
+    sizes = (operator.width, *operator.layers[0].mix.fcs[0].weight.shape, len(operator.layers), operator.kept)  # type: ignore[union-attr, index]
+    key = (*sizes, torch.get_float32_matmul_precision())
+    if key in _tried:
+        return True
     with torch.inference_mode(mode=False), torch.enable_grad():
-
-        def some(*shape: int) -> Tensor:
-            return torch.zeros(shape, device="cuda", requires_grad=True)
-
-        local = _padded_basis(BLOCK, 2, torch.device("cuda"))[0]
-        weights = some(width, width), some(hidden, width), some(hidden), some(width, hidden), some(width)
-        film = some(1, width), some(1, width)
-        wave = some(1, local.shape[1], 1, width)
-        out, moments = _Layer.apply(some(1, BLOCK, width), wave, local, *film, *weights, False)
-        (out.sum() + moments.sum()).backward()
+        device = operator.lift.fcs[0].weight.device
+        channels = torch.zeros(1, operator.lift.fcs[0].in_channels, 2 * BLOCK, device=device, requires_grad=True)
+        film = torch.ones(2, 1, len(operator.layers) + 1, operator.width, device=device, requires_grad=True)
+        weights = [p for p in operator.parameters() if p.requires_grad]
+        torch.autograd.grad(voltage(operator, channels, *film).sum(), [channels, film, *weights], allow_unused=True)
         torch.cuda.synchronize()
+    _tried.add(key)
     return True
 
 
@@ -135,21 +180,25 @@ def voltage(
     """
     n = channels.shape[-1]
     local, forward, inverse = _padded_basis(n, min(operator.kept, n // 2 + 1), channels.device)
-    first, second = (conv.weight[..., 0] for conv in operator.lift.fcs)
-    h = nn.functional.gelu(nn.functional.linear(channels.mT, first, operator.lift.fcs[0].bias))
-    h = nn.functional.linear(h, second, operator.lift.fcs[1].bias).contiguous()
-    tiles = nn.functional.pad(h, (0, 0, 0, -n % BLOCK)).unflatten(1, (-1, BLOCK))
-    moments = (local.T @ tiles).permute(1, 2, 0, 3).contiguous()
+    w1, b1, w2, b2 = _weights(operator.lift)
+    grown = power(w1.shape[-1]) - w1.shape[-1]
+    h, moments = _MLP.apply(channels.mT, nn.functional.pad(w1, (0, grown)), b1, w2, b2, local, operator.width)
     for i, part in enumerate(operator.layers):
         modes = mode_blocks(part.weight, forward.shape[1] // 2)  # type: ignore[arg-type]
         wave = _mixed(moments, modes, forward, inverse)
         s = scale[:, i].contiguous()
         t = torch.addcmul(shift[:, i], s, part.spectral.bias.reshape(-1))  # type: ignore[union-attr, operator]
-        one, two = part.mix.fcs  # type: ignore[union-attr, misc]
-        h, moments = _Layer.apply(h, wave, local, s, t.contiguous(), part.skip.weight[..., 0].contiguous(),  # type: ignore[union-attr, index]
-                                  one.weight[..., 0].contiguous(), one.bias, two.weight[..., 0].contiguous(), two.bias,
-                                  i == len(operator.layers) - 1)  # fmt: skip
-    h = torch.addcmul(shift[:, -1:], scale[:, -1:], h)
-    first, second = (conv.weight[..., 0] for conv in operator.project.fcs)
-    hidden = nn.functional.gelu(nn.functional.linear(h, first, operator.project.fcs[0].bias))
-    return 20.0 * nn.functional.linear(hidden, second, operator.project.fcs[1].bias)[..., 0] - 70.0
+        skip = part.skip.weight[..., 0].contiguous()  # type: ignore[union-attr, index]
+        last = i == len(operator.layers) - 1
+        h, moments = _Layer.apply(h, wave, local, s, t.contiguous(), skip, *_weights(part.mix), last)
+    w1, b1, w2, b2 = _weights(operator.project)
+    s, t = scale[:, -1], torch.addmm(b1, shift[:, -1], w1.T)  # FiLM before the projection becomes part of it
+    w2, b2 = nn.functional.pad(w2, (0, 0, 0, 15)), nn.functional.pad(b2, (0, 15))
+    out, _ = _MLP.apply(h, w1 * s[:, None], t, w2, b2, None, 1)
+    return 20.0 * out[..., 0] - 70.0
+
+
+def _weights(mix: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Weights ``(out, in)`` and biases of a channel MLP of two layers."""
+    one, two = mix.fcs
+    return one.weight[..., 0].contiguous(), one.bias, two.weight[..., 0].contiguous(), two.bias

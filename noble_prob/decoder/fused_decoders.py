@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from noble_prob.decoder import kernels
 from noble_prob.decoder.embedding import SINCE_MS, STEP_MS, UNTIL_MS
-from noble_prob.decoder.fused import FusedStack, Weights, pad, power
+from noble_prob.decoder.fused import FusedStack, Weights, pad
 
 if TYPE_CHECKING:
     from noble_prob.decoder.operator import VoltageOperator
@@ -51,12 +51,9 @@ class FusedOperator:
     ) -> Float[Tensor, "batch time"]:
         """Voltage (mV) from spike times; see ``firing_channels`` and ``VoltageOperator.forward`` for the arguments."""
         batch, spikes = times_ms.shape
-        size = power(spikes)
-        stamps = [
-            nn.functional.pad(x.float(), (0, size - spikes), value=torch.inf).contiguous() for x in (times_ms, happens)
-        ]
+        stamps = [x.float().contiguous() for x in (times_ms, happens)]
         inputs = (*stamps, current_pa.float().contiguous(), self.at, self.rate)
-        h, moments = self.stack.first(kernels.lift, batch, inputs, (float(self.duration_ms),), SPIKES=size)
+        h, moments = self.stack.first(kernels.lift, batch, inputs, (float(self.duration_ms),), SPIKES=spikes)
         return self.stack.render(h, moments, *self._film(condition))
 
     def _film(self, condition: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,8 +1,8 @@
 """CUDA graphs of small batches: a response of some hundred small kernels is replayed by one launch.
 
 A :class:`Replay` holds a function of tensors of fixed shapes, captured once with its gradient. Calls look like calls of
-the function, gradients like autograd's: if the function was called again in between, a backward pass replays its own
-forward pass first.
+the function, gradients like autograd's: if the function was called again in between, or the gradient is taken twice,
+a backward pass replays its own forward pass first.
 """
 
 from __future__ import annotations
@@ -93,6 +93,7 @@ class _Replayed(torch.autograd.Function):
             ctx.turn = replay.turn
         replay.cotangent.copy_(cotangent)
         replay.backward_graph.replay()
+        replay.turn += 1  # the memory of what it read is overwritten: another backward pass begins with a forward pass
         return (None, *(g.clone() for g in replay.gradients))
 
 

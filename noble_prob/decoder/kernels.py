@@ -55,12 +55,15 @@ def product(x, w_p, N_IN: tl.constexpr, N_OUT: tl.constexpr, PRECISION: tl.const
 
 
 @triton.jit
-def _neighbours(stamps, t):
+def _neighbours(stamps_p, t, SPIKES: tl.constexpr):
     """How many stamps are not after ``t``, the last of them and the first of the others."""
-    past = stamps[None, :] <= t[:, None]
-    count = tl.sum(past.to(tl.float32), 1)
-    last = tl.max(tl.where(past, stamps[None, :], -BIG_MS), 1)
-    following = tl.min(tl.where(past, BIG_MS, stamps[None, :]), 1)
+    count, last, following = tl.zeros_like(t), t * 0.0 - BIG_MS, t * 0.0 + BIG_MS
+    for s in range(SPIKES):
+        stamp = tl.minimum(tl.load(stamps_p + s), BIG_MS)
+        past = stamp <= t
+        count += past.to(tl.float32)
+        last = tl.maximum(last, tl.where(past, stamp, -BIG_MS))
+        following = tl.minimum(following, tl.where(past, BIG_MS, stamp))
     return count, last, following
 
 
@@ -75,17 +78,17 @@ def _circle(turn):
 
 
 @triton.jit
-def _channels(times, happens, t, rate, c, amount, duration_ms):
+def _channels(times_p, happens_p, t, rate, c, amount, duration_ms, SPIKES: tl.constexpr):
     """Firing channels of a tile of samples, shape ``(time, 32)``; the order is that of ``embedding``."""
     on = ((t >= -1e-6) & (t < duration_ms - 1e-6)).to(tl.float32)
-    k, last, following = _neighbours(times, t)
+    k, last, following = _neighbours(times_p, t, SPIKES)
     start = tl.where(k == 0.0, 0.0, last)
     part = tl.where(following < BIG_MS, (t - start) / (following - start), 0.0)
     phase = k + tl.minimum(tl.maximum(part, 0.0), 1.0)
     whole = tl.floor(phase)
     sine, cosine = _circle(phase - whole)
     count = whole * on
-    _, past, coming = _neighbours(happens, t)
+    _, past, coming = _neighbours(happens_p, t, SPIKES)
     after_step, since, until = t - duration_ms, t - past, coming - t
     x = tl.where(c[None, :] < 5, t[:, None], tl.where(c[None, :] < 9, after_step[:, None],
                  tl.where(c[None, :] < 21, since[:, None], until[:, None])))  # fmt: skip
@@ -141,7 +144,7 @@ def _first(x, w1_p, b1_p, w2_p, b2_p, local_p, out_p, moment_p, b, n, batch, CHA
     keep(coefficients(h, local_p, TILE, RANK, PRECISION), moment_p, tile, b, batch, WIDTH, RANK)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["batch"])
 def lift(
     times_p, happens_p, current_p, at_p, rate_p, w1_p, b1_p, w2_p, b2_p, local_p, out_p, moment_p,
     n, batch, duration_ms, SPIKES: tl.constexpr, WIDTH: tl.constexpr, HIDDEN: tl.constexpr, TILE: tl.constexpr,
@@ -150,16 +153,14 @@ def lift(
     """First activation of a tile of samples of one trace, from its spike times; grid ``(batch, tiles)``."""
     b = tl.program_id(0).to(tl.int64)
     row = tl.program_id(1) * TILE + tl.arange(0, TILE)
-    c, s = tl.arange(0, 32), tl.arange(0, SPIKES)
+    c = tl.arange(0, 32)
     t = tl.load(at_p + row, mask=row < n, other=0.0)
-    times = tl.minimum(tl.load(times_p + b * SPIKES + s), BIG_MS)
-    happens = tl.minimum(tl.load(happens_p + b * SPIKES + s), BIG_MS)
     amount = tl.load(current_p + b) / 100
-    x = _channels(times, happens, t, tl.load(rate_p + c), c, amount, duration_ms)
+    x = _channels(times_p + b * SPIKES, happens_p + b * SPIKES, t, tl.load(rate_p + c), c, amount, duration_ms, SPIKES)
     _first(x, w1_p, b1_p, w2_p, b2_p, local_p, out_p, moment_p, b, n, batch, 32, WIDTH, HIDDEN, TILE, RANK, PRECISION)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["batch"])
 def lift_channels(
     x_p, w1_p, b1_p, w2_p, b2_p, local_p, out_p, moment_p, n, batch, channels, CHANNELS: tl.constexpr,
     WIDTH: tl.constexpr, HIDDEN: tl.constexpr, TILE: tl.constexpr, RANK: tl.constexpr, PRECISION: tl.constexpr,
@@ -173,7 +174,7 @@ def lift_channels(
            PRECISION)  # fmt: skip
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["batch"])
 def mix(spectrum_p, weight_p, out_p, batch, modes, unit,
         WIDTH: tl.constexpr, TILE: tl.constexpr, PRECISION: tl.constexpr):  # fmt: skip
     """Complex product of one mode with its matrix for a tile of traces; grid ``(modes, tiles)``.
@@ -198,7 +199,7 @@ def mix(spectrum_p, weight_p, out_p, batch, modes, unit,
     tl.store(out_p + other, (imag * unit).to(out_p.dtype.element_ty), mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["batch", "film_stride"])
 def layer(
     h_p, wave_p, local_p, skip_p, w1_p, b1_p, w2_p, b2_p, gate_p, scale_p, shift_p, out_p, moment_p,
     last_scale_p, last_shift_p, p1_p, q1_p, p2_p, q2, n, batch, film_stride,

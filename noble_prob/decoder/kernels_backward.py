@@ -10,13 +10,13 @@ from noble_prob.decoder.kernels import coefficients, gelu, keep, near, product, 
 
 
 @triton.jit
-def _slope(x):
+def slope(x):
     """Derivative of the exact GELU."""
     return 0.5 * (1.0 + tl.erf(x * 0.7071067811865476)) + x * tl.exp(-0.5 * x * x) * 0.3989422804014327
 
 
 @triton.jit
-def _back(g, w_p, N_IN: tl.constexpr, N_OUT: tl.constexpr, PRECISION: tl.constexpr):
+def back(g, w_p, N_IN: tl.constexpr, N_OUT: tl.constexpr, PRECISION: tl.constexpr):
     """``g @ w`` for a weight ``(out, in)`` in memory."""
     i, o = tl.arange(0, N_IN), tl.arange(0, N_OUT)
     w = tl.load(w_p + o[:, None] * N_IN + i[None, :])
@@ -24,12 +24,12 @@ def _back(g, w_p, N_IN: tl.constexpr, N_OUT: tl.constexpr, PRECISION: tl.constex
 
 
 @triton.jit
-def _outer(g, x, acc, PRECISION: tl.constexpr):
+def outer(g, x, acc, PRECISION: tl.constexpr):
     """``acc + g.T @ x``: the gradient of a weight ``(out, in)``."""
     return tl.dot(tl.trans(near(g, PRECISION)), near(x, PRECISION), acc, input_precision=PRECISION)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["batch", "blocks", "per", "film_stride"])
 def layer_backward(
     h_p, wave_p, local_p, skip_p, w1_p, b1_p, w2_p, scale_p, shift_p, g_p, gm_p, dh_p, dwave_p, film_p, sums_p,
     n, batch, blocks, per, film_stride,
@@ -68,19 +68,19 @@ def layer_backward(
             y = gelu(a)
             u = product(y, w1_p, WIDTH, HIDDEN, PRECISION) + b1[None, :]
             if WEIGHTS:
-                dw2 = _outer(g, gelu(u), dw2, PRECISION)
+                dw2 = outer(g, gelu(u), dw2, PRECISION)
                 db2 += tl.sum(g, 0)
-            du = _back(g, w2_p, HIDDEN, WIDTH, PRECISION) * _slope(u)
+            du = back(g, w2_p, HIDDEN, WIDTH, PRECISION) * slope(u)
             if WEIGHTS:
-                dw1 = _outer(du, y, dw1, PRECISION)
+                dw1 = outer(du, y, dw1, PRECISION)
                 db1 += tl.sum(du, 0)
-            da = _back(du, w1_p, WIDTH, HIDDEN, PRECISION) * _slope(a)
+            da = back(du, w1_p, WIDTH, HIDDEN, PRECISION) * slope(a)
             dscale += tl.sum(da * k, 0)
             dshift += tl.sum(da, 0)
             dk = da * scale[None, :]
             if WEIGHTS:
-                dskip = _outer(dk, h, dskip, PRECISION)
-            tl.store(dh_p + at, g + _back(dk, skip_p, WIDTH, WIDTH, PRECISION), mask=inside)
+                dskip = outer(dk, h, dskip, PRECISION)
+            tl.store(dh_p + at, g + back(dk, skip_p, WIDTH, WIDTH, PRECISION), mask=inside)
             dwave += coefficients(dk, here, SUB, RANK, PRECISION)
         keep(dwave, dwave_p, tile, b, batch, WIDTH, RANK)
     index = b * tl.num_programs(1) + part

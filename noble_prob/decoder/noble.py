@@ -29,8 +29,8 @@ BYTES_PER_SAMPLE = 4 * 6 * 64
 """Activations alive at once while a trace is rendered, per sample: some six of 64 single-precision channels."""
 
 
-GRAPHED_TRACES = 16
-"""Batches up to this are answered by CUDA graphs."""
+GRAPHED_TRACES = (64, 16)
+"""Batches up to this are answered by CUDA graphs, without and with gradients."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +107,13 @@ class NobleDecoder(nn.Module):
         self.graphs = True
         """Whether small batches on CUDA devices are answered by CUDA graphs."""
         self._at: Tensor | None = None
+        self._small: tuple[Any, Any, tuple[Tensor, ...]] | None = None
+        self._scale: tuple[Any, Tensor, Tensor] | None = None
         self._replays = Replays()
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and processes capture their own graphs."""
-        return {**self.__dict__, "_replays": Replays(), "_at": None}
+        return {**self.__dict__, "_replays": Replays(), "_at": None, "_small": None, "_scale": None}
 
     @property
     def error(self) -> DecoderError:
@@ -193,6 +195,12 @@ class NobleDecoder(nn.Module):
                 self._at = (self.window.time_ms - self.window.onset_ms).to(device)
         return self._at
 
+    def _parameters_once(self) -> tuple[Tensor, ...]:
+        """All parameters, without a walk through the modules."""
+        if self._small is None or self._small[0] is not self.spike_map or self._small[1] is not self.offset:
+            self._small = self.spike_map, self.offset, (*self.spike_map.parameters(), *self.offset.parameters())
+        return (*self._small[2], *self.operator.kept_parameters())
+
     def _bytes(self, x: Tensor) -> int:
         """Memory that a sample of a trace takes while it is rendered."""
         fused = self.path == "fast" and x.device.type == "cuda" and kernels_run()
@@ -200,13 +208,14 @@ class NobleDecoder(nn.Module):
 
     def _graphed(self, x: Tensor) -> bool:
         """Whether a graph answers: a small batch on a CUDA device with frozen weights."""
-        small = self.graphs and x.device.type == "cuda" and 0 < len(x) <= GRAPHED_TRACES
+        gradient = torch.is_grad_enabled()
+        small = self.graphs and x.device.type == "cuda" and 0 < len(x) <= GRAPHED_TRACES[gradient]
         if not small or self.path == "reference" or torch.cuda.is_current_stream_capturing():
             return False
-        return not (torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters()))
+        return not (gradient and any(p.requires_grad for p in self._parameters_once()))
 
     def _replay(self, name: str, function: Callable[..., Tensor], x: Tensor, current: Tensor) -> Tensor:
-        state = (signature(self), tuple(self.kernel_options.items()))
+        state = (signature(self._parameters_once()), tuple(self.kernel_options.items()))
         return self._replays(name, function, state, x, current)
 
     def condition(self, x: Float[Tensor, "batch latent"], current_pa: Float[Tensor, " batch"]) -> Tensor:
@@ -241,10 +250,22 @@ class NobleDecoder(nn.Module):
         self.support_precision.copy_(precision)
         self.support_radius.copy_(radius)
 
+    def _space_on(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Centre and spread of the space where the latents are, kept there."""
+        key = (self.space, latents.device, latents.dtype)
+        if self._scale is None or self._scale[0][0] is not key[0] or self._scale[0][1:] != key[1:]:
+            with torch.inference_mode(mode=False):
+                self._scale = key, self.space.mean.to(latents), self.space.sd.to(latents)
+        return self._scale[1:]
+
     def _inputs(self, latents: Tensor, current_pa: Tensor) -> tuple[Tensor, Tensor]:
         """Standardised latents and current, broadcast, in the weights' precision and place."""
         weight = self.support_precision
-        x = self.space.standardise(latents.to(weight.device)).to(weight.dtype)
+        if latents.device.type == "cuda":
+            mean, sd = self._space_on(latents)
+            x = ((latents - mean) / sd).to(weight)
+        else:
+            x = self.space.standardise(latents.to(weight.device)).to(weight.dtype)
         current = current_pa.to(weight)
         batch = torch.broadcast_shapes(x.shape[:-1], current.shape)
         return x.expand(*batch, x.shape[-1]), current.expand(batch)

@@ -18,6 +18,7 @@ products (:func:`noble_prob.decoder.spectral.spectral_product`); ``fast`` by wha
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -96,12 +97,13 @@ class VoltageOperator(nn.Module):
         self.film = mlp(n_condition, 128, 2, 2 * width * (layers + 1))
         self.project = ChannelMLP(width, 1, 2 * width, n_layers=2, n_dim=1)
         self.width, self.kept = width, modes // 2 + 1
+        self._kept_parameters: tuple[Tensor, ...] | None = None
         self._packed: tuple[tuple[int, ...], PackedOperator] | None = None
         self.fused: tuple[Any, Tensor, FusedOperator] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and processes make their own snapshot."""
-        return {**self.__dict__, "_packed": None, "fused": None}
+        return {**self.__dict__, "_packed": None, "fused": None, "_kept_parameters": None}
 
     def forward(
         self,
@@ -135,9 +137,15 @@ class VoltageOperator(nn.Module):
         out = pointwise(self.project, h) if fast else self.project(h)
         return 20.0 * out[:, 0] - 70.0
 
+    def kept_parameters(self) -> tuple[Tensor, ...]:
+        """The parameters, gathered once: modules keep their parameters, whatever their values and place."""
+        if self._kept_parameters is None:
+            self._kept_parameters = tuple(self.parameters())
+        return self._kept_parameters
+
     def packed(self) -> PackedOperator:
         """The snapshot for the CPU, renewed when a weight has changed."""
-        state = signature(self)
+        state = signature(self.kept_parameters())
         if self._packed is None or self._packed[0] != state:
             self._packed = state, PackedOperator(self)
         return self._packed[1]
@@ -151,7 +159,9 @@ class VoltageOperator(nn.Module):
             return False
         from noble_prob.decoder.differentiable import trial  # needs triton
 
-        return bool(attempt(lambda: trial(self.width, hidden, torch.get_float32_matmul_precision())))
+        if torch.cuda.is_current_stream_capturing():
+            return True  # what is recorded has run before
+        return bool(attempt(lambda: trial(self)))
 
     def _packable(self, *inputs: Tensor) -> bool:
         """Whether this is single precision on the CPU and nobody asks for a gradient."""
@@ -159,13 +169,13 @@ class VoltageOperator(nn.Module):
             return False
         tensors = [*inputs, self.lift.fcs[0].weight]
         plain = all(x.device.type == "cpu" and x.dtype == torch.float32 for x in tensors)
-        gradient = torch.is_grad_enabled() and any(x.requires_grad for x in (*inputs, *self.parameters()))
+        gradient = torch.is_grad_enabled() and any(x.requires_grad for x in (*inputs, *self.kept_parameters()))
         return plain and not gradient
 
 
-def signature(module: nn.Module) -> tuple[int, ...]:
+def signature(parameters: Iterable[Tensor]) -> tuple[int, ...]:
     """Changes whenever a weight is replaced or written to."""
-    return tuple(n for p in module.parameters() for n in (p.data_ptr(), 0 if p.is_inference() else p._version))
+    return tuple(n for p in parameters for n in (p.data_ptr(), 0 if p.is_inference() else p._version))
 
 
 def fused_operator(operator: VoltageOperator, at_ms: Float[Tensor, " time"], **options: Any) -> FusedOperator | None:
@@ -183,7 +193,7 @@ def fused_operator(operator: VoltageOperator, at_ms: Float[Tensor, " time"], **o
         return None
     from noble_prob.decoder.fused_decoders import FusedOperator  # needs triton
 
-    state = (signature(operator), tuple(options.items()))
+    state = (signature(operator.kept_parameters()), tuple(options.items()))
     kept = operator.fused
     if kept is None or kept[0] != state or not (kept[1] is at_ms or torch.equal(kept[1], at_ms)):
         fused = attempt(lambda: FusedOperator(operator, at_ms, **options))

@@ -170,11 +170,17 @@ class PaperDecoder(nn.Module):
     def _by_kernels(self, latents: Tensor, current_pa: Tensor, at_ms: Tensor) -> Tensor:
         from noble_prob.decoder.fused_decoders import FusedPaper  # needs triton
 
-        state = (signature(self.operator), len(at_ms), tuple(self.kernel_options.items()))
+        state = (signature(self.operator.parameters()), len(at_ms), tuple(self.kernel_options.items()))
         if self._fused is None or self._fused[0] != state:
             self._fused = state, FusedPaper(self.operator, len(at_ms), **self.kernel_options)
         grid: Any = self.operator.positional_embedding
         return self._fused[1](grid(self.channels(latents, current_pa, at_ms)))
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """Moves; the grid that ``neuralop`` keeps stays behind otherwise."""
+        grid: Any = self.operator.positional_embedding
+        grid._grid = None
+        return super()._apply(fn, recurse)
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and processes make their own snapshot."""
