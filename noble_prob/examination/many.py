@@ -14,6 +14,7 @@ from noble_prob.cells import Cell
 from noble_prob.errors import UsageError
 from noble_prob.examination.one import Examination, examine, examine_posterior
 from noble_prob.inference import Posterior, infer, observe
+from noble_prob.inference.task import ONE_BY_ONE
 from noble_prob.readers import read
 from noble_prob.recording import Recording
 
@@ -90,7 +91,7 @@ def _refusing(refused: dict[str, str], name: str, *, alone: bool) -> Iterator[No
 
 def _together(recordings: Mapping[str, Recording], cell: Cell, **settings: Any) -> dict[str, Posterior]:
     """Posteriors of all recordings in batches; none where the method takes one at a time, or where a batch breaks."""
-    if len(recordings) < 2 or settings.get("method", "nuts") == "nuts":
+    if len(recordings) < 2 or settings.get("method", "nuts") in ONE_BY_ONE:
         return {}
     try:
         found = infer(list(recordings.values()), decoder=cell.decoder, prior=cell.prior, **settings)

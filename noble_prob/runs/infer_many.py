@@ -25,7 +25,7 @@ from noble_prob.cells import Cell, load_cell
 from noble_prob.errors import UsageError, require
 from noble_prob.findings.registry import judge
 from noble_prob.inference import Observation, Posterior, infer_evidence, observe, to_datatree, to_json
-from noble_prob.inference.task import Method
+from noble_prob.inference.task import ONE_BY_ONE, Method
 from noble_prob.noise import NoisePrior
 from noble_prob.population.attempt import Outcome
 from noble_prob.population.fanout import Engine, fan_out
@@ -50,7 +50,7 @@ class Settings:
         warmup: Draws thrown away per chain; by the method if None.
         draws: Draws kept per chain; by the method if None.
         noiseless: Whether the recordings are simulations without noise.
-        batch: Recordings sampled side by side; ``nuts`` takes one at a time.
+        batch: Recordings sampled side by side; ``nuts`` and ``svi`` take one at a time.
         channel: Voltage channel, where files have several.
         pulse: Pulse of a sweep, or ``"all"``.
         liquid_junction_potential_mv: Potential to subtract (mV).
@@ -115,8 +115,8 @@ def infer_many(
     """
     require(settings.batch >= 1, "batch", "a positive number of recordings", settings.batch, "pass 16")
     cell = load_cell(settings.cell, prior=settings.prior, device=device)
-    _infer(settings, cell, [], 0)  # a wrong setting is said before any work
-    size = 1 if settings.method == "nuts" else settings.batch
+    _infer(settings, cell, [], 0, device)  # a wrong setting is said before any work
+    size = 1 if settings.method in ONE_BY_ONE else settings.batch
     how = {"jobs": jobs, "engine": engine, "address": address}
     apart = jobs > 1 or engine == "ray"
     with opened(Path(out), settings.plan(cell)) as record:
@@ -160,7 +160,7 @@ def _sample(
     """Posteriors of a batch; where the sampler breaks, of each recording alone."""
     every = list(observations)
     try:
-        found = _infer(batch.settings, cell, list(observations.values()), batch.seed)
+        found = _infer(batch.settings, cell, list(observations.values()), batch.seed, batch.device)
         yield from zip(every, found, strict=True)
     except Exception as error:
         if len(every) == 1:
@@ -170,10 +170,12 @@ def _sample(
             yield from _sample(batch, cell, {source: observations[source]})
 
 
-def _infer(s: Settings, cell: Cell, observations: Sequence[Observation], seed: int) -> list[Posterior]:
+def _infer(s: Settings, cell: Cell, observations: Sequence[Observation], seed: int, device: str) -> list[Posterior]:
     noise = NoisePrior.simulated() if s.noiseless else None
-    return infer_evidence(observations, decoder=cell.decoder, prior=cell.prior, method=s.method, noise=noise, seed=seed,
-                          chains=s.chains, warmup=s.warmup, draws=s.draws)  # fmt: skip
+    return infer_evidence(
+        observations, decoder=cell.decoder, prior=cell.prior, method=s.method, noise=noise, seed=seed, chains=s.chains,
+        warmup=s.warmup, draws=s.draws, estimator=cell.estimator, device=device,
+    )  # fmt: skip
 
 
 @cache
