@@ -77,7 +77,8 @@ def main() -> None:
     if args.out:
         early = [t[t < 2000] for t in trains]
         raster = ReportData(title="", rasters=(
-            repeat_raster(early[:5], early[5:], title="early and late repeats, first 2 s", window_ms=(0, 2000)),
+            repeat_raster(early[:5], early[5:], title="early and late repeats, first 2 s", window_ms=(0, 2000),
+                          names=("repeats 1 to 5", "repeats 6 to 9")),
         ))  # fmt: skip
         parts = [raster, drift_part(drift), *(calibration_part(r, level=what) for what, (r, _) in found.items())]
         page = merge("Nine repeats of frozen noise", parts, subtitle=args.recording.name, provenance={"seed": 1})

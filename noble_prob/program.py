@@ -2,7 +2,7 @@
 
     population    fitted beforehand: the prior over standardised latents
     neuron        z               ~ prior
-    noise         decoder_excess, phase_diffusion, trial_timing, trial_summary ~ LogNormal
+    noise         decoder_excess, phase_diffusion, trial_timing, trial_rate, trial_summary ~ LogNormal
     sweeps        spikes          ~ SpikeTrains(decoder.spike_times(z, I)), smooth errors and trials integrated out
                   summary         ~ Summaries(decoder.summary(z, I)), likewise
 
@@ -21,11 +21,13 @@ from contextlib import ExitStack
 import pyro
 import pyro.distributions as dist
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from noble_prob.decoder.base import Decoder
 from noble_prob.noise import Design, Evidence, NoisePrior, Scale, SpikeTrains, Summaries
 from noble_prob.priors import Prior
+from noble_prob.priors.gaussian import HyperPrior, hyper_parameters
 
 ROBUST_DF = 4.0
 """Degrees of freedom of the robust likelihood."""
@@ -41,7 +43,7 @@ def program(
     robust: bool = False,
     batch: Sequence[int] = (),
 ) -> tuple[SpikeTrains, Summaries]:
-    """Sample sites ``z``, four noise scales (:data:`SCALES`), ``spikes`` and ``summary``.
+    """Sample sites ``z``, five noise scales (:data:`SCALES`), ``spikes`` and ``summary``.
 
     Args:
         decoder: Predicts spike times and summary features.
@@ -67,7 +69,7 @@ def program(
         error_ms = (decoder.error.residual_ms**2 + noise.timing_ms**2) ** 0.5
         trains = SpikeTrains(
             times, design, decoder.error, scale=1 + scales["decoder_excess"], phase_diffusion=scales["phase_diffusion"],
-            trial_timing=scales["trial_timing"], timing_ms=noise.timing_ms,
+            trial_timing=scales["trial_timing"], trial_rate=scales["trial_rate"], timing_ms=noise.timing_ms,
             intervals=None if evidence is None else evidence.intervals(error_ms, times.shape[-1]),
         )  # fmt: skip
         features = Summaries(
@@ -78,7 +80,7 @@ def program(
     return trains, features
 
 
-SCALES = ("decoder_excess", "phase_diffusion", "trial_timing", "trial_summary")
+SCALES = ("decoder_excess", "phase_diffusion", "trial_timing", "trial_rate", "trial_summary")
 """Names of the noise scales, fields of :class:`~noble_prob.noise.NoisePrior`."""
 
 
@@ -88,3 +90,34 @@ def _scale(name: str, scale: Scale, like: Tensor) -> Tensor:
         return torch.zeros(like.shape[:-1], dtype=like.dtype, device=like.device)
     centre = torch.tensor(scale.median, dtype=like.dtype, device=like.device).log()
     return pyro.sample(name, dist.LogNormal(centre, torch.tensor(scale.log_sd, dtype=like.dtype, device=like.device)))
+
+
+def population_program(
+    seen: Float[Tensor, "*rows neuron latent"],
+    blur: Float[Tensor, "*rows neuron latent latent"],
+    *,
+    hyper: HyperPrior,
+    batch: Sequence[int] = (),
+) -> None:
+    """The outermost level when it is not fitted beforehand: hyper-parameters, and neurons seen through recordings.
+
+    ``loc``, ``scale`` and ``corr`` (or ``loadings``) as in :mod:`noble_prob.priors.gaussian`; site ``seen``: a neuron's
+    latents are Gaussian around ``loc``, what its recording says about them is Gaussian around the latents, and the
+    latents are integrated out.
+
+    Args:
+        seen: Centre of each recording's likelihood over the standardised latents.
+        blur: Its covariance.
+        hyper: Priors of the hyper-parameters.
+        batch: Independent copies run side by side, the last axes being ``rows``.
+    """
+    with ExitStack() as plates:
+        for k, size in enumerate(reversed(list(batch))):
+            plates.enter_context(pyro.plate(f"batch{k}", size, dim=-1 - k))
+        loc, scale, corr = hyper_parameters(seen.shape[-1], hyper)
+        tril = scale[..., None] * corr
+        root, failed = torch.linalg.cholesky_ex((tril @ tril.transpose(-1, -2))[..., None, :, :] + blur)
+        root = torch.where(
+            failed[..., None, None] == 0, root, torch.nan
+        )  # a sampler's wild step, refused by its density
+        pyro.sample("seen", dist.MultivariateNormal(loc[..., None, :], scale_tril=root).to_event(1), obs=seen)

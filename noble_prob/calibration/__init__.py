@@ -8,6 +8,7 @@ from noble_prob.calibration.power import Power, spread_power
 from noble_prob.calibration.recalibrate import Recalibration, tilt, widen
 from noble_prob.calibration.result import Calibration, Coverage, FeatureVerdict
 from noble_prob.calibration.table import FeatureTable
+from noble_prob.calibration.train_contrast import TrainContrast, compare_replays, compare_trains
 
 __all__ = [
     "Calibration",
@@ -18,9 +19,12 @@ __all__ = [
     "JointTest",
     "Power",
     "Recalibration",
+    "TrainContrast",
     "calibrate_population",
     "calibrate_repeats",
     "compare_experiments",
+    "compare_replays",
+    "compare_trains",
     "coverage_curve",
     "ecdf",
     "interval_coverage",

@@ -46,6 +46,7 @@ def _verdict(
     severity, sentence = feature_sentence(
         observed.names[k], named, alpha, p_spread, p_location, p_defined, (ratio, low, high), _mean(x) - _mean(y), sd_y,
         observed.units[k], (len(y), len(observed)), (len(x), len(ensemble)),
+        min(float(power.feature_narrow[k]), float(power.feature_wide[k])),
     )  # fmt: skip
     return FeatureVerdict(
         name=observed.names[k], unit=observed.units[k], n=len(y), m=len(x), observed_mean=_mean(y), observed_sd=sd_y,
@@ -54,7 +55,7 @@ def _verdict(
         p_defined=p_defined, pit=u, coverage_50=float(interval_coverage(u, 0.5)),
         coverage_89=float(interval_coverage(u, 0.89)), crps=float(crps(y, x)), crps_ratio=score[0],
         crps_ratio_low=score[1], crps_ratio_high=score[2], power_narrow=float(power.feature_narrow[k]),
-        power_wide=float(power.feature_wide[k]),        severity=severity, sentence=sentence,
+        power_wide=float(power.feature_wide[k]), severity=severity, sentence=sentence,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -108,15 +108,16 @@ class FeatureTable:
         return cls(names=features.names, units=units, value=value, axis=axis, source=source)
 
     @classmethod
-    def from_csv(cls, path: str | Path, *, axis: Axis) -> FeatureTable:
+    def from_csv(cls, path: str | Path, *, axis: Axis, where: Mapping[str, str] | None = None) -> FeatureTable:
         """Read a table of features per repeat or per cell.
 
         Args:
             path: CSV file, see the module's text for its columns.
             axis: What a row is.
+            where: Only rows in which these columns hold these words, for example ``{"cell_type": "PVALB"}``.
 
         Raises:
-            UsageError: If the file is absent, has no row, or has no numerical column.
+            UsageError: If the file is absent, has no row (left), or has no numerical column.
         """
         path = Path(path)
         require(path.is_file(), "path", "an existing CSV file", path, "check the name")
@@ -134,7 +135,7 @@ class FeatureTable:
         ragged = [k + 2 for k, line in enumerate(lines[1:]) if len(line) != width]
         require(not ragged, "path", f"{width} cells in every line of {path.name}",
                 f"another number in line {ragged[:1]}", "export the table again")  # fmt: skip
-        columns = {head: [line[k] for line in lines[1:]] for k, head in enumerate(lines[0])}
+        columns = _where({head: [line[k] for line in lines[1:]] for k, head in enumerate(lines[0])}, where or {})
         return _from_columns(columns, axis, path.name)
 
     def to_csv(self, path: str | Path) -> None:
@@ -146,6 +147,17 @@ class FeatureTable:
             for k, row in enumerate(self.value):
                 cells = ["" if np.isnan(v) else repr(float(v)) for v in row]
                 writer.writerow([*([self.labels[k]] if self.labels else []), *cells])
+
+
+def _where(columns: dict[str, list[str]], where: Mapping[str, str]) -> dict[str, list[str]]:
+    """The rows in which every named column holds the wanted word."""
+    for head, word in where.items():
+        require(head in columns, "where", f"a column among {', '.join([*columns][:12])}", head, "check the name")
+        kept = [k for k, cell in enumerate(columns[head]) if cell.strip() == word]
+        found = ", ".join(sorted(set(columns[head]))[:8])
+        require(bool(kept), "where", f"a word that {head} holds ({found})", repr(word), "check the word")
+        columns = {name: [cells[k] for k in kept] for name, cells in columns.items()}
+    return columns
 
 
 def _from_columns(columns: dict[str, list[str]], axis: Axis, source: str) -> FeatureTable:

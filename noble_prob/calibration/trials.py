@@ -14,9 +14,10 @@ from noble_prob.calibration.replay import TRAIN, train_features
 from noble_prob.calibration.table import FeatureTable
 from noble_prob.errors import require
 from noble_prob.features import find_spikes
-from noble_prob.latent import LatentSpace
+from noble_prob.latent import Latent, LatentSpace
 from noble_prob.noise.forecast import forecast
 from noble_prob.noise.repeats import RepeatFit, SpikeRepeats, fit_repeats
+from noble_prob.noise.state import StateFit
 from noble_prob.noise.trial import TrialModel
 from noble_prob.recording import Recording
 
@@ -96,19 +97,23 @@ def forecast_table(fit: RepeatFit, group: int, *, n: int = 1000, seed: int = 0) 
 
 
 def trial_model(
-    fit: RepeatFit, space: LatentSpace, *, cell: str | None = None, electrode_mv: float = 0.0
-) -> TrialModel:
+    fit: RepeatFit, space: LatentSpace, *, cell: str | None = None, state: StateFit | None = None,
+    electrode_mv: float | None = None, minutes_apart: float = 0.0,
+) -> TrialModel:  # fmt: skip
     """The fitted scales as a trial model in latent space, for ``respond(..., trials=n)``.
 
     The share by which the latency varies becomes the SD of every log-latency latent, the share of the rate that of
-    every log-interval latent; all latencies move together, and all intervals. Other latents do not vary: spike
-    trains say nothing about them.
+    every log-interval latent; all latencies move together, and all intervals. The other latents vary as the features of
+    ``state`` do, with its correlations (a feature of the state that is a latent, or the logarithm of which is); without
+    it they do not vary, because spike trains say nothing about them.
 
     Args:
-        fit: The fitted trial model.
+        fit: The fitted trial model of the spike trains.
         space: Latents of the decoder.
         cell: One of the fitted cells; the median over cells if not given.
-        electrode_mv: White noise on the voltage (mV).
+        state: Jitter, drift and electrode noise, where they were fitted.
+        electrode_mv: White noise on the voltage (mV); that of ``state`` if not given.
+        minutes_apart: Time between sweeps (minutes), over which the state drifts.
 
     Raises:
         UsageError: If the cell was not fitted.
@@ -116,11 +121,85 @@ def trial_model(
     require(cell is None or cell in fit.cells, "cell", f"among {', '.join(fit.cells)}", cell, "name a fitted cell")
     chosen = fit.cell_scales if cell is None else fit.cell_scales[:, [fit.cells.index(cell)]]
     latency, rate, sigma = chosen.flatten(0, 1).median(0).values.tolist()
+    loading, drift, electrode = _loadings(space, {"latency": latency, "isi": rate}, state, cell)
+    return TrialModel(
+        latent_tril=loading, phase_diffusion=sigma, drift=drift, minutes_apart=minutes_apart,
+        electrode_mv=electrode if electrode_mv is None else electrode_mv,
+        provenance={"fitted_to": f"{len(fit.repeats.times_ms)} groups of repeats", "seed": fit.seed,
+                    "r_hat": fit.r_hat, "state": None if state is None else list(state.states.names)},
+    )  # fmt: skip
+
+
+TIMING = {"log_latency": "latency", "log_rate": "isi"}
+"""Columns of a fitted state that stand for all latencies and all intervals."""
+
+
+def _loadings(
+    space: LatentSpace, shares: dict[str, float], state: StateFit | None, cell: str | None
+) -> tuple[torch.Tensor, torch.Tensor | None, float]:
+    """Factor of the latents' covariance over repeats, drift, both standardised, and electrode noise (mV)."""
+    names = () if state is None else state.states.names
+    jitter, slow, correlation, electrode = _middle(state, cell)
+    sources = [*shares, *(n for n in names if n not in TIMING)]
+    among = torch.eye(len(sources), dtype=torch.float64)
+    columns = {TIMING.get(n, n): k for k, n in enumerate(names)}
+    for i, a in enumerate(sources):
+        for j, b in enumerate(sources):
+            if a in columns and b in columns:
+                among[i, j] = correlation[columns[a], columns[b]]
+    load, walk = torch.zeros(len(space), len(sources), dtype=torch.float64), torch.zeros(len(space)).double()
+    for k, item in enumerate(space.latents):
+        source = _source(item, sources)
+        if source is not None:
+            sd = shares[source] if source in shares else float(jitter[columns[source]])
+            load[k, sources.index(source)] = sd / float(space.sd[k])
+        if source in columns:
+            walk[k] = float(slow[columns[source]]) / float(space.sd[k])
+    root = load @ torch.linalg.cholesky(among + 1e-9 * torch.eye(len(sources)))
+    square = torch.linalg.qr(root.T, mode="r").R.T  # any factor will do; a lower triangle is one
     tril = torch.zeros(len(space), len(space), dtype=torch.float64)
-    for share, feature in ((latency, "latency"), (rate, "isi")):
-        moved = [k for k, item in enumerate(space.latents) if item.log and feature in item.feature]
-        for k in moved:
-            tril[k, moved[0]] = share / float(space.sd[k])
-    return TrialModel(latent_tril=tril, phase_diffusion=sigma, electrode_mv=electrode_mv,
-                      provenance={"fitted_to": f"{len(fit.repeats.times_ms)} groups of repeats", "seed": fit.seed,
-                                  "r_hat": fit.r_hat})  # fmt: skip
+    tril[:, : square.shape[1]] = square
+    return tril, (walk if state is not None else None), electrode
+
+
+def _source(item: Latent, sources: list[str]) -> str | None:
+    """What moves a latent from repeat to repeat."""
+    if item.log:
+        timing = next((key for key in ("latency", "isi") if key in item.feature), None)
+        return timing if timing else (f"log_{item.feature}" if f"log_{item.feature}" in sources else None)
+    return item.feature if item.feature in sources else None
+
+
+def _middle(state: StateFit | None, cell: str | None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, float]:
+    """Posterior medians of jitter and drift, mean correlation, median electrode noise, of one cell or over cells."""
+    if state is None:
+        nothing = torch.zeros(0, dtype=torch.float64)
+        return nothing, nothing, nothing, 0.0
+    known = state.states.cell
+    at = [known.index(cell)] if cell in known else list(range(len(known)))
+    electrode = state.electrode_mv[:, at] if state.electrode_mv.shape[1] else torch.zeros(1, 1)
+    jitter, slow = (x[:, at].flatten(0, 1).median(0).values for x in (state.jitter, state.drift))
+    return jitter, slow, state.correlation.mean(0), float(electrode.median())
+
+
+def electrode_noise(recording: Recording) -> tuple[float, float]:
+    """Mean square of white voltage noise before the steps (mV^2) and its degrees of freedom.
+
+    Half the mean squared difference of successive samples: slow fluctuations of the membrane fall out, and so does
+    noise below the sampling rate. Outliers (a spike before the step) are cut at five robust SDs.
+
+    Args:
+        recording: Steps of one cell.
+
+    Raises:
+        UsageError: If nothing was recorded before a step.
+    """
+    onset = min((step.onset_ms for step in recording.steps if step is not None), default=0.0)
+    before = recording.voltage_mv[..., recording.time_ms < onset].double()
+    require(before.shape[-1] >= 10, "recording", "at least ten samples before the step", before.shape[-1],
+            "read more of the sweep")  # fmt: skip
+    step = torch.diff(before, dim=-1)
+    step = step[torch.isfinite(step)]
+    limit = 5 * 1.4826 * step.abs().median()
+    kept = step[step.abs() <= limit] if limit > 0 else step
+    return 0.5 * float(kept.square().mean()), float(len(kept))

@@ -81,6 +81,7 @@ def _what(test: Test, features: Sequence[FeatureVerdict]) -> str:
 def feature_sentence(
     name: str, named: bool, alpha: float, p_spread: float, p_location: float, p_defined: float,
     ratio: tuple[float, float, float], shift: float, sd: float, unit: str, n: tuple[int, int], m: tuple[int, int],
+    power: float = 1.0,
 ) -> tuple[Severity, str]:  # fmt: skip
     """Severity and sentence of one feature; the part after ``: `` stands alone in the verdict of the whole."""
     if n[0] == 0 or m[0] == 0:
@@ -105,6 +106,8 @@ def feature_sentence(
         return "issue", f"{name}: {', and '.join(parts)}."
     if not math.isfinite(ratio[0]):
         return "not judged", f"{name}: {name} does not vary, or has too few values."
+    if not power >= ENOUGH:
+        return "not judged", f"{name}: {spread}; too few rows to judge this feature alone."
     if not ratio[1] <= 1 <= ratio[2]:
         return "passed", f"{name}: {spread}; not more than chance among so many features."
     return "passed", f"{name}: {spread}."

@@ -2,21 +2,36 @@
 
   noble-prob calibrate cell.abf --cell pvalb-689331391 --seed 1 --out report
   noble-prob calibrate day1/*.abf --cell pvalb-689331391 --out report
-  noble-prob calibrate --population cells.csv --cell pvalb-689331391 --out report
+  noble-prob calibrate --population cells.csv --where cell_type=PVALB --recalibrate both --out report
+  noble-prob calibrate --repeats repeats.csv --ensemble predicted.csv --out report
+  noble-prob calibrate --population lab_a.csv --experiment lab_b.csv --out report
 
 writes report/report.html (one page, opens anywhere, loads nothing) and report/report.json (the same findings and
 numbers). For recordings: posterior, posterior predictive checks of spike counts, latencies, intervals, spike shape and
 sub-threshold voltage, and the spread over repeats where steps were repeated. Among several files a broken one is told
-and left out. For a table (one row per cell, columns named as latents or as features of docs/features.md): the spread
-between neurons, with the power of the comparison.
+and left out. For a table of cells (one row per cell, columns named as latents, as features of docs/features.md, or as
+published after eFEL): the spread between neurons of the cell's prior against it, with the power of the comparison;
+--recalibrate reweights the prior (tilt), moves its latents (widen), or both, and shows what is left. With --ensemble or
+--experiment two tables are compared, rows being cells (--population) or repeats of one (--repeats); no decoder is used.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-from noble_prob.cli.options import CommandError, add_cell, add_out, add_sampling, finite, load_cell, read, sampling
+from noble_prob.cli.options import (
+    CommandError,
+    add_cell,
+    add_out,
+    add_sampling,
+    finite,
+    load_cell,
+    read,
+    sampling,
+    several,
+)
 from noble_prob.cli.output import new_folder, tell, write_report
 
 
@@ -24,6 +39,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of this verb."""
     parser.add_argument("files", type=Path, nargs="*", metavar="FILE", help="recordings")
     parser.add_argument("--population", type=Path, default=None, metavar="TABLE", help="CSV with one row per cell")
+    parser.add_argument("--repeats", type=Path, default=None, metavar="TABLE", help="CSV with one row per repeat")
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument("--ensemble", type=Path, default=None, metavar="TABLE", help="CSV of an ensemble, same columns")
+    other.add_argument("--experiment", type=Path, default=None, metavar="TABLE", help="CSV of a second experiment")
+    parser.add_argument("--where", action="append", type=condition, default=None, metavar="COLUMN=WORD",
+                        help="only rows of the first table in which the column holds the word")  # fmt: skip
+    parser.add_argument("--recalibrate", choices=("none", "tilt", "widen", "both"), default="none",
+                        help="what to do about the prior (none)")  # fmt: skip
+    parser.add_argument("--neurons", type=several, default=400, help="size of the prior ensemble (400)")
     parser.add_argument("--current-pa", type=finite, default=180.0,
                         help="step at which the table's features were measured (180)")  # fmt: skip
     add_cell(parser)
@@ -32,25 +56,82 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Examine files, a table, or both; write one page."""
-    if not args.files and args.population is None:
-        raise CommandError("give recordings, or --population TABLE; see `noble-prob calibrate --help`.")
-    from noble_prob.calibration import FeatureTable
-    from noble_prob.examination import examine_files, examine_population
-    from noble_prob.report.parts import calibration_part, merge, session_report
+    """Examine files, tables, or both; write one page."""
+    from noble_prob.report.parts import merge
 
+    _check(args)
     with new_folder(args.out) as folder:
-        table = FeatureTable.from_csv(args.population, axis="neuron") if args.population else None
-        cell, parts = load_cell(args), []
-        if args.files:
-            session = examine_files(args.files, cell, reader=lambda path: read(args, path), **sampling(args, cell))
-            parts.append(session_report(session, f"{len(args.files)} recordings"))
-        if table is not None:
-            parts.append(calibration_part(examine_population(
-                table, cell, current_pa=args.current_pa, seed=args.seed, progress=not args.quiet, device=args.device
-            )))  # fmt: skip
-        title = parts[0].title if args.files else args.population.name
-        report = parts[0] if len(parts) == 1 and args.files else merge(title, parts, subtitle=f"decoder of {cell.name}")
+        tables = _tables(args)
+        cell = None if "other" in tables and not args.files else load_cell(args)
+        parts = [*_of_files(args, cell), *_of_tables(args, tables, cell)]
+        title = parts[0].title if args.files else (args.population or args.repeats).name
+        subtitle = f"decoder of {cell.name}" if cell else f"against {(args.ensemble or args.experiment).name}"
+        whole = len(parts) == 1 and args.files
+        report = parts[0] if whole else merge(title, parts, subtitle=subtitle, provenance={"seed": args.seed})
         text, values = write_report(report, folder)
     tell(args, text, values)
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    other = args.ensemble or args.experiment
+    if not args.files and args.population is None and args.repeats is None:
+        raise CommandError("give recordings, --population TABLE or --repeats TABLE; see `noble-prob calibrate --help`.")
+    if args.population and args.repeats:
+        raise CommandError("give --population or --repeats, not both: cells and repeats are never mixed.")
+    if args.repeats and not other:
+        raise CommandError("--repeats needs --ensemble TABLE or --experiment TABLE to be compared with.")
+    if other and not (args.population or args.repeats):
+        raise CommandError("--ensemble and --experiment need --population TABLE or --repeats TABLE.")
+    if args.recalibrate != "none" and (other or not args.population):
+        raise CommandError("--recalibrate moves a cell's prior: give --population TABLE and no second table.")
+
+
+def _tables(args: argparse.Namespace) -> dict[str, Any]:
+    """The tables that were given, read before any work is done."""
+    from noble_prob.calibration import FeatureTable
+
+    first, second = args.population or args.repeats, args.ensemble or args.experiment
+    axis: Any = "trial" if args.repeats else "neuron"
+    found = {}
+    if first:
+        found["first"] = FeatureTable.from_csv(first, axis=axis, where=dict(args.where or ()))
+    if second:
+        found["other"] = FeatureTable.from_csv(second, axis=axis)
+    return found
+
+
+def _of_files(args: argparse.Namespace, cell: Any) -> list[Any]:
+    """The part about recordings."""
+    from noble_prob.examination import examine_files
+    from noble_prob.report.parts import session_report
+
+    if not args.files:
+        return []
+    session = examine_files(args.files, cell, reader=lambda path: read(args, path), **sampling(args, cell))
+    return [session_report(session, f"{len(args.files)} recordings")]
+
+
+def _of_tables(args: argparse.Namespace, tables: dict[str, Any], cell: Any) -> list[Any]:
+    """The part about tables."""
+    from noble_prob.examination import examine_population, examine_tables
+    from noble_prob.report.parts import calibration_part, population_part
+
+    if "other" in tables:
+        found = examine_tables(tables["first"], tables["other"], experiment=bool(args.experiment), seed=args.seed)
+        return [calibration_part(found)]
+    if "first" not in tables:
+        return []
+    return [population_part(examine_population(
+        tables["first"], cell, current_pa=args.current_pa, neurons=args.neurons, recalibrate=args.recalibrate,
+        seed=args.seed, progress=not args.quiet, device=args.device,
+    ))]  # fmt: skip
+
+
+def condition(text: str) -> tuple[str, str]:
+    """A column and the word it should hold."""
+    column, sign, word = text.partition("=")
+    if not (sign and column.strip() and word.strip()):
+        raise argparse.ArgumentTypeError(f"should be COLUMN=WORD; found {text!r}")
+    return column.strip(), word.strip()

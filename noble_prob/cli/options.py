@@ -101,8 +101,13 @@ def read(args: argparse.Namespace, path: Path | list[Path]) -> Any:
     """A recording, read as the options say."""
     import noble_prob as nb
 
-    channel = int(args.channel) if args.channel is not None and args.channel.isdecimal() else args.channel
-    return nb.read(path, channel=channel, pulse=args.pulse, liquid_junction_potential_mv=args.ljp_mv)
+    return nb.read(path, channel=channel(args), pulse=args.pulse, liquid_junction_potential_mv=args.ljp_mv)
+
+
+def channel(args: argparse.Namespace) -> int | str | None:
+    """The channel that the options name: a number, a name, or none."""
+    text = args.channel
+    return int(text) if text is not None and text.isdecimal() else text
 
 
 def sampling(args: argparse.Namespace, cell: Any) -> dict[str, Any]:

@@ -1,20 +1,47 @@
 """A table of measured cells against a prior ensemble: are novel neurons as diverse as cells of the type?
 
-The ensemble's columns are its latents (by their names and units) and the features of its responses to one step (names
-of :mod:`noble_prob.features`); those that the table shares are compared. Voltages are rendered only if they are needed.
+The ensemble's columns are its latents (by their names and units), the height of its first spike, and the features of
+its responses to one step (names of :mod:`noble_prob.features`); those that the table shares are compared. Voltages are
+rendered only if they are needed.
+
+Recalibration is asked for by name, never done in passing: ``tilt`` reweights the neurons, ``widen`` moves their latents
+(:mod:`noble_prob.calibration.recalibrate`), and what it costs and what it leaves is part of the result.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 
-from noble_prob.calibration import Calibration, FeatureTable, calibrate_population
+from noble_prob.calibration import Calibration, FeatureTable, Recalibration, calibrate_population, tilt, widen
 from noble_prob.cells import Cell
 from noble_prob.ensemble import draw, respond
 from noble_prob.errors import require
+from noble_prob.examination.columns import rename_published, with_height
 from noble_prob.features import FEATURES, measure
+from noble_prob.latent import Neurons
 
 NEURONS, CURRENT_PA = 400, 180.0
+Move = Literal["none", "tilt", "widen", "both"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Population:
+    """Measured cells against a prior ensemble, before and after recalibration.
+
+    Attributes:
+        before: The comparison with the prior as it is.
+        weights: The reweighted prior, where it was asked for.
+        moved: The neurons with moved latents, where they were asked for.
+        after: The comparison with them.
+    """
+
+    before: Calibration
+    weights: Recalibration | None = None
+    moved: Neurons | None = None
+    after: Calibration | None = None
 
 
 def examine_population(
@@ -23,17 +50,19 @@ def examine_population(
     *,
     current_pa: float = CURRENT_PA,
     neurons: int = NEURONS,
+    recalibrate: Move = "none",
     seed: int = 0,
     progress: bool = False,
     device: str | None = None,
-) -> Calibration:
+) -> Population:
     """Compare measured cells with novel neurons.
 
     Args:
-        table: One row per measured cell, axis ``neuron``.
+        table: One row per measured cell, axis ``neuron``; published names are understood (:data:`PUBLISHED`).
         cell: Whose prior is judged.
         current_pa: Step at which the table's features were measured (pA).
         neurons: Size of the ensemble.
+        recalibrate: ``tilt``, ``widen`` or ``both``; ``none`` leaves the prior as it is.
         seed: Of the ensemble and of the comparison.
         progress: Show a bar on stderr.
         device: Where the cell's decoder lives.
@@ -42,18 +71,58 @@ def examine_population(
         UsageError: If the table shares no column with the ensemble, or the current is out of range.
     """
     cell.require_current(current_pa)
+    measured = rename_published(table)
     latents = cell.prior.space.names
-    wanted = tuple(name for name in table.names if name in FEATURES and name not in latents)
-    shared = [name for name in table.names if name in (*FEATURES, *latents)]
+    offered = (*FEATURES, *latents, "ap1_peak_to_trough")
+    shared = [name for name in measured.names if name in offered]
     require(bool(shared), "population", f"a table with a latent ({', '.join(latents)}) or a feature of "
             "docs/features.md", f"the columns {', '.join(table.names[:6])}", "rename its columns")  # fmt: skip
+    measured = measured.select(shared)
+    wanted = tuple(name for name in shared if name in FEATURES and name not in latents)
+
+    def ensemble(novel: Neurons, source: str) -> FeatureTable:
+        return _features(novel, wanted, cell, current_pa, source, progress, device)
+
     novel = draw(cell.prior, neurons, seed=seed)
+    rows = ensemble(novel, f"novel neurons of {cell.name}")
+    weights = tilt(rows, measured.select(_matched(measured, rows))) if recalibrate in ("tilt", "both") else None
+    moved = _moved(novel, measured) if recalibrate in ("widen", "both") else None
+    return Population(
+        before=calibrate_population(measured, rows, seed=seed), weights=weights, moved=moved,
+        after=None if moved is None else calibrate_population(
+            measured, ensemble(moved, f"novel neurons of {cell.name}, moved"), seed=seed),
+    )  # fmt: skip
+
+
+def _features(
+    novel: Neurons, wanted: tuple[str, ...], cell: Cell, current_pa: float, source: str, progress: bool,
+    device: str | None,
+) -> FeatureTable:  # fmt: skip
+    """Latents of neurons, and the features of their responses to one step that are wanted."""
     names, units, columns = list(novel.space.names), list(novel.space.units), [novel.value.numpy()]
     if wanted:
         found = measure(respond(cell.decoder, novel, [current_pa], device=device, progress=progress), names=wanted)
         names += found.names
         units += ["" if unit == "1" else unit for unit in found.units]
         columns.append(found.value[:, 0].double().numpy())
-    ensemble = FeatureTable(names=tuple(names), units=tuple(units), value=np.concatenate(columns, -1), axis="neuron",
-                            source=f"novel neurons of {cell.name}")  # fmt: skip
-    return calibrate_population(table.select(shared), ensemble, seed=seed)
+    return with_height(FeatureTable(names=tuple(names), units=tuple(units), value=np.concatenate(columns, -1),
+                                    axis="neuron", source=source))  # fmt: skip
+
+
+def _matched(measured: FeatureTable, rows: FeatureTable) -> list[str]:
+    """Features whose moments can be matched: they vary in the experiment and exist in nine of ten neurons."""
+    return [
+        name for name in measured.names
+        if np.nanstd(measured.column(name)) > 0 and np.isfinite(rows.column(name)).mean() > 0.9
+    ]  # fmt: skip
+
+
+def _moved(novel: Neurons, measured: FeatureTable) -> Neurons:
+    """Neurons whose measured latents have the cells' means and SDs."""
+    columns = {name: measured.column(name) for name in measured.names if name in novel.space.names}
+    if {"ap1_peak", "ap1_peak_to_trough"} <= set(measured.names) and "ap1_trough" not in columns:
+        columns["ap1_trough"] = measured.column("ap1_peak") - measured.column("ap1_peak_to_trough")
+    known = {name: x[np.isfinite(x)] for name, x in columns.items() if name in novel.space.names}
+    known = {name: x for name, x in known.items() if len(x) > 1 and x.std() > 0}
+    require(bool(known), "recalibrate", "tilt for a table without latents", "widen", "choose tilt")
+    return widen(novel, {n: float(x.mean()) for n, x in known.items()}, {n: float(x.std()) for n, x in known.items()})

@@ -17,10 +17,11 @@ import torch
 from noble_prob.calibration.predictive import PredictiveCheck
 from noble_prob.calibration.replay import check_posterior
 from noble_prob.calibration.result import Calibration
+from noble_prob.calibration.train_contrast import TrainContrast
 from noble_prob.cells import Cell
 from noble_prob.ensemble import respond
 from noble_prob.errors import require
-from noble_prob.examination.repeats import judge_repeats
+from noble_prob.examination.repeats import judge_repeats, judge_trains
 from noble_prob.inference import Posterior, infer
 from noble_prob.latent import Neurons
 from noble_prob.recording import Recording
@@ -40,6 +41,7 @@ class Examination:
         ensemble: Voltage of some posterior draws under the same steps, axis ``draw``.
         check: Posterior predictive check.
         repeats: Spread over repeats of the same step, recorded against predicted; None where no step was repeated.
+        trains: Their spike trains, per repeated step that fires.
         truth: True latents by name, where the recording was simulated.
     """
 
@@ -49,6 +51,7 @@ class Examination:
     ensemble: Recording
     check: PredictiveCheck
     repeats: Calibration | None = None
+    trains: tuple[TrainContrast, ...] = ()
     truth: Mapping[str, float] | None = None
 
 
@@ -109,7 +112,7 @@ def examine_posterior(
     return Examination(
         recording=used, cell=cell, posterior=posterior, truth=truth, check=check_posterior(posterior, seed=seed),
         ensemble=respond(cell.decoder, some_draws(posterior, MEMBERS, seed=seed), amplitudes),
-        repeats=judge_repeats(posterior, seed=seed),
+        repeats=judge_repeats(posterior, seed=seed), trains=judge_trains(posterior),
     )  # fmt: skip
 
 

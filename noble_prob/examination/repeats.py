@@ -18,11 +18,13 @@ import torch
 
 from noble_prob.calibration import Calibration, FeatureTable, calibrate_repeats, within
 from noble_prob.calibration.replay import TRAIN, train_features
+from noble_prob.calibration.train_contrast import TrainContrast, compare_replays
 from noble_prob.inference import Posterior
 
 SAME_PA = 1.0
 """Steps closer than this are the same stimulus (pA)."""
 MOST_DRAWS = 100
+FEWEST_DRAWS = 20
 
 
 def groups_of_repeats(posterior: Posterior) -> dict[int, list[int]]:
@@ -55,7 +57,34 @@ def judge_repeats(posterior: Posterior, *, seed: int = 0) -> Calibration | None:
     draws = len(drawn) // len(sweeps)
     observed = within(seen, steps)
     predicted = within(drawn, [f"{d} {step}" for d in range(draws) for step in steps])
-    return calibrate_repeats(replace(observed, labels=()), replace(predicted, labels=()), seed=seed)
+    moved = predicted.value + _mean(observed.value) - _mean(predicted.value)  # the mean is the predictive check's
+    return calibrate_repeats(replace(observed, labels=()), replace(predicted, labels=(), value=moved), seed=seed)
+
+
+def _mean(value: np.ndarray) -> np.ndarray:
+    """Means of the columns, 0 where nothing is defined."""
+    known = np.isfinite(value)
+    return np.where(known, value, 0.0).sum(0) / np.maximum(known.sum(0), 1)
+
+
+def judge_trains(posterior: Posterior) -> tuple[TrainContrast, ...]:
+    """Compare spike trains of recorded repeats with those that posterior draws replay, per step that fires.
+
+    Args:
+        posterior: With its evidence and predictive draws.
+    """
+    found = []
+    for step, sweeps in groups_of_repeats(posterior).items():
+        seen, drawn = (_trains(x) for x in (posterior.evidence.times_ms[sweeps][None],
+                                            posterior.predictive.times_ms[:MOST_DRAWS, sweeps]))  # fmt: skip
+        if any(map(len, seen[0])) and len(drawn) >= FEWEST_DRAWS:
+            found.append(compare_replays(seen[0], drawn, stimulus=f"{step:+d} pA".replace("-", "−")))
+    return tuple(found)
+
+
+def _trains(times_ms: torch.Tensor) -> list[list[np.ndarray]]:
+    """Spike times of every draw and sweep without the padding."""
+    return [[row[np.isfinite(row)] for row in draw] for draw in times_ms.cpu().numpy()]
 
 
 def _table(

@@ -2,9 +2,10 @@
 
 The program may explain what the decoder can not reach as noise: changes of timing and features from sweep to sweep,
 phase diffusion, an excess of the decoder's own error. Its sizes then say more about the model's failure than about the
-cell. *Issue* when sweeps have to differ by more than 20 % in latency and rate, or features by more than five times what
-is usual between sweeps, or the decoder has to err six times as much as on its validation neurons; *caution* above 10 %,
-three times and three times. *Passed* otherwise, with the sizes. Silent where noise was switched off.
+cell. *Issue* when sweeps have to differ by more than 20 % in rate or 40 % in latency, or features by more than five
+times what is usual between sweeps, or the decoder has to err six times as much as on its validation neurons;
+*caution* above 10 %, 20 %, three times and three times. *Passed* otherwise, with the sizes. Silent where noise was
+switched off.
 """
 
 from __future__ import annotations
@@ -15,18 +16,24 @@ from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
 from noble_prob.inference.posterior import Posterior
 
-LIMITS = {"decoder_excess": (2.0, 5.0), "trial_timing": (0.1, 0.2), "trial_summary": (3.0, 5.0)}
+LIMITS = {
+    "decoder_excess": (2.0, 5.0),
+    "trial_timing": (0.2, 0.4),
+    "trial_rate": (0.1, 0.2),
+    "trial_summary": (3.0, 5.0),
+}
 REMEDY = "Look at the predictive checks by sweep: the posterior describes the nearest cell the decoder knows."
 
 
 @check("NP106", "Noise needed", Posterior)
 def noise(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:
-    """One finding about the two scales between sweeps and the one within."""
+    """One finding about the scales between sweeps and the one within."""
     size = {name: float(value.median()) for name, value in result.scales.items()}
     if not size:
         return
     words = {
-        "trial_timing": f"latency and rate differ between sweeps by {100 * size.get('trial_timing', 0):.1f} %",
+        "trial_timing": f"the latency differs between sweeps by {100 * size.get('trial_timing', 0):.1f} %",
+        "trial_rate": f"the rate by {100 * size.get('trial_rate', 0):.1f} %",
         "trial_summary": f"features by {size.get('trial_summary', 0):.2g} times what is usual",
         "decoder_excess": f"the decoder errs {1 + size.get('decoder_excess', 0):.2g} times as much as on validation",
         "phase_diffusion": f"the phase diffuses by {size.get('phase_diffusion', 0):.2g} spikes per root second",

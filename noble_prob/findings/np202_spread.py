@@ -30,11 +30,18 @@ def _sentence(item: FeatureVerdict) -> str:
         f"{item.name}: the ensemble's SD is {item.predicted_sd:.3g}{unit}, the experiment's "
         f"{item.observed_sd:.3g}{unit}, "
         f"a ratio of {item.sd_ratio:.2g} (89 % interval {item.sd_ratio_low:.2g} .. {item.sd_ratio_high:.2g}, n = "
-        f"{item.n})."
+        f"{item.n})" + (", so it is the shape of the distribution that differs." if _alike(item) else ".")
     )
 
 
+def _alike(item: FeatureVerdict) -> bool:
+    """Whether the SDs agree, and only the shape of the distributions can have been named."""
+    return item.sd_ratio_low <= 1 <= item.sd_ratio_high
+
+
 def _remedy(item: FeatureVerdict, level: str) -> str:
+    if _alike(item):
+        return f"Look at the tails of {item.name} in its panel."
     verb = "Lower" if item.sd_ratio > 1 else "Raise"
     where = "the trial model's variance" if level == "trial" else "the prior's spread"
     return f"{verb} {where} for {item.name}."

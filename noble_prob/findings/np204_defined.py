@@ -8,22 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from noble_prob.calibration.result import Calibration
+from noble_prob.calibration.result import Calibration, FeatureVerdict
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
 
 
 @check("NP204", "Definedness of a feature", Calibration)
 def defined(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
-    """One finding per feature that exists too often or too rarely."""
+    """One finding per set of features that exist in the same wrong share of the rows."""
     n, m = len(result.observed), len(result.ensemble)
+    groups: dict[tuple[int, int], list[FeatureVerdict]] = {}
     for item in result.features:
         if result.miscalibrated and item.p_defined <= result.alpha:
-            yield say(
+            groups.setdefault((item.n, item.m), []).append(item)
+    for (seen, drawn), items in groups.items():
+        names = ", ".join(item.name for item in items)
+        yield say(
                 "issue",
-                f"{item.name} is defined in {item.n} of {n} rows of the experiment, in {item.m} of {m} of the "
-                "ensemble.",
+                f"{names} {'is' if len(items) == 1 else 'are'} defined in {seen} of {n} rows of the experiment, in "
+                f"{drawn} of {m} of the ensemble.",
                 "Look at the traces in which it is undefined: a missing spike, a depolarisation block, a cut-off "
                 "sweep.",
-                feature=item.name, observed_share=item.n / n, predicted_share=item.m / m, p_corrected=item.p_defined,
+                feature=names, observed_share=seen / n, predicted_share=drawn / m,
+                p_corrected=min(item.p_defined for item in items),
             )  # fmt: skip

@@ -1,26 +1,36 @@
 """NP205: what could not be judged, and why?
 
 *Not judged* for every feature that is undefined, or does not vary, in experiment or ensemble: its spread has no
-ratio. Silent when every feature was judged. Silence of other checks about such a feature is no pass.
+ratio; and, in a sentence of their own, for those whose spread alone, off by two, would have been missed too often.
+Silent when every feature was judged. Silence of other checks about such a feature is no pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import numpy as np
+
 from noble_prob.calibration.result import Calibration
+from noble_prob.calibration.wording import percent
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
 
 
 @check("NP205", "Features not judged", Calibration)
 def unjudged(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
-    """One finding for all of them."""
+    """At most one finding of each kind."""
     reasons = dict(result.skipped)
     for item in result.features:
-        if item.severity == "not judged":
+        if item.severity == "not judged" and not np.isfinite(item.sd_ratio):
             reasons[item.name] = item.sentence.split(": ", 1)[1].rstrip(".")
     if reasons:
         listed = "; ".join(reason if name in reason else f"{name}: {reason}" for name, reason in reasons.items())
         yield say("not judged", f"{len(reasons)} features could not be judged: {listed}.",
                   "Give more rows, or a stimulus that defines them.", features=list(reasons))  # fmt: skip
+    weak = [item for item in result.features if item.severity == "not judged" and np.isfinite(item.sd_ratio)]
+    if weak:
+        most = max(np.nan_to_num([item.power_narrow, item.power_wide]).min() for item in weak)
+        yield say("not judged", f"Too few rows to judge each of these features alone (power at most {percent(most)}): "
+                  f"{', '.join(item.name for item in weak)}.", "Give more rows; the joint verdict (NP201) still holds.",
+                  features=[item.name for item in weak], power=float(most))  # fmt: skip

@@ -56,13 +56,21 @@ class FlowTask:
         self.module: nn.Module = network
         self.network, self.rows, self.target = network, pool.rows, target
 
-    def loss(self, batch: int, generator: torch.Generator) -> Tensor:
-        """Of a random batch; the first recordings of the pool are kept for validation."""
-        device = generator.device
-        i = torch.randint(HELD_OUT, len(self.rows), (batch,), generator=generator, device=device)
-        order = torch.rand(batch, self.rows.shape[1], generator=generator, device=device).argsort(-1)
-        n = torch.randint(1, self.rows.shape[1] + 1, (batch, 1), generator=generator, device=device)
-        return -self.network.log_prob(self.target[i], self.network.encode(self.rows[i], order < n)).mean()
+    def draw(self, batch: int, generator: torch.Generator) -> Tensor:
+        """Numbers of random recordings, then which of their sweeps are seen, shape ``(batch, 1 + sweep)``.
+
+        The first recordings of the pool are kept for validation.
+        """
+        device, sweeps = generator.device, self.rows.shape[1]
+        i = torch.randint(HELD_OUT, len(self.rows), (batch, 1), generator=generator, device=device)
+        order = torch.rand(batch, sweeps, generator=generator, device=device).argsort(-1).argsort(-1)
+        n = torch.randint(1, sweeps + 1, (batch, 1), generator=generator, device=device)
+        return torch.cat([i, (order < n).to(i)], -1)
+
+    def loss(self, rows: Tensor) -> Tensor:
+        """Mean of minus the log density."""
+        i, seen = rows[:, 0], rows[:, 1:] > 0
+        return -self.network.log_prob(self.target[i], self.network.encode(self.rows[i], seen)).mean()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -105,7 +113,7 @@ def train_estimator(
     task = FlowTask(network.to(device), Pool(rows=pool.rows.to(device), truth=pool.truth), target.float().to(device))
     belongs = fingerprint(decoder, prior)
     log = fit(task, schedule, folder, name="npe", about={"belongs_to": belongs, "n": n, "robust": robust},
-              progress=progress)  # fmt: skip
+              captured=False, progress=progress)  # fmt: skip
     record = {"recordings": n, "sweeps": SWEEPS, "steps": schedule.steps, "batch": schedule.batch, "seed": seed,
               "robust": robust, "device": device, "validation": log[-1]["validation"],
               "wall_s": round(time.perf_counter() - began, 1)}  # fmt: skip

@@ -21,7 +21,7 @@ from noble_prob.inference.draw import draw
 from noble_prob.inference.importance import BELIEVABLE
 from noble_prob.inference.observe import Observation, stack
 from noble_prob.inference.posterior import Posterior
-from noble_prob.inference.predict import likelihood_by_sweep, predict
+from noble_prob.inference.predict import likelihoods, predict
 from noble_prob.inference.task import ONE_BY_ONE, WEIGHTED, Task
 from noble_prob.noise import Evidence
 from noble_prob.priors import single_thread
@@ -73,14 +73,15 @@ def posteriors(task: Task, items: Sequence[Observation], *, seed: int) -> list[P
     with _quick(task, len(items)), torch.no_grad():
         found = draw(task, density, evidence, rows, seed)
         values, _ = density.unpack(found.flat)
-        likelihood = likelihood_by_sweep(density, values, evidence).cpu()
+        likelihood, whole = likelihoods(density, values, evidence)
+        stats = {**found.stats, "log_prior": task.prior.log_prob(values["z"]), "log_likelihood": whole}
         after = predict(model, task.prior, values, evidence, n=PREDICTIVE, seed=seed).cpu()
         before = predict(model, task.prior, None, evidence, n=PREDICTIVE, seed=seed + 1).cpu()
         latents = space.unstandardise(values["z"])
         quantile, support = task.prior.quantile_of_density(values["z"]), task.decoder.support(latents).double()
-    latents, quantile, support = latents.cpu(), quantile.cpu(), support.cpu()
+    latents, quantile, support, likelihood = (x.cpu() for x in (latents, quantile, support, likelihood))
     values = {name: value.cpu() for name, value in values.items()}
-    stats = {name: value.cpu() for name, value in found.stats.items()}
+    stats = {name: value.cpu() for name, value in stats.items()}
     record = {"decoder": type(task.decoder).__name__, "prior": task.prior.kind, "robust": task.robust,
               "chains": task.chains, "warmup": task.warmup, "draws": task.draws, "batch": len(items)}  # fmt: skip
     out = []

@@ -1,6 +1,7 @@
 """A posterior as an ArviZ DataTree on disk, and as plain JSON.
 
-Groups: ``posterior`` (latents in their units, noise scales), ``sample_stats``, ``log_likelihood`` (per sweep),
+Groups: ``posterior`` (latents in their units, noise scales), ``sample_stats`` (among them ``log_likelihood``, that of
+all sweeps together), ``log_prior`` (of the latents), ``log_likelihood`` (per sweep),
 ``posterior_predictive`` and ``prior_predictive`` (spike counts, times, summary features), ``prior`` (latents), and
 ``observed_data``. Units are in the attributes of every variable. The JSON names, per latent, mean, SD, 89 % interval,
 R-hat and effective sample sizes, with names that other programs may rely on.
@@ -24,6 +25,7 @@ SCALE_UNITS = {
     "decoder_excess": "1",
     "phase_diffusion": "spikes/sqrt(s)",
     "trial_timing": "1",
+    "trial_rate": "1",
     "trial_summary": "usual SDs",
 }
 MASS = 0.89
@@ -112,7 +114,9 @@ def to_datatree(posterior: Posterior) -> Any:
     stats = {name: _array(value) for name, value in posterior.stats.items()}
     if posterior.weights is not None:
         stats["weight"] = _array(posterior.weights)
+    density = {"log_prior": {"latents": stats.pop("log_prior")}} if "log_prior" in stats else {}
     tree = az.from_dict({
+        **density,
         "posterior": {**columns, **{name: _array(value) for name, value in posterior.scales.items()}},
         "sample_stats": stats,
         "prior": {name: before[..., k] for k, name in enumerate(posterior.space.names)},

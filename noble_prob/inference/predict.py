@@ -1,4 +1,4 @@
-"""Replays of the program: predictive draws, and the likelihood sweep by sweep."""
+"""Replays of the program: predictive draws, and the likelihood, sweep by sweep and as a whole."""
 
 from __future__ import annotations
 
@@ -68,10 +68,12 @@ def predict(
                    latents=prior.space.unstandardise(trace.nodes["z"]["value"]))  # fmt: skip
 
 
-def likelihood_by_sweep(
+def likelihoods(
     density: LogDensity, values: Mapping[str, Tensor], evidence: Evidence, *, chunk: int = 500
-) -> Float[Tensor, "chain draw *recording sweep"]:
-    """Log likelihood of each sweep alone, its smooth errors integrated out; the correlation between sweeps is left out.
+) -> tuple[Float[Tensor, "chain draw *recording sweep"], Float[Tensor, "chain draw *recording"]]:
+    """Log likelihood of each sweep alone, and of all together; smooth errors are integrated out.
+
+    What the sweeps of a recording have in common (correlated errors of the decoder) is in the second only.
 
     Args:
         density: The conditioned program.
@@ -81,7 +83,7 @@ def likelihood_by_sweep(
     """
     lead = values["z"].shape[:2]
     flat = {name: value.flatten(0, 1) for name, value in values.items()}
-    parts = []
+    parts, whole = [], []
     with torch.no_grad():
         for at in range(0, lead[0] * lead[1], chunk):
             part = {name: value[at : at + chunk] for name, value in flat.items()}
@@ -91,4 +93,5 @@ def likelihood_by_sweep(
             assert isinstance(features, Summaries)
             alone = trains.alone().log_prob(evidence.times_ms[..., None, :])
             parts.append(alone + features.log_prob_sweeps(evidence.summary))
-    return torch.cat(parts).unflatten(0, lead)
+            whole.append(trains.log_prob(evidence.times_ms) + features.log_prob(evidence.summary))
+    return torch.cat(parts).unflatten(0, lead), torch.cat(whole).unflatten(0, lead)

@@ -30,6 +30,7 @@ import pyro.distributions as dist
 import torch
 from jaxtyping import Bool, Float
 from pyro.infer import MCMC, NUTS
+from pyro.infer.autoguide import init_to_value
 from torch import Tensor
 
 from noble_prob.errors import require
@@ -46,6 +47,9 @@ make a funnel that samplers creep through."""
 JITTER_MS = 0.02
 """SD of a single spike's time by measurement (ms)."""
 MOST_SPIKES = 40
+CENTRED = torch.tensor([True, False, True])
+"""Scales that a group's own repeats fix: their logarithms are sampled as they are. The others (a rate that hardly
+varies beyond diffusion) are sampled as deviations from their cell, or chains would creep."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,17 +142,30 @@ def log_likelihood(data: Pieces, scales: Float[Tensor, "group 3"]) -> Float[Tens
 
 
 def model(data: Pieces, cell: Tensor) -> Tensor:
-    """The Pyro model: common scales, those of cells, those of groups; returns the groups' scales."""
+    """The Pyro model: common scales, those of cells, those of groups; returns the logarithms of the groups' scales."""
     n_cells, n_groups = int(cell.max()) + 1, len(cell)
     zero, one = torch.zeros(3).double(), torch.ones(3).double()
     common = pyro.sample("common", dist.Normal(torch.tensor(CENTRE).double().log(), WIDTH * one).to_event(1))
     between = pyro.sample("between_cells", dist.LogNormal(SPREAD * one, 0.5 * one).to_event(1))
     within = pyro.sample("between_stimuli", dist.LogNormal(SPREAD * one, 0.5 * one).to_event(1))
     cells = pyro.sample("cell", dist.Normal(zero, one).expand([n_cells, 3]).to_event(2))
-    groups = pyro.sample("group", dist.Normal(zero, one).expand([n_groups, 3]).to_event(2))
-    scales = (common + between * cells[cell] + within * groups).clamp(-12, 3).exp()
-    pyro.factor("repeats", log_likelihood(data, scales).sum())
-    return scales
+    centre = common + between * cells[cell]
+    at, by = torch.where(CENTRED, centre, zero), torch.where(CENTRED, within, one).expand(n_groups, 3)
+    groups = pyro.sample("group", dist.Normal(at, by).to_event(2))
+    log = torch.where(CENTRED, groups, centre + within * groups)
+    pyro.factor("repeats", log_likelihood(data, log.clamp(-12, 3).exp()).sum())
+    return log
+
+
+def rough_scales(data: Pieces) -> Float[Tensor, "group 3"]:
+    """Moment estimates of the logarithms of the centred scales, where chains start; zero in the other column."""
+    rows = (data.count[:, None] * data.used).clamp(min=1)
+    variance = (data.contrast_ms**2).sum(1) / rows
+    latency = (variance[:, 0].sqrt() / data.mean_ms[:, 0]).clamp(1e-3, 2.0)
+    walk = (1000 * variance / data.mean_ms**3)[:, 1:] * data.used[:, 1:]
+    sigma = (walk.sum(-1) / data.used[:, 1:].sum(-1).clamp(min=1)).sqrt().clamp(1e-2, 3.0)
+    start = torch.stack([latency, torch.ones_like(latency), sigma], -1).log()
+    return torch.where(data.used[:, :1], start, torch.tensor(CENTRE).double().log() * CENTRED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,14 +222,16 @@ def fit_repeats(
     runs, divergences = [], 0
     for chain in range(chains):
         with _quiet(), seeded(seed + 1000 * chain), single_thread(), pyro.validation_enabled(False):
-            kernel = NUTS(model, max_tree_depth=5, target_accept_prob=0.8, jit_compile=True, ignore_jit_warnings=True)
+            kernel = NUTS(model, max_tree_depth=6, target_accept_prob=0.85, jit_compile=True, ignore_jit_warnings=True,
+                          init_strategy=init_to_value(values={"group": rough_scales(data)}))  # fmt: skip
             mcmc = MCMC(kernel, num_samples=draws, warmup_steps=warmup, disable_progbar=True)
             mcmc.run(data, cell)
             runs.append(mcmc.get_samples())
             divergences += sum(map(len, mcmc.diagnostics()["divergences"].values()))
     site = {name: torch.stack([run[name] for run in runs]) for name in runs[0]}
     cell_log = site["common"].unsqueeze(-2) + site["between_cells"].unsqueeze(-2) * site["cell"]
-    log = cell_log[..., cell, :] + site["between_stimuli"].unsqueeze(-2) * site["group"]
+    deviating = cell_log[..., cell, :] + site["between_stimuli"].unsqueeze(-2) * site["group"]
+    log = torch.where(CENTRED, site["group"], deviating)
     return RepeatFit(repeats=repeats, scales=log.exp().flatten(0, 1), cell_scales=cell_log.exp().flatten(0, 1),
                      cells=names, r_hat=_split_r_hat(log), divergences=divergences, seed=seed)  # fmt: skip
 

@@ -31,14 +31,17 @@ class NoisePrior:
             factor of one plus this), shared by timing and features. It can only widen: a factor free to shrink learns
             from the best decoded feature to trust the worst.
         phase_diffusion: SD of the phase's random walk (spikes per square root of a second).
-        trial_timing: SD over repeats of the log first-spike latency and of the log rate (pure numbers).
+        trial_timing: SD over repeats of the log first-spike latency (a pure number).
+        trial_rate: SD over repeats of the log rate; current noise moves the first spike by tens of per cent and the
+            rate hardly at all, so the two are not one number.
         trial_summary: SD over repeats of each summary feature, in units of what is usual (:data:`USUAL`).
         timing_ms: SD of the measured time of a single spike (ms), fixed.
     """
 
     decoder_excess: Scale = field(default_factory=lambda: Scale(median=0.3, log_sd=1.0))
     phase_diffusion: Scale = field(default_factory=lambda: Scale(median=0.15, log_sd=1.0))
-    trial_timing: Scale = field(default_factory=lambda: Scale(median=0.02, log_sd=0.7))
+    trial_timing: Scale = field(default_factory=lambda: Scale(median=0.02, log_sd=1.0))
+    trial_rate: Scale = field(default_factory=lambda: Scale(median=0.01, log_sd=1.0))
     trial_summary: Scale = field(default_factory=lambda: Scale(median=1.0, log_sd=0.7))
     timing_ms: float = 0.05
 
@@ -51,7 +54,7 @@ class NoisePrior:
     def simulated(cls) -> NoisePrior:
         """For noiseless simulations: nothing varies between repeats, only the decoder errs."""
         none = Scale(median=0.0)
-        return cls(phase_diffusion=none, trial_timing=none, trial_summary=none, timing_ms=0.02)
+        return cls(phase_diffusion=none, trial_timing=none, trial_rate=none, trial_summary=none, timing_ms=0.02)
 
 
 USUAL = {

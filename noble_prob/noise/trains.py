@@ -8,12 +8,12 @@ the observed latency and intervals. In logarithms the errors of :class:`~noble_p
 
 ``a`` and ``b``, one pair per sweep, are Gaussian with covariance ``sd^2 exp(-|I - I'| / length)`` over the sweeps of
 a neuron (the decoder's error: the same neuron is wrong in the same way at similar currents) plus ``trial^2`` on the
-diagonal (the neuron's own change between sweeps). ``noise_k`` has variance ``sigma^2 x_k`` from phase diffusion
-(first passage: coefficient of variation ``sigma sqrt(x)``) plus that of two timing errors, ``2 e^2 / x_k^2``, which
-neighbours share with opposite sign. So the residuals are jointly Gaussian: tridiagonal
-(:mod:`noble_prob.noise.intervals`) plus low rank. Woodbury's identity leaves a system of size ``2 sweeps``; the
-posterior of (a, b) falls out of it and is what the censored interval needs: no further spike before the end means
-``log x_(n+1) > log (end - t_n)``, a Gaussian tail.
+diagonal (the neuron's own change between sweeps; that of the latency and that of the rate differ). ``noise_k`` has
+variance ``sigma^2 x_k`` from phase diffusion (first passage: coefficient of variation ``sigma sqrt(x)``) plus that of
+two timing errors, ``2 e^2 / x_k^2``, which neighbours share with opposite sign. So the residuals are jointly Gaussian:
+tridiagonal (:mod:`noble_prob.noise.intervals`) plus low rank. Woodbury's identity leaves a system of size ``2
+sweeps``; the posterior of (a, b) falls out of it and is what the censored interval needs: no further spike before the
+end means ``log x_(n+1) > log (end - t_n)``, a Gaussian tail.
 
 Nothing here is a Student t: a scale common to all spikes of a recording would shrink the errors of a lucky one, whose
 single spikes fit well, and make its posterior too narrow. What a real cell does worse than the decoder believes goes
@@ -53,7 +53,8 @@ class SpikeTrains(dist.TorchDistribution):
         error: Size and correlation of the decoder's errors.
         scale: Factor on the decoder's errors for this neuron, shape ``(*batch,)``.
         phase_diffusion: ``sigma`` (spikes per square root of a second), shape ``(*batch,)``.
-        trial_timing: SD of log latency and log rate over repeats, shape ``(*batch,)``.
+        trial_timing: SD of log latency over repeats, shape ``(*batch,)``.
+        trial_rate: SD of log rate over repeats, shape ``(*batch,)``; that of the latency if not given.
         timing_ms: SD of a measured spike time (ms).
         intervals: The observed times, diagonalised beforehand; done on the spot if not given.
     """
@@ -64,10 +65,11 @@ class SpikeTrains(dist.TorchDistribution):
     def __init__(
         self, predicted_ms: Float[Tensor, "*batch sweep spike"], design: Design, error: DecoderError, *,
         scale: Tensor, phase_diffusion: Tensor, trial_timing: Tensor, timing_ms: float,
-        intervals: Intervals | None = None,
+        trial_rate: Tensor | None = None, intervals: Intervals | None = None,
     ):  # fmt: skip
         self.predicted_ms, self.design, self.error = predicted_ms, design, error
         self.scale, self.phase_diffusion, self.trial_timing = scale, phase_diffusion, trial_timing
+        self.trial_rate = trial_timing if trial_rate is None else trial_rate
         self.timing_ms, self.intervals = timing_ms, intervals
         self.step_ms = torch.diff(predicted_ms, dim=-1, prepend=torch.zeros_like(predicted_ms[..., :1])).clamp(TINY_MS)
         super().__init__(predicted_ms.shape[:-2], predicted_ms.shape[-2:], validate_args=False)
@@ -80,7 +82,7 @@ class SpikeTrains(dist.TorchDistribution):
         """Covariance of all latency errors, then all rate errors; both grow towards threshold."""
         slow = self.scale[..., None, None] * self.error.slowness(self.step_ms[..., :2])
         sds = (self.error.latency_log_sd * slow[..., 0], self.error.rate_log_sd * slow[..., 1])
-        return smooth_covariance(self.design.current_pa, self.error, self.trial_timing, sds)
+        return smooth_covariance(self.design.current_pa, self.error, (self.trial_timing, self.trial_rate), sds)
 
     def alone(self) -> SpikeTrains:
         """Every sweep as its own recording, correlation forgotten: batch ``(*batch, sweep)``, event ``(1, spike)``."""
@@ -89,7 +91,7 @@ class SpikeTrains(dist.TorchDistribution):
         return SpikeTrains(
             self.predicted_ms[..., :, None, :], design, self.error, scale=self.scale[..., None],
             phase_diffusion=self.phase_diffusion[..., None],
-            trial_timing=self.trial_timing[..., None], timing_ms=self.timing_ms,
+            trial_timing=self.trial_timing[..., None], trial_rate=self.trial_rate[..., None], timing_ms=self.timing_ms,
         )  # fmt: skip
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> SpikeTrains:
@@ -99,7 +101,7 @@ class SpikeTrains(dist.TorchDistribution):
             self.predicted_ms.expand(*shape, *self.event_shape), self.design, self.error,
             scale=self.scale.expand(shape),
             phase_diffusion=self.phase_diffusion.expand(shape), trial_timing=self.trial_timing.expand(shape),
-            timing_ms=self.timing_ms, intervals=self.intervals,
+            trial_rate=self.trial_rate.expand(shape), timing_ms=self.timing_ms, intervals=self.intervals,
         )  # fmt: skip
 
     def log_prob(self, value: Float[Tensor, "*batch sweep spike"]) -> Float[Tensor, " *batch"]:
@@ -169,22 +171,22 @@ class SpikeTrains(dist.TorchDistribution):
 
 
 def smooth_covariance(
-    current_pa: Tensor, error: DecoderError, trial: Tensor, sds: tuple[float | Tensor, ...]
+    current_pa: Tensor, error: DecoderError, trial: tuple[Tensor, ...], sds: tuple[float | Tensor, ...]
 ) -> Float[Tensor, "*batch size size"]:
     """Block-diagonal covariance of errors that are smooth in the current, with ``trial^2`` added on the diagonal.
 
     Args:
         current_pa: Steps (pA), shape ``(..., sweep)``.
         error: Gives the correlation length.
-        trial: SD over repeats, shape ``(*batch,)``.
+        trial: SD over repeats of each block, shape ``(*batch,)``.
         sds: One SD per block, or one per sweep of it, shape ``(*batch, sweep)``.
     """
     gap = (current_pa[..., :, None] - current_pa[..., None, :]).abs()
     kernel = torch.exp(-gap / error.current_length_pa)
     eye = torch.eye(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device)
-    extra = (trial**2 + 1e-10)[..., None, None] * eye
+    extra = [(sd**2 + 1e-10)[..., None, None] * eye for sd in trial]
     per_sweep = [sd * torch.ones_like(current_pa) for sd in sds]
-    blocks = [sd[..., :, None] * sd[..., None, :] * kernel + extra for sd in per_sweep]
+    blocks = [sd[..., :, None] * sd[..., None, :] * kernel + own for sd, own in zip(per_sweep, extra, strict=True)]
     zero = torch.zeros_like(blocks[0])
     rows = [torch.cat([block if i == j else zero for j in range(len(blocks))], -1) for i, block in enumerate(blocks)]
     return torch.cat(rows, -2)

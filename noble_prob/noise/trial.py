@@ -1,11 +1,11 @@
 """Repeats of one stimulus in one neuron, drawn.
 
-The state drifts between repeats, ``z_r ~ Normal(z, Sigma_trial)``, and the phase diffuses within one: ``phi_r(t) =
+The state varies between repeats, ``z_r ~ Normal(z, Sigma_trial)``, and the phase diffuses within one: ``phi_r(t) =
 phi(t; z_r, I) + sigma W(t)``. Spike ``k`` comes when the phase reaches ``k``, so an interval of mean ``mu`` is a
 first passage, inverse Gaussian with variance ``sigma^2 mu^3`` (Gerstein and Mandelbrot 1964): jitter grows along the
-train. White electrode noise comes on top of the voltage. The drift is taken as independent between repeats, which a
-slow rundown over minutes is not. How neurons differ from each other is the prior's business,
-:mod:`noble_prob.priors`.
+train. Over minutes the state drifts too, as a random walk from sweep to sweep. White electrode noise comes on top of
+the voltage. All of it is fitted by :mod:`noble_prob.noise.repeats` and :mod:`noble_prob.noise.state`. How neurons
+differ from each other is the prior's business, :mod:`noble_prob.priors`.
 """
 
 from __future__ import annotations
@@ -27,18 +27,24 @@ class TrialModel:
     """How repeats of one stimulus differ within one neuron.
 
     Attributes:
-        latent_tril: Cholesky factor of ``Sigma_trial`` in standardised latent units, shape ``(latent, latent)``.
+        latent_tril: A factor of ``Sigma_trial`` in standardised latent units, shape ``(latent, latent)``.
         phase_diffusion: ``sigma`` (spikes per square root of a second); 0.3 jitters a 70 Hz train by 3.6 % an interval.
         electrode_mv: SD of white noise on the voltage (mV).
+        drift: SD of the slow walk per square root of a minute, standardised latent units, shape ``(latent,)``; None
+            for none.
+        minutes_apart: Time from one sweep to the next (minutes).
         provenance: What it was fitted to.
     """
 
     latent_tril: Float[Tensor, "latent latent"]
     phase_diffusion: float = 0.0
     electrode_mv: float = 0.0
+    drift: Float[Tensor, " latent"] | None = None
+    minutes_apart: float = 0.0
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        require(self.minutes_apart >= 0, "minutes_apart", "zero or positive", self.minutes_apart, "give minutes")
         require(self.phase_diffusion >= 0, "phase_diffusion", "zero or positive", self.phase_diffusion, "give an SD")
         require(self.electrode_mv >= 0, "electrode_mv", "zero or positive", self.electrode_mv, "give an SD in mV")
 
@@ -60,16 +66,21 @@ class TrialModel:
     def latents(
         self, neurons: Neurons, trials: int, generator: torch.Generator
     ) -> Float[Tensor, "neuron trial latent"]:
-        """Latents of every repeat of every neuron (coordinate units).
+        """Latents of every sweep of every neuron (coordinate units), in order of time.
 
         Args:
             neurons: The neurons.
-            trials: Repeats of each.
+            trials: Sweeps of each.
             generator: Source of randomness.
         """
         x = neurons.space.standardise(neurons.value.to(torch.float64))
         noise = torch.randn(len(neurons), trials, x.shape[1], generator=generator, dtype=x.dtype)
-        return neurons.space.unstandardise(x[:, None] + noise @ self.latent_tril.to(x).T)
+        moved = x[:, None] + noise @ self.latent_tril.to(x).T
+        if self.drift is not None and self.minutes_apart > 0:
+            step = torch.randn(noise.shape, generator=generator, dtype=x.dtype) * self.minutes_apart**0.5
+            step[:, 0] = 0.0
+            moved = moved + (step * self.drift.to(x)).cumsum(1)
+        return neurons.space.unstandardise(moved)
 
 
 def diffuse(

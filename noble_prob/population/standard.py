@@ -2,7 +2,8 @@
 
 The first columns are the *standard protocol*, the same for every model: latents are measured on it. The others are
 random: half of them near the threshold, where a small change of current decides between silence and firing and where a
-decoder is most easily wrong, the rest anywhere in the range. Many models with few currents each teach more than few
+decoder is most easily wrong, the rest anywhere in the range. They lie half-way between whole picoamperes, so that a
+decoder can be judged at whole ones and has seen none of them. Many models with few currents each teach more than few
 models with many. Optionally some of the random pulses get a random duration.
 """
 
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from noble_prob.errors import require
+from noble_prob.population.latents import STANDARD_CURRENTS_PA
 from noble_prob.recording import Step
 
 
@@ -61,7 +63,7 @@ class Design:
         return [self._step(a, self.duration_ms) for a in self.standard_pa]
 
     def random(self, rng: np.random.Generator) -> list[Step]:
-        """Random pulses, heights rounded to 1 pA and durations to 1 ms.
+        """Random pulses, heights at half picoamperes and durations rounded to 1 ms.
 
         Args:
             rng: Source of randomness.
@@ -74,7 +76,7 @@ class Design:
 
     def _height(self, rng: np.random.Generator) -> float:
         low, high = self.near_pa if rng.random() < self.near_share else self.range_pa
-        return float(np.round(rng.uniform(low, high)))
+        return float(np.floor(rng.uniform(low, high)) + 0.5)
 
     def _duration(self, rng: np.random.Generator) -> float:
         assert self.random_duration_ms is not None
@@ -87,6 +89,6 @@ class Design:
 
 DESIGNS = {
     "builtin": Design(),
-    "pvalb": Design(),
-    "vip": Design(standard_pa=(-110.0, 50.0, 100.0, 180.0), range_pa=(-110.0, 200.0)),
+    "pvalb": Design(standard_pa=STANDARD_CURRENTS_PA),
+    "vip": Design(standard_pa=STANDARD_CURRENTS_PA, range_pa=(-110.0, 200.0)),
 }

@@ -66,6 +66,11 @@ class Raster:
     groups: Mapping[str, Sequence[ArrayLike]]
     window_ms: tuple[float, float]
 
+    @property
+    def wide(self) -> bool:
+        """Whether it is long enough to need the width of the page."""
+        return self.window_ms[1] - self.window_ms[0] > 1000
+
 
 @dataclass(frozen=True, kw_only=True)
 class FeaturePanel:
@@ -138,8 +143,10 @@ class FiCurve:
         bands: Probability (0.5, 0.89) to (low, high), each of shape ``(current,)``.
         observed: Points (current in pA, value), shape ``(point, 2)``.
         ylabel: Quantity and unit.
+        xlabel: What it is drawn against, and its unit.
         n_members: Size of the ensemble.
         level: Heading it is shown under.
+        caption: What is drawn, with n; made from the sizes if not given.
     """
 
     title: str
@@ -148,8 +155,10 @@ class FiCurve:
     bands: Mapping[float, tuple[ArrayLike, ArrayLike]]
     observed: ArrayLike = field(default_factory=lambda: np.empty((0, 2)))
     ylabel: str = "spike count"
+    xlabel: str = "current (pA)"
     n_members: int | None = None
     level: str = ""
+    caption: str = ""
 
     def __post_init__(self) -> None:
         for name, ndim in (("current_pa", 1), ("median", 1), ("observed", 2)):
@@ -167,6 +176,7 @@ class PairPlot:
         prior: Shape ``(draw, latent)``, may be empty.
         population: Hall-of-Fame models, shape ``(neuron, latent)``, may be empty.
         truth: Shape ``(latent,)``, where known.
+        labels: What the three clouds are called.
     """
 
     names: Sequence[str]
@@ -175,6 +185,7 @@ class PairPlot:
     prior: ArrayLike | None = None
     population: ArrayLike | None = None
     truth: ArrayLike | None = None
+    labels: tuple[str, str, str] = ("posterior", "prior", "Hall-of-Fame models")
 
     def __post_init__(self) -> None:
         for name in ("posterior", "prior", "population"):

@@ -49,6 +49,11 @@ def label(name: str, unit: str) -> str:
     return words.replace("_", " ") + (f" ({unit})" if unit else "")
 
 
+def words(name: str, unit: str) -> str:
+    """The same without the unit: ``ap1 width``."""
+    return label(name, unit).removesuffix(f" ({unit})")
+
+
 def jsonable(value: Any) -> Any:
     """Plain JSON values: arrays and tensors as lists, NaN and infinity as null, dataclasses as objects."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

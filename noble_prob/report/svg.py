@@ -43,6 +43,7 @@ _STYLE: Any = {
     "axes.facecolor": "none", "figure.facecolor": "none", "axes.unicode_minus": True,
 }  # fmt: skip
 _NUMBER = re.compile(r"-?\d+\.\d{2,}")
+_TAG = re.compile(r"<[^>]+>")
 _ID = re.compile(r'\sid="([^"]+)"')
 
 
@@ -77,7 +78,7 @@ def to_svg(figure: Figure, alt: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
     text = re.sub(r"<!--.*?-->\n?", "", text, flags=re.S)
-    text = _NUMBER.sub(lambda m: f"{float(m.group()):.1f}".removesuffix(".0"), text)
+    text = _TAG.sub(lambda tag: _NUMBER.sub(_tenth, tag.group()), text)  # coordinates only: labels keep their digits
     for colour, name in _VARIABLES.items():
         text = text.replace(colour, f"var(--{name})")
     used = set(re.findall(r"#([\w-]+)", text))
@@ -90,6 +91,10 @@ def to_svg(figure: Figure, alt: str) -> str:
         ' xmlns="http://www.w3.org/2000/svg"', ""
     )
     return f'{opening} role="img" aria-label="{label}"><title>{label}</title>{rest}'.replace("xlink:href", "href")
+
+
+def _tenth(number: re.Match[str]) -> str:
+    return f"{float(number.group()):.1f}".removesuffix(".0")
 
 
 def dots(

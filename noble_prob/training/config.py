@@ -87,6 +87,7 @@ class TrainConfig:
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         precision: ``float32``, or ``tf32`` for matrix products on tensor cores.
         compiled: Whether to compile the operator's loss.
+        captured: Whether a step is recorded as a CUDA graph (one process on a GPU).
         tensorboard: Whether to write TensorBoard's event files beside the CSV logs.
     """
 
@@ -103,6 +104,7 @@ class TrainConfig:
     device: str = "cpu"
     precision: Precision = "float32"
     compiled: bool = False
+    captured: bool = True
     tensorboard: bool = False
 
     def __post_init__(self) -> None:

@@ -19,7 +19,7 @@ from noble_prob.errors import require
 from noble_prob.features import measure
 from noble_prob.features.spikes import find_spikes
 from noble_prob.latent import Latent
-from noble_prob.population.latents import FEATURES13, HELD_OUT_MODELS, latent_values
+from noble_prob.population.latents import FEATURES13, HELD_OUT_MODELS, latent_values, protocol_of
 from noble_prob.recording import Recording
 from noble_prob.training.responses import MV_OFFSET, MV_PER_COUNT, ResponseSet, concatenate, standard_columns
 
@@ -85,9 +85,7 @@ def merge(sets: Sequence[TrainingData], *, cell: str) -> TrainingData:
         sets: Data with the same latents on one grid with the same number of currents.
         cell: Name of the whole.
     """
-    named = [replace(s.responses, cell=cell) for s in sets]
-    numbered = [replace(s, model=torch.full_like(s.model, -1)) for s in named]  # numbers of two cells are not the same
-    joined = replace(concatenate(numbered), model=torch.cat([s.model for s in named]))
+    joined = concatenate([replace(s.responses, cell=cell) for s in sets])
     reasons = {name for s in sets for name in s.rejected}
     return TrainingData(
         responses=joined,
@@ -124,7 +122,8 @@ def prepare(
     Raises:
         UsageError: If the standard protocol is missing, or no model is left to train on.
     """
-    columns = standard_columns(responses) if standard_sweeps is None else standard_sweeps
+    protocol = protocol_of(latents)
+    columns = standard_columns(responses, protocol) if standard_sweeps is None else standard_sweeps
     values, spikes, summary = [], [], []
     for index in torch.arange(len(responses)).split(64):
         values.append(latent_values(responses.recording(index, columns), latents)[0])

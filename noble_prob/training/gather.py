@@ -13,6 +13,7 @@ from noble_prob.population.latents import SPACES
 from noble_prob.training.config import CellData, TrainConfig
 from noble_prob.training.data import TRAIN, ResponseSet, TrainingData, concatenate, prepare
 from noble_prob.training.publish import require_published
+from noble_prob.training.responses import first_rows
 from noble_prob.training.sources import from_parts, from_store
 
 
@@ -55,17 +56,21 @@ def with_fewer(data: TrainingData, n: int, seed: int) -> TrainingData:
 
     Args:
         data: All there is; validation and held-out models are kept.
-        n: Training models to keep.
+        n: Training models to keep, with all their rows.
         seed: Of the choice.
 
     Raises:
         UsageError: If there are fewer.
     """
-    train = data.where(TRAIN)
+    model = data.responses.model
+    train = torch.nonzero((data.split == TRAIN) & first_rows(model)).flatten()
     require(1 < n <= len(train), "train_models", f"from 2 to {len(train)}, the number there is", n, "choose fewer")
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
-    published_first = train[order][(data.responses.model[train[order]] < 0).to(torch.int8).argsort(stable=True)]
-    kept = torch.cat([published_first[:n], torch.nonzero(data.split != TRAIN).flatten()]).sort().values
+    chosen = train[order][(model[train[order]] < 0).to(torch.int8).argsort(stable=True)][:n]
+    published = model[chosen][model[chosen] >= 0]
+    keep = (data.split != TRAIN) | torch.isin(model, published)
+    keep[chosen] = True
+    kept = torch.nonzero(keep).flatten()
     return replace(
         data, responses=data.responses.take(kept), latents=data.latents[kept], spikes_ms=data.spikes_ms[kept],
         n_spikes=data.n_spikes[kept], summary=data.summary[kept], split=data.split[kept],

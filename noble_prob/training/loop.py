@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from noble_prob.training import processes
+from noble_prob.training.captured import CapturedStep
 from noble_prob.training.history import Board, Row, write_csv
 from noble_prob.training.schedule import Schedule
 from noble_prob.training.state import State
@@ -40,18 +41,23 @@ class OutOfTimeError(Exception):
 class FitOptions(TypedDict, total=False):
     """Options of :func:`fit` that callers hand through."""
 
+    captured: bool
     deadline: float | None
     tensorboard: bool
     progress: bool
 
 
 class Task(Protocol):
-    """What is trained: a module, a loss on a random batch, a validation."""
+    """What is trained: a module, random batches, the loss of a batch, a validation."""
 
     module: nn.Module
 
-    def loss(self, batch: int, generator: torch.Generator) -> Tensor:
-        """Scalar loss of a random batch."""
+    def draw(self, batch: int, generator: torch.Generator) -> Tensor:
+        """A random batch: positions of its rows, or the rows themselves."""
+        ...
+
+    def loss(self, rows: Tensor) -> Tensor:
+        """Scalar loss of a batch."""
         ...
 
     def validate(self) -> dict[str, float]:
@@ -66,6 +72,7 @@ def fit(
     *,
     name: str = "train",
     about: Mapping[str, Any] | None = None,
+    captured: bool = True,
     deadline: float | None = None,
     tensorboard: bool = False,
     progress: bool = True,
@@ -79,6 +86,7 @@ def fit(
             nothing.
         name: Names the files and the progress bar.
         about: What else the weights depend on (a digest of the data); a state of other values is not continued.
+        captured: Record a step as a CUDA graph, where one process trains on a GPU.
         deadline: Moment (``time.monotonic()``) after which to save and stop; needs a folder.
         tensorboard: Also write TensorBoard's event files.
         progress: Show a bar on stderr.
@@ -90,7 +98,7 @@ def fit(
         UsageError: If the folder holds a state of another schedule, network or data.
         OutOfTimeError: At the deadline.
     """
-    run = _Run(task, schedule, folder, name, dict(about or {}), tensorboard)
+    run = _Run(task, schedule, folder, name, dict(about or {}), tensorboard, captured)
     bar = tqdm(initial=run.state.step, total=schedule.steps, desc=name, unit="step", mininterval=2,
                disable=not (progress and processes.first()))  # fmt: skip
     with bar:
@@ -119,22 +127,40 @@ class _Loss(nn.Module):
         super().__init__()
         self.task, self.module = task, task.module
 
-    def forward(self, batch: int, generator: torch.Generator) -> Tensor:
-        return self.task.loss(batch, generator)
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.task.loss(rows)
+
+
+def _optimiser(params: list[Tensor], schedule: Schedule, captured: bool) -> torch.optim.Optimizer:
+    """AdamW; one that a CUDA graph can hold keeps its learning rate and step counts on the device."""
+    fused = params[0].device.type == "cuda" and not any(p.is_complex() for p in params)
+    lr: Any = torch.ones((), device=params[0].device) if captured else 1.0
+    return torch.optim.AdamW(params, lr=lr, weight_decay=schedule.weight_decay, fused=fused, capturable=captured)
+
+
+def _set_rate(group: dict[str, Any], rate: float) -> None:
+    """The learning rate of a step, in place where a graph reads it."""
+    if isinstance(group["lr"], Tensor):
+        group["lr"].fill_(rate)
+    else:
+        group["lr"] = rate
 
 
 class _Run:
     """One training run of one process."""
 
-    def __init__(self, task: Task, schedule: Schedule, folder: Path | None, name: str, about: dict[str, Any], tb: bool):
+    def __init__(
+        self, task: Task, schedule: Schedule, folder: Path | None, name: str, about: dict[str, Any], tb: bool,
+        captured: bool,
+    ):  # fmt: skip
         self.task, self.schedule = task, schedule
         self.settings = {**schedule.settings(), "processes": processes.world(), **about}
         params: list[Tensor] = [p for p in task.module.parameters() if p.requires_grad]
         self.device = params[0].device
-        fused = self.device.type == "cuda" and not any(p.is_complex() for p in params)
         self.loss = processes.shared(_Loss(task))  # from here on all processes have the same weights
-        optimiser = torch.optim.AdamW(params, lr=1.0, weight_decay=schedule.weight_decay, fused=fused)
-        self.state = State(params=params, optimiser=optimiser)
+        captured = captured and self.device.type == "cuda" and processes.world() == 1
+        self.state = State(params=params, optimiser=_optimiser(params, schedule, captured))
+        self.captured = CapturedStep(self.loss, self.state, schedule.clip) if captured else None
         if schedule.ema:
             self.state.average = [p.detach().clone() for p in params]
         self.files = None if folder is None else (Path(folder) / f"{name}.state", Path(folder) / f"{name}.csv")
@@ -159,18 +185,23 @@ class _Run:
     def _step(self, step: int) -> Tensor:
         schedule, state = self.schedule, self.state
         seed = schedule.seed * 1_000_003 + step + processes.rank() * RANK_STRIDE
-        for group in state.optimiser.param_groups:
-            group["lr"] = schedule.lr(step)
         batch = max(1, schedule.batch // processes.world())
-        loss: Tensor = self.loss(batch, torch.Generator(self.device).manual_seed(seed))
-        state.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(state.params, schedule.clip)
-        state.optimiser.step()
+        rows = self.task.draw(batch, torch.Generator(self.device).manual_seed(seed))
+        for group in state.optimiser.param_groups:
+            _set_rate(group, schedule.lr(step))
+        loss = self.captured(rows) if self.captured else self._eager(rows)
         if state.average:
             decay = min(schedule.ema, (1 + step) / (10 + step))
             torch._foreach_lerp_(state.average, [p.detach() for p in state.params], 1 - decay)
         return loss.detach()
+
+    def _eager(self, rows: Tensor) -> Tensor:
+        loss: Tensor = self.loss(rows)
+        self.state.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.state.params, self.schedule.clip)
+        self.state.optimiser.step()
+        return loss
 
     def _note(self, loss: Tensor, validates: bool) -> None:
         """Append a row to the history; a validation may end the run early."""

@@ -41,10 +41,20 @@ class SharedOperatorTask:
         total = sum(len(t.train) for t in tasks)
         self.shares = [len(t.train) / total for t in tasks]
 
-    def loss(self, batch: int, generator: torch.Generator) -> Tensor:
+    def draw(self, batch: int, generator: torch.Generator) -> Tensor:
+        """A batch of each cell, one after the other."""
+        drawn = [t.draw(n, generator) for t, n in zip(self.tasks, self._sizes(batch), strict=True)]
+        return torch.cat(drawn)
+
+    def loss(self, rows: Tensor) -> Tensor:
         """Mean relative error of the voltage about rest, over all cells."""
-        parts = zip(self.tasks, self.shares, strict=True)
-        return torch.stack([share * t.loss(max(1, round(share * batch)), generator) for t, share in parts]).sum()
+        parts = zip(self.tasks, self.shares, rows.split(self._sizes(len(rows))), strict=True)
+        return torch.stack([share * t.loss(i) for t, share, i in parts]).sum()
+
+    def _sizes(self, batch: int) -> list[int]:
+        """Traces of each cell; every cell has one at least, the last takes the rest."""
+        sizes = [max(1, round(share * batch)) for share in self.shares[:-1]]
+        return [*sizes, max(1, batch - sum(sizes))]
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -68,10 +78,13 @@ class PaperTask:
     def _render_loss(self, latents: Tensor, current: Tensor, voltage: Tensor) -> Tensor:
         return relative_l4(self.decoder.render(latents, current, self._at), voltage).mean()
 
-    def loss(self, batch: int, generator: torch.Generator) -> Tensor:
+    def draw(self, batch: int, generator: torch.Generator) -> Tensor:
+        """A batch of traces."""
+        return self.train.random(batch, generator)
+
+    def loss(self, rows: Tensor) -> Tensor:
         """Mean relative L4 error of the voltage."""
-        t = self.train
-        i = t.random(batch, generator)
+        t, i = self.train, rows
         return self._loss(t.latents[i], t.current[i], t.voltage(i))
 
     @torch.no_grad()

@@ -16,6 +16,7 @@ from noble_prob.decoder.checkpoint import TrainedDecoder, save_decoder
 from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.errors import require
 from noble_prob.training.data import HELD_OUT, TRAIN, VALIDATION, TrainingData
+from noble_prob.training.responses import first_rows
 
 LATENT_TABLE = "hof_latents.csv"
 
@@ -72,9 +73,10 @@ def publish(
 
 
 def model_counts(data: TrainingData) -> dict[str, int]:
-    """Number of models by what they are used for."""
+    """Number of models by what they are used for; the rows of one published model are one model."""
     names = {TRAIN: "train", VALIDATION: "validation", HELD_OUT: "held_out"}
-    return {name: int((data.split == split).sum()) for split, name in names.items()}
+    first = first_rows(data.responses.model)
+    return {name: int(((data.split == split) & first).sum()) for split, name in names.items()}
 
 
 def require_published(data: TrainingData) -> None:
@@ -83,7 +85,7 @@ def require_published(data: TrainingData) -> None:
     Raises:
         UsageError: If fewer than two published models are among the training models.
     """
-    n = int(((data.responses.model >= 0) & (data.split == TRAIN)).sum())
+    n = int(((data.responses.model >= 0) & first_rows(data.responses.model) & (data.split == TRAIN)).sum())
     require(n > 1, "cells", "data with at least two published models to train on", f"{n} in {data.responses.cell!r}",
             "make the data set with `--include-base`")  # fmt: skip
 
@@ -96,7 +98,7 @@ def write_latent_table(data: TrainingData, names: tuple[str, ...], path: Path) -
         names: Of the latents.
         path: CSV file.
     """
-    published = torch.nonzero(data.responses.model >= 0).flatten()
+    published = torch.nonzero((data.responses.model >= 0) & first_rows(data.responses.model)).flatten()
     order = published[data.responses.model[published].argsort()]
     partial = path.with_suffix(".partial")
     with partial.open("w", newline="") as file:

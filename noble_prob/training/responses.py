@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Int16
+from jaxtyping import Bool, Float, Int, Int16
 from torch import Tensor
 
 from noble_prob.decoder.base import Window
 from noble_prob.errors import require
-from noble_prob.population.latents import STANDARD_CURRENTS_PA
 from noble_prob.recording import Protocol, Recording
 
 MV_PER_COUNT, MV_OFFSET = 0.01, -70.0
@@ -77,17 +76,18 @@ class ResponseSet:
         return hashlib.sha256(self.cell.encode() + text).hexdigest()
 
 
-def standard_columns(responses: ResponseSet) -> tuple[int, ...]:
-    """Columns that hold the standard protocol: the same current for every model, one for each of its steps.
+def standard_columns(responses: ResponseSet, protocol_pa: Sequence[float]) -> tuple[int, ...]:
+    """Columns that hold a standard protocol: the same current for every model, one for each of its steps.
 
     Args:
         responses: Any set.
+        protocol_pa: Steps of the protocol (pA).
 
     Raises:
         UsageError: If a step of the protocol is missing.
     """
     found = []
-    for current in STANDARD_CURRENTS_PA:
+    for current in protocol_pa:
         columns = torch.nonzero(((responses.current_pa - current).abs() < 0.5).all(0)).flatten().tolist()
         require(bool(columns), "responses", f"to contain a step of {current:.0f} pA for every model",
                 f"none in {responses.cell!r}", "simulate the standard protocol of every model")  # fmt: skip
@@ -95,39 +95,65 @@ def standard_columns(responses: ResponseSet) -> tuple[int, ...]:
     return tuple(found)
 
 
+def fold(responses: ResponseSet, sweeps: int) -> ResponseSet:
+    """The same responses with fewer currents per row: the standard protocol and a share of the random ones in each.
+
+    A model that was simulated at many currents becomes several rows of one number.
+
+    Args:
+        responses: A set whose standard columns are the same for every model.
+        sweeps: Columns that are wanted.
+
+    Raises:
+        UsageError: If the random columns can not be shared out evenly.
+    """
+    current = responses.current_pa
+    same = (current == current[:1]).all(0)
+    standard, random = (torch.nonzero(mask).flatten() for mask in (same, ~same))
+    share = sweeps - len(standard)
+    whole = share > 0 and len(random) % share == 0
+    require(whole, "sweeps", f"{len(standard)} standard ones and a divisor of {len(random)} random ones", sweeps,
+            "simulate a multiple of the other sets' random currents")  # fmt: skip
+    parts = [torch.cat([standard, columns]) for columns in random.split(share)]
+    return replace(
+        responses,
+        model=responses.model.repeat(len(parts)),
+        current_pa=torch.cat([current[:, columns] for columns in parts]),
+        counts=torch.cat([responses.counts[:, columns] for columns in parts]),
+    )
+
+
 def concatenate(sets: Sequence[ResponseSet]) -> ResponseSet:
-    """Join sets of one cell and grid; a published model that comes again is left out.
+    """Join sets of one cell and grid; sets with more currents per model than the leanest are folded to its width.
 
     Args:
         sets: At least one.
 
     Raises:
-        UsageError: If their cells, grids or numbers of currents differ.
+        UsageError: If their cells or grids differ, or a set can not be folded.
     """
+    width = min(s.current_pa.shape[1] for s in sets)
+    sets = [s if s.current_pa.shape[1] == width else fold(s, width) for s in sets]
     head = sets[0]
     for other in sets:
         w, o = replace(head.window, current_range_pa=(0.0, 0.0)), replace(other.window, current_range_pa=(0.0, 0.0))
-        same = w == o and head.current_pa.shape[1] == other.current_pa.shape[1]
-        require(same and head.cell == other.cell, "sets", f"of {head.cell} on one grid with one number of currents",
-                f"{other.cell} with {other.current_pa.shape[1]} currents on {o}", "make the data alike")  # fmt: skip
-    model = torch.cat([s.model for s in sets])
-    keep = torch.nonzero(_first_of_each(model)).flatten()
+        require(w == o and head.cell == other.cell, "sets", f"of {head.cell} on one grid", f"{other.cell} on {o}",
+                "make the data alike")  # fmt: skip
     low, high = zip(*(s.window.current_range_pa for s in sets), strict=True)
-    joined = replace(
+    return replace(
         head,
         window=replace(head.window, current_range_pa=(min(low), max(high))),
-        model=model,
+        model=torch.cat([s.model for s in sets]),
         current_pa=torch.cat([s.current_pa for s in sets]),
         counts=torch.cat([s.counts for s in sets]),
     )
-    return joined if len(keep) == len(model) else joined.take(keep)
 
 
-def _first_of_each(model: Int[Tensor, " model"]) -> Tensor:
-    """True for perturbed models and for the first of every published number."""
-    seen: set[int] = set()
-    keep = []
-    for number in model.tolist():
-        keep.append(number < 0 or number not in seen)
-        seen.add(number)
-    return torch.tensor(keep, dtype=torch.bool)
+def first_rows(model: Int[Tensor, " row"]) -> Bool[Tensor, " row"]:
+    """True for every perturbed model (-1) and for the first row of each published number."""
+    first: dict[int, int] = {}
+    for row, number in enumerate(model.tolist()):
+        first.setdefault(number, row)
+    keep = model < 0
+    keep[[row for number, row in first.items() if number >= 0]] = True
+    return keep

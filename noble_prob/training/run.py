@@ -22,7 +22,7 @@ import torch
 from noble_prob.decoder.checkpoint import TrainedDecoder
 from noble_prob.decoder.noble import Architecture, NobleDecoder
 from noble_prob.decoder.paper import PaperArchitecture
-from noble_prob.population.latents import fit_space
+from noble_prob.population.latents import fit_space, protocol_of
 from noble_prob.training import processes
 from noble_prob.training.config import TrainConfig
 from noble_prob.training.data import TRAIN, TrainingData, merge
@@ -70,7 +70,9 @@ def train(config: TrainConfig, *, max_minutes: float | None = None, progress: bo
         OutOfTimeError: When ``max_minutes`` are over.
     """
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
-    options: FitOptions = {"deadline": deadline, "tensorboard": config.tensorboard, "progress": progress}
+    options: FitOptions = {
+        "captured": config.captured, "deadline": deadline, "tensorboard": config.tensorboard, "progress": progress,
+    }  # fmt: skip
     with processes.joined(config.device) as device, _precision(config.precision):
         data = [gather(cell, config) for cell in config.cells]
         if config.decoder == "paper":
@@ -143,7 +145,8 @@ def _finish(cell: _Cell, config: TrainConfig, device: torch.device) -> None:
     """Measure the decoder's error and write its checkpoint."""
     decoder, data = cell.decoder.eval(), cell.data
     if isinstance(decoder, NobleDecoder):
-        decoder.error = measure_error(decoder, data, standard_sweeps=standard_columns(data.responses))
+        protocol = protocol_of(decoder.space.latents)
+        decoder.error = measure_error(decoder, data, standard_sweeps=standard_columns(data.responses, protocol))
     figures_of = {name: _finite(figures(row)) for name, row in cell.rows.items()}
     publish(decoder, data, config.out / data.responses.cell, metrics={"validation": figures_of}, training={
         "config": _without_places(config),

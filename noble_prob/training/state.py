@@ -80,7 +80,7 @@ class State:
             torch._foreach_copy_(self.params, stored)
         self.average, self.best = _numbered_back("average", tensors), _numbered_back("best", tensors)
         groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": _moments(tensors), "param_groups": groups})
+        self.optimiser.load_state_dict({"state": _moments(tensors, groups[0]["capturable"]), "param_groups": groups})
         self.step, self.finished, self.history = header["step"], header["finished"], header["history"]
 
 
@@ -93,13 +93,13 @@ def _numbered_back(name: str, tensors: Mapping[str, Tensor]) -> list[Tensor]:
     return [tensors[f"{name}.{i}"] for i in range(n)]
 
 
-def _moments(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
-    """The optimiser's state by parameter; its step counts live on the CPU."""
+def _moments(tensors: Mapping[str, Tensor], captured: bool) -> dict[int, dict[str, Tensor]]:
+    """The optimiser's state by parameter; its step counts live on the CPU unless a graph holds the step."""
     moments: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith("optim."):
             _, i, name = key.split(".")
-            moments.setdefault(int(i), {})[name] = value.cpu() if name == "step" else value
+            moments.setdefault(int(i), {})[name] = value.cpu() if name == "step" and not captured else value
     return moments
 
 

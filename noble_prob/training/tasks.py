@@ -33,10 +33,13 @@ class SpikeMapTask:
         self.module: nn.Module = decoder.spike_map
         self.train, self.valid = both_splits(data, decoder)
 
-    def loss(self, batch: int, generator: torch.Generator) -> Tensor:
+    def draw(self, batch: int, generator: torch.Generator) -> Tensor:
+        """A batch of traces for every member."""
+        return self.train.random(batch * self.decoder.spike_map.members, generator)
+
+    def loss(self, rows: Tensor) -> Tensor:
         """Timing loss, summed over members so that each is trained as if alone."""
-        t, spike_map = self.train, self.decoder.spike_map
-        i = t.random(batch * spike_map.members, generator)
+        t, i, spike_map = self.train, rows, self.decoder.spike_map
         inputs = torch.cat([t.x[i], current_features(t.current[i])], -1).unflatten(0, (spike_map.members, -1))
         predicted = spike_map.times(spike_map.net(inputs)).flatten(0, 1)
         losses = spike_map_loss(predicted, t.spikes[i], t.n[i], duration_ms=self.decoder.window.duration_ms)
@@ -81,9 +84,13 @@ class SummaryTask:
         predicted = self.network(traces.x[i], traces.current[i])
         return (predicted - traces.summary[i]) / self.network.scale
 
-    def loss(self, batch: int, generator: torch.Generator) -> Tensor:
+    def draw(self, batch: int, generator: torch.Generator) -> Tensor:
+        """A batch of traces."""
+        return self.train.random(batch, generator)
+
+    def loss(self, rows: Tensor) -> Tensor:
         """Mean absolute error over what is defined."""
-        error = self._error(self.train, self.train.random(batch, generator))
+        error = self._error(self.train, rows)
         defined = torch.isfinite(error)
         return torch.where(defined, error, 0.0).abs().sum() / defined.sum()
 
@@ -118,9 +125,13 @@ class OffsetTask:
         odds, delay = self.module(traces.x[i], traces.current[i], gap, interval)
         return odds, delay, late, torch.isfinite(late)
 
-    def loss(self, batch: int, generator: torch.Generator) -> Tensor:
+    def draw(self, batch: int, generator: torch.Generator) -> Tensor:
+        """A batch of traces."""
+        return self.train.random(batch, generator)
+
+    def loss(self, rows: Tensor) -> Tensor:
         """Cross-entropy of the event and absolute error of its log delay."""
-        odds, delay, late, happens = self._terms(self.train, self.train.random(batch, generator))
+        odds, delay, late, happens = self._terms(self.train, rows)
         when = ((delay + 0.1).log() - (torch.where(happens, late, 1.0) + 0.1).log()).abs()
         return nn.functional.binary_cross_entropy_with_logits(odds, happens.float()) + 0.3 * (when * happens).mean()
 
@@ -155,9 +166,13 @@ class OperatorTask:
         happens = torch.where(torch.isfinite(spikes), spikes, torch.inf)
         return traces.x[i], traces.current[i], self._times[id(traces)][i], happens, traces.voltage(i)
 
-    def loss(self, batch: int, generator: torch.Generator) -> Tensor:
+    def draw(self, batch: int, generator: torch.Generator) -> Tensor:
+        """A batch of traces."""
+        return self.train.random(batch, generator)
+
+    def loss(self, rows: Tensor) -> Tensor:
         """Mean relative error of the voltage about rest."""
-        return self._loss(*self._inputs(self.train, self.train.random(batch, generator)))
+        return self._loss(*self._inputs(self.train, rows))
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

@@ -155,6 +155,14 @@ MISTAKES = (
     Mistake("population of unknown columns", table("colour,mood\n1,2\n2,3\n3,1\n"), "colour"),
     Mistake("population without numbers", table("colour\nred\nblue\n"), "numerical"),
     Mistake("population without rows", table("sag_mv\n"), "row"),
+    Mistake("repeats without anything to compare", lambda f: [
+        "calibrate", "--repeats", f / "x.csv", "--out", f / "o"], "--ensemble"),
+    Mistake("a second table alone", lambda f: [
+        "calibrate", "a.abf", "--ensemble", f / "x.csv", "--out", f / "o"], "--population"),
+    Mistake("recalibration of a recording", lambda f: [
+        "calibrate", "a.abf", "--recalibrate", "tilt", "--out", f / "o"], "--population"),
+    Mistake("condition without a word", lambda f: [
+        "calibrate", "--population", f / "x.csv", "--where", "kind", "--out", f / "o"], "COLUMN=WORD"),
     Mistake("reference that is not there", reference(None), "folder"),
     Mistake("reference that is broken", reference(b"PK nothing"), "s1_h0.npz"),
     Mistake("posterior that is not there", lambda f: ["report", f / "no", "--cell", "toy", "--out", f / "o"], "infer"),

@@ -170,6 +170,36 @@ def test_calibrate_judges_a_population(tmp_path, capsys):
     assert values["verdicts"][0]["severity"] == "issue"
 
 
+def test_calibrate_recalibrates_a_prior_when_asked(tmp_path, capsys):
+    """Published names are understood, rows are chosen by a word, and before and after are both on the page."""
+    rng = np.random.default_rng(0)
+    rows = [f"{kind},{v:.4f}" for kind, mean in (("A", -70.0), ("B", -20.0)) for v in rng.normal(mean, 3, 80)]
+    (tmp_path / "cells.csv").write_text("\n".join(["kind,resting_voltage_mv", *rows]))
+    table = ("calibrate", "--population", tmp_path / "cells.csv", "--where", "kind=A", "--recalibrate", "both")
+    assert call(*table, "--cell", "toy", "--out", tmp_path / "out", "--quiet", "--json") == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["calibration"]["neuron"]["n"] == 80
+    assert values["recalibration"]["ess"] > 20
+    before, after = values["calibration"]["neuron"], values["calibration_after"]["neuron"]
+    assert before["p_value"] < after["p_value"]
+
+
+def test_calibrate_compares_two_tables_without_a_decoder(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for name, n, sd in (("a", 12, 1.0), ("b", 300, 3.0), ("c", 12, 1.0)):
+        rows = [f"{x:.4f},{y:.4f}" for x, y in rng.normal(10, sd, (n, 2))]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["latency (ms),width (ms)", *rows]))
+    out = ("--out", tmp_path / "out", "--quiet", "--json")
+    assert call("calibrate", "--repeats", tmp_path / "a.csv", "--ensemble", tmp_path / "b.csv", *out) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["verdicts"][0]["severity"] == "issue"
+    assert values["verdicts"][0]["level"] == "Trial to trial"
+    assert call("calibrate", "--population", tmp_path / "a.csv", "--experiment", tmp_path / "c.csv", *out) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["verdicts"][0]["severity"] != "issue"
+    assert "other experiment" in values["verdicts"][0]["sentence"]
+
+
 def test_evaluate_writes_both_groups(tmp_path, shared_dir, capsys):
     (tmp_path / "reference").mkdir()
     for name in ("s1_h0.npz", "s1_h2.npz"):  # a training model and a held-out one

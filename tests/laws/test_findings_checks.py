@@ -78,10 +78,13 @@ def test_np204_names_the_feature_that_is_missing():
 def test_np205_lists_what_could_not_be_judged():
     observed, ensemble = rows(15, 0), rows(300, 1)
     observed.value[:, 1] = ensemble.value[:, 1] = np.nan
-    (found,) = findings(observed, ensemble, "NP205")
+    found, *_ = findings(observed, ensemble, "NP205")
     assert found.severity == "not judged"
     assert found.evidence["features"] == ["latency"]
-    assert not findings(rows(15, 0), rows(300, 1), "NP205")
+    assert not findings(rows(60, 0), rows(300, 1), "NP205")
+    (weak,) = findings(rows(4, 0), rows(300, 1), "NP205")
+    assert weak.severity == "not judged"
+    assert "alone" in weak.sentence
 
 
 def test_np206_sees_the_coverage_curve_leave_its_band():

@@ -37,9 +37,11 @@ class Fit:
         self.module = Circles()
         self.seen = 0
 
-    def loss(self, batch, generator):
+    def draw(self, batch, generator):
+        return 6.28 * torch.rand(batch, generator=generator)
+
+    def loss(self, x):
         self.seen += 1
-        x = 6.28 * torch.rand(batch, generator=generator)
         return (self.module(x) - x.sin() - 0.5).square().mean()
 
     def validate(self):
@@ -59,10 +61,10 @@ class Dying(Fit):
         super().__init__()
         self.after = after
 
-    def loss(self, batch, generator):
+    def loss(self, x):
         if self.seen == self.after:
             raise KilledError
-        return super().loss(batch, generator)
+        return super().loss(x)
 
 
 def weights(task):
@@ -117,9 +119,9 @@ def test_the_result_is_the_running_average():
     shadow = [w.clone() for w in weights(last)]
     last_loss = last.loss
 
-    def loss(batch, generator):  # the weights before each step, averaged by hand one step late
+    def loss(x):  # the weights before each step, averaged by hand one step late
         averages.append(weights(last))
-        return last_loss(batch, generator)
+        return last_loss(x)
 
     last.loss = loss
     fit(last, Schedule(**{**vars(SHORT), "ema": 0.0}), progress=False)

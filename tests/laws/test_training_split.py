@@ -13,7 +13,7 @@ from noble_prob.population.latents import HELD_OUT_MODELS
 from noble_prob.training.data import HELD_OUT, TRAIN, VALIDATION, concatenate, merge, prepare, split_models
 from noble_prob.training.decoder import train_operator, train_timing
 from noble_prob.training.error_model import measure_error
-from noble_prob.training.responses import standard_columns
+from noble_prob.training.responses import first_rows, fold, standard_columns
 from noble_prob.training.schedule import Schedule
 
 
@@ -46,6 +46,9 @@ def test_another_seed_chooses_other_validation_models():
 def test_too_many_set_aside_is_refused(validation):
     with pytest.raises(UsageError, match="validation"):
         split_models(torch.tensor([2, *[-1] * 5]), validation=validation, seed=0)
+
+
+PROTOCOL = (-110.0, 50.0, 180.0)
 
 
 def poisoned(data):
@@ -97,15 +100,34 @@ def test_scaling_looks_at_training_models_alone():
     assert not torch.allclose(space.mean, data.latents.mean(0))
 
 
-def test_a_published_model_that_comes_twice_counts_once():
+def test_a_published_model_may_have_several_rows_and_counts_once():
     one = example_data(seed=0).responses
     other = replace(example_data(seed=1).responses, model=torch.tensor([*range(5, 15), *[-1] * 50]))
     both = concatenate([one, other])
-    assert sorted(both.model[both.model >= 0].tolist()) == list(range(15))
-    assert len(both) == 60 + 60 - 5
-    assert torch.equal(both.counts[5], one.counts[5])  # the first stays
+    assert len(both) == 120
+    first = first_rows(both.model)
+    assert sorted(both.model[(both.model >= 0) & first].tolist()) == list(range(15))
+    assert bool(first[both.model < 0].all())
+    assert bool(first[5])
+    assert not bool(first[60])  # number 5 again
     with pytest.raises(UsageError, match="vip"):
         concatenate([one, replace(one, cell="vip")])
+
+
+def test_a_set_with_more_currents_is_folded_into_rows_of_the_others_width():
+    lean = example_data(seed=0).responses
+    extra = torch.randint(-110, 281, (60, 3), generator=torch.Generator().manual_seed(9)).to(torch.float64)
+    more = (extra[..., None] * 10 + torch.arange(256)).to(torch.int16)
+    wide = replace(lean, current_pa=torch.cat([lean.current_pa, extra], 1), counts=torch.cat([lean.counts, more], 1))
+    folded = fold(wide, 6)
+    assert torch.equal(folded.model, lean.model.repeat(2))
+    assert torch.equal(folded.current_pa[:60], lean.current_pa)
+    assert torch.equal(folded.counts[:60], lean.counts)
+    assert torch.equal(folded.current_pa[60:], torch.cat([lean.current_pa[:, :3], extra], 1))
+    assert torch.equal(folded.counts[60:, 3:], more)
+    assert concatenate([lean, wide]).current_pa.shape == (180, 6)
+    with pytest.raises(UsageError, match="multiple"):
+        fold(wide, 7)
 
 
 def test_cells_are_merged_with_their_splits():
@@ -127,9 +149,9 @@ def test_the_digest_sees_data_and_split():
 def test_the_standard_protocol_is_found_by_its_currents():
     responses = example_data().responses
     shuffled = replace(responses, current_pa=responses.current_pa[:, [3, 2, 0, 5, 1, 4]])
-    assert standard_columns(responses) == (0, 1, 2)
-    assert standard_columns(shuffled) == (2, 4, 1)
+    assert standard_columns(responses, PROTOCOL) == (0, 1, 2)
+    assert standard_columns(shuffled, PROTOCOL) == (2, 4, 1)
     with pytest.raises(UsageError, match="50 pA"):
-        standard_columns(replace(responses, current_pa=responses.current_pa[:, [0, 2, 3, 4, 5]]))
+        standard_columns(replace(responses, current_pa=responses.current_pa[:, [0, 2, 3, 4, 5]]), PROTOCOL)
     with pytest.raises(UsageError, match="50 pA"):
         prepare(replace(responses, current_pa=responses.current_pa + torch.tensor([0, 5, 0, 0, 0, 0])))

@@ -60,7 +60,7 @@ def _closed_form(decoder, prior, evidence):
     """Posterior mean and SD of the standardised latents."""
     error, zero = decoder.error, torch.tensor(0.0).double()
     sds = (error.latency_log_sd, error.rate_log_sd, *error.summary_sd.tolist())
-    blocks = smooth_covariance(CURRENTS, error, zero, sds)  # feature-major
+    blocks = smooth_covariance(CURRENTS, error, (zero,) * len(sds), sds)  # feature-major
     order = torch.arange(15).reshape(5, 3).T.flatten()
     mean, cov = exact_posterior(
         decoder, CURRENTS, _observed(evidence), blocks[order][:, order],
@@ -97,7 +97,8 @@ def test_the_likelihood_equals_a_dense_gaussian_with_a_gaussian_tail(decoder):
     design = Design(current_pa=torch.tensor([60.0, 150.0, -50.0]).double(), end_ms=ends,
                     summary_names=toy.summary_names)  # fmt: skip
     predicted = toy.spike_times(toy.space.mean, design.current_pa)[:, :40]
-    sigma, trial, timing = torch.tensor(0.3).double(), torch.tensor(0.04).double(), 0.1
+    sigma, trial, rate = torch.tensor([0.3, 0.04, 0.02]).double()
+    timing = 0.1
     trains = SpikeTrains(
         predicted,
         design,
@@ -105,6 +106,7 @@ def test_the_likelihood_equals_a_dense_gaussian_with_a_gaussian_tail(decoder):
         scale=torch.tensor(1.0).double(),
         phase_diffusion=sigma,
         trial_timing=trial,
+        trial_rate=rate,
         timing_ms=timing,
     )
     torch.manual_seed(0)
@@ -123,7 +125,8 @@ def test_the_likelihood_equals_a_dense_gaussian_with_a_gaussian_tail(decoder):
     for i in range(len(gap) - 1):
         if row[i] == row[i + 1]:
             noise[i, i + 1] = noise[i + 1, i] = -e2 / gap[i] / gap[i + 1]
-    effects = smooth_covariance(design.current_pa, toy.error, trial, (toy.error.latency_log_sd, toy.error.rate_log_sd))
+    effects = smooth_covariance(design.current_pa, toy.error, (trial, rate),
+                                (toy.error.latency_log_sd, toy.error.rate_log_sd))  # fmt: skip
     index = kind * 3 + row
     dense = MultivariateNormal(torch.zeros(len(gap)).double(), noise + effects[index][:, index])
     tail = 0.0

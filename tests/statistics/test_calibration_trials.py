@@ -73,7 +73,7 @@ def test_contrasts_forget_the_mean_and_keep_the_covariance():
 
 @pytest.fixture(scope="module")
 def fit():
-    return fit_trials(simulate(12, 2), draws=80, warmup=80, seed=3)
+    return fit_trials(simulate(12, 2), draws=60, warmup=60, seed=3)
 
 
 def test_known_scales_are_recovered(fit):

@@ -15,11 +15,12 @@ def draw_feature(panel: FeaturePanel, salt: str) -> str:
     """Density of the ensemble with the observations as ticks, and the PIT histogram beside it."""
     ensemble, observed, pit = (_finite(getattr(panel, key)) for key in ("ensemble", "observed", "pit"))
     with drawing(4.6, 2.1, salt=salt) as figure:
-        left, right = figure.subplots(1, 2, width_ratios=(2.2, 1.0))
+        left, *others = figure.subplots(1, 2, width_ratios=(2.2, 1.0)) if len(pit) else [figure.subplots()]
         _draw_values(left, ensemble, observed)
         tidy(left, label(panel.name, panel.unit), "density")
         left.set_yticks([])
-        _draw_pit(right, pit)
+        for right in others:
+            _draw_pit(right, pit)
         return to_svg(figure, f"{panel.name}: {len(observed)} observed values against {len(ensemble)} of the ensemble, "
                               f"and their probability integral transform. {panel.verdict}")  # fmt: skip
 
@@ -81,9 +82,9 @@ def draw_fi(panel: FiCurve, salt: str) -> str:
         points = np.asarray(panel.observed)
         if len(points):
             axes.plot(points[:, 0], points[:, 1], "o", ms=4, color=EXPERIMENT)
-        tidy(axes, "current (pA)", panel.ylabel, panel.title)
+        tidy(axes, panel.xlabel, panel.ylabel, panel.title)
         return to_svg(
-            figure, f"{panel.ylabel} against current in pA, {panel.title}; {panel.n_members or 'some'} members."
+            figure, f"{panel.ylabel} against {panel.xlabel}, {panel.title}; {panel.n_members or 'some'} members."
         )
 
 

@@ -42,7 +42,7 @@ def _draw_interval(axes: Axes, y: int, row: LatentRow) -> None:
 
 
 def draw_pairs(panel: PairPlot, salt: str, max_points: int = 150) -> str:
-    """Scatter of every pair below the diagonal, histograms on it.
+    """Scatter of every pair below the diagonal, histograms of equal height on it.
 
     Args:
         panel: The draws.
@@ -61,7 +61,7 @@ def draw_pairs(panel: PairPlot, salt: str, max_points: int = 150) -> str:
                 else:
                     _draw_pair(grid[i, j], panel, i, j, max_points)
                 _label(grid[i, j], panel, i, j)
-        return to_svg(figure, f"Pair plot of {n} latents: {', '.join(panel.names)}; posterior, prior and models.")
+        return to_svg(figure, f"Pairs of {', '.join(panel.names)}: {', '.join(filter(None, panel.labels))}.")
 
 
 def _clouds(panel: PairPlot) -> list[tuple[np.ndarray, str, float, float]]:
@@ -86,7 +86,8 @@ def _draw_pair(axes: Axes, panel: PairPlot, i: int, j: int, max_points: int) -> 
 def _draw_diagonal(axes: Axes, panel: PairPlot, i: int) -> None:
     for points, colour, _, _ in _clouds(panel):
         if colour != MUTED:
-            axes.hist(points[:, i], bins=24, density=True, histtype="stepfilled", color=colour, alpha=0.4)
+            height, edges = np.histogram(points[np.isfinite(points[:, i]), i], bins=24)
+            axes.stairs(height / max(height.max(), 1), edges, fill=True, color=colour, alpha=0.4)
     if panel.truth is not None:
         axes.axvline(float(np.asarray(panel.truth)[i]), color=TRUTH, lw=1.2)
     axes.set_yticks([])

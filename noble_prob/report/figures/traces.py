@@ -16,8 +16,9 @@ def draw_overlay(panel: Overlay, salt: str) -> str:
         axes = figure.add_subplot()
         for member in members:
             axes.plot(*thin(time, member), color=ENSEMBLE, lw=0.7, alpha=max(0.25, min(0.9, 3.0 / len(members))))
+        fade = 1.0 if panel.observed_mv is None or len(np.asarray(panel.observed_mv)) < 2 else 0.45
         for trace in () if panel.observed_mv is None else np.asarray(panel.observed_mv):
-            axes.plot(*thin(time, trace), color=EXPERIMENT, lw=0.9)
+            axes.plot(*thin(time, trace), color=EXPERIMENT, lw=0.9, alpha=fade)
         if panel.stimulus_ms:
             axes.plot(panel.stimulus_ms, [0.0, 0.0], transform=axes.get_xaxis_transform(), color=STIMULUS, lw=4,
                       solid_capstyle="butt", clip_on=False)  # fmt: skip
@@ -42,7 +43,7 @@ def _overlay_alt(panel: Overlay) -> str:
 def draw_raster(panel: Raster, salt: str) -> str:
     """One row of ticks per repeat or member, groups one above the other."""
     rows = sum(len(trains) for trains in panel.groups.values())
-    with drawing(4.6, min(4.5, 1.0 + 0.09 * rows), salt=salt) as figure:
+    with drawing(9.4 if panel.wide else 4.6, min(4.5, 1.1 + 0.1 * rows), salt=salt) as figure:
         axes = figure.add_subplot()
         row, ticks = 0, []
         for (name, trains), colour in zip(panel.groups.items(), _colours(len(panel.groups)), strict=True):

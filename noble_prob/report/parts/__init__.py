@@ -4,8 +4,10 @@ from noble_prob.report.parts.calibration import calibration_part, drift_part
 from noble_prob.report.parts.ensemble import ensemble_part
 from noble_prob.report.parts.examination import examination_report, session_report
 from noble_prob.report.parts.merge import merge
+from noble_prob.report.parts.population import population_part
 from noble_prob.report.parts.posterior import posterior_part, predictive_part
 from noble_prob.report.parts.traces import ensemble_overlays, repeat_raster
+from noble_prob.report.parts.trains import trains_part
 
 __all__ = [
     "calibration_part",
@@ -14,8 +16,10 @@ __all__ = [
     "ensemble_part",
     "examination_report",
     "merge",
+    "population_part",
     "posterior_part",
     "predictive_part",
     "repeat_raster",
     "session_report",
+    "trains_part",
 ]

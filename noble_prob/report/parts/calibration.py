@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from noble_prob.calibration import Calibration, Drift, FeatureVerdict
 from noble_prob.calibration.wording import percent
 from noble_prob.findings.registry import judge
@@ -40,7 +42,7 @@ def calibration_part(calibration: Calibration, *, level: str = "") -> ReportData
 
 def _panel(c: Calibration, item: FeatureVerdict, level: str) -> FeaturePanel:
     power = ""
-    if item.severity != "not judged":
+    if np.isfinite(item.sd_ratio):
         power = (
             f"Power for this feature alone, n = {item.n}: half the spread {percent(item.power_narrow)}, "
             f"twice {percent(item.power_wide)}."

@@ -13,6 +13,7 @@ from noble_prob.report.parts.calibration import calibration_part
 from noble_prob.report.parts.merge import merge
 from noble_prob.report.parts.posterior import posterior_part, predictive_part
 from noble_prob.report.parts.traces import ensemble_overlays
+from noble_prob.report.parts.trains import trains_part
 
 NO_REPEATS = Verdict(
     level="Trial to trial", severity="not judged",
@@ -40,8 +41,9 @@ def examination_report(
     parts = [
         posterior_part(posterior, findings=findings, population=e.cell.models, truth=e.truth),
         ReportData(title="", overlays=ensemble_overlays(e.ensemble, e.recording)),
-        predictive_part(e.check, posterior),
+        _without_repeats(predictive_part(e.check, posterior), e),
         ReportData(title="", verdicts=(NO_REPEATS,)) if e.repeats is None else calibration_part(e.repeats),
+        *(trains_part(c, level="Trial to trial", window_ms=(0.0, _end(e))) for c in e.trains),
         *further,
     ]
     source = e.recording.provenance if e.recording else {}
@@ -49,6 +51,17 @@ def examination_report(
     known = {"cell": e.cell.name, "decoder_sha256": e.cell.card.get("weights_sha256", "none"), **file}
     subtitle = f"decoder of {e.cell.name}, {posterior.method}, {len(posterior.sweeps)} sweeps"
     return merge(title, parts, subtitle=subtitle, provenance={**known, **posterior.provenance, **(provenance or {})})
+
+
+def _without_repeats(part: ReportData, e: Examination) -> ReportData:
+    """The predictive part without rasters of steps whose repeats get one of their own."""
+    shown = {c.stimulus for c in e.trains}
+    return replace(part, rasters=[r for r in part.rasters if r.title.replace("-", "−") not in shown])
+
+
+def _end(e: Examination) -> float:
+    """Longest step that was looked at (ms)."""
+    return float(e.posterior.evidence.design.end_ms.max())
 
 
 def session_report(session: Session, title: str) -> ReportData:

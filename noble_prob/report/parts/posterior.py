@@ -13,12 +13,13 @@ from noble_prob.inference import Posterior, to_json
 from noble_prob.latent import Neurons
 from noble_prob.report.data import LatentRow, ReportData, Verdict
 from noble_prob.report.panels import FiCurve, PairPlot, Raster
-from noble_prob.report.plain import label
+from noble_prob.report.plain import label, words
 
 MOST_PAIRS = 6
 """Latents in the pair plot: those the recording says most about."""
 SHOWN = ("spike_count", "first_spike_ms", "mean_isi_ms", "isi_cv")
 """Features drawn against current first; others follow."""
+SEEN = "The posterior has seen these sweeps: a misfit is believable, a pass is a weak one, and no spread is tested."
 
 
 def posterior_part(
@@ -107,15 +108,20 @@ def predictive_part(check: PredictiveCheck, posterior: Posterior, *, most_sweeps
     """
     found = tuple(judge(check))
     (main,) = [f for f in found if f.code == "NP220"]
-    verdict = Verdict(level="Posterior predictive check", severity=main.severity, sentence=main.sentence)
+    verdict = Verdict(level="Posterior predictive check", severity=main.severity, sentence=main.sentence, power=SEEN)
     current = posterior.evidence.design.current_pa.cpu().numpy()
     firing = np.flatnonzero(np.nan_to_num(check.observed[:, check.names.index("spike_count")]) > 0)
-    chosen = firing[np.unique(np.linspace(0, len(firing) - 1, min(len(firing), most_sweeps)).astype(int))]
+    once = [s for k, s in enumerate(firing) if check.sweeps[s] not in [check.sweeps[j] for j in firing[:k]]]
+    chosen = (
+        [once[k] for k in np.unique(np.linspace(0, len(once) - 1, min(len(once), most_sweeps)).astype(int))]
+        if once
+        else []
+    )
     order = [*(n for n in SHOWN if n in check.names), *(n for n in check.names if n not in SHOWN)]
     curves = [_curve(check, current, check.names.index(name)) for name in order]
     return ReportData(
         title="Posterior predictive", verdicts=(verdict,), findings=found,
-        rasters=tuple(_raster(posterior, int(s), check.sweeps[s]) for s in chosen) if len(firing) else (),
+        rasters=tuple(_raster(posterior, int(s), check.sweeps[s]) for s in chosen),
         fi=tuple(curve for curve in curves if len(np.asarray(curve.current_pa))),
         values={"predictive": {"p_misfit": check.p_misfit, "p_too_wide": check.p_too_wide,
                                "coverage_50": check.coverage(0.5), "coverage_89": check.coverage(0.89)}},
@@ -138,8 +144,9 @@ def _curve(check: PredictiveCheck, current: np.ndarray, k: int) -> FiCurve:
     order = np.flatnonzero(some)[np.argsort(current[some], kind="stable")]
     bands = {p: tuple(end[order, k] for end in check.band(p)) for p in (0.5, 0.89)}
     points = [(current[s], check.observed[s, k]) for s in range(len(current)) if np.isfinite(check.observed[s, k])]
+    heading = "f-I curve" if check.names[k] == "spike_count" else words(check.names[k], check.units[k])
     return FiCurve(
-        title="f-I curve" if check.names[k] == "spike_count" else label(check.names[k], ""), current_pa=current[order],
+        title=heading, current_pa=current[order],
         median=check.band(0.0)[0][order, k], bands=bands,
         observed=np.array(points).reshape(-1, 2), n_members=len(check.draws), level="Posterior predictive check",
         ylabel=label(check.names[k], check.units[k]),

@@ -15,32 +15,42 @@ MEMBERS = {"draw": "posterior draws", "neuron": "novel neurons", "trial": "predi
 def ensemble_overlays(
     ensemble: Recording, recording: Recording | None = None, *, most_sweeps: int = 6, most_members: int = 12
 ) -> tuple[Overlay, ...]:
-    """One overlay per sweep: the recording over members of the ensemble, onsets aligned.
+    """One overlay per step: its recorded sweeps over members of the ensemble, onsets aligned.
 
     Args:
         ensemble: Axes end in what a member is (``draw``, ``neuron`` or ``trial``); its sweeps are those of
             ``recording``.
         recording: One neuron with the same sweeps in the same order; its own grid and lengths are kept.
-        most_sweeps: Evenly spaced sweeps if there are more.
-        most_members: Members drawn.
+        most_sweeps: Evenly spaced steps if there are more.
+        most_members: Members drawn, and repeats of a step.
     """
     voltage = ensemble.voltage_mv.reshape(-1, *ensemble.voltage_mv.shape[-2:])
-    chosen = np.unique(np.linspace(0, ensemble.n_sweeps - 1, min(ensemble.n_sweeps, most_sweeps)).astype(int))
+    groups = same_steps(ensemble)
+    chosen = np.unique(np.linspace(0, len(groups) - 1, min(len(groups), most_sweeps)).astype(int))
     return tuple(
-        _overlay(int(k), ensemble, recording, voltage[:most_members, k].cpu().numpy(), len(voltage)) for k in chosen
-    )
+        _overlay(groups[k][:most_members], ensemble, recording, voltage[:most_members, groups[k][0]].cpu().numpy(),
+                 len(voltage))
+        for k in chosen
+    )  # fmt: skip
 
 
-def _overlay(k: int, ensemble: Recording, recording: Recording | None, members: np.ndarray, total: int) -> Overlay:
-    """One sweep; the recording is put on the ensemble's time axis by its onset."""
-    step, time = ensemble.steps[k], ensemble.time_ms.cpu().numpy()
-    observed = None
-    if recording is not None:
-        shift = _onset(step) - _onset(recording.steps[k])
-        own = recording.time_ms.cpu().numpy() + shift
-        observed = np.interp(time, own, recording.voltage_mv[..., k, :].reshape(-1, len(own))[0].cpu().numpy(),
-                             left=np.nan, right=np.nan)  # fmt: skip
-    title = f"sweep {k}" + (f", {step.amplitude_pa:+.0f} pA" if step else "")
+def same_steps(recording: Recording) -> list[list[int]]:
+    """Sweeps by the step they share (1 pA, 1 ms), in the order of their first."""
+    groups: dict[object, list[int]] = {}
+    for k, step in enumerate(recording.steps):
+        key = k if step is None else (round(step.amplitude_pa), round(step.duration_ms))
+        groups.setdefault((step is None, key), []).append(k)
+    return list(groups.values())
+
+
+def _overlay(
+    sweeps: list[int], ensemble: Recording, recording: Recording | None, members: np.ndarray, total: int
+) -> Overlay:
+    """One step; the recording is put on the ensemble's time axis by its onset."""
+    step, time = ensemble.steps[sweeps[0]], ensemble.time_ms.cpu().numpy()
+    observed = None if recording is None else np.stack([_aligned(recording, k, step, time) for k in sweeps])
+    title = f"sweep {sweeps[0]}" if len(sweeps) == 1 else f"{len(sweeps)} sweeps"
+    title += f", {step.amplitude_pa:+.0f} pA" if step else ""
     return Overlay(
         title=title.replace("-", "−"), time_ms=time, ensemble_mv=members, observed_mv=observed,
         stimulus_ms=(step.onset_ms, step.offset_ms) if step else None,
@@ -48,13 +58,21 @@ def _overlay(k: int, ensemble: Recording, recording: Recording | None, members: 
     )  # fmt: skip
 
 
+def _aligned(recording: Recording, k: int, step: Step | None, time: np.ndarray) -> np.ndarray:
+    """Voltage of one sweep on another time axis, NaN where it was not recorded."""
+    own = recording.time_ms.cpu().numpy() + _onset(step) - _onset(recording.steps[k])
+    voltage = recording.voltage_mv[..., k, :].reshape(-1, len(own))[0].cpu().numpy()
+    return np.interp(time, own, voltage, left=np.nan, right=np.nan)
+
+
 def _onset(step: Step | None) -> float:
     return 0.0 if step is None else step.onset_ms
 
 
 def repeat_raster(
-    observed: Sequence[np.ndarray], predicted: Sequence[np.ndarray], *, title: str, window_ms: tuple[float, float]
-) -> Raster:
+    observed: Sequence[np.ndarray], predicted: Sequence[np.ndarray], *, title: str, window_ms: tuple[float, float],
+    names: tuple[str, str] = ("experiment", "ensemble"),
+) -> Raster:  # fmt: skip
     """Spike times of recorded and predicted repeats, one above the other.
 
     Args:
@@ -62,5 +80,6 @@ def repeat_raster(
         predicted: Spike times (ms) of each predicted repeat.
         title: For example the current.
         window_ms: Start and end of the axis.
+        names: What the two are called.
     """
-    return Raster(title=title, groups={"experiment": list(observed), "ensemble": list(predicted)}, window_ms=window_ms)
+    return Raster(title=title, groups={names[0]: list(observed), names[1]: list(predicted)}, window_ms=window_ms)

@@ -1,0 +1,44 @@
+"""Columns of other people's tables under the names of the latents, where both mean the same.
+
+Published tables name features after eFEL, some with the sweep before a dot (``hyperpol.voltage_base``). Those below
+were compared on the same models before they entered (docs/calibration.md gives the correlations). Spike counts and
+latencies are missing on purpose: their step differs from cell to cell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from noble_prob.calibration import FeatureTable
+
+PUBLISHED = {
+    "voltage_base": ("resting_voltage", "mV"), "sag_amplitude": ("sag", "mV"), "AP1_peak": ("ap1_peak", "mV"),
+    "AP1_width": ("ap1_width", "ms"), "AHP1_depth_from_peak": ("ap1_peak_to_trough", "mV"),
+}  # fmt: skip
+"""Published name to our name and unit."""
+
+
+def rename_published(table: FeatureTable) -> FeatureTable:
+    """The table with published names replaced by ours; of several columns of one name the first is taken.
+
+    Args:
+        table: Measured cells.
+    """
+    names, units = list(table.names), list(table.units)
+    for k, name in enumerate(table.names):
+        ours, unit = PUBLISHED.get(name.rsplit(".", 1)[-1], (None, ""))
+        if ours is not None and ours not in names:
+            names[k], units[k] = ours, units[k] or unit
+    return replace(table, names=tuple(names), units=tuple(units))
+
+
+def with_height(table: FeatureTable) -> FeatureTable:
+    """The table with the height from trough to peak, where it has both ends and not the height."""
+    ends = ("ap1_peak", "ap1_trough")
+    if not set(ends) <= set(table.names) or "ap1_peak_to_trough" in table.names:
+        return table
+    height = table.column("ap1_peak") - table.column("ap1_trough")
+    return replace(table, names=(*table.names, "ap1_peak_to_trough"), units=(*table.units, "mV"),
+                   value=np.column_stack([table.value, height]))  # fmt: skip

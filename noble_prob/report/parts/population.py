@@ -1,0 +1,78 @@
+"""Measured cells against a prior ensemble, before and after recalibration, as one part of a report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from noble_prob.calibration import Calibration, Recalibration
+from noble_prob.examination import Population
+from noble_prob.findings.registry import judge
+from noble_prob.report.data import ReportData, Table, Verdict
+from noble_prob.report.panels import PairPlot
+from noble_prob.report.parts.calibration import calibration_part
+
+PRIOR, MOVED = "Between neurons", "Between neurons, latents moved"
+MOST_PAIRS = 6
+
+
+def population_part(population: Population) -> ReportData:
+    """What a report shows of a population: the prior as it is first, then what recalibration makes of it.
+
+    Args:
+        population: From :func:`noble_prob.examination.examine_population`.
+    """
+    parts = [calibration_part(population.before, level=PRIOR)]
+    if population.weights is not None:
+        parts.append(weights_part(population.weights))
+    if population.after is not None:
+        parts.append(_renamed(calibration_part(population.after, level=MOVED)))
+    joined: dict[str, Any] = {
+        name: [item for part in parts for item in getattr(part, name)]
+        for name in ("verdicts", "findings", "features", "coverage", "tables", "methods")
+    }
+    values = {key: value for part in parts for key, value in part.values.items()}
+    return ReportData(title="Population", pairs=pairs(population.before), values=values, **joined)
+
+
+def _renamed(part: ReportData) -> ReportData:
+    """The comparison after the move: its verdict and its panels, told apart from those before."""
+    found = [replace(f, sentence=f"After moving the latents: {f.sentence}") for f in part.findings if f.code == "NP201"]
+    return replace(part, findings=found, values={"calibration_after": part.values["calibration"]})
+
+
+def weights_part(weights: Recalibration) -> ReportData:
+    """The reweighted prior: what it reaches, and how many neurons are left of it."""
+    (found,) = judge(weights)
+    rows = zip(weights.names, weights.units, weights.target_mean, weights.target_sd, weights.before_mean,
+               weights.before_sd, weights.after_mean, weights.after_sd, strict=True)  # fmt: skip
+    columns = ("feature", "unit", "cells' mean", "cells' SD", "prior mean", "prior SD", "reweighted mean",
+               "reweighted SD")  # fmt: skip
+    table = Table(title="Reweighted prior", columns=columns, rows=list(rows),
+                  caption=f"Effective sample size {weights.ess:.1f} of {weights.n} drawn neurons.")  # fmt: skip
+    return ReportData(
+        title="", findings=(found,), tables=(table,),
+        verdicts=(Verdict(level="Reweighted prior", severity=found.severity, sentence=found.sentence),),
+        methods=("The prior was reweighted by exponential tilting: of all weights that give the cells' means and SDs, "
+                 "those of least relative entropy to equal ones.",),
+        values={"recalibration": {"ess": weights.ess, "n": weights.n, "reached": weights.reached}},
+    )  # fmt: skip
+
+
+def pairs(result: Calibration) -> PairPlot | None:
+    """Novel neurons and measured cells in every pair of features that both have."""
+    names = [f.name for f in result.features if f.n > 2 and f.m > 2][:MOST_PAIRS]
+    if len(names) < 2:
+        return None
+    seen, drawn = result.observed.select(names), result.ensemble.select(names)
+    return PairPlot(
+        names=names, units=seen.units, posterior=_whole(drawn.value), population=_whole(seen.value),
+        labels=("novel neurons", "", "measured cells"),
+    )  # fmt: skip
+
+
+def _whole(value: np.ndarray) -> np.ndarray:
+    """Rows without gaps."""
+    return value[np.isfinite(value).all(-1)]

@@ -1,0 +1,96 @@
+"""Jitter, drift and electrode noise of sweeps: density, recovery of known scales, and their way into latent space."""
+
+import torch
+
+from noble_prob.calibration.trials import electrode_noise, fit_trials, trial_model
+from noble_prob.decoder.toy import ToyDecoder, toy_space
+from noble_prob.ensemble import respond
+from noble_prob.latent import Neurons
+from noble_prob.noise.repeats import SpikeRepeats
+from noble_prob.noise.state import SweepStates, contrast_rows, fit_state, log_likelihood, rows_of
+from noble_prob.noise.trial import TrialModel
+
+NAMES, UNITS = ("resting_voltage_mv", "sag_mv"), ("mV", "mV")
+JITTER, DRIFT, RHO, ELECTRODE = (0.5, 0.2), (0.3, 0.02), 0.6, 0.05
+
+
+def simulate(cells: int, sweeps: int, seed: int) -> SweepStates:
+    """Four stimuli in turn, half a minute apart."""
+    g = torch.Generator().manual_seed(seed)
+    root = torch.linalg.cholesky(torch.tensor([[1.0, RHO], [RHO, 1.0]]).double())
+    minutes, stimulus = 0.5 * torch.arange(sweeps).double(), [k % 4 for k in range(sweeps)]
+    mean = 3.0 * torch.tensor(stimulus)[:, None]
+    value = []
+    for _ in range(cells):
+        e, w = torch.randn(2, sweeps, 2, generator=g, dtype=torch.float64)
+        value.append(mean + e @ root.T * torch.tensor(JITTER) + (w * torch.tensor(DRIFT) * 0.5**0.5).cumsum(0))
+    return SweepStates(names=NAMES, units=UNITS, value=value, stimulus=[stimulus] * cells, minutes=[minutes] * cells,
+                       cell=tuple(map(str, range(cells))), electrode=[(ELECTRODE**2, 5000.0)] * cells)  # fmt: skip
+
+
+def test_density_is_that_of_the_dense_gaussian():
+    states = simulate(1, 8, 0)
+    rows = rows_of(states)
+    jitter, drift = torch.tensor([[0.7, 1.1]]).double(), torch.tensor([[0.4, 0.2]]).double()
+    tril = torch.linalg.cholesky(torch.tensor([[1.0, 0.3], [0.3, 1.0]]).double())
+    root = torch.diag(jitter[0]) @ tril
+    member = torch.nn.functional.one_hot(torch.tensor(states.stimulus[0])).double()
+    basis = torch.linalg.svd(member, full_matrices=True).U[:, 4:]
+    t = states.minutes[0]
+    walk = torch.minimum(t[:, None], t)
+    dense = torch.kron(torch.eye(len(t)).double(), root @ root.T) + torch.kron(walk, torch.diag(drift[0] ** 2))
+    both = torch.kron(basis.T.contiguous(), torch.eye(2).double())
+    y = both @ (states.value[0] / rows.unit).flatten()
+    normal = torch.distributions.MultivariateNormal(torch.zeros(len(y)).double(), both @ dense @ both.T)
+    expected = normal.log_prob(y) + 0.5 * len(y) * torch.log(torch.tensor(2 * torch.pi)).double()
+    torch.testing.assert_close(log_likelihood(rows, jitter, drift, tril).sum(), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_what_a_stimulus_shares_and_gaps_are_left_out():
+    states = simulate(1, 9, 1)
+    value = states.value[0].clone()
+    value[3, 0] = torch.nan
+    y, walk = contrast_rows(value, states.stimulus[0], states.minutes[0])
+    moved, _ = contrast_rows(value + 7.0 * torch.tensor(states.stimulus[0])[:, None], states.stimulus[0],
+                             states.minutes[0])  # fmt: skip
+    assert y.shape == (8 - 4, 2)
+    assert (walk >= 0).all()
+    torch.testing.assert_close(y, moved)
+    assert len(contrast_rows(value[:2], [0, 1], states.minutes[0][:2])[0]) == 0
+
+
+def test_known_scales_are_recovered_and_reach_the_latents():
+    fit = fit_state(simulate(3, 24, 2), draws=80, warmup=100, chains=1, seed=1)
+    ends = torch.tensor([0.01, 0.99]).double()
+    for found, truth in ((fit.jitter, JITTER), (fit.drift, DRIFT)):
+        low, high = torch.quantile(found.median(1).values, ends, dim=0)
+        assert ((low < torch.tensor(truth)) & (torch.tensor(truth) < high)).all()
+    low, high = torch.quantile(fit.correlation[:, 0, 1], ends)
+    assert low < RHO < high
+    assert abs(float(fit.electrode_mv.median()) - ELECTRODE) < 0.005
+    assert fit.r_hat < 1.3  # few draws; docs/calibration.md gives that of a real fit
+
+    trains = [[torch.tensor([20.0 + k, 45 + 2 * k, 70 + 2 * k]) for k in (0.0, 1.0, 0.5)]]
+    spikes = fit_trials(SpikeRepeats(times_ms=trains, end_ms=[100.0], cell=["0"], current_pa=[100.0]), draws=20,
+                        warmup=20)  # fmt: skip
+    space = toy_space()
+    found = trial_model(spikes, space, state=fit, minutes_apart=2.0)
+    sd = found.latent_tril.square().sum(1).sqrt() * space.sd
+    assert abs(float(sd[space.names.index("resting_voltage_mv")]) - 0.5) < 0.2
+    assert 0.15 < float(found.drift[space.names.index("resting_voltage_mv")] * space.sd[0]) < 0.6
+    assert abs(found.electrode_mv - ELECTRODE) < 0.01
+
+
+def test_drift_walks_and_electrode_noise_is_measured_back():
+    space = toy_space()
+    neuron = Neurons(space=space, value=space.mean[None].repeat(400, 1), axis="neuron")
+    drift = torch.full((len(space),), 0.3).double()
+    model = TrialModel(latent_tril=torch.zeros(len(space), len(space)).double(), drift=drift, minutes_apart=4.0)
+    z = space.standardise(model.latents(neuron, 10, torch.Generator().manual_seed(1)))
+    sd = (z - z[:, :1]).std(0).mean(-1)
+    torch.testing.assert_close(sd[1:], 0.6 * torch.arange(1, 10).double().sqrt(), rtol=0.06, atol=0.0)
+    noisy = TrialModel(latent_tril=torch.zeros(len(space), len(space)).double(), electrode_mv=0.2)
+    one = Neurons(space=space, value=space.mean[None], axis="neuron")
+    square, dof = electrode_noise(respond(ToyDecoder(), one, [100.0], trials=6, trial_model=noisy, seed=2))
+    assert abs(square**0.5 - 0.2) < 0.02
+    assert dof > 100

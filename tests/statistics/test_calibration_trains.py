@@ -1,0 +1,73 @@
+"""Spike trains of repeats against predicted ones: false alarms, power as printed, jitter by spike number."""
+
+import numpy as np
+import pytest
+
+from noble_prob.calibration.train_contrast import compare_replays, compare_trains, jitter_by_index
+from noble_prob.errors import UsageError
+from noble_prob.findings.registry import judge
+
+RUNS, REPEATS = 60, 8
+
+
+def trains(rng, n, sigma=0.5, rate=0.0):
+    """Fifteen spikes, 20 ms apart, whose phase diffuses; the rate of all may differ."""
+    steps = 20 * (1 + rate) + sigma * rng.standard_normal((n, 15))
+    return list(np.maximum(steps, 1).cumsum(-1))
+
+
+def replays(rng, draws=60, factor=1.0):
+    """Every draw has its own rate."""
+    return [trains(rng, REPEATS, 0.5 * factor, rate) for rate in rng.normal(0, 0.05, draws)]
+
+
+def caught(compare, factor, seed):
+    rng = np.random.default_rng(seed)
+    return np.mean([compare(rng, factor).severity == "issue" for _ in range(RUNS)])
+
+
+def by_trains(rng, factor):
+    return compare_trains(trains(rng, REPEATS), trains(rng, 40, 0.5 * factor), seed=rng.integers(1000))
+
+
+def by_replays(rng, factor):
+    return compare_replays(trains(rng, REPEATS, rate=rng.normal(0, 0.05)), replays(rng, factor=factor))
+
+
+@pytest.mark.parametrize("compare", [by_replays])
+def test_right_trains_pass_and_wrong_jitter_is_caught(compare):
+    assert caught(compare, 1.0, 0) <= 0.10
+    assert caught(compare, 3.0, 1) >= 0.8
+    assert caught(compare, 1 / 3, 2) >= 0.8
+
+
+def test_trains_of_one_neuron():
+    rng = np.random.default_rng(3)
+    right = compare_trains(trains(rng, REPEATS), trains(rng, 40), stimulus="+180 pA", seed=1)
+    wrong = compare_trains(trains(rng, REPEATS, rate=0.1), trains(rng, 40), seed=1)
+    assert right.severity != "issue"
+    assert wrong.severity == "issue"
+    assert "+180 pA" in right.sentence
+    assert len(right.within_observed) == REPEATS * (REPEATS - 1) / 2
+    assert len(right.across) == REPEATS * 40
+    assert np.mean(wrong.across) > 2 * np.mean(wrong.within_predicted)
+    (finding,) = judge(wrong)
+    assert finding.code == "NP207"
+
+
+def test_jitter_grows_along_the_train_and_lies_in_its_band():
+    rng = np.random.default_rng(4)
+    found = compare_trains(trains(rng, 30), trains(rng, 100), seed=1)
+    assert found.jitter_predicted[-1] == pytest.approx(0.5 * 15**0.5, rel=0.2)
+    low, high = found.jitter_band
+    assert ((found.jitter_observed >= low) & (found.jitter_observed <= high)).mean() > 0.6
+    uneven = jitter_by_index([np.array([1.0, 5.0]), np.array([3.0])])
+    assert uneven[0] == pytest.approx(2**0.5)
+    assert np.isnan(uneven[1])
+
+
+def test_one_train_is_no_repeat():
+    with pytest.raises(UsageError, match="at least two"):
+        compare_trains([np.ones(3)], [np.ones(3)] * 4)
+    with pytest.raises(UsageError, match="20 draws"):
+        compare_replays([np.ones(3)] * 2, [[np.ones(3)] * 2])
