@@ -6,11 +6,13 @@ latents), 50 % intervals holding 50 +- 5 % and 89 % intervals 89 +- 3 % of the t
 posteriors of half the SD and posteriors shifted by half an SD wrong. It says nothing about whether the decoder is
 right about neurons: that is ``inference_held_out.py``.
 
-Run: ``python analyses/inference_sbc.py --n 500 --json out.json`` (20 minutes on two cores)
+Run: ``python analyses/inference_sbc.py --n 500 --method npe --jobs 2 --json out.json``; killed, it continues.
 """
 
 import argparse
 import json
+import shutil
+import time
 from pathlib import Path
 
 import torch
@@ -25,15 +27,21 @@ def main() -> None:
     parser.add_argument("--cell", default="pvalb-689331391")
     parser.add_argument("--n", type=int, default=500)
     parser.add_argument("--currents-pa", type=float, nargs="+", default=[-110.0, 40.0, 80.0, 130.0, 180.0, 240.0])
-    parser.add_argument("--batch", type=int, default=50)
+    parser.add_argument("--method", choices=("hmc", "importance", "npe"), default="hmc")
+    parser.add_argument("--batch", type=int, default=25)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    cell = nb.load_cell(args.cell)
+    cell = nb.load_cell(args.cell, device=args.device)
+    began = time.perf_counter()
     current = torch.tensor(args.currents_pa, dtype=torch.float64)
     design = Design(current_pa=current, end_ms=torch.full_like(current, cell.decoder.window.duration_ms),
                     summary_names=cell.decoder.summary_names)  # fmt: skip
-    result = sbc(cell.decoder, cell.prior, design, args.n, seed=args.seed, batch=args.batch, progress=True)
+    parts = args.json.with_name(args.json.name + ".parts") if args.json else None
+    result = sbc(cell.decoder, cell.prior, design, args.n, seed=args.seed, batch=args.batch, method=args.method,
+                 estimator=cell.estimator, jobs=args.jobs, device=args.device, folder=parts, progress=True)  # fmt: skip
     report = result.to_dict()
     print(f"{'latent':24s} {'cover 50 %':>10s} {'cover 89 %':>10s} {'in band':>8s}")
     for name in result.names:
@@ -48,6 +56,8 @@ def main() -> None:
         print(f"{change}: {caught} of {len(result.names)} latents caught, joint p = {p:.1e}")
     if args.json:
         args.json.write_text(json.dumps(report, indent=1) + "\n")
+        shutil.rmtree(parts)
+    print(f"{args.n} recordings by {args.method} in {time.perf_counter() - began:.0f} s")
 
 
 if __name__ == "__main__":

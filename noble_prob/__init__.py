@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from noble_prob.features import fi_curve, find_spikes, measure
     from noble_prob.findings.base import Finding
     from noble_prob.findings.registry import judge
-    from noble_prob.inference import Posterior, from_pyro, infer
+    from noble_prob.inference import Posterior, from_pyro, infer, infer_population
     from noble_prob.latent import LatentSpace, Neurons
     from noble_prob.population.simulate import simulate
     from noble_prob.priors import Prior, fit_prior
@@ -41,7 +41,7 @@ _HOME = {
     "population.simulate": "simulate",
     "priors": "Prior fit_prior",
     "cells": "Cell load_cell",
-    "inference": "Posterior infer from_pyro",
+    "inference": "Posterior infer infer_population from_pyro",
     "ensemble": "draw respond plausibility",
     "evaluation": "evaluate",
     "calibration": "FeatureTable calibrate_repeats calibrate_population compare_experiments",
@@ -56,8 +56,8 @@ _ROOM = {name: room for room, names in _HOME.items() for name in names.split()}
 __all__ = [
     "Cell", "Examination", "FeatureTable", "Finding", "LatentSpace", "Neurons", "Posterior", "Prior", "Protocol",
     "Recording", "UsageError", "calibrate_population", "calibrate_repeats", "compare_experiments", "draw", "evaluate",
-    "examine", "fi_curve", "find_spikes", "fit_prior", "from_pyro", "infer", "judge", "load_cell", "measure",
-    "plausibility", "read", "render", "respond", "simulate",
+    "examine", "fi_curve", "find_spikes", "fit_prior", "from_pyro", "infer", "infer_population", "judge", "load_cell",
+    "measure", "plausibility", "read", "render", "respond", "simulate",
 ]  # fmt: skip
 
 

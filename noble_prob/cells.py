@@ -1,8 +1,9 @@
 """A cell as it ships: its decoder, the models behind it, the prior fitted to them, a recording to try.
 
 A folder holds ``card.json`` and ``weights.safetensors`` (the decoder), ``hof_latents.csv`` (latent features of the
-published models, from our own simulations; held-out models are marked), perhaps ``prior/`` (a stored density), and
-perhaps ``demo_recording.npz`` (simulated sweeps of a held-out model, whose latents the table knows). Without a stored
+published models, from our own simulations; held-out models are marked), perhaps ``prior/`` (a stored density),
+``npe.json`` and ``npe.safetensors`` (an amortised posterior), and
+``demo_recording.npz`` (simulated sweeps of a held-out model, whose latents the table knows). Without a stored
 prior a Gaussian is fitted to the training models. Held-out models never enter a prior.
 
 The name ``toy`` stands for a cell without a folder: the closed-form toy decoder, for tests and first steps.
@@ -20,6 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from noble_prob.amortised import Estimator
+from noble_prob.amortised.estimator import CARD as ESTIMATOR
 from noble_prob.decoder.base import Decoder
 from noble_prob.decoder.checkpoint import cell_folder, load_decoder, read_card, shipped_cells
 from noble_prob.decoder.toy import ToyDecoder
@@ -52,6 +55,7 @@ class Cell:
         held_out: Published models that were kept apart, if there are any.
         card: What the checkpoint says about itself.
         demo: A recording with known latents (coordinate units, by name), if there is one.
+        estimator: Amortised posterior for ``infer(..., method="npe")``, if there is one.
     """
 
     name: str
@@ -61,6 +65,7 @@ class Cell:
     held_out: Neurons | None = None
     card: Mapping[str, Any] = field(default_factory=dict)
     demo: tuple[Recording, Mapping[str, float]] | None = None
+    estimator: Estimator | None = None
 
     @property
     def trained_currents_pa(self) -> tuple[float, ...]:
@@ -128,9 +133,10 @@ def load_cell(where: str | Path = "pvalb-689331391", *, prior: Kind | None = Non
     neurons = _read_table(folder / TABLE, decoder.space)
     density = _stored(folder, decoder.space) if prior is None else None
     demo = _read_demo(folder / DEMO, neurons) if (folder / DEMO).is_file() else None
+    estimator = Estimator.load(folder) if (folder / ESTIMATOR).is_file() else None
     return Cell(name=str(card.get("cell", folder.name)), decoder=decoder, models=neurons[TRAIN],
                 prior=density or fit_prior(neurons[TRAIN], prior or "gaussian"),
-                held_out=neurons.get(HELD_OUT), card=card, demo=demo)  # fmt: skip
+                held_out=neurons.get(HELD_OUT), card=card, demo=demo, estimator=estimator)  # fmt: skip
 
 
 def require_device(device: str) -> None:

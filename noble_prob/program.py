@@ -21,11 +21,13 @@ from contextlib import ExitStack
 import pyro
 import pyro.distributions as dist
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from noble_prob.decoder.base import Decoder
 from noble_prob.noise import Design, Evidence, NoisePrior, Scale, SpikeTrains, Summaries
 from noble_prob.priors import Prior
+from noble_prob.priors.gaussian import HyperPrior, hyper_parameters
 
 ROBUST_DF = 4.0
 """Degrees of freedom of the robust likelihood."""
@@ -88,3 +90,34 @@ def _scale(name: str, scale: Scale, like: Tensor) -> Tensor:
         return torch.zeros(like.shape[:-1], dtype=like.dtype, device=like.device)
     centre = torch.tensor(scale.median, dtype=like.dtype, device=like.device).log()
     return pyro.sample(name, dist.LogNormal(centre, torch.tensor(scale.log_sd, dtype=like.dtype, device=like.device)))
+
+
+def population_program(
+    seen: Float[Tensor, "*rows neuron latent"],
+    blur: Float[Tensor, "*rows neuron latent latent"],
+    *,
+    hyper: HyperPrior,
+    batch: Sequence[int] = (),
+) -> None:
+    """The outermost level when it is not fitted beforehand: hyper-parameters, and neurons seen through recordings.
+
+    ``loc``, ``scale`` and ``corr`` (or ``loadings``) as in :mod:`noble_prob.priors.gaussian`; site ``seen``: a neuron's
+    latents are Gaussian around ``loc``, what its recording says about them is Gaussian around the latents, and the
+    latents are integrated out.
+
+    Args:
+        seen: Centre of each recording's likelihood over the standardised latents.
+        blur: Its covariance.
+        hyper: Priors of the hyper-parameters.
+        batch: Independent copies run side by side, the last axes being ``rows``.
+    """
+    with ExitStack() as plates:
+        for k, size in enumerate(reversed(list(batch))):
+            plates.enter_context(pyro.plate(f"batch{k}", size, dim=-1 - k))
+        loc, scale, corr = hyper_parameters(seen.shape[-1], hyper)
+        tril = scale[..., None] * corr
+        root, failed = torch.linalg.cholesky_ex((tril @ tril.transpose(-1, -2))[..., None, :, :] + blur)
+        root = torch.where(
+            failed[..., None, None] == 0, root, torch.nan
+        )  # a sampler's wild step, refused by its density
+        pyro.sample("seen", dist.MultivariateNormal(loc[..., None, :], scale_tril=root).to_event(1), obs=seen)

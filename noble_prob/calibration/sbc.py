@@ -16,20 +16,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
-from tqdm import tqdm
 
+from noble_prob.amortised import Estimator
+from noble_prob.calibration.batches import thinned_draws
 from noble_prob.calibration.joint import joint_test
 from noble_prob.calibration.pit import ecdf, interval_coverage, pit, rank_ecdf_band
 from noble_prob.decoder.base import Decoder
 from noble_prob.errors import require
-from noble_prob.inference.batch import Task, draw_latents
 from noble_prob.inference.predict import predict
+from noble_prob.inference.task import Method, Task
 from noble_prob.noise import Design, Evidence, NoisePrior
 from noble_prob.priors import Prior
 from noble_prob.program import program
@@ -142,7 +144,8 @@ def _trim(times: Tensor) -> Tensor:
 
 def sbc(
     decoder: Decoder, prior: Prior, design: Design, n: int, *, noise: NoisePrior | None = None, robust: bool = False,
-    seed: int = 0, chains: int = 2, warmup: int = 120, draws: int = 200, keep: int = 200, batch: int = 100,
+    seed: int = 0, method: Method = "hmc", estimator: Estimator | None = None, device: str = "cpu", chains: int = 2,
+    warmup: int = 120, draws: int = 200, keep: int = 200, batch: int = 50, jobs: int = 1, folder: Path | None = None,
     progress: bool = False,
 ) -> Sbc:  # fmt: skip
     """Simulation-based calibration on draws of the program itself.
@@ -155,28 +158,29 @@ def sbc(
         noise: Priors of the noise scales.
         robust: Student-t features, simulated and inferred.
         seed: Seed of everything.
+        method: ``hmc``, ``importance`` or ``npe``.
+        estimator: Amortised posterior, for ``npe``.
+        device: Where densities are evaluated: the decoder's device.
         chains: Chains per recording.
         warmup: Draws thrown away per chain.
         draws: Draws kept per chain.
         keep: Draws per recording after thinning.
         batch: Recordings sampled side by side.
+        jobs: Processes.
+        folder: Where finished batches are kept until all are done, to be continued after a stop.
         progress: Show a bar on stderr.
+
+    Raises:
+        UsageError: If the method is not a batched one, an estimator is missing, or the folder holds another run.
     """
     noise = noise or NoisePrior()
+    require(method != "npe" or estimator is not None, "estimator", "an amortised posterior for the method npe", "none",
+            "train one with `noble-prob train-npe`")  # fmt: skip
     truth, evidence = recordings_from_program(decoder, prior, design, n, noise=noise, robust=robust, seed=seed)
-    task = Task(decoder=decoder, prior=prior, noise=noise, robust=robust, method="hmc", chains=chains, warmup=warmup,
-                draws=draws)  # fmt: skip
-    parts = [
-        draw_latents(task, evidence[at : at + batch], seed=seed + 1 + at)
-        for at in tqdm(range(0, n, batch), desc="sbc", unit="batch", disable=not progress)
-    ]
-    pooled = torch.cat(parts).flatten(1, 2)
-    thin = pooled[:, torch.linspace(0, pooled.shape[1] - 1, min(keep, pooled.shape[1])).round().long()]
-    record = {
-        "seed": seed,
-        "currents_pa": design.current_pa.tolist(),
-        "chains": chains,
-        "draws": draws,
-        "robust": robust,
-    }
-    return judge_ranks(prior.space.names, truth.numpy(), thin.numpy(), seed=seed, provenance=record)
+    task = Task(decoder=decoder, prior=prior.to(device), noise=noise, robust=robust, method=method, chains=chains,
+                warmup=warmup, draws=draws, estimator=estimator, device=device)  # fmt: skip
+    thin = thinned_draws(task, evidence, seed=seed, batch=batch, keep=keep, jobs=jobs, folder=folder,
+                         title="sbc" if progress else None)  # fmt: skip
+    record = {"seed": seed, "method": method, "currents_pa": design.current_pa.tolist(), "chains": chains,
+              "draws": draws, "robust": robust}  # fmt: skip
+    return judge_ranks(prior.space.names, truth.numpy(), thin, seed=seed, provenance=record)

@@ -27,6 +27,7 @@ VERBS = {
     "sbc": "simulation-based calibration of the posterior itself",
     "bench": "traces per second on this machine",
     "train": "decoders, as a file says; continues where it was stopped",
+    "train-npe": "the amortised posterior of a cell, for posteriors in a second",
     "simulate": "biophysical models (Arbor) under current steps",
     "populate": "a data set of perturbed models, resumable",
 }
@@ -84,7 +85,7 @@ def _dispatch(arguments: list[str]) -> int:
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, 1) or ["--help"]
         raise CommandError(f"there is no verb {verb!r}; try `noble-prob {near[0]}`, or one of {', '.join(VERBS)}.")
-    module = import_module(f"noble_prob.cli.{verb}")
+    module = import_module(f"noble_prob.cli.{verb.replace('-', '_')}")
     parser = Parser.of_verb(verb, module.__doc__ or "")
     module.add_options(parser)
     parser.add_common(json_file=getattr(module, "JSON_FILE", False))

@@ -109,7 +109,7 @@ def _of_files(args: argparse.Namespace, cell: Any) -> list[Any]:
 
     if not args.files:
         return []
-    session = examine_files(args.files, cell, reader=lambda path: read(args, path), **sampling(args))
+    session = examine_files(args.files, cell, reader=lambda path: read(args, path), **sampling(args, cell))
     return [session_report(session, f"{len(args.files)} recordings")]
 
 

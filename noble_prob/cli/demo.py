@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         recording, truth = cell.demo
         ensemble = sample_ensemble(cell, draws=args.neurons, current_pa=args.current_pa, seed=args.seed,
                                    device=args.device, progress=not args.quiet)  # fmt: skip
-        found = examine(recording, cell, truth=truth, **sampling(args))
+        found = examine(recording, cell, truth=truth, **sampling(args, cell))
         title = f"Demo: a held-out model of {cell.name}"
         text, values = write_report(examination_report(found, title, further=[ensemble_part(ensemble)]), folder)
     tell(args, f"{text}\nThe page: {args.out / 'report.html'}", values)

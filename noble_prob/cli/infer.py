@@ -1,4 +1,4 @@
-"""The posterior of a neuron's latent features from its recording.
+"""The posterior of a neuron's latent features from its recording; or of many neurons, from a folder of recordings.
 
 Reads .abf, .nwb, .ibw, .csv or .npz (see docs/formats.md), takes the sweeps that are current steps of 100 ms or more
 within the decoder's currents, and samples the latents that explain their spike times and sub-threshold voltage.
@@ -8,28 +8,49 @@ within the decoder's currents, and samples the latents that explain their spike 
 writes posterior/posterior.nc (opens with arviz.from_netcdf; units in attributes) and posterior/posterior.json (per
 latent mean, sd, 89 % interval, R-hat, effective sample sizes; wall time; findings). Read the findings: a posterior
 exists for any recording, also for one of a cell that the decoder knows nothing about.
+
+  noble-prob infer recordings/ --cell pvalb-689331391 --method hmc --seed 1 --out posteriors
+
+takes several files, or a folder of them, as one recording each: posteriors/NAME/ for each, and a table of all in
+posteriors/summary.csv and .json. A recording that can not be used is told and the rest goes on. Run the same command
+again to continue, even after kill -9.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
-from noble_prob.cli.options import add_cell, add_out, add_sampling, load_cell, read, sampling
+from noble_prob.cli.options import add_cell, add_out, add_sampling, channel, load_cell, positive, read, sampling
 from noble_prob.cli.output import new_folder, tell, write_json
+from noble_prob.errors import UsageError
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of this verb."""
     parser.add_argument("file", type=Path, nargs="+", metavar="FILE",
-                        help="a recording; several .ibw files, or their folder, are one recording")  # fmt: skip
+                        help="recordings or their folder (several .ibw files, or their folder, are one)")  # fmt: skip
     add_cell(parser)
     add_sampling(parser)
     add_out(parser, "folder for posterior.nc and posterior.json")
+    many = parser.add_argument_group("many recordings")
+    many.add_argument("--each", action="store_true", help="every file is a recording, also a single one")
+    many.add_argument("--batch", type=positive, default=16, help="recordings sampled side by side; nuts takes one (16)")
+    many.add_argument("--jobs", type=positive, default=1, help="processes (1)")
+    many.add_argument("--engine", choices=("processes", "ray"), default="processes", help="where to run (processes)")
+    many.add_argument("--address", default=None, help="address of the Ray cluster (one on this machine)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Read, infer, judge, write."""
+    from noble_prob.runs import is_many
+
+    return _run_many(args) if args.each or is_many(args.file) else _run_one(args)
+
+
+def _run_one(args: argparse.Namespace) -> int:
+    """One recording, one folder."""
     import noble_prob as nb
     from noble_prob.inference import to_datatree, to_json
     from noble_prob.report import render
@@ -38,10 +59,33 @@ def run(args: argparse.Namespace) -> int:
     with new_folder(args.out) as folder:
         recording = read(args, args.file[0] if len(args.file) == 1 else args.file)
         cell = load_cell(args)
-        posterior = nb.infer(recording, decoder=cell.decoder, prior=cell.prior, **sampling(args))
+        posterior = nb.infer(recording, decoder=cell.decoder, prior=cell.prior, **sampling(args, cell))
         findings = [f for f in nb.judge(posterior) if f not in posterior.notes]
         values = {"file": args.file[0].name, "cell": cell.name, **to_json(posterior, findings)}
         to_datatree(posterior).to_netcdf(folder / "posterior.nc")
         write_json(folder / "posterior.json", values)
     tell(args, render(posterior_part(posterior, findings=findings), "text"), values)
+    return 0
+
+
+def _run_many(args: argparse.Namespace) -> int:
+    """Many recordings, one folder each, and a table."""
+    from noble_prob.runs import Settings, find_recordings, infer_many
+
+    settings = Settings(
+        cell=args.cell, prior=args.prior, method=args.method, seed=args.seed, chains=args.chains, warmup=args.warmup,
+        draws=args.draws, noiseless=args.noiseless, batch=args.batch, channel=channel(args), pulse=args.pulse,
+        liquid_junction_potential_mv=args.ljp_mv,
+    )  # fmt: skip
+    try:
+        summary = infer_many(find_recordings(args.file), args.out, settings, device=args.device, jobs=args.jobs,
+                             engine=args.engine, address=args.address, progress=not args.quiet)  # fmt: skip
+    except KeyboardInterrupt:
+        print("noble-prob infer: interrupted; what is finished is kept, the same command continues.", file=sys.stderr)
+        return 1
+    tell(args, f"{summary.to_text()}\nThe table: {args.out / 'summary.csv'}", summary.to_dict())
+    if len(summary.refused) == len(summary.rows):
+        first = summary.refused[0]
+        raise UsageError("files", "at least one that can be used", f"{len(summary.rows)} that can not "
+                         f"(first {first['recording']}: {first['why']})", "check the files one by one")  # fmt: skip
     return 0

@@ -65,7 +65,8 @@ def add_sampling(parser: argparse.ArgumentParser, *, file: bool = True) -> None:
         parser: Of the verb.
         file: Whether the verb reads files.
     """
-    parser.add_argument("--method", default="nuts", help="nuts (the reference), hmc (batched, faster) (nuts)")
+    parser.add_argument("--method", default="nuts",
+                        help="nuts (the reference), hmc (batched), importance, npe (seconds), svi (nuts)")  # fmt: skip
     parser.add_argument("--seed", type=whole, default=0, help="seed of everything random (0)")
     parser.add_argument("--chains", type=positive, default=4, help="chains (4)")
     parser.add_argument("--warmup", type=positive, default=None, help="draws thrown away per chain (by method)")
@@ -100,17 +101,23 @@ def read(args: argparse.Namespace, path: Path | list[Path]) -> Any:
     """A recording, read as the options say."""
     import noble_prob as nb
 
-    channel = int(args.channel) if args.channel is not None and args.channel.isdecimal() else args.channel
-    return nb.read(path, channel=channel, pulse=args.pulse, liquid_junction_potential_mv=args.ljp_mv)
+    return nb.read(path, channel=channel(args), pulse=args.pulse, liquid_junction_potential_mv=args.ljp_mv)
 
 
-def sampling(args: argparse.Namespace) -> dict[str, Any]:
-    """The options of :func:`add_sampling` as arguments of ``infer``."""
+def channel(args: argparse.Namespace) -> int | str | None:
+    """The channel that the options name: a number, a name, or none."""
+    text = args.channel
+    return int(text) if text is not None and text.isdecimal() else text
+
+
+def sampling(args: argparse.Namespace, cell: Any) -> dict[str, Any]:
+    """The options of :func:`add_sampling` as arguments of ``infer``, with the cell's amortised posterior."""
     from noble_prob.noise import NoisePrior
 
     return {
         "method": args.method, "seed": args.seed, "chains": args.chains, "warmup": args.warmup, "draws": args.draws,
         "noise": NoisePrior.simulated() if args.noiseless else None, "progress": not args.quiet,
+        "estimator": cell.estimator, "device": args.device,
     }  # fmt: skip
 
 

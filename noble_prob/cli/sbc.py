@@ -6,12 +6,14 @@ the posterior's draws. Right if uniformly: then 50 % and 89 % intervals hold 50 
   noble-prob sbc --cell pvalb-689331391 --n 500 --seed 1 --json sbc.json
 
 The file holds, per latent, coverage_50, coverage_89 and rank_ecdf_inside_band (99 %, Bonferroni over latents), and
-joint_p_value of a joint test. The sampler is hmc (many recordings in one batch).
+joint_p_value of a joint test. Finished batches wait in OUT.parts until all are done: stopped or killed, the same
+command continues. --jobs N uses N processes, --device cuda a GPU.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 from contextlib import ExitStack
 
 from noble_prob.cli.options import add_cell, load_cell, numbers, positive, several, whole
@@ -28,22 +30,28 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--currents-pa", type=numbers, default=None, help="steps of every recording, comma separated")
     parser.add_argument("--chains", type=positive, default=2, help="chains per recording (2)")
     parser.add_argument("--draws", type=positive, default=200, help="draws per chain (200)")
-    parser.add_argument("--batch", type=positive, default=100, help="recordings sampled side by side (100)")
+    parser.add_argument("--method", choices=("hmc", "importance", "npe"), default="hmc", help="how to infer (hmc)")
+    parser.add_argument("--batch", type=positive, default=50, help="recordings inferred side by side (50)")
+    parser.add_argument("--jobs", type=positive, default=1, help="processes (1)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Simulate, infer, rank, write."""
     from noble_prob.calibration.sbc import sbc
 
+    parts = args.json.with_name(args.json.name + ".parts") if args.json else None
     with ExitStack() as stack:
         draft = stack.enter_context(new_file(args.json)) if args.json else None
         cell = load_cell(args)
         result = sbc(
             cell.decoder, cell.prior, cell.steps(args.currents_pa), args.n, seed=args.seed, chains=args.chains,
-            draws=args.draws, batch=args.batch, progress=not args.quiet,
+            draws=args.draws, batch=args.batch, method=args.method, estimator=cell.estimator, device=args.device,
+            jobs=args.jobs, folder=parts, progress=not args.quiet,
         ).to_dict()  # fmt: skip
         if draft:
             write_json(draft, {"cell": cell.name, **result})
+    if parts is not None:
+        shutil.rmtree(parts)
     print(f"{'latent':<22}{'50 % holds':>12}{'89 % holds':>12}{'ranks uniform':>15}")
     for name, inside in result["rank_ecdf_inside_band"].items():
         fifty, ninety = 100 * result["coverage_50"][name], 100 * result["coverage_89"][name]

@@ -66,10 +66,14 @@ class DecoderError:
         rate_log_sd: SD of the log error of the intervals.
         current_length_pa: Correlation length of both over step current (pA).
         residual_ms: SD of what is left, per spike (ms).
-        summary_sd: SD of the error of each summary feature, in its unit, shape ``(feature,)``.
+        summary_sd: SD of the error of each summary feature, in its unit, shape ``(feature,)``, at large.
         count_slack: Log-odds temperature of "the next spike falls after the step ends", in ms.
         slow_ms: Interval at which the errors of latency and rate have doubled (ms).
         summary_length_pa: Correlation length of a summary feature's error over step current (pA).
+        summary_knots_pa: Currents at which the SD of the summary features was measured (pA), increasing; none where it
+            is the same at all currents.
+        summary_factor: SD at the knots in units of ``summary_sd``, shape ``(knot, feature)``.
+        summary_lengths_pa: Correlation length of each summary feature (pA), where they were measured one by one.
     """
 
     latency_log_sd: float
@@ -80,6 +84,26 @@ class DecoderError:
     count_slack: float = 1.0
     slow_ms: float = 1e6
     summary_length_pa: float = 150.0
+    summary_knots_pa: tuple[float, ...] = ()
+    summary_factor: Float[Tensor, "knot feature"] | None = None
+    summary_lengths_pa: tuple[float, ...] = ()
+
+    def summary_sd_at(self, current_pa: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch feature"]:
+        """SD of the error of each summary feature at a step current, in its unit.
+
+        Args:
+            current_pa: Step current (pA).
+        """
+        sd = self.summary_sd.to(current_pa).expand(*current_pa.shape, -1)
+        if self.summary_factor is None:
+            return sd
+        knots = torch.tensor(self.summary_knots_pa, dtype=current_pa.dtype, device=current_pa.device)
+        return sd * interpolate(current_pa, knots, self.summary_factor.to(current_pa).log()).exp()
+
+    def summary_lengths(self, like: Tensor) -> Float[Tensor, " feature"]:
+        """Correlation length of each summary feature over step current (pA), in the place and precision of ``like``."""
+        lengths = self.summary_lengths_pa or (self.summary_length_pa,) * len(self.summary_sd)
+        return torch.tensor(lengths, dtype=like.dtype, device=like.device)
 
     def slowness(self, interval_ms: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Factor on the SD of a latency or rate whose predicted interval is this long: 1 when brisk, at most 31.
@@ -89,6 +113,21 @@ class DecoderError:
         """
         fourth = (interval_ms.clamp(max=10 * self.slow_ms) / self.slow_ms) ** 4
         return 1 + fourth / (1 + fourth / 30)
+
+
+def interpolate(
+    x: Float[Tensor, "*batch"], knots: Float[Tensor, " knot"], values: Float[Tensor, "knot feature"]
+) -> Float[Tensor, "*batch feature"]:
+    """Straight lines between knots, constant beyond them.
+
+    Args:
+        x: Where.
+        knots: Increasing.
+        values: At the knots.
+    """
+    right = torch.searchsorted(knots, x.contiguous()).clamp(1, len(knots) - 1)
+    share = ((x - knots[right - 1]) / (knots[right] - knots[right - 1])).clamp(0, 1)
+    return values[right - 1] + share[..., None] * (values[right] - values[right - 1])
 
 
 @runtime_checkable

@@ -147,7 +147,7 @@ def _describe(decoder: TrainedDecoder) -> dict[str, Any]:
         "latent_space": decoder.space.to_dict(),
         "window": asdict(decoder.window),
         "summary_names": list(decoder.summary_names),
-        "error": None if error is None else {**asdict(error), "summary_sd": error.summary_sd.tolist()},
+        "error": None if error is None else _plain(error),
     }
 
 
@@ -155,7 +155,7 @@ def _build(card: Mapping[str, Any], kind: type[TrainedDecoder], sizes: type[Any]
     """An untrained decoder of the card's shape."""
     window, error = dict(card["window"]), card["error"]
     if error is not None:
-        error = DecoderError(**{**error, "summary_sd": torch.tensor(error["summary_sd"])})
+        error = _error(error)
     return kind(
         space=LatentSpace.from_dict(card["latent_space"]),
         window=Window(**{**window, "current_range_pa": tuple(window["current_range_pa"])}),
@@ -163,3 +163,28 @@ def _build(card: Mapping[str, Any], kind: type[TrainedDecoder], sizes: type[Any]
         architecture=sizes(**card["architecture"]),
         error=error,
     )
+
+
+def write_error(folder: Path, error: DecoderError) -> None:
+    """Replace the error model of a checkpoint whose weights stay as they are.
+
+    Args:
+        folder: The checkpoint.
+        error: Measured anew.
+    """
+    card = {**read_card(folder), "error": _plain(error)}
+    draft = folder / (CARD + ".partial")
+    draft.write_text(json.dumps(card, indent=2) + "\n")
+    os.replace(draft, folder / CARD)
+
+
+def _plain(error: DecoderError) -> dict[str, Any]:
+    """JSON values of an error model."""
+    return {k: v.tolist() if isinstance(v, torch.Tensor) else v for k, v in vars(error).items()}
+
+
+def _error(card: Mapping[str, Any]) -> DecoderError:
+    """The error model of a card; what an older card does not say stays at its default."""
+    tensors = {k: torch.tensor(card[k], dtype=torch.float64) for k in ("summary_sd", "summary_factor") if card.get(k)}
+    tuples = {k: tuple(card.get(k, ())) for k in ("summary_knots_pa", "summary_lengths_pa")}
+    return DecoderError(**{**card, **tensors, **tuples})

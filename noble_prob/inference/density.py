@@ -8,7 +8,7 @@ handlers alone. Leading batch dimensions become plates of the program, so a batc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -47,16 +47,20 @@ class LogDensity:
 
     Args:
         program: Called as ``program(batch=(...))``.
+        observed: Sites that are data, for a program that draws them (whose density is then not asked for).
     """
 
-    def __init__(self, program: Program):
+    def __init__(self, program: Program, *, observed: Sequence[str] = ()):
         self.program = program
         with seeded(0):
             trace: Any = poutine.trace(program).get_trace(batch=())
         self.sites = tuple(
             _site(name, node["fn"], node["value"])
             for name, node in trace.nodes.items()
-            if node["type"] == "sample" and not node["is_observed"] and not poutine.util.site_is_subsample(node)
+            if node["type"] == "sample"
+            and not node["is_observed"]
+            and not poutine.util.site_is_subsample(node)
+            and name not in observed
         )
         self.size = sum(prod(site.free_shape) for site in self.sites)
 

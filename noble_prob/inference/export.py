@@ -1,6 +1,7 @@
 """A posterior as an ArviZ DataTree on disk, and as plain JSON.
 
-Groups: ``posterior`` (latents in their units, noise scales), ``sample_stats``, ``log_likelihood`` (per sweep),
+Groups: ``posterior`` (latents in their units, noise scales), ``sample_stats`` (among them ``log_likelihood``, that of
+all sweeps together), ``log_prior`` (of the latents), ``log_likelihood`` (per sweep),
 ``posterior_predictive`` and ``prior_predictive`` (spike counts, times, summary features), ``prior`` (latents), and
 ``observed_data``. Units are in the attributes of every variable. The JSON names, per latent, mean, SD, 89 % interval,
 R-hat and effective sample sizes, with names that other programs may rely on.
@@ -46,9 +47,28 @@ def convergence(posterior: Posterior) -> dict[str, dict[str, float | None]]:
         if posterior.weights is not None or len(x) < 2:
             out[name] = dict.fromkeys(("r_hat", "ess_bulk", "ess_tail"))
             continue
-        out[name] = {"r_hat": float(rhat(x)), "ess_bulk": float(ess(x, method="bulk")),
-                     "ess_tail": float(ess(x, method="tail", prob=(0.05, 0.95)))}  # fmt: skip
+        out[name] = {**_record(x)}
     return out
+
+
+R_HAT, ESS = 1.01, 400.0
+"""Largest R-hat and smallest effective sample size (bulk and tail) of chains that agree."""
+
+
+def agreed(draws: Tensor) -> bool:
+    """Whether chains of several quantities agree and are long enough.
+
+    Args:
+        draws: Shape ``(chain, draw, quantity)``; ranks count, so any monotone scale will do.
+    """
+    records = [_record(x) for x in draws.movedim(-1, 0).numpy()]
+    return all(r["r_hat"] <= R_HAT and min(r["ess_bulk"], r["ess_tail"]) >= ESS for r in records)
+
+
+def _record(x: np.ndarray) -> dict[str, float]:
+    """R-hat, bulk and tail effective sample size of one quantity, ``(chain, draw)``."""
+    return {"r_hat": float(rhat(x)), "ess_bulk": float(ess(x, method="bulk")),
+            "ess_tail": float(ess(x, method="tail", prob=(0.05, 0.95)))}  # fmt: skip
 
 
 def to_json(posterior: Posterior, findings: Sequence[Finding] = ()) -> dict[str, Any]:
@@ -94,7 +114,9 @@ def to_datatree(posterior: Posterior) -> Any:
     stats = {name: _array(value) for name, value in posterior.stats.items()}
     if posterior.weights is not None:
         stats["weight"] = _array(posterior.weights)
+    density = {"log_prior": {"latents": stats.pop("log_prior")}} if "log_prior" in stats else {}
     tree = az.from_dict({
+        **density,
         "posterior": {**columns, **{name: _array(value) for name, value in posterior.scales.items()}},
         "sample_stats": stats,
         "prior": {name: before[..., k] for k, name in enumerate(posterior.space.names)},

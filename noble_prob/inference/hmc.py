@@ -58,6 +58,15 @@ class Chains:
         return {"lp": self.log_density, "acceptance_rate": self.acceptance, "diverging": self.diverging,
                 "n_steps": self.n_steps, "step_size": step}  # fmt: skip
 
+    def followed_by(self, more: Chains) -> Chains:
+        """These draws, then those."""
+        joined = {
+            name: torch.cat([getattr(self, name), getattr(more, name)], 1)
+            for name in ("flat", "log_density", "acceptance", "diverging", "n_steps")
+        }
+        return Chains(**joined, gradients=self.gradients + more.gradients, step_size=more.step_size,
+                      coordinates=self.coordinates)  # fmt: skip
+
 
 class _DualAveraging:
     """Step size of every recording, shared by its chains."""

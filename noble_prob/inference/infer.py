@@ -7,20 +7,24 @@ from dataclasses import replace
 from math import isfinite
 from typing import Any, get_args, overload
 
+from noble_prob.amortised import Estimator, fingerprint
 from noble_prob.decoder.base import Decoder
 from noble_prob.errors import require
 from noble_prob.findings.base import Finding
-from noble_prob.inference.batch import Method, Task, posteriors
+from noble_prob.inference.batch import posteriors
 from noble_prob.inference.importance import BELIEVABLE
 from noble_prob.inference.observe import Observation, observe
 from noble_prob.inference.posterior import Posterior
+from noble_prob.inference.task import ONE_BY_ONE, WEIGHTED, Method, Task
 from noble_prob.noise import Evidence, NoisePrior
 from noble_prob.priors import Prior
 from noble_prob.recording import Recording
 
-BATCH = 64
+BATCH, BATCH_GPU = 64, 256
 """Recordings that are sampled side by side."""
-SETTINGS: dict[str, tuple[int, int]] = {"nuts": (150, 400), "hmc": (200, 800), "importance": (200, 500)}
+SETTINGS: dict[str, tuple[int, int]] = {
+    "nuts": (150, 400), "hmc": (200, 800), "importance": (200, 500), "npe": (200, 250), "svi": (200, 500),
+}  # fmt: skip
 
 
 @overload
@@ -39,6 +43,8 @@ def infer(  # type: ignore[misc]
     chains: int = 4,
     warmup: int | None = None,
     draws: int | None = None,
+    estimator: Estimator | None = None,
+    device: str = "cpu",
     progress: bool = False,
 ) -> Posterior | list[Posterior]:
     """Posterior of a neuron's latent features from its recording.
@@ -47,14 +53,17 @@ def infer(  # type: ignore[misc]
         recordings: Sweeps of one neuron under current steps of 100 ms or more; or several recordings of that kind.
         decoder: Predicts responses from latents; states its own error.
         prior: The population the neuron is believed to come from.
-        method: ``nuts`` (Pyro's, the reference), ``hmc`` (all chains and recordings in one batch, faster) or
-            ``importance`` (weighted draws of a fitted proposal, fastest; falls back to ``hmc`` where its weights fail).
+        method: ``nuts`` (Pyro's, the reference), ``hmc`` (all chains and recordings in one batch, faster),
+            ``importance`` (weighted draws of a fitted proposal), ``npe`` (the same begun by an amortised flow, fastest;
+            both fall back to ``hmc`` where their weights fail) or ``svi`` (a variational flow, for comparison).
         noise: What is believed about trial noise; by default that of a patch-clamp recording.
         robust: Student-t likelihood of the summary features, for real data; False for data from the program itself.
         seed: Seed of everything random.
         chains: Number of chains.
         warmup: Draws thrown away per chain; by the method if not given.
-        draws: Draws kept per chain; by the method if not given.
+        draws: Draws kept per chain; by the method if not given, and for ``nuts`` as many as it takes to converge.
+        estimator: The cell's amortised posterior, for ``npe``.
+        device: Where the densities are evaluated: the decoder's device.
         progress: Show bars on stderr.
 
     Returns:
@@ -67,7 +76,7 @@ def infer(  # type: ignore[misc]
     observations = [observe(r, decoder) for r in ([recordings] if isinstance(recordings, Recording) else recordings)]
     found = infer_evidence(
         observations, decoder=decoder, prior=prior, method=method, noise=noise, robust=robust, seed=seed,
-        chains=chains, warmup=warmup, draws=draws, progress=progress,
+        chains=chains, warmup=warmup, draws=draws, estimator=estimator, device=device, progress=progress,
     )  # fmt: skip
     return found[0] if one else found
 
@@ -75,7 +84,7 @@ def infer(  # type: ignore[misc]
 def infer_evidence(
     observations: Sequence[Observation | Evidence], *, decoder: Decoder, prior: Prior, method: Method = "nuts",
     noise: NoisePrior | None = None, robust: bool = True, seed: int = 0, chains: int = 4, warmup: int | None = None,
-    draws: int | None = None, progress: bool = False,
+    draws: int | None = None, estimator: Estimator | None = None, device: str = "cpu", progress: bool = False,
 ) -> list[Posterior]:  # fmt: skip
     """As :func:`infer`, from evidence that was already extracted (or drawn from the program).
 
@@ -90,6 +99,8 @@ def infer_evidence(
         chains: See :func:`infer`.
         warmup: See :func:`infer`.
         draws: See :func:`infer`.
+        estimator: See :func:`infer`.
+        device: See :func:`infer`.
         progress: See :func:`infer`.
     """
     require(method in get_args(Method), "method", f"one of {get_args(Method)}", method, "pick one of them")
@@ -101,13 +112,32 @@ def infer_evidence(
     require(min(length) >= 4, "draws", "at least 4, as warmup", length, "ask for more draws")
     items = [o if isinstance(o, Observation) else Observation(evidence=o, sweeps=tuple(range(len(o.design))), notes=())
              for o in observations]  # fmt: skip
-    task = Task(decoder=decoder, prior=prior, noise=noise or NoisePrior(), robust=robust, method=method,
-                chains=chains, warmup=length[0], draws=length[1], progress=progress)  # fmt: skip
-    if method == "nuts":
+    task = Task(decoder=decoder, prior=prior.to(device), noise=noise or NoisePrior(), robust=robust, method=method,
+                chains=chains, warmup=length[0], draws=length[1], estimator=estimator, device=device,
+                until_converged=draws is None, progress=progress)  # fmt: skip
+    if method == "npe":
+        task, items = _checked(task, items, fingerprint(decoder, prior))
+    if method in ONE_BY_ONE:
         return [posteriors(task, [item], seed=seed + 104729 * k)[0] for k, item in enumerate(items)]
-    starts = range(0, len(items), BATCH)
-    found = [p for at in starts for p in posteriors(task, items[at : at + BATCH], seed=seed + at)]
-    return _replace_unbelievable(found, items, task, seed) if method == "importance" else found
+    size = BATCH if device == "cpu" else BATCH_GPU
+    starts = range(0, len(items), size)
+    found = [p for at in starts for p in posteriors(task, items[at : at + size], seed=seed + at)]
+    return _replace_unbelievable(found, items, task, seed) if method in WEIGHTED else found
+
+
+def _checked(task: Task, items: list[Observation], belongs_to: str) -> tuple[Task, list[Observation]]:
+    """Importance sampling from the prior in place of an estimator of something else, and a note that says so."""
+    known = task.estimator
+    require(known is not None, "estimator", "an amortised posterior for the method npe", "none",
+            "pass estimator=cell.estimator, or train one with `noble-prob train-npe`")  # fmt: skip
+    if known is not None and known.belongs_to == belongs_to:
+        return task, items
+    note = Finding(
+        code="NP104", title="Importance weights", severity="caution",
+        sentence="The amortised estimator belongs to another decoder or prior; sampling began from the prior.",
+        remedy="Train it again with `noble-prob train-npe`.",
+    )  # fmt: skip
+    return replace(task, method="importance"), [replace(item, notes=(*item.notes, note)) for item in items]
 
 
 def _replace_unbelievable(

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from noble_prob.decoder.base import Decoder
@@ -56,7 +57,7 @@ def observe(recording: Recording, decoder: Decoder) -> Observation:
     reasons = [_why_not(step, recording, decoder) for step in recording.steps]
     kept = [k for k, reason in enumerate(reasons) if not reason]
     require(bool(kept), "recording", f"at least one step of {SHORTEST_MS:.0f} ms or more within the decoder's currents",
-            "; ".join(sorted({r for r in reasons if r})), "record longer steps or use another decoder")  # fmt: skip
+            _told(reasons, recording.steps), "record longer steps or use another decoder")  # fmt: skip
     part = recording.select(kept)
     repeats = 1 if not recording.axes else recording.voltage_mv.shape[0]
     ends = [min(step.duration_ms, decoder.window.duration_ms) for step in part.steps if step]
@@ -66,11 +67,24 @@ def observe(recording: Recording, decoder: Decoder) -> Observation:
         current_pa=part.protocol.amplitudes_pa.repeat(repeats), summary_names=names,
         end_ms=torch.tensor(ends, dtype=torch.float64).repeat(repeats),
     )  # fmt: skip
-    short = design.end_ms < decoder.window.duration_ms - 1.0
-    late = torch.tensor([name in WHOLE_STEP_ONLY for name in names])
-    masked = torch.where(short[:, None] & late, torch.nan, summary.to(torch.float64))
+    masked = mask_late(summary.to(torch.float64), design, decoder)
     evidence = Evidence(design=design, times_ms=_times(part, ends), summary=masked)
-    return Observation(evidence=evidence, sweeps=tuple(kept) * repeats, notes=_notes(reasons))
+    return Observation(evidence=evidence, sweeps=tuple(kept) * repeats, notes=_notes(reasons, recording.steps))
+
+
+def mask_late(
+    summary: Float[Tensor, "*batch sweep feature"], design: Design, decoder: Decoder
+) -> Float[Tensor, "*batch sweep feature"]:
+    """NaN for features of the end of the step where the step is shorter than the decoder's.
+
+    Args:
+        summary: Features named in ``design.summary_names``.
+        design: Ends of the sweeps.
+        decoder: Knows the length of a whole step.
+    """
+    short = design.end_ms < decoder.window.duration_ms - 1.0
+    late = torch.tensor([name in WHOLE_STEP_ONLY for name in design.summary_names], device=summary.device)
+    return torch.where(short[..., None] & late, torch.nan, summary)
 
 
 def _why_not(step: Step | None, recording: Recording, decoder: Decoder) -> str:
@@ -80,9 +94,9 @@ def _why_not(step: Step | None, recording: Recording, decoder: Decoder) -> str:
     if step is None:
         return "a stimulus that is not a step"
     if step.duration_ms < SHORTEST_MS - 1e-6:
-        return f"a step of {step.duration_ms:.0f} ms"
+        return f"steps shorter than {SHORTEST_MS:.0f} ms"
     if not low - slack <= step.amplitude_pa <= high + slack:
-        return f"{step.amplitude_pa:.0f} pA, beyond the decoder's {low:.0f} to {high:.0f} pA"
+        return f"steps beyond the decoder's {low:.0f} to {high:.0f} pA"
     if step.onset_ms + SHORTEST_MS > float(recording.time_ms[-1]):
         return "a step that ends after the recording"
     return ""
@@ -104,16 +118,26 @@ def _times(recording: Recording, ends: Sequence[float]) -> Tensor:
     return out
 
 
-def _notes(reasons: Sequence[str]) -> tuple[Finding, ...]:
+def _told(reasons: Sequence[str], steps: Sequence[Step | None]) -> str:
+    """Every reason once, with the range of the steps that it is about."""
+    parts = []
+    for reason in sorted({r for r in reasons if r}):
+        size = [s.amplitude_pa for s, r in zip(steps, reasons, strict=True) if r == reason and s]
+        low, high = f"{min(size, default=0):.0f}", f"{max(size, default=0):.0f}"
+        where = f" ({low} pA)" if low == high else f" ({low} to {high} pA)"
+        parts.append(reason + (where if size else ""))
+    return "; ".join(parts)
+
+
+def _notes(reasons: Sequence[str], steps: Sequence[Step | None]) -> tuple[Finding, ...]:
     """One finding about the sweeps left out, if any were."""
     dropped = {k: reason for k, reason in enumerate(reasons) if reason}
     if not dropped:
         return ()
-    why = "; ".join(sorted(set(dropped.values())))
     return (
         Finding(
             code="NP110", title="Sweeps left out", severity="caution",
-            sentence=f"{len(dropped)} of {len(reasons)} sweeps were not used: {why}.",
+            sentence=f"{len(dropped)} of {len(reasons)} sweeps were not used: {_told(reasons, steps)}.",
             evidence={"sweeps": list(dropped), "reasons": list(dropped.values())},
             remedy="Nothing, if the rest is enough; the decoder answers steps within its range of currents only.",
         ),

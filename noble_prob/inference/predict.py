@@ -1,4 +1,4 @@
-"""Replays of the program: predictive draws, and the likelihood sweep by sweep."""
+"""Replays of the program: predictive draws, and the likelihood, sweep by sweep and as a whole."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ class Replays:
     times_ms: Tensor
     summary: Tensor
     latents: Tensor
+
+    def cpu(self) -> Replays:
+        """The same on the CPU."""
+        return Replays(times_ms=self.times_ms.cpu(), summary=self.summary.cpu(), latents=self.latents.cpu())
 
     def take(self, recording: int | None, sweeps: int) -> Predictive:
         """Those of one recording, without padding sweeps."""
@@ -53,7 +57,7 @@ def predict(
     chosen: dict[str, Tensor] = {}
     if values is not None:
         total = values["z"].shape[0] * values["z"].shape[1]
-        pick = torch.randperm(total, generator=torch.Generator().manual_seed(seed))[:n]
+        pick = torch.randperm(total, generator=torch.Generator().manual_seed(seed))[:n].to(values["z"].device)
         chosen = {name: value.flatten(0, 1)[pick] for name, value in values.items()}
         n = len(pick)
     with seeded(seed), torch.no_grad():
@@ -64,10 +68,12 @@ def predict(
                    latents=prior.space.unstandardise(trace.nodes["z"]["value"]))  # fmt: skip
 
 
-def likelihood_by_sweep(
+def likelihoods(
     density: LogDensity, values: Mapping[str, Tensor], evidence: Evidence, *, chunk: int = 500
-) -> Float[Tensor, "chain draw *recording sweep"]:
-    """Log likelihood of each sweep alone, its smooth errors integrated out; the correlation between sweeps is left out.
+) -> tuple[Float[Tensor, "chain draw *recording sweep"], Float[Tensor, "chain draw *recording"]]:
+    """Log likelihood of each sweep alone, and of all together; smooth errors are integrated out.
+
+    What the sweeps of a recording have in common (correlated errors of the decoder) is in the second only.
 
     Args:
         density: The conditioned program.
@@ -77,7 +83,7 @@ def likelihood_by_sweep(
     """
     lead = values["z"].shape[:2]
     flat = {name: value.flatten(0, 1) for name, value in values.items()}
-    parts = []
+    parts, whole, apart = [], [], evidence.apart()
     with torch.no_grad():
         for at in range(0, lead[0] * lead[1], chunk):
             part = {name: value[at : at + chunk] for name, value in flat.items()}
@@ -85,6 +91,7 @@ def likelihood_by_sweep(
             trains, features = trace.nodes["spikes"]["fn"], trace.nodes["summary"]["fn"]
             assert isinstance(trains, SpikeTrains)
             assert isinstance(features, Summaries)
-            alone = trains.alone().log_prob(evidence.times_ms[..., None, :])
+            alone = trains.alone(apart.intervals(trains.error_ms, trains.step_ms.shape[-1])).log_prob(apart.times_ms)
             parts.append(alone + features.log_prob_sweeps(evidence.summary))
-    return torch.cat(parts).unflatten(0, lead)
+            whole.append(trains.log_prob(evidence.times_ms) + features.log_prob(evidence.summary))
+    return torch.cat(parts).unflatten(0, lead), torch.cat(whole).unflatten(0, lead)

@@ -64,6 +64,8 @@ def from_datatree(tree: Any, *, decoder: Decoder, prior: Prior) -> Posterior:
             "pass the same --cell as to infer")  # fmt: skip
     latents = torch.stack([_tensor(draws[name]) for name in space.names], -1)
     stats = {str(name): _tensor(value) for name, value in tree["sample_stats"].data_vars.items()}
+    if "log_prior" in tree.children:
+        stats["log_prior"] = _tensor(tree["log_prior"]["latents"])
     weights = stats.pop("weight", None)
     attrs = dict(tree.attrs)
     standardised = space.standardise(latents)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -34,6 +34,10 @@ class Design:
 
     def __len__(self) -> int:
         return self.current_pa.shape[-1]
+
+    def to(self, device: str | torch.device) -> Design:
+        """The same on a device."""
+        return replace(self, current_pa=self.current_pa.to(device), end_ms=self.end_ms.to(device))
 
     def take(self, sweeps: Tensor) -> Design:
         """Some of the sweeps."""
@@ -75,13 +79,32 @@ class Evidence:
         """
         memory: dict[tuple[float, int], Intervals] = self.__dict__.setdefault("_intervals", {})
         if (error_ms, most) not in memory:
-            memory[error_ms, most] = diagonalise(self.times_ms, error_ms, most)
+            on_cpu = diagonalise(
+                self.times_ms.cpu(), error_ms, most
+            )  # thousands of small eigenproblems: the CPU's work
+            memory[error_ms, most] = on_cpu.to(self.times_ms)
         return memory[error_ms, most]
+
+    def to(self, device: str | torch.device) -> Evidence:
+        """The same on a device, what was remembered included."""
+        if self.times_ms.device == torch.device(device):
+            return self
+        moved = replace(self, design=self.design.to(device), times_ms=self.times_ms.to(device),
+                        summary=self.summary.to(device))  # fmt: skip
+        kept = {key: value.to(moved.times_ms) for key, value in self.__dict__.get("_intervals", {}).items()}
+        moved.__dict__["_intervals"] = kept
+        return moved
 
     @property
     def counts(self) -> Tensor:
         """Spikes of every sweep, shape ``(*batch, sweep)``."""
         return torch.isfinite(self.times_ms).sum(-1)
+
+    def apart(self) -> Evidence:
+        """Every sweep as a recording of its own: shape ``(*batch, sweep, 1)``."""
+        d = self.design
+        design = replace(d, current_pa=d.current_pa[..., None], end_ms=d.end_ms[..., None])
+        return replace(self, design=design, times_ms=self.times_ms[..., None, :], summary=self.summary[..., None, :])
 
     def take(self, sweeps: Tensor) -> Evidence:
         """Some of the sweeps."""

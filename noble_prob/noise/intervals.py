@@ -50,6 +50,11 @@ class Intervals:
         """Number of observed times."""
         return self.seen.sum((-1, -2)).to(self.log_ms)
 
+    def to(self, times_ms: Float[Tensor, "*batch sweep spike"]) -> Intervals:
+        """The same on the device of the spike times, which are those it was made from."""
+        moved = {k: v.to(times_ms.device) for k, v in vars(self).items()}
+        return Intervals(**{**moved, "times_ms": times_ms})
+
     def rotate(self, r: Float[Tensor, "*more sweep width"]) -> Float[Tensor, "*more sweep width"]:
         """Residuals in the basis; leading axes beyond the recordings' (chains, draws) become columns of one product."""
         own = self.rotation.ndim - 2

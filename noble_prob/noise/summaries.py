@@ -2,10 +2,11 @@
 
 For every feature ``f`` the errors of the sweeps of one neuron are jointly Gaussian,
 
-    covariance = sd_f^2 exp(-|I - I'| / length) + (kappa r_f)^2 [same sweep],
+    covariance = sd_f(I) sd_f(I') exp(-|I - I'| / length_f) + (kappa r_f)^2 [same sweep],
 
 with ``sd_f`` the decoder's error, the same at similar currents: a decoder that is wrong about the resting voltage at 50
-pA is wrong about it at 60 pA too, and six sweeps are not six independent measurements of it. ``kappa`` is the neuron's
+pA is wrong about it at 60 pA too, and six sweeps are not six independent measurements of it. Its size depends on the
+current: a feature is known best where the standard protocol measures it. ``kappa`` is the neuron's
 own variation between sweeps, with the measurement's, in units of what is usual for the feature
 (:data:`noble_prob.noise.scales.USUAL`). With ``df`` each feature has a Student t of its own, so that one feature that
 the decoder can not reach does not drag the others along. Features are independent given the neuron.
@@ -67,10 +68,11 @@ class Summaries(dist.TorchDistribution):
         """Covariance over sweeps of every feature."""
         current = self.design.current_pa
         gap = (current[..., :, None] - current[..., None, :]).abs()
-        kernel = torch.exp(-gap / self.error.summary_length_pa)[..., None, :, :]
-        decoder = (self.scale[..., None] * self.error.summary_sd.to(self.predicted))[..., None, None] ** 2
-        eye = torch.eye(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device)
-        return decoder * kernel + (self._trial() ** 2 + 1e-8 * decoder[..., 0, 0])[..., None, None] * eye
+        kernel = torch.exp(-gap[..., None, :, :] / self.error.summary_lengths(gap)[:, None, None])
+        sd = self.error.summary_sd_at(current).transpose(-1, -2)
+        decoder = sd[..., :, None] * sd[..., None, :] * kernel * self.scale[..., None, None, None] ** 2
+        own = self._trial()[..., None] ** 2 + 1e-8 * decoder.diagonal(dim1=-2, dim2=-1)
+        return decoder + torch.diag_embed(own)
 
     def _trial(self) -> Float[Tensor, "*batch feature"]:
         """SD of each feature between sweeps."""
@@ -109,10 +111,10 @@ class Summaries(dist.TorchDistribution):
         shape = torch.Size(sample_shape) + self.batch_shape
         with torch.no_grad():
             root = cholesky(self._covariance())
-            noise = root @ torch.randn(*shape, self.event_shape[1], self.event_shape[0], 1, dtype=self.predicted.dtype)
-            noise = noise.squeeze(-1).transpose(-1, -2)
+            draws = torch.randn(*shape, *reversed(self.event_shape), dtype=root.dtype, device=root.device)
+            noise = (root @ draws.unsqueeze(-1)).squeeze(-1).transpose(-1, -2)
             if self.df is not None:
-                chi = torch.full((*shape, 1, self.event_shape[-1]), self.df, dtype=noise.dtype)
+                chi = noise.new_full((*shape, 1, self.event_shape[-1]), self.df)
                 noise = noise * (self.df / torch.distributions.Chi2(chi).sample()).sqrt()
             return self.predicted + noise
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -68,6 +68,11 @@ class Prior:
     def distribution(self) -> TorchDistribution:
         """The torch distribution on standardised latents, batch shape ``()``, event shape ``(latent,)``."""
         return _BUILDERS[self.kind](self.tensors, self.settings)
+
+    def to(self, device: str | torch.device) -> Prior:
+        """The same density on a device."""
+        moved = {name: value.to(device) for name, value in self.tensors.items()}
+        return replace(self, tensors=moved, points=self.points.to(device))
 
     def log_prob(self, x: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch"]:
         """Log density at standardised latents."""

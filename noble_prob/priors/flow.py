@@ -32,7 +32,7 @@ def _network(settings: Mapping[str, Any]) -> zuko.flows.NSF:
 def build(tensors: Mapping[str, Tensor], settings: Mapping[str, Any]) -> dist.TorchDistribution:
     """The fitted flow, unwhitened, in double precision."""
     with seeded(0):  # weights are replaced at once; the caller's random state stays as it is
-        network = _network(settings).to(torch.float64)
+        network = _network(settings).to(tensors["loc"].device, torch.float64)
     network.load_state_dict({k.removeprefix("net."): v for k, v in tensors.items() if k.startswith("net.")})
     for p in network.parameters():
         p.requires_grad_(False)

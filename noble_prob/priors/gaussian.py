@@ -13,6 +13,7 @@ L-BFGS on the unconstrained parameters. It says nothing about tails: a Gaussian'
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pyro
@@ -22,7 +23,8 @@ from jaxtyping import Float
 from pyro.infer.mcmc.util import initialize_model
 from torch import Tensor
 
-from noble_prob.priors.base import builder
+from noble_prob.errors import require
+from noble_prob.priors.base import Prior, builder
 from noble_prob.priors.rng import seeded
 
 
@@ -32,13 +34,59 @@ def build(tensors: Mapping[str, Tensor], _settings: Mapping[str, Any]) -> dist.T
     return dist.MultivariateNormal(tensors["loc"], scale_tril=tensors["scale_tril"])
 
 
+@dataclass(frozen=True, kw_only=True)
+class HyperPrior:
+    """What is believed about a population before its neurons are seen, in standardised units.
+
+    Attributes:
+        loc_sd: SD of every mean.
+        scale_log_sd: SD of the logarithm of every SD, whose median is one.
+        eta: LKJ concentration of the correlation; 1 is flat, larger shrinks more.
+        factors: None for the LKJ correlation; else the correlation is that of so many common factors with standard
+            normal loadings and a private part of variance one: few parameters for many latents.
+    """
+
+    loc_sd: float = 1.0
+    scale_log_sd: float = 0.5
+    eta: float = 2.0
+    factors: int | None = None
+
+
+def hyper_parameters(size: int, hyper: HyperPrior) -> tuple[Tensor, Tensor, Tensor]:
+    """Sample sites of a population's mean, SDs and Cholesky factor of its correlation (``loc``, ``scale``, ``corr``).
+
+    Args:
+        size: Number of latents.
+        hyper: Their priors; with factors the site of the correlation is ``loadings``, shape ``(latent, factor)``.
+    """
+    one = torch.ones(size, dtype=torch.float64)
+    loc = pyro.sample("loc", dist.Normal(0 * one, hyper.loc_sd * one).to_event(1))
+    scale = pyro.sample("scale", dist.LogNormal(0 * one, hyper.scale_log_sd * one).to_event(1))
+    if size == 1:
+        corr = one[:, None]  # one latent correlates with nothing
+    elif hyper.factors is None:
+        corr = pyro.sample("corr", dist.LKJCholesky(size, torch.tensor(hyper.eta, dtype=one.dtype)))
+    else:
+        shape = torch.zeros(size, hyper.factors, dtype=one.dtype)
+        corr = factor_correlation(pyro.sample("loadings", dist.Normal(shape, shape + 1).to_event(2)))
+    return loc, scale, corr
+
+
+def factor_correlation(loadings: Float[Tensor, "*batch latent factor"]) -> Float[Tensor, "*batch latent latent"]:
+    """Cholesky factor of the correlation of common factors with these loadings and private parts of variance one.
+
+    Args:
+        loadings: Of every latent on every factor.
+    """
+    eye = torch.eye(loadings.shape[-2], dtype=loadings.dtype)
+    covariance = loadings @ loadings.transpose(-1, -2) + eye
+    sd = covariance.diagonal(dim1=-2, dim2=-1).sqrt()
+    return torch.linalg.cholesky_ex(covariance)[0] / sd[..., None]
+
+
 def model(x: Float[Tensor, "n latent"], eta: float) -> None:
-    """The Pyro model of the population, see the module."""
-    size = x.shape[1]
-    one = torch.ones(size, dtype=x.dtype)
-    loc = pyro.sample("loc", dist.Normal(0 * one, one).to_event(1))
-    scale = pyro.sample("scale", dist.LogNormal(0 * one, 0.5 * one).to_event(1))
-    corr = pyro.sample("corr", dist.LKJCholesky(size, torch.tensor(eta, dtype=x.dtype)))
+    """The Pyro model of a population whose neurons are known, see the module."""
+    loc, scale, corr = hyper_parameters(x.shape[1], HyperPrior(eta=eta))
     with pyro.plate("neuron", len(x)):
         pyro.sample("x", dist.MultivariateNormal(loc, scale_tril=scale[:, None] * corr), obs=x)
 
@@ -66,3 +114,20 @@ def fit(x: Float[Tensor, "n latent"], *, eta: float, steps: int = 200, seed: int
         search.step(closure)
     best = {name: transforms[name].inv(value.detach()) for name, value in theta.items()}
     return {"loc": best["loc"], "scale_tril": best["scale"][:, None] * best["corr"]}
+
+
+def widened(prior: Prior, factor: float) -> Prior:
+    """A Gaussian with the mean of a prior and its SDs times a factor: a reference prior for recordings to be pooled.
+
+    Args:
+        prior: Of any kind; its moments are used.
+        factor: At least one.
+
+    Raises:
+        UsageError: If the factor is below one.
+    """
+    require(factor >= 1, "factor", "at least one", factor, "a narrower prior hides what recordings say")
+    mean, covariance = prior.moments
+    tensors = {"loc": mean, "scale_tril": factor * torch.linalg.cholesky(covariance)}
+    return Prior(kind="gaussian", space=prior.space, tensors=tensors, points=prior.points, labels=prior.labels,
+                 provenance={**prior.provenance, "widened": factor})  # fmt: skip

@@ -21,6 +21,7 @@ import pyro.distributions as dist
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.distributions import constraints
 
 from noble_prob.priors.base import builder
 
@@ -30,7 +31,16 @@ from noble_prob.priors.base import builder
 def build(tensors: Mapping[str, Tensor], _settings: Mapping[str, Any]) -> dist.TorchDistribution:
     """Mixture of Gaussians with one covariance."""
     components = dist.MultivariateNormal(tensors["loc"], scale_tril=tensors["scale_tril"])
-    return dist.MixtureSameFamily(dist.Categorical(logits=tensors["logits"]), components)
+    return Mixture(dist.Categorical(logits=tensors["logits"]), components)
+
+
+class Mixture(dist.MixtureSameFamily):
+    """A mixture that says where it lives; samplers ask (torch's own support has no map to the reals)."""
+
+    @property
+    def support(self) -> constraints.Constraint:
+        """All of latent space."""
+        return constraints.real_vector
 
 
 def fit_mixture(

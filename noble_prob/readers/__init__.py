@@ -6,7 +6,7 @@ mV and pA, `levels` and `pulses` find the stimulus, `cut` separates several puls
 the recording.
 """
 
-from noble_prob.readers.read import read, read_all
+from noble_prob.readers.read import EXTENSIONS, read, read_all
 from noble_prob.readers.write import write_csv, write_npz
 
-__all__ = ["read", "read_all", "write_csv", "write_npz"]
+__all__ = ["EXTENSIONS", "read", "read_all", "write_csv", "write_npz"]

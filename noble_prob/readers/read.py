@@ -28,7 +28,9 @@ _LOADERS: dict[str, Callable[[Path, int | str | None], RawFile]] = {
     ".nwb": load_nwb,
     ".tsv": load_csv,
 }
-_KNOWN = ", ".join(_LOADERS)
+EXTENSIONS = tuple(_LOADERS)
+"""Of the files that can be read."""
+_KNOWN = ", ".join(EXTENSIONS)
 
 
 def read(

@@ -11,15 +11,17 @@ five robust SDs: one model with a wrong train must not decide for all, and must 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from noble_prob.decoder.base import DecoderError
+from noble_prob.decoder.base import DecoderError, interpolate
 from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.errors import require
 from noble_prob.training.data import VALIDATION, TrainingData
+from noble_prob.training.summary_error import correlation_length, knots, profile
 
 _UNIT = DecoderError(
     latency_log_sd=1.0, rate_log_sd=1.0, current_length_pa=1.0, residual_ms=1.0, summary_sd=torch.ones(1)
@@ -51,24 +53,38 @@ def measure_error(decoder: NobleDecoder, data: TrainingData, *, standard_sweeps:
     return DecoderError(
         latency_log_sd=float(_spread("latencies", latency)),
         rate_log_sd=float(_spread("rates", rate)),
-        current_length_pa=_correlation_length(rate, current),
+        current_length_pa=correlation_length(rate, current),
         residual_ms=float(_spread("residuals", residual)),
-        summary_sd=_summary_sd(decoder, data, columns),
         count_slack=1.0,
         slow_ms=slow_ms,
+        **_summary_errors(decoder, data, columns),
     )
 
 
-def _summary_sd(decoder: NobleDecoder, data: TrainingData, columns: list[int]) -> Float[Tensor, " feature"]:
-    """SD of the error of every summary feature; of all sweeps where it is undefined at all the chosen ones."""
+def _summary_errors(decoder: NobleDecoder, data: TrainingData, columns: list[int]) -> dict[str, Any]:
+    """SD of the error of every summary feature, its course over the current, and how far it is correlated.
+
+    The SD itself is that at currents off the protocol (of all sweeps where a feature is undefined there).
+    """
     index = data.where(VALIDATION)
-    latents = data.latents[index][:, None].expand(-1, data.responses.current_pa.shape[1], -1)
-    error = decoder.summary(latents, data.responses.current_pa[index]).cpu() - data.summary[index]
-    spreads = []
+    current = data.responses.current_pa[index].to(torch.float64)
+    latents = data.latents[index][:, None].expand(-1, current.shape[1], -1)
+    error = (decoder.summary(latents, current).cpu() - data.summary[index]).to(torch.float64)
+    standard = [j for j in range(current.shape[1]) if j not in columns]
+    at = knots(current, current[0, standard])
+    spreads, factors, lengths = [], [], []
     for k, name in enumerate(decoder.summary_names):
-        enough = int(torch.isfinite(error[:, columns, k]).sum()) > 1
-        spreads.append(_spread(name, error[:, columns, k] if enough else error[..., k]))
-    return torch.stack(spreads).to(torch.float64)
+        e = error[..., k]
+        enough = int(torch.isfinite(e[:, columns]).sum()) > 1
+        spreads.append(_spread(name, e[:, columns] if enough else e))
+        known = torch.isfinite(e)
+        factors.append(profile(e[known], current[known], at) / spreads[-1])
+        z = e / (spreads[-1] * interpolate(current, at, factors[-1][:, None])[..., 0])
+        lengths.append(correlation_length(z, current))
+    return {
+        "summary_sd": torch.stack(spreads), "summary_knots_pa": tuple(at.tolist()),
+        "summary_factor": torch.stack(factors, -1), "summary_lengths_pa": tuple(lengths),
+    }  # fmt: skip
 
 
 def _spread(what: str, values: Tensor) -> Float[Tensor, ""]:
@@ -121,16 +137,3 @@ def _limited_rms(values: Float[Tensor, " value"]) -> Float[Tensor, ""]:
     """Root mean square with values limited to five robust SDs."""
     limit = 5 * 1.4826 * values.abs().median()
     return values.clamp(-limit, limit).square().mean().sqrt()
-
-
-def _correlation_length(rate: Float[Tensor, "model sweep"], current: Tensor) -> float:
-    """Distance in current over which the rate errors of a model decorrelate: least squares of products on exp(-d/l)."""
-    i, j = torch.triu_indices(rate.shape[1], rate.shape[1], 1)
-    limit = 5 * 1.4826 * rate[torch.isfinite(rate)].abs().median()
-    z = rate.clamp(-limit, limit)
-    product, distance = (z[:, i] * z[:, j]).flatten(), (current[:, i] - current[:, j]).abs().flatten()
-    good = torch.isfinite(product)
-    product, distance = product[good] / z[torch.isfinite(z)].square().mean(), distance[good]
-    lengths = torch.logspace(1, 2.7, 60, dtype=torch.float64)
-    misfit = [(product - torch.exp(-distance / length)).square().mean() for length in lengths]
-    return float(lengths[int(torch.stack(misfit).argmin())])

@@ -7,9 +7,16 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "inference.md"
 
 
 def test_the_program_recovers_its_neuron():
-    (program,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    program, pooling = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     names: dict = {}
     exec(compile(program, PAGE.name, "exec"), names)
+    short = pooling.replace("prior=cell.prior, seed=1)", "prior=cell.prior, seed=1, warmup=80, draws=80)")
+    assert short != pooling
+    exec(compile(short, PAGE.name, "exec"), names)
+    assert len(pooling.strip().splitlines()) <= 10
+    assert names["verdict"][0].code == "NP120"
+    assert names["unseen"].value.shape == (100, 5)
+    assert (names["centre"][0] < names["centre"][1]).all()
     truth = names["truth"].value[0]
     inside = (truth >= names["low"]) & (truth <= names["high"])
     assert int(inside.sum()) >= 3

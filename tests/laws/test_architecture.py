@@ -16,14 +16,14 @@ PACKAGE = ROOT / "noble_prob"
 
 ROOMS = (
     "errors", "findings.base", "recording", "resample", "windows", "readers", "features", "latent", "metrics",
-    "population", "decoder", "training", "priors", "noise", "cells", "program", "inference", "ensemble", "bench",
-    "sampling", "evaluation", "calibration", "examination", "findings", "report", "cli", "__main__",
+    "population", "decoder", "training", "priors", "noise", "amortised", "cells", "program", "inference", "ensemble",
+    "bench", "sampling", "evaluation", "calibration", "examination", "findings", "runs", "report", "cli", "__main__",
 )  # fmt: skip
 """Every room, in the direction of imports: a room may import those before it."""
 
 ONLY_IN = {
     "pyro": {"priors", "noise", "program", "inference"},
-    "zuko": {"priors", "inference"},
+    "zuko": {"priors", "amortised", "inference"},
     "arviz": {"inference", "calibration", "report"},
     "arviz_stats": {"inference", "calibration", "report"},
     "arviz_base": {"inference", "calibration", "report"},

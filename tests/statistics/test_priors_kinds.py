@@ -83,3 +83,15 @@ def test_a_posterior_is_not_a_population():
     draws = Neurons(space=neurons.space, value=neurons.value, axis="draw")
     with pytest.raises(UsageError, match="'neuron' for fitting a prior"):
         fit_prior(draws)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_recording_can_be_inferred_with_it(fitted, kind):
+    from noble_prob.cells import load_cell
+    from noble_prob.inference import infer
+
+    cell = load_cell("toy")
+    posterior = infer(cell.demo[0], decoder=cell.decoder, prior=fitted[kind], method="hmc", chains=2, warmup=20,
+                      draws=20, seed=1)  # fmt: skip
+    assert torch.isfinite(posterior.latents).all()
+    assert posterior.provenance["prior"] == kind

@@ -1,0 +1,44 @@
+"""What a cell ships beside its decoder: the prior of its neurons, and a recording to try.
+
+    python analyses/cell_prior.py --cell pvalb-689331391 [--hof DIR --demo-model 16]
+
+fits the Gaussian prior to the training models of the cell's ``hof_latents.csv`` (held-out models never enter it), and
+if a Hall of Fame is given, simulates six sweeps of one of its held-out models as ``demo_recording.npz``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from noble_prob.cells import load_cell
+from noble_prob.decoder.checkpoint import cell_folder
+from noble_prob.population.hof import import_hof
+from noble_prob.population.latents import HELD_OUT_MODELS
+from noble_prob.population.simulate import simulate
+from noble_prob.priors import fit_prior
+from noble_prob.readers import write_npz
+from noble_prob.recording import Protocol
+
+DEMO_PA = {"pvalb-689331391": (-110, -50, 40, 90, 150, 220), "vip-650077366": (-110, -50, 30, 70, 120, 160)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cell", required=True, help="name of a shipped cell, or the folder of a checkpoint")
+    parser.add_argument("--hof", type=Path)
+    parser.add_argument("--demo-model", type=int, default=16)
+    args = parser.parse_args()
+    folder = Path(args.cell) if Path(args.cell).is_dir() else cell_folder(args.cell)
+    cell = load_cell(folder, prior="gaussian")
+    fit_prior(cell.models, "gaussian", seed=0).save(folder / "prior")
+    print(f"{cell.name}: prior from {len(cell.models)} models")
+    if args.hof:
+        assert args.demo_model in HELD_OUT_MODELS
+        model = import_hof(args.hof).select([args.demo_model]).models[0]
+        write_npz(simulate(model, Protocol.step_family(DEMO_PA[cell.name])), folder / "demo_recording.npz")
+        print(f"demo recording of held-out model {args.demo_model}")
+
+
+if __name__ == "__main__":
+    main()

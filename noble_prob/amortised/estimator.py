@@ -1,0 +1,190 @@
+"""A trained conditional flow with what it belongs to, on disk as ``npe.json`` and ``npe.safetensors``.
+
+An estimator is right about one decoder and one prior. Their fingerprint, a hash over weights, error model, latent scale
+and the prior's parameters, is stored with it and compared before it is used. It works on the unconstrained coordinates
+in which samplers move (latents, then logarithms of noise scales), scaled by the prior's centre and Cholesky factor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from noble_prob.amortised.network import ConditionalFlow, Sizes
+from noble_prob.amortised.tokens import tokens
+from noble_prob.decoder.base import Decoder
+from noble_prob.errors import UsageError, require
+from noble_prob.noise import Evidence
+from noble_prob.priors import Prior, seeded
+
+CARD, WEIGHTS = "npe.json", "npe.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimator:
+    """An amortised posterior.
+
+    Attributes:
+        network: The conditional flow.
+        sites: Names of the program's latent sites with their unconstrained sizes, in order.
+        summary_names: Features it looks at.
+        tensors: ``centre`` and ``scale`` of the prior in unconstrained coordinates; ``feature_centre`` and
+            ``feature_scale`` of the summary features.
+        belongs_to: Fingerprint of decoder and prior.
+        facts: How it was trained and how well it does.
+    """
+
+    network: ConditionalFlow
+    sites: tuple[tuple[str, int], ...]
+    summary_names: tuple[str, ...]
+    tensors: Mapping[str, Tensor]
+    belongs_to: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @torch.no_grad()
+    def given(self, evidence: Evidence) -> Conditional:
+        """Its density for the sweeps of a recording, or of every recording of a batch.
+
+        Args:
+            evidence: On any device; the network follows.
+        """
+        device = evidence.times_ms.device
+        rows, real = tokens(evidence, self.tensors["feature_centre"], self.tensors["feature_scale"])
+        network, lead = self.network.to(device), rows.shape[:-2]
+        context = network.encode(rows.reshape(-1, *rows.shape[-2:]), real.reshape(-1, real.shape[-1]))
+        mean, factor = network.moments(context)
+        base = self.tensors["scale"].to(device)
+        centre = self.tensors["centre"].to(device) + mean.to(base) @ base.T
+        scale = base @ factor.to(base)
+        return Conditional(flow=network.flow(context), centre=centre, scale=scale, lead=lead)
+
+    def save(self, folder: str | Path) -> None:
+        """Write card and weights.
+
+        Args:
+            folder: Made if missing.
+        """
+        path = Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        weights = {f"net.{k}": v.detach().cpu().contiguous() for k, v in self.network.state_dict().items()}
+        save_file({**weights, **{k: v.cpu().contiguous() for k, v in self.tensors.items()}}, path / WEIGHTS)
+        (path / WEIGHTS).chmod(0o644)
+        digest = hashlib.sha256((path / WEIGHTS).read_bytes()).hexdigest()
+        card = {"sizes": asdict(self.network.sizes), "sites": [list(site) for site in self.sites],
+                "summary_names": list(self.summary_names), "belongs_to": self.belongs_to, "weights_sha256": digest,
+                "facts": dict(self.facts)}  # fmt: skip
+        (path / CARD).write_text(json.dumps(card, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Estimator:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            UsageError: If a file is missing, damaged or altered.
+        """
+        path = Path(folder)
+        remedy = "train it again with `noble-prob train-npe`, or delete both files"
+        there = (path / CARD).is_file() and (path / WEIGHTS).is_file()
+        require(there, "estimator", f"a folder with {CARD} and {WEIGHTS}", path.name, remedy)
+        try:
+            card = json.loads((path / CARD).read_text())
+            digest = hashlib.sha256((path / WEIGHTS).read_bytes()).hexdigest()
+            require(digest == card["weights_sha256"], "estimator", "unaltered weights", f"{digest[:12]}...", remedy)
+            tensors = load_file(path / WEIGHTS)
+            network = new_network(Sizes(**card["sizes"]))
+            network.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("net.")})
+        except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+            raise UsageError(
+                "estimator", f"a {CARD} that fits its weights", str(error).splitlines()[0], remedy
+            ) from error
+        return cls(
+            network=network.eval().requires_grad_(False), sites=tuple((n, s) for n, s in card["sites"]),
+            summary_names=tuple(card["summary_names"]), belongs_to=card["belongs_to"], facts=card["facts"],
+            tensors={k: v for k, v in tensors.items() if not k.startswith("net.")},
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditional:
+    """The density of an estimator for given sweeps, in unconstrained coordinates.
+
+    Attributes:
+        flow: zuko's distribution of the white coordinates, batch ``(recording,)``.
+        centre: Mean of its Gaussian, shape ``(recording, size)``.
+        scale: Factor of its covariance, shape ``(recording, size, size)``.
+        lead: Shape of the batch of recordings, ``()`` for one.
+    """
+
+    flow: Any
+    centre: Float[Tensor, "recording size"]
+    scale: Float[Tensor, "recording size size"]
+    lead: torch.Size
+
+    @property
+    def moments(self) -> tuple[Float[Tensor, "*recording size"], Float[Tensor, "*recording size size"]]:
+        """Centre and factor, in the shape of the batch."""
+        return self.centre.reshape(*self.lead, -1), self.scale.reshape(*self.lead, *self.scale.shape[-2:])
+
+    @torch.no_grad()
+    def sample(self, n: int, *, seed: int) -> Float[Tensor, "draw *recording size"]:
+        """Draws.
+
+        Args:
+            n: For every recording.
+            seed: Of the draws.
+        """
+        with seeded(seed):
+            white = self.flow.sample((n,)).to(self.centre)
+        flat = self.centre + (self.scale @ white.unsqueeze(-1)).squeeze(-1)
+        return flat.reshape(n, *self.lead, -1)
+
+    @torch.no_grad()
+    def log_prob(self, flat: Float[Tensor, "draw *recording size"]) -> Tensor:
+        """Log density, shape ``(draw, *recording)``."""
+        off = (flat.reshape(len(flat), -1, flat.shape[-1]) - self.centre).unsqueeze(-1)
+        white = torch.linalg.solve(self.scale, off).squeeze(-1)
+        value = self.flow.log_prob(white.to(torch.float32)).to(flat) - torch.linalg.slogdet(self.scale).logabsdet
+        return value.reshape(flat.shape[:-1])
+
+
+def new_network(sizes: Sizes, *, seed: int = 0) -> ConditionalFlow:
+    """An untrained network; the caller's random state stays as it is.
+
+    Args:
+        sizes: Of its parts.
+        seed: Of its weights.
+    """
+    with seeded(seed):
+        return ConditionalFlow(sizes)
+
+
+def fingerprint(decoder: Decoder, prior: Prior) -> str:
+    """SHA-256 over everything that shapes the posterior: decoder, its error model, latent scale, prior.
+
+    Args:
+        decoder: Any; the weights of a network, the printed form of another.
+        prior: Any.
+    """
+    total = hashlib.sha256()
+    parts: dict[str, Any] = {"prior": prior.kind, "settings": dict(prior.settings), **prior.tensors}
+    parts |= {"space": decoder.space.to_dict(), "summary": decoder.summary_names, **vars(decoder.error)}
+    if isinstance(decoder, nn.Module):
+        parts |= {f"net.{k}": v for k, v in decoder.state_dict().items() if not k.startswith("operator.")}
+    for name in sorted(parts):
+        value = parts[name]
+        total.update(name.encode())
+        if isinstance(value, Tensor):
+            total.update(value.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
+        elif name != "_metadata":
+            total.update(json.dumps(value, sort_keys=True, default=str).encode())
+    return total.hexdigest()

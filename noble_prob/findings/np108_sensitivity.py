@@ -1,0 +1,52 @@
+"""NP108: would another prior, or more weight on the data, give another answer?
+
+Prior and likelihood are raised to powers near one by importance weights on the draws, and the change of each latent's
+distribution is measured (power-scaling, Kallioinen et al. 2023; ArviZ's ``psense``; 0.05 is the limit). *Caution* when
+a latent answers to both: the data do not decide alone, and where prior and data disagree the cell is unusual in its
+population or the model is wrong for it (NP107 and NP220 tell). *Passed* when none answers to both; latents that answer
+to the prior alone are the population's rather than the cell's (NP105), and counted. *Not judged* for weighted draws,
+for fewer than a hundred, and where the draws' densities were not kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from noble_prob.findings.base import Finding
+from noble_prob.findings.registry import check
+from noble_prob.findings.words import in_words, listed
+from noble_prob.inference.export_sensitivity import sensitivity
+from noble_prob.inference.posterior import Posterior
+
+LIMIT, FEWEST = 0.05, 100
+REMEDY = "Compare with a posterior under a wider prior; report what the two agree on."
+
+
+@check("NP108", "Sensitivity to the prior", Posterior)
+def prior_sensitivity(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:
+    """One finding about all latents."""
+    known = {"log_prior", "log_likelihood"} <= set(result.stats)
+    draws = result.latents[..., 0].numel()
+    if not known or result.weights is not None or draws < FEWEST:
+        yield say("not judged", "Power-scaling needs a hundred unweighted draws with their prior and likelihood.",
+                  draws=draws)  # fmt: skip
+        return
+    try:
+        found = sensitivity(result)
+    except ValueError:  # draws that all are the same
+        yield say("not judged", "The draws do not vary enough to be weighted.", draws=draws)
+        return
+    both = [name for name, (prior, data) in found.items() if prior >= LIMIT and data >= LIMIT]
+    alone = [name for name, (prior, data) in found.items() if prior >= LIMIT and data < LIMIT]
+    evidence = {"prior": {n: p for n, (p, _) in found.items()}, "likelihood": {n: d for n, (_, d) in found.items()}}
+    tail = f" {len(alone)} {'follows' if len(alone) == 1 else 'follow'} the prior alone." if alone else ""
+    if both:
+        worst = sorted(both, key=lambda name: -found[name][0])[:4]
+        body = f"{len(both)} of {len(found)} latents depend on the prior as well as on the data"
+        yield say("caution", f"{body}, most {_told(worst)}.{tail}", REMEDY, latents=both, **evidence)
+    else:
+        yield say("passed", f"No latent depends on the prior as well as on the data.{tail}", **evidence)
+
+
+def _told(names: list[str]) -> str:
+    return listed(in_words(name) for name in names)

@@ -1,0 +1,40 @@
+"""Names of latents and features as people say them: ``log_mean_isi_50pa`` is the mean interval at 50 pA."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+WORDS = {"isi": "interval", "ap1": "first spike", "ahp": "afterhyperpolarisation", "ap": "spike"}
+UNITS = ("_mv", "_ms", "_hz", "_mohm")
+
+
+def in_words(name: str) -> str:
+    """A name in words, with the current it belongs to.
+
+    Args:
+        name: Name of a latent or a feature.
+
+    Example:
+        >>> in_words("log_mean_isi_50pa"), in_words("ap1_peak_mv_180pa"), in_words("resting_voltage_mv")
+        ('mean interval at 50 pA', 'first spike peak at 180 pA', 'resting voltage')
+    """
+    body = name.removeprefix("log_")
+    found = re.fullmatch(r"(.+)_(m?)(\d+)pa", body)
+    current = ""
+    if found:
+        body, current = found[1], f" at {'-' if found[2] else ''}{found[3]} pA"
+    for unit in UNITS:
+        body = body.removesuffix(unit)
+    return " ".join(WORDS.get(part, part) for part in body.split("_")) + current
+
+
+def listed(items: Iterable[str]) -> str:
+    """Items as a sentence has them: ``a, b and c``."""
+    *first, last = items
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def amount(sd: float, unit: str) -> str:
+    """An SD in words: percent for logarithms, the unit otherwise."""
+    return f"{100 * sd:.1f} %" if unit.startswith("ln(") else f"{sd:.2g} {unit}"

@@ -1,0 +1,103 @@
+"""What is known about a population after many recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from noble_prob.latent import LatentSpace, Neurons
+from noble_prob.priors import HyperPrior, Prior
+
+
+@dataclass(frozen=True, kw_only=True)
+class Population:
+    """Draws of a population's hyper-parameters, and its recorded neurons in their light.
+
+    Attributes:
+        space: The latent space.
+        loc: Means (coordinate units), shape ``(chain, draw, latent)``.
+        sd: SDs between neurons (coordinate units), same shape.
+        correlation: Correlations between latents, shape ``(chain, draw, latent, latent)``.
+        weights: Weights of the draws, ``(chain, draw)``; None where they could not be believed, and all count alike.
+        stats: The sampler's record.
+        neurons: Weighted draws of every recorded neuron, axis ``draw``: its own recording and the population together.
+        labels: Names of the recordings.
+        k_hat: Pareto shape of the weights of the hyper-parameters.
+        k_hat_each: Pareto shape of the weights of every neuron's draws, shape ``(recording,)``.
+        hyper: Priors of the hyper-parameters.
+        seed: Seed of everything random.
+        wall_s: Seconds it took.
+    """
+
+    space: LatentSpace
+    loc: Float[Tensor, "chain draw latent"]
+    sd: Float[Tensor, "chain draw latent"]
+    correlation: Float[Tensor, "chain draw latent latent"]
+    weights: Float[Tensor, "chain draw"] | None
+    stats: Mapping[str, Tensor]
+    neurons: tuple[Neurons, ...]
+    labels: tuple[str, ...]
+    k_hat: float
+    k_hat_each: Float[Tensor, " recording"]
+    hyper: HyperPrior
+    seed: int
+    wall_s: float
+
+    @property
+    def flat_weights(self) -> Float[Tensor, " draw"]:
+        """Weights of all draws in a row, summing to one."""
+        n = self.loc[..., 0].numel()
+        if self.weights is None:
+            return torch.full((n,), 1.0 / n, dtype=torch.float64)
+        return self.weights.flatten() / self.weights.sum()
+
+    def interval(self, mass: float = 0.89) -> dict[str, Float[Tensor, "2 latent"]]:
+        """Equal-tailed intervals of ``mean`` and ``sd`` of every latent (coordinate units).
+
+        Args:
+            mass: Probability each holds.
+        """
+        tails = torch.tensor([(1 - mass) / 2, (1 + mass) / 2], dtype=torch.float64)
+        out = {}
+        for name, draws in (("mean", self.loc), ("sd", self.sd)):
+            value, order = draws.flatten(0, 1).sort(0)
+            share = self.flat_weights[order].cumsum(0).T.contiguous()
+            at = torch.searchsorted(share, tails.expand(len(share), 2).contiguous()).clamp(max=len(value) - 1)
+            out[name] = value.gather(0, at.T)
+        return out
+
+    def mean(self) -> dict[str, Tensor]:
+        """Posterior means of ``mean`` and ``sd`` (coordinate units) and of ``correlation``."""
+        w = self.flat_weights
+        return {"mean": w @ self.loc.flatten(0, 1), "sd": w @ self.sd.flatten(0, 1),
+                "correlation": torch.einsum("d,dij->ij", w, self.correlation.flatten(0, 1))}  # fmt: skip
+
+    def draw(self, n: int, *, seed: int) -> Neurons:
+        """Neurons that were not recorded: a new cell of the population each, hyper-parameters uncertain.
+
+        Args:
+            n: How many.
+            seed: Of the draws.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        pick = torch.multinomial(self.flat_weights, n, replacement=True, generator=generator)
+        root = torch.linalg.cholesky(self.correlation.flatten(0, 1)[pick])
+        normal = torch.randn(n, len(self.space), generator=generator, dtype=torch.float64)
+        value = self.loc.flatten(0, 1)[pick] + self.sd.flatten(0, 1)[pick] * (root @ normal[..., None])[..., 0]
+        return Neurons(space=self.space, value=value, axis="neuron", provenance={"seed": seed, "from": "population"})
+
+    def to_prior(self) -> Prior:
+        """A Gaussian prior for the next recording, of the mean and covariance of :meth:`draw`."""
+        w, loc = self.flat_weights, self.space.standardise(self.loc).flatten(0, 1)
+        sd = (self.sd / self.space.sd).flatten(0, 1)
+        within = torch.einsum("d,dij->ij", w, sd[:, :, None] * self.correlation.flatten(0, 1) * sd[:, None, :])
+        centre = w @ loc
+        between = torch.einsum("d,di,dj->ij", w, loc - centre, loc - centre)
+        tensors = {"loc": centre, "scale_tril": torch.linalg.cholesky(within + between)}
+        points = self.space.standardise(torch.stack([n.weights @ n.value for n in self.neurons]))
+        return Prior(kind="gaussian", space=self.space, tensors=tensors, points=points, labels=self.labels,
+                     provenance={"seed": self.seed, "neurons": len(self.neurons), "from": "population"})  # fmt: skip

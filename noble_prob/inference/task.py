@@ -1,0 +1,64 @@
+"""What is to be done with every batch of recordings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from noble_prob.amortised import Estimator
+from noble_prob.decoder.base import Decoder
+from noble_prob.inference.density import LogDensity
+from noble_prob.noise import Evidence, NoisePrior
+from noble_prob.priors import Prior
+from noble_prob.program import program
+
+Method = Literal["nuts", "hmc", "importance", "npe", "svi"]
+"""Pyro's NUTS with its chains in lock step; batched Hamiltonian chains, recordings side by side; weighted draws of a
+fitted proposal, resampled (one "chain" of independent draws); the same begun by an amortised flow; a variational flow,
+for comparison."""
+ONE_BY_ONE = ("nuts", "svi")
+"""Methods that take recordings one after the other."""
+WEIGHTED = ("importance", "npe")
+"""Methods whose draws are weighted, hence judged by the weights' tail."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is to be done with every batch.
+
+    Attributes:
+        decoder: Predicts responses.
+        prior: Density of the latents.
+        noise: Priors of the noise scales.
+        robust: Student-t summary features.
+        method: Sampler.
+        chains: Chains per recording.
+        warmup: Draws thrown away per chain.
+        draws: Draws kept per chain.
+        estimator: Amortised posterior; ``npe`` needs one.
+        until_converged: Whether NUTS goes on until its chains agree.
+        device: Where densities are evaluated.
+        progress: Show bars on stderr.
+    """
+
+    decoder: Decoder
+    prior: Prior
+    noise: NoisePrior
+    robust: bool
+    method: Method
+    chains: int
+    warmup: int
+    draws: int
+    estimator: Estimator | None = None
+    until_converged: bool = False
+    device: str = "cpu"
+    progress: bool = False
+
+    def model(self, evidence: Evidence) -> Any:
+        """The program for these sweeps, drawing what is not conditioned on."""
+        return partial(program, self.decoder, self.prior, evidence.design, noise=self.noise, robust=self.robust)
+
+    def density(self, evidence: Evidence) -> LogDensity:
+        """Its log density given the responses."""
+        return LogDensity(partial(self.model(evidence), evidence=evidence))

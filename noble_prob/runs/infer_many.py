@@ -1,0 +1,209 @@
+"""``infer`` for a folder: batches through one sampler, on this machine or a cluster; failures stay alone.
+
+A batch of recordings is read, inferred side by side (one pass through the decoder serves all chains of all of them),
+judged and turned into files in one process; the caller writes them as they come. What can not be used is
+refused with its sentence. A batch in which the sampler breaks is done again one by one; one whose process dies, too.
+
+The seed of a batch follows from the run's seed and the content of its recordings: it does not matter which process did
+it, nor whether the run was interrupted. The draws of a batched sampler depend on who was sampled side by side.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from noble_prob.cells import Cell, load_cell
+from noble_prob.errors import UsageError, require
+from noble_prob.findings.registry import judge
+from noble_prob.inference import Observation, Posterior, infer_evidence, observe, to_datatree, to_json
+from noble_prob.inference.task import ONE_BY_ONE, Method
+from noble_prob.noise import NoisePrior
+from noble_prob.population.attempt import Outcome
+from noble_prob.population.fanout import Engine, fan_out
+from noble_prob.priors import Kind
+from noble_prob.readers import read
+from noble_prob.readers.cut import PulseChoice
+from noble_prob.runs.record import POSTERIOR, REFUSED, Files, opened
+from noble_prob.runs.sources import Source
+from noble_prob.runs.summary import Summary, summarise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is done to every recording; everything that determines a result.
+
+    Attributes:
+        cell: Name of a shipped cell, or folder of a checkpoint.
+        prior: Family of prior; None for the cell's own.
+        method: Sampler, see :func:`noble_prob.inference.infer`.
+        seed: Seed of the run.
+        chains: Chains per recording.
+        warmup: Draws thrown away per chain; by the method if None.
+        draws: Draws kept per chain; by the method if None.
+        noiseless: Whether the recordings are simulations without noise.
+        batch: Recordings sampled side by side; ``nuts`` and ``svi`` take one at a time.
+        channel: Voltage channel, where files have several.
+        pulse: Pulse of a sweep, or ``"all"``.
+        liquid_junction_potential_mv: Potential to subtract (mV).
+    """
+
+    cell: str
+    prior: Kind | None = None
+    method: Method = "hmc"
+    seed: int = 0
+    chains: int = 4
+    warmup: int | None = None
+    draws: int | None = None
+    noiseless: bool = False
+    batch: int = 16
+    channel: int | str | None = None
+    pulse: PulseChoice = 0
+    liquid_junction_potential_mv: float | None = None
+
+    def plan(self, cell: Cell) -> dict[str, Any]:
+        """The settings as JSON values, with the hash of the decoder's weights."""
+        return {"format": "noble_prob run, version 1", "decoder_sha256": cell.card.get("weights_sha256"),
+                **asdict(self)}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Recordings to be sampled side by side."""
+
+    settings: Settings
+    sources: tuple[Source, ...]
+    device: str
+    single_thread: bool
+
+    @property
+    def seed(self) -> int:
+        """From the run's seed and the content of the recordings."""
+        text = " ".join([str(self.settings.seed), *(s.sha256 for s in self.sources)])
+        return int(hashlib.sha256(text.encode()).hexdigest()[:7], 16)
+
+
+def infer_many(
+    sources: Sequence[Source], out: str | Path, settings: Settings, *, device: str = "cpu", jobs: int = 1,
+    engine: Engine = "processes", address: str | None = None, progress: bool = False,
+) -> Summary:  # fmt: skip
+    """Infer many recordings; what an earlier run of the same settings has done in this folder stays.
+
+    Args:
+        sources: From :func:`~noble_prob.runs.sources.find_recordings`.
+        out: Folder of the results; see :mod:`noble_prob.runs.record`.
+        settings: What is done to each.
+        device: Where the decoder's weights go.
+        jobs: Processes of this machine.
+        engine: ``processes``, or ``ray`` for the workers of a cluster, which must see the files under the same paths.
+        address: Address of the Ray cluster; None starts one on this machine.
+        progress: Show a bar on stderr.
+
+    Returns:
+        One row per recording; it is in ``summary.csv`` and ``summary.json`` too.
+
+    Raises:
+        UsageError: If the folder belongs to another run, or a setting is out of range.
+    """
+    require(settings.batch >= 1, "batch", "a positive number of recordings", settings.batch, "pass 16")
+    cell = load_cell(settings.cell, prior=settings.prior, device=device)
+    _infer(settings, cell, [], 0, device)  # a wrong setting is said before any work
+    size = 1 if settings.method in ONE_BY_ONE else settings.batch
+    how = {"jobs": jobs, "engine": engine, "address": address}
+    apart = jobs > 1 or engine == "ray"
+    with opened(Path(out), settings.plan(cell)) as record:
+        todo = record.pending(sources)
+        pieces = [tuple(todo[at : at + size]) for at in range(0, len(todo), size)]
+        while pieces:
+            batches = [Batch(settings=settings, sources=p, device=device, single_thread=apart) for p in pieces]
+            pieces = []
+            for outcome in fan_out(infer_batch, batches, progress="infer" if progress else None, **how):  # type: ignore[arg-type]
+                sources_of = batches[outcome.index].sources
+                if outcome.error and len(sources_of) > 1:
+                    pieces += [(source,) for source in sources_of]  # one of them is guilty; find out which
+                else:
+                    record.commit(outcome.value or _died(sources_of[0], outcome))
+        return summarise(record, sources, cell)
+
+
+def infer_batch(batch: Batch) -> dict[str, Files]:
+    """Read, infer, judge: the files of every recording of a batch, by its name."""
+    if batch.single_thread:
+        torch.set_num_threads(1)
+    s = batch.settings
+    cell = _cell(s.cell, s.prior, batch.device)
+    done: dict[str, Files] = {}
+    observations: dict[Source, Observation] = {}
+    for source in batch.sources:
+        try:
+            recording = read(source.path, channel=s.channel, pulse=s.pulse,
+                             liquid_junction_potential_mv=s.liquid_junction_potential_mv)  # fmt: skip
+            observations[source] = observe(recording, cell.decoder)
+        except Exception as error:
+            done[source.name] = _refusal(source, error)
+    for source, result in _sample(batch, cell, observations):
+        done[source.name] = _refusal(source, result) if isinstance(result, Exception) else _files(source, result, s)
+    return {source.name: done[source.name] for source in batch.sources}
+
+
+def _sample(
+    batch: Batch, cell: Cell, observations: Mapping[Source, Observation]
+) -> Iterator[tuple[Source, Posterior | Exception]]:
+    """Posteriors of a batch; where the sampler breaks, of each recording alone."""
+    every = list(observations)
+    try:
+        found = _infer(batch.settings, cell, list(observations.values()), batch.seed, batch.device)
+        yield from zip(every, found, strict=True)
+    except Exception as error:
+        if len(every) == 1:
+            yield every[0], error
+            return
+        for source in every:
+            yield from _sample(batch, cell, {source: observations[source]})
+
+
+def _infer(s: Settings, cell: Cell, observations: Sequence[Observation], seed: int, device: str) -> list[Posterior]:
+    noise = NoisePrior.simulated() if s.noiseless else None
+    return infer_evidence(
+        observations, decoder=cell.decoder, prior=cell.prior, method=s.method, noise=noise, seed=seed, chains=s.chains,
+        warmup=s.warmup, draws=s.draws, estimator=cell.estimator, device=device,
+    )  # fmt: skip
+
+
+@cache
+def _cell(where: str, prior: Kind | None, device: str) -> Cell:
+    return load_cell(where, prior=prior, device=device)
+
+
+def _files(source: Source, posterior: Posterior, settings: Settings) -> Files:
+    """``posterior.nc`` and ``posterior.json``, as the verb ``infer`` writes them, with the hash of the recording."""
+    findings = [f for f in judge(posterior) if f not in posterior.notes]
+    values = {"file": source.path.name, "cell": settings.cell, "sha256": source.sha256, **to_json(posterior, findings)}
+    with tempfile.TemporaryDirectory() as folder:
+        to_datatree(posterior).to_netcdf(Path(folder) / "posterior.nc")
+        tree = (Path(folder) / "posterior.nc").read_bytes()
+    return {"posterior.nc": tree, POSTERIOR: _json(values)}
+
+
+def _refusal(source: Source, error: Exception) -> Files:
+    """Why there is no posterior: a sentence about the recording, or what broke."""
+    why = str(error) if isinstance(error, UsageError) else f"failed: {type(error).__name__}: {error}"
+    return {REFUSED: _json({"file": source.path.name, "sha256": source.sha256, "refused": " ".join(why.split())})}
+
+
+def _died(source: Source, outcome: Outcome) -> dict[str, Files]:
+    """A recording whose process died; the next run tries again."""
+    values = {"file": source.path.name, "sha256": source.sha256, "refused": outcome.error, "again": True}
+    return {source.name: {REFUSED: _json(values)}}
+
+
+def _json(values: Any) -> bytes:
+    return (json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False, default=list) + "\n").encode()

@@ -1,0 +1,104 @@
+"""One row per recording: what became of it, how well it was sampled, what was found, and its latents."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from noble_prob.cells import Cell
+from noble_prob.population.store import write_atomically
+from noble_prob.runs.record import Record
+from noble_prob.runs.sources import Source
+
+HEAD = ("recording", "status", "sweeps", "method", "wall_s", "r_hat", "ess", "k_hat", "issues", "cautions", "why")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What came of a run.
+
+    Attributes:
+        cell: Kind of neuron the recordings were taken for.
+        rows: One per recording: the columns of :data:`HEAD`, and per latent ``mean``, ``sd``, ``low`` and ``high`` (of
+            the 89 % interval) under ``latents``. ``status`` is ``done`` or ``refused``.
+    """
+
+    cell: str
+    rows: Sequence[Mapping[str, Any]]
+
+    @property
+    def refused(self) -> list[Mapping[str, Any]]:
+        """Rows without a posterior."""
+        return [row for row in self.rows if row["status"] != "done"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        done = len(self.rows) - len(self.refused)
+        return {"cell": self.cell, "recordings": len(self.rows), "done": done, "refused": len(self.refused),
+                "rows": [dict(row) for row in self.rows]}  # fmt: skip
+
+    def to_csv(self) -> str:
+        """The rows as a table; a latent has four columns, its name followed by mean, sd, low, high."""
+        names = next((list(row["latents"]) for row in self.rows if row["latents"]), [])
+        figures = ("mean", "sd", "low", "high")
+        out = io.StringIO()
+        table = csv.writer(out, lineterminator="\n")
+        table.writerow([*HEAD, *(f"{name}_{figure}" for name in names for figure in figures)])
+        for row in self.rows:
+            known = row["latents"] or {}
+            cells = [known[name][figure] if name in known else None for name in names for figure in figures]
+            table.writerow([_cell(v) for v in (*(row[key] for key in HEAD), *cells)])
+        return out.getvalue()
+
+    def to_text(self) -> str:
+        """For a terminal: the worst news first."""
+        done = len(self.rows) - len(self.refused)
+        lines = [f"{done} of {len(self.rows)} recordings have a posterior"]
+        for row in sorted(self.rows, key=lambda r: (r["status"] == "done", not r["issues"])):
+            if row["status"] != "done":
+                lines.append(f"  {row['recording']}: no posterior. {row['why']}")
+            elif row["issues"]:
+                lines.append(f"  {row['recording']}: issues {', '.join(row['issues'])}; see its posterior.json")
+        return "\n".join(lines)
+
+
+def summarise(record: Record, sources: Sequence[Source], cell: Cell) -> Summary:
+    """Read every result of a run and write ``summary.csv`` and ``summary.json``.
+
+    Args:
+        record: The folder.
+        sources: Recordings, in the order of the rows.
+        cell: Kind of neuron.
+    """
+    summary = Summary(cell=cell.name, rows=[_row(s.name, record.result(s.name) or {}) for s in sources])
+    write_atomically(record.folder / "summary.csv", summary.to_csv().encode())
+    text = json.dumps(summary.to_dict(), indent=1, ensure_ascii=False) + "\n"
+    write_atomically(record.folder / "summary.json", text.encode())
+    return summary
+
+
+def _row(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    if "latents" not in found:
+        return {**dict.fromkeys(HEAD), "recording": name, "status": "refused", "issues": [], "cautions": [],
+                "why": found.get("refused", "nothing is known of it"), "latents": None}  # fmt: skip
+    figures = [*found["latents"].values(), *found["noise"].values()]
+    r_hat = [f["r_hat"] for f in figures if f["r_hat"] is not None]
+    ess = [min(f["ess_bulk"], f["ess_tail"]) for f in figures if f["ess_bulk"] is not None]
+    codes = {level: sorted({f["code"] for f in found["findings"] if f["severity"] == level})
+             for level in ("issue", "caution")}  # fmt: skip
+    latents = {k: {"mean": v["mean"], "sd": v["sd"], "low": v["interval_89"][0], "high": v["interval_89"][1]}
+               for k, v in found["latents"].items()}  # fmt: skip
+    return {"recording": name, "status": "done", "sweeps": len(found["sweeps"]), "method": found["method"],
+            "wall_s": found["wall_s"], "r_hat": max(r_hat, default=None), "ess": min(ess, default=None),
+            "k_hat": found["provenance"].get("k_hat"), "issues": codes["issue"], "cautions": codes["caution"],
+            "why": None, "latents": latents}  # fmt: skip
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list):
+        return " ".join(value)
+    return f"{value:.6g}" if isinstance(value, float) else value

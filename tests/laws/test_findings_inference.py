@@ -1,0 +1,136 @@
+"""Findings about a posterior, on posteriors whose prior, likelihood and covariance are known."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from noble_prob.decoder.toy import ToyDecoder
+from noble_prob.findings.registry import judge
+from noble_prob.findings.words import in_words
+from noble_prob.inference import Posterior, Predictive
+from noble_prob.noise import Design, Evidence
+
+SPACE = ToyDecoder().space
+NAMES = SPACE.names
+
+
+def posterior(mean, sd, *, prior=None, draws=1000, correlation=None, seed=0):
+    """Gaussian draws of the standardised toy latents, prior N(0, 1) or of a given correlation."""
+    generator = torch.Generator().manual_seed(seed)
+    n = len(NAMES)
+    eye = torch.eye(n, dtype=torch.float64)
+    root = torch.linalg.cholesky(eye if correlation is None else correlation)
+    before = torch.linalg.cholesky(eye if prior is None else prior)
+    normal = torch.randn(2, draws // 2, n, generator=generator, dtype=torch.float64)
+    z = torch.as_tensor(mean).double() + torch.as_tensor(sd).double() * (normal @ root.T)
+    design = Design(current_pa=torch.tensor([-110.0]).double(), end_ms=torch.tensor([400.0]).double(),
+                    summary_names=("resting_voltage_mv",))  # fmt: skip
+    times, summary = torch.full((1, 1), torch.inf).double(), torch.zeros(1, 1).double()
+    wide = torch.randn(400, n, generator=generator, dtype=torch.float64) @ before.T
+    replays = Predictive(times_ms=times.expand(400, 1, 1), summary=summary.expand(400, 1, 1),
+                         latents=SPACE.unstandardise(wide))  # fmt: skip
+    return Posterior(
+        space=SPACE, latents=SPACE.unstandardise(z), scales={}, log_likelihood=torch.zeros(*z.shape[:2], 1),
+        stats={}, evidence=Evidence(design=design, times_ms=times, summary=summary), predictive=replays,
+        prior_predictive=replays, method="exact", seed=seed, wall_s=0.0,
+    )  # fmt: skip
+
+
+def said(result, code):
+    return [f for f in judge(result) if f.code == code]
+
+
+def with_densities(likelihood_mean, likelihood_sd):
+    """Posterior of N(0, 1) times a Gaussian likelihood in every latent, with the log densities of its draws."""
+    variance = 1 / (1 + likelihood_sd**-2)
+    p = posterior(variance * likelihood_mean / likelihood_sd**2, variance**0.5, draws=4000)
+    z = p.standardised
+    log = {"log_prior": -0.5 * z.square().sum(-1),
+           "log_likelihood": -0.5 * ((z - likelihood_mean) / likelihood_sd).square().sum(-1)}  # fmt: skip
+    return replace(p, stats=log)
+
+
+def test_np108_sees_prior_and_data_disagree():
+    (found,) = said(with_densities(torch.tensor([4.0, 0, 0, 0, 0]), torch.tensor([1.0, 0.05, 0.05, 0.05, 0.05])),
+                    "NP108")  # fmt: skip
+    assert found.severity == "caution"
+    assert found.evidence["latents"] == ["resting_voltage_mv"]
+    assert "resting voltage" in found.sentence
+
+
+def test_np108_passes_where_the_data_decide_and_where_the_prior_does():
+    (found,) = said(with_densities(torch.zeros(5), torch.full((5,), 0.05)), "NP108")
+    assert found.severity == "passed"
+    assert "alone" not in found.sentence
+    (found,) = said(with_densities(torch.zeros(5), torch.full((5,), 50.0)), "NP108")
+    assert (found.severity, "5 follow the prior alone" in found.sentence) == ("passed", True)
+
+
+def test_np108_can_not_judge_weighted_draws_or_without_densities():
+    p = with_densities(torch.zeros(5), torch.full((5,), 0.1))
+    weighted = replace(p, weights=torch.full(p.latents.shape[:2], 1 / p.latents[..., 0].numel()).double())
+    assert [f.severity for f in said(weighted, "NP108")] == ["not judged"]
+    assert [f.severity for f in said(replace(p, stats={}), "NP108")] == ["not judged"]
+    few = replace(p, latents=p.latents[:, :20], stats={k: v[:, :20] for k, v in p.stats.items()})
+    assert [f.severity for f in said(few, "NP108")] == ["not judged"]
+    stuck = replace(p, latents=p.latents[:, :1].expand_as(p.latents),
+                    stats={k: v[:, :1].expand_as(v) for k, v in p.stats.items()})  # fmt: skip
+    assert [f.severity for f in said(stuck, "NP108")] == ["not judged"]
+
+
+def correlated(i, j, r):
+    out = torch.eye(5, dtype=torch.float64)
+    out[i, j] = out[j, i] = r
+    return out
+
+
+def test_np109_tells_a_trade_off_that_the_data_made():
+    p = posterior(torch.zeros(5), torch.full((5,), 0.3), correlation=correlated(2, 3, -0.97))
+    (found,) = said(p, "NP109")
+    assert found.severity == "caution"
+    assert set(found.evidence["latents"]) == {NAMES[2], NAMES[3]}
+    assert "falls with rising" in found.sentence
+
+
+def test_np109_tells_a_direction_that_no_single_latent_shows():
+    """Two latents that go together in the population: the data halve both SDs, but not that of their difference."""
+    p = posterior(torch.zeros(5), torch.full((5,), 0.5), prior=correlated(2, 3, 0.7), correlation=correlated(2, 3, 0))
+    (found,) = said(p, "NP109")
+    assert found.severity == "caution"
+    assert {"higher", "lower"} <= set(found.sentence.split())
+    assert found.evidence["kept"] > 0.5
+    assert not [f for f in said(p, "NP105") if f.severity == "caution"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_np109_is_quiet_about_what_is_known_or_inherited_or_told_already(seed):
+    known = posterior(torch.zeros(5), torch.full((5,), 0.3), seed=seed)
+    assert [f.severity for f in said(known, "NP109")] == ["passed"]
+    shared = correlated(2, 3, 0.95)
+    inherited = posterior(torch.zeros(5), torch.full((5,), 0.4), prior=shared, correlation=shared, seed=seed)
+    assert [f.severity for f in said(inherited, "NP109")] == ["passed"]
+    alone = posterior(torch.zeros(5), torch.tensor([1.0, 0.3, 0.3, 0.3, 0.3]), seed=seed)
+    assert [f.severity for f in said(alone, "NP109")] == ["passed"]
+    assert [f.evidence["latents"] for f in said(alone, "NP105") if f.severity == "caution"] == [[NAMES[0]]]
+
+
+def test_np109_can_not_judge_a_handful_of_draws():
+    assert [f.severity for f in said(posterior(torch.zeros(5), torch.ones(5), draws=20), "NP109")] == ["not judged"]
+
+
+def test_np105_says_what_is_known_in_words_and_units():
+    p = posterior(torch.zeros(5), torch.tensor([0.2, 1.0, 0.1, 0.1, 1.0]))
+    passed, caution = said(p, "NP105")
+    assert "latency at 180 pA to" in passed.sentence
+    assert "resting voltage to" in passed.sentence
+    assert "mV" in passed.sentence
+    assert caution.sentence.startswith("Voltage deflection and first spike peak at 180 pA are not informed")
+    assert "+180 pA" in caution.remedy
+    assert len(said(posterior(torch.zeros(5), torch.full((5,), 0.1)), "NP105")) == 1
+
+
+def test_names_become_words():
+    assert in_words("log_first_isi_50pa") == "first interval at 50 pA"
+    assert in_words("sag") == "sag"
+    assert in_words("voltage_deflection_m110pa") == "voltage deflection at -110 pA"
