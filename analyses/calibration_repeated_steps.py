@@ -131,7 +131,7 @@ def fitted(index: list[dict[str, str]], value: np.ndarray, pairs: dict[str, list
         rows.append(torch.from_numpy(value[used][:, [NAMES.index(n) for n in STATE]]))
     units = tuple(FEATURES[n].unit for n in STATE)
     states = SweepStates(names=STATE, units=units, value=rows, stimulus=stimulus, minutes=minutes, cell=tuple(pairs))
-    return fit_state(states, draws=500, warmup=400, seed=1)
+    return fit_state(states, seed=1)
 
 
 def panels(
