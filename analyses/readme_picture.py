@@ -31,10 +31,11 @@ def draw_traces(axes: np.ndarray, found: nb.Examination) -> None:
     time = recording.time_ms.numpy()
     for axis, k in zip(axes, SHOWN, strict=True):
         members = found.ensemble.voltage_mv[:6, k].numpy()
-        axis.plot(found.ensemble.time_ms.numpy(), members.T, color="tab:orange", lw=0.5, alpha=0.6)
-        axis.plot(time, recording.voltage_mv[k].numpy(), color="black", lw=0.6)
-        axis.set(ylabel="mV", title=f"{recording.protocol.amplitudes_pa[k]:+.0f} pA", xlim=(0, 430))
-    axes[-1].set_xlabel("ms")
+        axis.plot(time, recording.voltage_mv[k].numpy(), color="black", lw=1.2)
+        axis.plot(found.ensemble.time_ms.numpy(), members.T, color="tab:orange", lw=0.6, alpha=0.7)
+        axis.set(ylabel="voltage (mV)", xlim=(0, 430))
+        axis.set_title(f"{recording.protocol.amplitudes_pa[k]:+.0f} pA".replace("-", "−"), loc="left", fontsize=9)
+    axes[-1].set_xlabel("time (ms): recording (black) and six posterior draws (orange)")
 
 
 def draw_latents(axis: plt.Axes, found: nb.Examination) -> None:
@@ -49,8 +50,10 @@ def draw_latents(axis: plt.Axes, found: nb.Examination) -> None:
     axis.hlines(y, *np.quantile(prior, [0.055, 0.945], axis=0), color="lightgray", lw=6, label="before")
     axis.hlines(y, after[0], after[1], color="tab:orange", lw=6, label="after")
     axis.plot(truth, y, "k|", ms=11, mew=1.5, label="truth")
-    axis.set(yticks=y, yticklabels=names, xlabel="SDs of the training models", title="latent features, 89 % intervals")
-    axis.legend(frameon=False, loc="upper left", fontsize=7)
+    axis.set(yticks=y, yticklabels=[n.replace("_", " ") for n in names], xlabel="SDs of the training models")
+    axis.set_title("latent features, 89 % intervals", loc="left", fontsize=9)
+    axis.tick_params(axis="y", length=0)
+    axis.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.35, -0.11), ncol=3, fontsize=8)
 
 
 def main() -> None:
@@ -65,11 +68,12 @@ def main() -> None:
     found = nb.examine(
         recording, cell, truth=truth, seed=args.seed, method="hmc", draws=300, noise=NoisePrior.simulated()
     )
-    figure, axes = plt.subplot_mosaic([["a", "z"], ["b", "z"], ["c", "z"]], figsize=(9.5, 4.6), width_ratios=(1.6, 1),
+    plt.rcParams |= {"axes.spines.top": False, "axes.spines.right": False, "font.size": 9}
+    figure, axes = plt.subplot_mosaic([["a", "z"], ["b", "z"], ["c", "z"]], figsize=(10, 5.2), width_ratios=(1.6, 1),
                                       layout="constrained")  # fmt: skip
     draw_traces(np.array([axes[k] for k in "abc"]), found)
     draw_latents(axes["z"], found)
-    figure.savefig(args.out, dpi=130)
+    figure.savefig(args.out, dpi=150)
 
 
 if __name__ == "__main__":
