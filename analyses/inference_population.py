@@ -33,8 +33,8 @@ def record(cell: Cell, z: torch.Tensor, seed: int) -> list[Evidence]:
     blank = Evidence(design=design, times_ms=torch.full((len(design), 1), torch.inf).double(),
                      summary=torch.zeros(len(design), len(design.summary_names)).double())  # fmt: skip
     values = {name: torch.full((1, len(z)), getattr(noise, name).median, dtype=torch.float64) for name in SCALES}
-    drawn = predict(partial(program, cell.decoder, cell.prior, design, noise=noise), cell.prior, {"z": z[None], **values},
-                    blank, n=len(z), seed=seed)  # fmt: skip
+    model = partial(program, cell.decoder, cell.prior, design, noise=noise)
+    drawn = predict(model, cell.prior, {"z": z[None], **values}, blank, n=len(z), seed=seed)
     order = torch.cdist(cell.prior.space.standardise(drawn.latents), z).argmin(0)  # predict shuffles
     return [Evidence(design=design, times_ms=drawn.times_ms[k], summary=drawn.summary[k]) for k in order.tolist()]
 
@@ -62,19 +62,16 @@ def main() -> None:
     single = torch.stack([p.mean() for p in alone])
     pooled = torch.stack([n.weights @ n.value for n in found.neurons])
     error = [((x - value).square().mean(0).sqrt() / truth["sd"]).tolist() for x in (single, pooled)]
-    print(
-        f"{'latent':<22}{'mean':>9}{'truth':>9}{'in':>4}{'SD':>9}{'truth':>9}{'in':>4}{'error alone':>13}{'pooled':>8}"
-    )
+    print(f"{'latent':<22}{'mean':>9}{'truth':>9}{'':>4}{'SD':>9}{'truth':>9}{'':>4}{'error alone':>13}{'pooled':>8}")
+    held = {w: (interval[w][0] <= truth[w]) & (truth[w] <= interval[w][1]) for w in ("mean", "sd")}
     for k, name in enumerate(space.names):
-        cells = "".join(
-            f"{float(centre[what][k]):>9.3g}{float(truth[what][k]):>9.3g}"
-            f"{'yes' if interval[what][0, k] <= truth[what][k] <= interval[what][1, k] else 'NO':>4}"
-            for what in ("mean", "sd")
-        )
+        cells = "".join(f"{float(centre[w][k]):>9.3g}{float(truth[w][k]):>9.3g}{'yes' if held[w][k] else 'NO':>4}"
+                        for w in ("mean", "sd"))  # fmt: skip
         print(f"{name:<22}{cells}{error[0][k]:>13.2f}{error[1][k]:>8.2f}")
-    inside = {w: ((interval[w][0] <= truth[w]) & (truth[w] <= interval[w][1])).double().mean() for w in ("mean", "sd")}
-    print(f"89 % intervals hold {100 * float(inside['mean']):.0f} % of the means and {100 * float(inside['sd']):.0f} % of "
-          f"the SDs; error (population SDs) {sum(error[0]) / len(space):.2f} alone, {sum(error[1]) / len(space):.2f} pooled")  # fmt: skip
+    share = {w: 100 * float(inside.double().mean()) for w, inside in held.items()}
+    total = [sum(e) / len(space) for e in error]
+    print(f"89 % intervals hold {share['mean']:.0f} % of the means and {share['sd']:.0f} % of the SDs; "
+          f"error (population SDs) {total[0]:.2f} alone, {total[1]:.2f} pooled")  # fmt: skip
 
 
 if __name__ == "__main__":
