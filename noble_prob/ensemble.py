@@ -214,7 +214,8 @@ def _answer(
         if "times_ms" not in signature(decoder.respond).parameters:
             raise UsageError("trial_model.phase_diffusion", "0 for a decoder that can not render given spike times",
                              model.phase_diffusion, "set it to 0")  # fmt: skip
-        times = diffuse(decoder.spike_times(latents, current_pa), model.phase_diffusion, generator)
+        times = diffuse(decoder.spike_times(latents, current_pa), model.phase_diffusion, generator,
+                        slope=model.diffusion_slope)  # fmt: skip
         voltage = decoder.respond(latents, current_pa, times_ms=times)  # type: ignore[call-arg]
     if model is None or model.electrode_mv == 0:
         return voltage

@@ -147,9 +147,7 @@ def _describe(decoder: TrainedDecoder) -> dict[str, Any]:
         "latent_space": decoder.space.to_dict(),
         "window": asdict(decoder.window),
         "summary_names": list(decoder.summary_names),
-        "error": None
-        if error is None
-        else {k: v.tolist() if isinstance(v, torch.Tensor) else v for k, v in vars(error).items()},
+        "error": None if error is None else _plain(error),
     }
 
 
@@ -165,6 +163,24 @@ def _build(card: Mapping[str, Any], kind: type[TrainedDecoder], sizes: type[Any]
         architecture=sizes(**card["architecture"]),
         error=error,
     )
+
+
+def write_error(folder: Path, error: DecoderError) -> None:
+    """Replace the error model of a checkpoint whose weights stay as they are.
+
+    Args:
+        folder: The checkpoint.
+        error: Measured anew.
+    """
+    card = {**read_card(folder), "error": _plain(error)}
+    draft = folder / (CARD + ".partial")
+    draft.write_text(json.dumps(card, indent=2) + "\n")
+    os.replace(draft, folder / CARD)
+
+
+def _plain(error: DecoderError) -> dict[str, Any]:
+    """JSON values of an error model."""
+    return {k: v.tolist() if isinstance(v, torch.Tensor) else v for k, v in vars(error).items()}
 
 
 def _error(card: Mapping[str, Any]) -> DecoderError:

@@ -154,22 +154,26 @@ class FusedStack:
                 h = self._finish(h, self.inverse @ mixed, moments, layer, scale, shift, i)
         return h
 
-    def first(self, kernel: Any, batch: int, *inputs: Any, **sizes: Any) -> tuple[Tensor, Tensor]:
-        """The first activation and its coefficients by one of the kernels that lift."""
+    def first(
+        self, kernel: Any, batch: int, before: tuple[Any, ...], after: tuple[Any, ...], **sizes: int
+    ) -> tuple[Tensor, Tensor]:
+        """The first activation and its coefficients by one of the kernels that lift.
+
+        Args:
+            kernel: The kernel.
+            batch: Traces.
+            before: Its arguments before the weights.
+            after: Those after the sizes of the batch.
+            sizes: Its compile-time sizes beside the common ones.
+        """
         h = torch.empty(batch, self.n, self.width, dtype=self.dtype, device=self.device)
         moments = h.new_empty(self.blocks, self.rank, batch, self.width)
-        before, after = inputs
         kernel[(batch, self.blocks)](
             *before, *self.lift, self.local, h, moments, self.n, batch, *after, WIDTH=self.width,
             HIDDEN=len(self.lift[0]), TILE=self.tile, RANK=self.rank, PRECISION=self.precision, num_warps=self.warps,
             **sizes,
         )  # fmt: skip
         return h, moments
-
-    def lift_channels(self, channels: Float[Tensor, "batch channel time"]) -> tuple[Tensor, Tensor]:
-        """The first activation and its coefficients from input channels in memory."""
-        batch, count, _ = channels.shape
-        return self.first(kernels.lift_channels, batch, (channels.contiguous(),), (count,), CHANNELS=self.channels)
 
     def _mix(self, spectrum: Tensor, layer: _Layer, out: Tensor, batch: int) -> None:
         tile = 16 if batch <= 16 else 64

@@ -92,6 +92,24 @@ class FusedPaper:
         self.scale = torch.ones_like(self.shift)
 
     @torch.no_grad()
-    def __call__(self, channels: Float[Tensor, "batch channel time"]) -> Float[Tensor, "batch time"]:
-        """Voltage (mV) from the operator's channels, its grid included."""
-        return self.stack.render(*self.stack.lift_channels(channels), self.scale, self.shift)
+    def __call__(
+        self, turns: Float[Tensor, "batch frequency"], current_pa: Float[Tensor, " batch"],
+        phase: Float[Tensor, " time"], on: tuple[int, int],
+    ) -> Float[Tensor, "batch time"]:  # fmt: skip
+        """Voltage (mV) from the embedding's frequencies.
+
+        Args:
+            turns: Turns of every sine over the window, in float64.
+            current_pa: Step currents (pA).
+            phase: Where in the window the samples are, 0 to 1, in float64.
+            on: First sample of the step, and the first after it.
+        """
+        batch, frequencies = turns.shape
+        both = turns.new_zeros(batch, self.stack.channels)
+        both[:, 1 : 1 + 2 * frequencies] = turns.repeat(1, 2)  # sines, then cosines
+        shift = torch.zeros(self.stack.channels, device=turns.device)
+        shift[1 + frequencies : 1 + 2 * frequencies] = 0.25
+        inputs = (both, shift, current_pa.float().contiguous(), phase.contiguous())
+        count = 2 + 2 * frequencies
+        first = self.stack.first(kernels.lift_sines, batch, inputs, (*on, count), CHANNELS=self.stack.channels)
+        return self.stack.render(*first, self.scale, self.shift)

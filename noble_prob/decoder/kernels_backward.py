@@ -6,13 +6,13 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from noble_prob.decoder.kernels import coefficients, gelu, keep, near, product, waves
+from noble_prob.decoder.kernels import coefficients, gelu, keep, near, normal, product, waves
 
 
 @triton.jit
-def slope(x):
-    """Derivative of the exact GELU."""
-    return 0.5 * (1.0 + tl.erf(x * 0.7071067811865476)) + x * tl.exp(-0.5 * x * x) * 0.3989422804014327
+def slope(x, PRECISION: tl.constexpr):
+    """Derivative of the GELU."""
+    return normal(x, PRECISION) + x * tl.exp(-0.5 * x * x) * 0.3989422804014327
 
 
 @triton.jit
@@ -65,16 +65,16 @@ def layer_backward(
             k = waves(here, wave_p, tile, b, batch, WIDTH, SUB, RANK, PRECISION)
             k += product(h, skip_p, WIDTH, WIDTH, PRECISION)
             a = k * scale[None, :] + shift[None, :]
-            y = gelu(a)
+            y = gelu(a, PRECISION)
             u = product(y, w1_p, WIDTH, HIDDEN, PRECISION) + b1[None, :]
             if WEIGHTS:
-                dw2 = outer(g, gelu(u), dw2, PRECISION)
+                dw2 = outer(g, gelu(u, PRECISION), dw2, PRECISION)
                 db2 += tl.sum(g, 0)
-            du = back(g, w2_p, HIDDEN, WIDTH, PRECISION) * slope(u)
+            du = back(g, w2_p, HIDDEN, WIDTH, PRECISION) * slope(u, PRECISION)
             if WEIGHTS:
                 dw1 = outer(du, y, dw1, PRECISION)
                 db1 += tl.sum(du, 0)
-            da = back(du, w1_p, WIDTH, HIDDEN, PRECISION) * slope(a)
+            da = back(du, w1_p, WIDTH, HIDDEN, PRECISION) * slope(a, PRECISION)
             dscale += tl.sum(da * k, 0)
             dshift += tl.sum(da, 0)
             dk = da * scale[None, :]

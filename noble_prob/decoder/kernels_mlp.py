@@ -34,7 +34,7 @@ def mlp(
     x = tl.load(x_p + b * x_trace + row[:, None] * x_row + c[None, :] * x_channel,
                 mask=inside & (c < count)[None, :], other=0.0)  # fmt: skip
     h = product(x, w1_p + b * w_stride, CHANNELS, HIDDEN, PRECISION) + tl.load(b1_p + b * b_stride + j)[None, :]
-    y = product(gelu(h), w2_p, HIDDEN, OUT, PRECISION) + tl.load(b2_p + o)[None, :]
+    y = product(gelu(h, PRECISION), w2_p, HIDDEN, OUT, PRECISION) + tl.load(b2_p + o)[None, :]
     y = tl.where(inside, y, 0.0)
     tl.store(out_p + b * n * outputs + row[:, None] * outputs + o[None, :], y, mask=inside & (o < outputs)[None, :])
     if MOMENTS:
@@ -70,9 +70,9 @@ def mlp_backward(
                 g += waves(local_p + piece * RANK, gm_p, tile, b, batch, OUT, SUB, RANK, PRECISION)
                 g = tl.where(inside, g, 0.0)
             u = product(x, w1, CHANNELS, HIDDEN, PRECISION) + b1[None, :]
-            dw2 = outer(g, gelu(u), dw2, PRECISION)
+            dw2 = outer(g, gelu(u, PRECISION), dw2, PRECISION)
             db2 += tl.sum(g, 0)
-            du = back(g, w2_p, HIDDEN, OUT, PRECISION) * slope(u)
+            du = back(g, w2_p, HIDDEN, OUT, PRECISION) * slope(u, PRECISION)
             dw1 = outer(du, x, dw1, PRECISION)
             db1 += tl.sum(du, 0)
             if INPUT:

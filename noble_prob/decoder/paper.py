@@ -24,7 +24,7 @@ from math import pi
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from noble_prob.decoder.availability import attempt, kernels_run
@@ -35,7 +35,7 @@ from noble_prob.features import find_spikes, measure
 from noble_prob.latent import LatentSpace
 from noble_prob.recording import Protocol, Recording
 
-PART = 512
+PART = 1024
 """Traces that the kernels render at once."""
 
 LOWEST, HIGHEST = 0.5, 3.5
@@ -173,8 +173,10 @@ class PaperDecoder(nn.Module):
         state = (signature(self.operator.parameters()), len(at_ms), tuple(self.kernel_options.items()))
         if self._fused is None or self._fused[0] != state:
             self._fused = state, FusedPaper(self.operator, len(at_ms), **self.kernel_options)
-        grid: Any = self.operator.positional_embedding
-        return self._fused[1](grid(self.channels(latents, current_pa, at_ms)))
+        on = self._on(at_ms)
+        first = int(on.int().argmax())
+        steps = (first, first + int(on.sum()))
+        return self._fused[1](self._turns(latents, current_pa), current_pa, self._phase(at_ms), steps)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Moves; the grid that ``neuralop`` keeps stays behind otherwise."""
@@ -214,20 +216,31 @@ class PaperDecoder(nn.Module):
 
     def channels(self, latents: Tensor, current_pa: Tensor, at_ms: Tensor) -> Float[Tensor, "batch channel time"]:
         """The current, then sine and cosine of every frequency."""
-        a, w = self.architecture, self.window
-        lowest, highest = w.current_range_pa
-        phase = at_ms.to(torch.float64) / (w.n_samples * w.dt_ms)  # 0..1 over the window: t / (2 pi)
+        turns = self._turns(latents, current_pa)[..., None] * self._phase(at_ms)
+        angle = (2 * pi * turns.remainder(1)).to(self.low.dtype)
+        amount = current_pa[:, None, None] / 100 * self._on(at_ms).to(self.low.dtype)
+        return torch.cat([amount, angle.sin(), angle.cos()], 1)
+
+    def _turns(self, latents: Tensor, current_pa: Tensor) -> Float[Tensor, "batch frequency"]:
+        """Turns of every sine over the window, in float64, where their fraction is exact."""
+        a = self.architecture
+        lowest, highest = self.window.current_range_pa
         numbers = torch.cat([((current_pa - lowest) / (highest - lowest))[:, None],
                              (latents - self.low) / (self.high - self.low)], 1)  # fmt: skip
         scaled = LOWEST + (HIGHEST - LOWEST) * numbers
         octaves = [a.current_frequencies] + [a.latent_frequencies] * len(self.space)
         column = torch.tensor([j for j, n in enumerate(octaves) for _ in range(n)], device=scaled.device)
         octave = torch.tensor([2.0**k for n in octaves for k in range(n)], device=scaled.device)
-        turns = (scaled[:, column] * octave).to(torch.float64)[..., None] * pi * phase  # of 2 pi; exact in float64
-        angle = (2 * pi * turns.remainder(1)).to(scaled.dtype)
-        since = at_ms - w.onset_ms
-        on = ((since >= -1e-6) & (since < w.duration_ms - 1e-6)).to(scaled.dtype)
-        return torch.cat([current_pa[:, None, None] / 100 * on, angle.sin(), angle.cos()], 1)
+        return (scaled[:, column] * octave).to(torch.float64) * pi
+
+    def _phase(self, at_ms: Tensor) -> Float[Tensor, " time"]:
+        """Place in the window, 0 to 1: t / (2 pi)."""
+        return at_ms.to(torch.float64) / (self.window.n_samples * self.window.dt_ms)
+
+    def _on(self, at_ms: Tensor) -> Bool[Tensor, " time"]:
+        """Where the step is on."""
+        since = at_ms - self.window.onset_ms
+        return (since >= -1e-6) & (since < self.window.duration_ms - 1e-6)
 
 
 def _operator(a: PaperArchitecture, n_latents: int) -> nn.Module:

@@ -57,18 +57,18 @@ class FlowTask:
         self.network, self.rows, self.target = network, pool.rows, target
 
     def draw(self, batch: int, generator: torch.Generator) -> Tensor:
-        """Recordings, and which of their sweeps are seen: column 0 is the position, the others are 0 or 1.
+        """Numbers of random recordings, then which of their sweeps are seen, shape ``(batch, 1 + sweep)``.
 
         The first recordings of the pool are kept for validation.
         """
         device, sweeps = generator.device, self.rows.shape[1]
         i = torch.randint(HELD_OUT, len(self.rows), (batch, 1), generator=generator, device=device)
-        order = torch.rand(batch, sweeps, generator=generator, device=device).argsort(-1)
+        order = torch.rand(batch, sweeps, generator=generator, device=device).argsort(-1).argsort(-1)
         n = torch.randint(1, sweeps + 1, (batch, 1), generator=generator, device=device)
         return torch.cat([i, (order < n).to(i)], -1)
 
     def loss(self, rows: Tensor) -> Tensor:
-        """Of a batch."""
+        """Mean of minus the log density."""
         i, seen = rows[:, 0], rows[:, 1:] > 0
         return -self.network.log_prob(self.target[i], self.network.encode(self.rows[i], seen)).mean()
 
@@ -113,7 +113,7 @@ def train_estimator(
     task = FlowTask(network.to(device), Pool(rows=pool.rows.to(device), truth=pool.truth), target.float().to(device))
     belongs = fingerprint(decoder, prior)
     log = fit(task, schedule, folder, name="npe", about={"belongs_to": belongs, "n": n, "robust": robust},
-              progress=progress)  # fmt: skip
+              captured=False, progress=progress)  # fmt: skip
     record = {"recordings": n, "sweeps": SWEEPS, "steps": schedule.steps, "batch": schedule.batch, "seed": seed,
               "robust": robust, "device": device, "validation": log[-1]["validation"],
               "wall_s": round(time.perf_counter() - began, 1)}  # fmt: skip

@@ -74,14 +74,14 @@ def posteriors(task: Task, items: Sequence[Observation], *, seed: int) -> list[P
         found = draw(task, density, evidence, rows, seed)
         values, _ = density.unpack(found.flat)
         likelihood, whole = likelihoods(density, values, evidence)
-        levels = {"log_prior": task.prior.log_prob(values["z"]), "log_likelihood": whole}
+        stats = {**found.stats, "log_prior": task.prior.log_prob(values["z"]), "log_likelihood": whole}
         after = predict(model, task.prior, values, evidence, n=PREDICTIVE, seed=seed).cpu()
         before = predict(model, task.prior, None, evidence, n=PREDICTIVE, seed=seed + 1).cpu()
         latents = space.unstandardise(values["z"])
         quantile, support = task.prior.quantile_of_density(values["z"]), task.decoder.support(latents).double()
-    latents, quantile, support, likelihood = latents.cpu(), quantile.cpu(), support.cpu(), likelihood.cpu()
+    latents, quantile, support, likelihood = (x.cpu() for x in (latents, quantile, support, likelihood))
     values = {name: value.cpu() for name, value in values.items()}
-    stats = {name: value.cpu() for name, value in {**found.stats, **levels}.items()}
+    stats = {name: value.cpu() for name, value in stats.items()}
     record = {"decoder": type(task.decoder).__name__, "prior": task.prior.kind, "robust": task.robust,
               "chains": task.chains, "warmup": task.warmup, "draws": task.draws, "batch": len(items)}  # fmt: skip
     out = []

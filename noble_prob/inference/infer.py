@@ -20,7 +20,7 @@ from noble_prob.noise import Evidence, NoisePrior
 from noble_prob.priors import Prior
 from noble_prob.recording import Recording
 
-BATCH = 64
+BATCH, BATCH_GPU = 64, 256
 """Recordings that are sampled side by side."""
 SETTINGS: dict[str, tuple[int, int]] = {
     "nuts": (150, 400), "hmc": (200, 800), "importance": (200, 500), "npe": (200, 250), "svi": (200, 500),
@@ -119,8 +119,9 @@ def infer_evidence(
         task, items = _checked(task, items, fingerprint(decoder, prior))
     if method in ONE_BY_ONE:
         return [posteriors(task, [item], seed=seed + 104729 * k)[0] for k, item in enumerate(items)]
-    starts = range(0, len(items), BATCH)
-    found = [p for at in starts for p in posteriors(task, items[at : at + BATCH], seed=seed + at)]
+    size = BATCH if device == "cpu" else BATCH_GPU
+    starts = range(0, len(items), size)
+    found = [p for at in starts for p in posteriors(task, items[at : at + size], seed=seed + at)]
     return _replace_unbelievable(found, items, task, seed) if method in WEIGHTED else found
 
 

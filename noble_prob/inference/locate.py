@@ -59,7 +59,9 @@ def prior_coordinates(density: LogDensity, rows: tuple[int, ...], seed: int) -> 
         trace: Any = poutine.trace(density.program).get_trace(batch=(n, *rows))
     flat = density.pack({site.name: trace.nodes[site.name]["value"] for site in density.sites})
     pool = flat.reshape(-1, density.size)
-    scale = torch.linalg.cholesky(torch.cov(pool.T) + 1e-9 * torch.eye(density.size, dtype=pool.dtype))
+    scale = torch.linalg.cholesky(
+        torch.cov(pool.T) + 1e-9 * torch.eye(density.size, dtype=pool.dtype, device=pool.device)
+    )
     return Affine(centre=pool.mean(0), scale=scale), flat[:STARTS]
 
 

@@ -83,7 +83,7 @@ def likelihoods(
     """
     lead = values["z"].shape[:2]
     flat = {name: value.flatten(0, 1) for name, value in values.items()}
-    parts, whole = [], []
+    parts, whole, apart = [], [], evidence.apart()
     with torch.no_grad():
         for at in range(0, lead[0] * lead[1], chunk):
             part = {name: value[at : at + chunk] for name, value in flat.items()}
@@ -91,7 +91,7 @@ def likelihoods(
             trains, features = trace.nodes["spikes"]["fn"], trace.nodes["summary"]["fn"]
             assert isinstance(trains, SpikeTrains)
             assert isinstance(features, Summaries)
-            alone = trains.alone().log_prob(evidence.times_ms[..., None, :])
+            alone = trains.alone(apart.intervals(trains.error_ms, trains.step_ms.shape[-1])).log_prob(apart.times_ms)
             parts.append(alone + features.log_prob_sweeps(evidence.summary))
             whole.append(trains.log_prob(evidence.times_ms) + features.log_prob(evidence.summary))
     return torch.cat(parts).unflatten(0, lead), torch.cat(whole).unflatten(0, lead)

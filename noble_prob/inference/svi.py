@@ -75,7 +75,7 @@ def sample(density: LogDensity, coordinates: Affine, *, n: int, seed: int, progr
         ``flat`` ``(1, draw, size)``, ``stats``, and the ``record`` with ``guide_k_hat`` and the bound's last mean.
     """
     with seeded(seed), torch.enable_grad():
-        guide = FlowGuide(density.program, coordinates)
+        guide = FlowGuide(density.program, coordinates).to(coordinates.centre.device)
         with pyro.get_param_store().scope():
             bound = _fit(density, guide, progress)
         with torch.no_grad():

@@ -100,6 +100,12 @@ class Evidence:
         """Spikes of every sweep, shape ``(*batch, sweep)``."""
         return torch.isfinite(self.times_ms).sum(-1)
 
+    def apart(self) -> Evidence:
+        """Every sweep as a recording of its own: shape ``(*batch, sweep, 1)``."""
+        d = self.design
+        design = replace(d, current_pa=d.current_pa[..., None], end_ms=d.end_ms[..., None])
+        return replace(self, design=design, times_ms=self.times_ms[..., None, :], summary=self.summary[..., None, :])
+
     def take(self, sweeps: Tensor) -> Evidence:
         """Some of the sweeps."""
         return Evidence(design=self.design.take(sweeps), times_ms=self.times_ms[..., sweeps, :],

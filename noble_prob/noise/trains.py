@@ -84,14 +84,19 @@ class SpikeTrains(dist.TorchDistribution):
         sds = (self.error.latency_log_sd * slow[..., 0], self.error.rate_log_sd * slow[..., 1])
         return smooth_covariance(self.design.current_pa, self.error, (self.trial_timing, self.trial_rate), sds)
 
-    def alone(self) -> SpikeTrains:
-        """Every sweep as its own recording, correlation forgotten: batch ``(*batch, sweep)``, event ``(1, spike)``."""
+    def alone(self, intervals: Intervals | None = None) -> SpikeTrains:
+        """Every sweep as its own recording, correlation forgotten: batch ``(*batch, sweep)``, event ``(1, spike)``.
+
+        Args:
+            intervals: The observed times in that shape, diagonalised beforehand.
+        """
         d = self.design
         design = Design(current_pa=d.current_pa[..., None], end_ms=d.end_ms[..., None], summary_names=d.summary_names)
         return SpikeTrains(
             self.predicted_ms[..., :, None, :], design, self.error, scale=self.scale[..., None],
             phase_diffusion=self.phase_diffusion[..., None],
             trial_timing=self.trial_timing[..., None], trial_rate=self.trial_rate[..., None], timing_ms=self.timing_ms,
+            intervals=intervals,
         )  # fmt: skip
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> SpikeTrains:
@@ -108,7 +113,7 @@ class SpikeTrains(dist.TorchDistribution):
         """Log density of the spikes before the ends, times the probability of none after them (times in ms)."""
         seen = self.intervals
         if seen is None or seen.times_ms is not value:
-            seen = diagonalise(value, self._error_ms(), self.step_ms.shape[-1])
+            seen = diagonalise(value, self.error_ms, self.step_ms.shape[-1])
         residual = torch.where(seen.seen, seen.log_ms - self.step_ms[..., : seen.width].log(), 0.0)
         energy, log_det, mean, cov = self._woodbury(residual, seen)
         density = -0.5 * (energy + log_det + seen.count * math.log(2 * math.pi))
@@ -135,7 +140,8 @@ class SpikeTrains(dist.TorchDistribution):
         log_det = seen.log_variances(sigma2) + 2 * inner.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return energy - score.square().sum(-1), log_det, mean, half.square().sum(-2)
 
-    def _error_ms(self) -> float:
+    @property
+    def error_ms(self) -> float:
         """SD of a single spike's time, decoder and measurement together (ms)."""
         return (self.error.residual_ms**2 + self.timing_ms**2) ** 0.5
 
@@ -165,7 +171,7 @@ class SpikeTrains(dist.TorchDistribution):
             shift = torch.cat([early[..., None], late[..., None].expand(*step.shape[:-1], step.shape[-1] - 1)], -1)
             noise = torch.randn_like(step) * (self._per_ms() * step).sqrt()
             times = (step.log() + shift + noise).exp().cumsum(-1)
-            times = times + self._error_ms() * torch.randn_like(times)
+            times = times + self.error_ms * torch.randn_like(times)
             times = times.clamp(min=TINY_MS).cummax(-1).values
             return torch.where(times < self.design.end_ms[..., None], times, torch.inf)
 

@@ -163,7 +163,7 @@ def test_command_shown_is_understood(verb, rest):
     from noble_prob.cli.options import Parser
 
     assert verb in VERBS
-    module = importlib.import_module(f"noble_prob.cli.{verb}")
+    module = importlib.import_module(f"noble_prob.cli.{verb.replace('-', '_')}")
     parser = Parser.of_verb(verb, "")
     module.add_options(parser)
     parser.add_common(json_file=getattr(module, "JSON_FILE", False))

@@ -41,25 +41,37 @@ for dtype, tolerance in ((torch.float32, 1e-6), (torch.float16, 1e-3)):
     fused = FusedOperator(operator, at, duration_ms=100.0, dtype=dtype, precision="tf32x3")
     found = error(fused(times, happens, current, condition), wanted)
     assert found < tolerance, (dtype, found)
+found = error(FusedOperator(operator, at, duration_ms=100.0)(times, happens, current, condition), wanted)
+assert found < 1e-3, found
 operator.layers[1].skip.weight.mul_(1.2)
 assert error(FusedOperator(operator, at, duration_ms=100.0)(times, happens, current, condition), wanted) > 1e-3
 """
 
 PAPER = """
 from noble_prob.bench.exact import exact_fno
-from noble_prob.decoder.fused_decoders import FusedPaper
-from noble_prob.decoder.paper import PaperArchitecture, PaperDecoder, _operator
+from noble_prob.decoder.base import Window
+from noble_prob.decoder.checkpoint import load_decoder
+from noble_prob.decoder.paper import PaperArchitecture, PaperDecoder
+from noble_prob.latent import LatentSpace
 torch.manual_seed(3)
-with torch.no_grad():
-    operator = _operator(PaperArchitecture(width=24, layers=3, modes=64), 2)
-    for p in operator.parameters():
-        p.mul_(1.5)
-x = torch.randn(2, 23, 401, generator=g)
-wanted = 20 * exact_fno(operator, x) - 70
+full = load_decoder("pvalb-689331391")
+space = LatentSpace(name="two", latents=full.space.latents[:2], mean=full.space.mean[:2], sd=full.space.sd[:2])
+decoder = PaperDecoder(space=space, window=full.window, summary_names=(),
+                       architecture=PaperArchitecture(layers=3, modes=64)).requires_grad_(False)
+for p in decoder.operator.parameters():
+    p.mul_(1.5)
+decoder.low.copy_(space.mean - space.sd)
+decoder.high.copy_(space.mean + space.sd)
+latents, current = (space.mean + 0.5 * torch.randn(2, 2, generator=g) * space.sd).float(), torch.tensor([-40.0, 170.0])
+grid = torch.arange(401) * 512 / 401
+wanted = 20 * exact_fno(decoder.operator, decoder.channels(latents, current, grid)) - 70
 for dtype, tolerance in ((torch.float32, 1e-6), (torch.float16, 1e-3)):
-    fused = FusedPaper(operator, 401, dtype=dtype, precision="tf32x3")
-    found = error(fused(operator.positional_embedding(x)), wanted)
+    decoder.kernel_options = {"dtype": dtype, "precision": "tf32x3"}
+    found = error(decoder._by_kernels(latents, current, grid), wanted)
     assert found < tolerance, (dtype, found)
+decoder.kernel_options = {}
+found = error(decoder._by_kernels(latents, current, grid), wanted)
+assert found < 1e-3, found
 """
 
 BACKWARD = """

@@ -24,7 +24,9 @@ def closed_form(decoder, prior, evidence):
     interval = torch.where(n[:, 0] > 1, (last - t[:, 0]) / (n[:, 0] - 1), torch.nan)
     observed = torch.cat([torch.stack([t[:, 0].log(), interval.log()], 1), evidence.summary], 1)
     error, zero = decoder.error, torch.tensor(0.0).double()
-    blocks = smooth_covariance(CURRENTS, error, zero, (error.latency_log_sd, error.rate_log_sd, *error.summary_sd))
+    blocks = smooth_covariance(
+        CURRENTS, error, (zero,) * 5, (error.latency_log_sd, error.rate_log_sd, *error.summary_sd)
+    )
     order = torch.arange(15).reshape(5, 3).T.flatten()
     mean, cov = exact_posterior(decoder, CURRENTS, observed, blocks[order][:, order],
                                 prior_mean=prior.moments[0], prior_covariance=prior.moments[1])  # fmt: skip

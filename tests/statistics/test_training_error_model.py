@@ -107,3 +107,35 @@ def test_standard_sweeps_and_other_splits_are_left_out():
     data.spikes_ms[:, 0] *= 1.7
     assert measure_error(Oracle(), data, standard_sweeps=(0,)).latency_log_sd == alone.latency_log_sd
     assert bool((example_data().split == VALIDATION).any())
+
+
+def test_errors_of_features_are_measured_along_the_current():
+    """SD that falls from four to one over the currents, correlated over 60 pA: both are found."""
+    data = synthetic(TRUE, 9, slow=False)
+    g = torch.Generator().manual_seed(1)
+    current = data.responses.current_pa
+    course = 0.5 * 4 ** ((280 - current) / 390)
+    distance = (current[:, :, None] - current[:, None]).abs()
+    root = torch.linalg.cholesky(torch.exp(-distance / 60.0) + 1e-9 * torch.eye(SWEEPS).double())
+    smooth = (root @ torch.randn(MODELS, SWEEPS, 1, generator=g, dtype=torch.float64))[..., 0]
+    data.summary[..., 0] = (course * smooth).float()
+    found = measure_error(Oracle(), data, standard_sweeps=())
+    at = torch.tensor([-100.0, 0.0, 100.0, 250.0], dtype=torch.float64)
+    ratio = found.summary_sd_at(at)[:, 0] / (0.5 * 4 ** ((280 - at) / 390))
+    assert float(ratio.log().abs().max()) < 0.25
+    assert found.summary_lengths_pa[0] == pytest.approx(60.0, rel=0.4)
+    flat = found.summary_sd_at(at)[:, 1] / TRUE.summary_sd[1]
+    assert float(flat.log().abs().max()) < 0.25
+    assert float(found.summary_sd_at(at)[0, 0] / found.summary_sd_at(at)[-1, 0]) > 2.5  # power: it is not flat
+
+
+def test_a_standard_step_is_a_knot_of_its_own():
+    """A latent gives a feature away at its own current only: the SD there does not leak to the currents around."""
+    data = synthetic(TRUE, 4, slow=False)
+    data.responses.current_pa[:, 0] = 180.0
+    data.summary[:, 0, 0] *= 0.05
+    found = measure_error(Oracle(), data, standard_sweeps=(0,))
+    at = torch.tensor([150.0, 180.0, 215.0], dtype=torch.float64)
+    left, here, right = found.summary_sd_at(at)[:, 0].tolist()
+    assert here < 0.2
+    assert min(left, right) > 0.3
