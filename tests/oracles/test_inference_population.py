@@ -115,7 +115,7 @@ def test_weights_bring_skewed_posteriors_to_the_quadrature():
     logs, draws = skewed_draws(0.4 + 0.6 * rng.standard_normal(9), grid, rng)
     hyper, space = HyperPrior(loc_sd=2.0, scale_log_sd=0.75), space_of(1)
     found = infer_population([posterior_of(torch.tensor(d)[:, None], space) for d in draws], prior=standard(space),
-                             hyper=hyper, seed=1, draws=500)  # fmt: skip
+                             hyper=hyper, seed=1, warmup=150)  # fmt: skip
     assert found.k_hat < 0.7
     w = found.flat_weights
     expected = quadrature(logs, grid, hyper)
@@ -145,7 +145,7 @@ def test_intervals_hold_the_hyper_parameters_that_made_the_data(factors):
     z = loc[:, None] + (scale[:, None, :, None] * corr[:, None] @ normal(n, neurons, latents, 1))[..., 0]
     blur = torch.diag(torch.tensor([0.05, 0.3, 1.0]).double()).expand(n, neurons, latents, latents)
     seen = z + blur.diagonal(dim1=-2, dim2=-1).sqrt() * normal(n, neurons, latents)
-    values, _ = sample_hyper_parameters(seen, blur, hyper, seed=2, chains=2, warmup=150, draws=150)
+    values, _ = sample_hyper_parameters(seen, blur, hyper, seed=2, chains=2, warmup=120, draws=120)
     for draws, truth in ((values["loc"], loc), (values["scale"].log(), scale.log())):
         flat = draws.flatten(0, 1)
         rank = (flat < truth).double().mean(0).flatten()
@@ -167,7 +167,7 @@ def narrow():
 
 def test_partial_pooling_learns_from_the_others(narrow):
     space, truth, posteriors = narrow
-    found = infer_population(posteriors, prior=standard(space), seed=1)
+    found = infer_population(posteriors, prior=standard(space), seed=1, warmup=150)
     interval = found.interval(0.89)
     real = {"mean": space.unstandardise(torch.tensor([0.5, 0, -0.5]).double()), "sd": 0.4 * space.sd}
     inside = sum(int(((interval[k][0] <= v) & (v <= interval[k][1])).sum()) for k, v in real.items())
@@ -194,14 +194,14 @@ def test_a_population_where_the_draws_are_not_is_told(narrow):
     generator = torch.Generator().manual_seed(2)
     far = torch.tensor([9.0, 0, 0]).double() + torch.randn(8, 3, generator=generator, dtype=torch.float64)
     posteriors = gaussian_posteriors(far, torch.full((3,), 3.0).double(), space, generator)
-    found = infer_population(posteriors, prior=standard(space), seed=1)
+    found = infer_population(posteriors, prior=standard(space), seed=1, warmup=150)
     assert found.weights is None
     (said,) = [f for f in judge(found) if f.code == "NP120"]
     assert said.severity == "caution"
     assert "reference prior" in said.remedy
     wide = widened(standard(space), 4.0)
     again = gaussian_posteriors(far, torch.full((3,), 3.0).double(), space, generator, reference=4.0)
-    assert infer_population(again, prior=wide, seed=1, draws=200).k_hat < found.k_hat
+    assert infer_population(again, prior=wide, seed=1, warmup=120, draws=150).k_hat < found.k_hat
 
 
 def test_what_can_not_be_pooled_is_refused(narrow):
