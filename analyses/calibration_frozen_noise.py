@@ -19,11 +19,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from noble_prob.calibration import Calibration, FeatureTable, compare_experiments, separate_drift
-from noble_prob.calibration.spike_trains import coincidence, distances, energy_test
+from noble_prob.calibration import (
+    Calibration,
+    Drift,
+    FeatureTable,
+    TrainContrast,
+    compare_experiments,
+    compare_trains,
+    separate_drift,
+)
+from noble_prob.calibration.spike_trains import coincidence
 from noble_prob.features import find_spikes
-from noble_prob.report import ReportData, render
-from noble_prob.report.parts import calibration_part, drift_part, merge, repeat_raster
+from noble_prob.report import ReportData, Verdict, render
+from noble_prob.report.parts import calibration_part, drift_part, merge, trains_part
 
 NAMES = ("spike_count", "median_voltage_mv", "ap_peak_mv", "ap_peak_sd_mv", "isi_cv", "early_count", "late_count")
 UNITS = ("", "mV", "mV", "mV", "", "", "")
@@ -48,10 +56,22 @@ def measure_repeats(path: Path) -> tuple[FeatureTable, list[np.ndarray], float]:
     return table, trains, duration
 
 
-def halves(table: FeatureTable, trains: list[np.ndarray], second: np.ndarray) -> tuple[Calibration, float]:
-    """Two sets of repeats as two experiments: features, and the p value of the trains' energy distance."""
+def halves(
+    table: FeatureTable, trains: list[np.ndarray], second: np.ndarray, what: str
+) -> tuple[Calibration, TrainContrast]:
+    """Two sets of repeats as two experiments: features, and spike trains."""
     result = compare_experiments(table.rows(~second), table.rows(second), seed=1)
-    return result, energy_test(distances(trains, trains), second, permutations=4999, seed=1)[1]
+    parts = [[t for t, s in zip(trains, second.tolist(), strict=True) if s is side] for side in (False, True)]
+    return result, compare_trains(*parts, stimulus=what, seed=1)
+
+
+def session(drift: Drift) -> Verdict:
+    """Is the session stationary? One sentence."""
+    known = zip(drift.names, drift.drift_share, drift.p_value, strict=True)
+    slow = [f"{name} ({100 * share:.0f} % of its variance)" for name, share, p in known if p <= 0.05]
+    sentence = f"The session drifts: {', '.join(slow)}." if slow else "No drift was found over the session."
+    order = f"Order of {int(drift.n.max())} repeats, permutation test corrected over features."
+    return Verdict(level="The session", severity="caution" if slow else "passed", sentence=sentence, power=order)
 
 
 def main() -> None:
@@ -66,21 +86,25 @@ def main() -> None:
               f" drift {100 * drift.drift_share[k]:3.0f} %  p {drift.p_value[k]:.3f}")  # fmt: skip
     order = np.arange(len(table))
     comparisons = {"early and late repeats": order >= 5, "odd and even repeats": order % 2 == 1}
-    found = {what: halves(table, trains, second) for what, second in comparisons.items()}
-    for what, (result, p_trains) in found.items():
-        print(f"{what}: {result.sentence} {result.power_sentence} Trains: p = {p_trains:.3f}.")
+    found = {what: halves(table, trains, second, what) for what, second in comparisons.items()}
+    for what, (result, contrast) in found.items():
+        print(f"{what}: {result.sentence} {result.power_sentence}\n  {contrast.sentence}")
     pairs = [(i, j) for i in order for j in order if i != j]
     gamma = {(i, j): coincidence(trains[i], trains[j], duration_ms=duration, delta_ms=WINDOW_MS) for i, j in pairs}
     near = np.mean([g for (i, j), g in gamma.items() if abs(i - j) == 1])
     far = np.mean([g for (i, j), g in gamma.items() if abs(i - j) >= 5])
     print(f"Gamma ({WINDOW_MS:.0f} ms): all {np.mean(list(gamma.values())):.3f}, neighbours {near:.3f}, far {far:.3f}")
     if args.out:
-        early = [t[t < 2000] for t in trains]
-        raster = ReportData(title="", rasters=(
-            repeat_raster(early[:5], early[5:], title="early and late repeats, first 2 s", window_ms=(0, 2000),
-                          names=("repeats 1 to 5", "repeats 6 to 9")),
-        ))  # fmt: skip
-        parts = [raster, drift_part(drift), *(calibration_part(r, level=what) for what, (r, _) in found.items())]
+        head = ReportData(title="", verdicts=(session(drift),))
+        parts = [head, drift_part(drift)]
+        for what, (result, contrast) in found.items():
+            names = (what.split(" and ")[0], what.split(" and ")[1].split(" ")[0])
+            verdict = Verdict(level=f"{what}: spike trains", severity=contrast.severity, sentence=contrast.sentence)
+            parts += [
+                ReportData(title="", verdicts=(verdict,)),
+                trains_part(contrast, level=what, window_ms=(0, 2000), names=names),
+                calibration_part(result, level=what),
+            ]
         page = merge("Nine repeats of frozen noise", parts, subtitle=args.recording.name, provenance={"seed": 1})
         args.out.mkdir(parents=True, exist_ok=True)
         for form, name in (("html", "report.html"), ("json", "report.json")):

@@ -5,6 +5,10 @@ two responses to one step holds both: a change of state that all steps of the ce
 in the step's amplitude), and what is left (jitter; a difference of two repeats has twice its variance). Pooled over
 cells this gives the SD of repeats minutes apart, of repeats without drift, and of the cells themselves.
 
+The state model of :mod:`noble_prob.noise.state` is fitted to the same sweeps by NUTS, hierarchically over cells:
+jitter, drift per square root of a minute and their correlations, with intervals. It knows the order of all sweeps and
+not only pairs (ten seconds from one to the next are assumed; the index does not say).
+
 What it shows: minutes apart, most of the change is drift. A trial model fitted to such pairs without separating the
 two would make repeats several times too variable; one that ignores drift is right only for repeats close in time.
 
@@ -21,9 +25,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from noble_prob.calibration import pit
 from noble_prob.features import FEATURES, measure
+from noble_prob.noise.state import StateFit, SweepStates, fit_state
 from noble_prob.recording import Protocol, Recording, Step
-from noble_prob.report import ReportData, Table, Verdict, render
+from noble_prob.report import FeaturePanel, ReportData, Table, Verdict, render
 from noble_prob.report.parts import merge
 
 NAMES = (
@@ -37,6 +43,15 @@ NAMES = (
 COLUMNS = ("feature", "unit", "pairs", "SD apart", "mean drift", "SD of drift over cells", "jitter SD", "drift share")
 SAME = 0.01
 """Two steps are the same if their amplitudes differ by less than this share."""
+MINUTES = 10 / 60
+"""Assumed time from one sweep to the next (minutes); the index does not tell it."""
+STATE = ("resting_voltage_mv", "ap1_peak_mv", "ahp_depth_abs_mv", "spike_count")
+"""Features of the state model."""
+METHODS = (
+    "The difference between the two responses of a cell to one step was split into a straight line in the step's "
+    "amplitude (drift) and what is left (jitter, half of whose variance is a repeat's). A Gaussian state model with a "
+    "random walk over sweeps was fitted to the same sweeps by NUTS, partially pooled over cells."
+)
 FEWEST = 6
 """Pairs of a cell from which a line through the drift is fitted."""
 
@@ -105,6 +120,48 @@ def separate(pairs: dict[str, list[tuple[int, int]]], value: np.ndarray, step: n
     return rows
 
 
+def fitted(index: list[dict[str, str]], value: np.ndarray, pairs: dict[str, list[tuple[int, int]]]) -> StateFit:
+    """The state model of all cells with enough pairs."""
+    minutes, stimulus, rows = [], [], []
+    for found in pairs.values():
+        used = sorted({k for pair in found for k in pair})
+        group = {k: n for n, pair in enumerate(found) for k in pair}
+        minutes.append(torch.tensor([float(index[k]["sweep"]) * MINUTES for k in used], dtype=torch.float64))
+        stimulus.append([group[k] for k in used])
+        rows.append(torch.from_numpy(value[used][:, [NAMES.index(n) for n in STATE]]))
+    units = tuple(FEATURES[n].unit for n in STATE)
+    states = SweepStates(names=STATE, units=units, value=rows, stimulus=stimulus, minutes=minutes, cell=tuple(pairs))
+    return fit_state(states, seed=1)
+
+
+def panels(
+    pairs: dict[str, list[tuple[int, int]]], value: np.ndarray, rows: list[tuple[object, ...]]
+) -> list[FeaturePanel]:
+    """Differences between the two families, and what jitter alone would give."""
+    rng, out = np.random.default_rng(1), []
+    first, second = np.array([pair for found in pairs.values() for pair in found]).T
+    for k, row in enumerate(rows):
+        alone = rng.normal(0, 2**0.5 * float(str(row[6])), 4000)
+        seen = value[second, k] - value[first, k]
+        seen, share = seen[np.isfinite(seen)], float(str(row[7]))
+        out.append(FeaturePanel(
+            name=f"second - first {NAMES[k]}", unit=str(row[1]).replace("1", ""), observed=seen, ensemble=alone,
+            pit=pit(seen[None], alone[None], seed=1)[0], severity="caution" if share > 0.5 else "passed",
+            level="Pairs minutes apart",
+            verdict=f"Outline: {len(seen)} pairs; filled: jitter alone. {100 * share:.0f} % of the variance is drift.",
+        ))  # fmt: skip
+    return out
+
+
+def state_table(fit: StateFit) -> Table:
+    """Posterior of the state model."""
+    rows = [(r["feature"], r["unit"], *r["jitter"], *r["drift"]) for r in fit.summary()]  # type: ignore[misc]
+    columns = ("feature", "unit", "jitter SD", "5.5 %", "94.5 %", "drift per sqrt(min)", "5.5 %", "94.5 %")
+    return Table(title="State model", columns=columns, rows=rows,
+                 caption=f"Median cell of {len(fit.states.cell)}; NUTS, R-hat {fit.r_hat:.3f}, {fit.divergences} "
+                         "divergences.")  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
@@ -118,14 +175,21 @@ def main() -> None:
     print(" | ".join(COLUMNS))
     for row in rows:
         print(" | ".join(f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row))
+    fit = fitted(index, value, pairs)
+    print(f"state model: R-hat {fit.r_hat:.3f}, {fit.divergences} divergences; median cell, 89 % interval")
+    for row in state_table(fit).rows:
+        name, unit, *numbers = row
+        print("  {:20s} jitter {:.3g} ({:.3g} .. {:.3g})  drift {:.3g} ({:.3g} .. {:.3g})".format(name, *numbers), unit)
     if args.out:
         count = rows[NAMES.index("spike_count")]
         sentence = (f"Of the variance of the spike count over repeats minutes apart {100 * float(str(count[7])):.0f} % "
                     f"is drift; without it a repeat varies by {float(str(count[6])):.1f} spikes.")  # fmt: skip
         page = merge("Same steps, minutes apart", [ReportData(
-            title="", tables=[Table(title="Drift and jitter", columns=COLUMNS, rows=rows, caption=size)],
+            title="", tables=[Table(title="Drift and jitter", columns=COLUMNS, rows=rows, caption=size),
+                              state_table(fit)],
+            features=panels(pairs, value, rows), methods=[METHODS],
             verdicts=[Verdict(level="Trial to trial", severity="caution", sentence=sentence)],
-        )], subtitle=args.folder.name)  # fmt: skip
+        )], subtitle=args.folder.name, provenance={"seed": 1})  # fmt: skip
         args.out.mkdir(parents=True, exist_ok=True)
         for form, name in (("html", "report.html"), ("json", "report.json")):
             (args.out / name).write_text(render(page, form), encoding="utf-8")

@@ -2,8 +2,8 @@
 
     python analyses/cell_prior.py --cell pvalb-689331391 [--hof DIR --demo-model 16]
 
-fits the Gaussian prior to the training models of the cell's ``hof_latents.csv`` (held-out models never enter it), and, if
-a Hall of Fame is given, simulates six sweeps of one of its held-out models as ``demo_recording.npz``.
+fits the Gaussian prior to the training models of the cell's ``hof_latents.csv`` (held-out models never enter it), and
+if a Hall of Fame is given, simulates six sweeps of one of its held-out models as ``demo_recording.npz``.
 """
 
 from __future__ import annotations

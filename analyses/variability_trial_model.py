@@ -8,9 +8,13 @@ latency, rate).
 2. Predicted against true SD (of all repeats) of spike count, latency, mean interval, last spike; coverage of the 89 %
    intervals on repeats that the fit has not seen.
 3. ``calibrate_repeats`` on twelve unseen repeats: how often the fitted ensemble is called wrong (it should not be),
-   and the same ensemble with its spread halved, doubled, or its mean shifted by one SD (it should be).
+   and the same ensemble with its spread halved, doubled, or its mean shifted by one SD (it should be). Twelve repeats
+   leave the mean itself uncertain by 0.3 SD, so the right spread is judged with the mean of all repeats too.
+4. The fitted scales as a trial model of the decoder: ``respond(..., trials=n)`` renders voltages of repeats of the
+   same neurons from their latents; spread measured on these voltages, against the truth.
 
-    python analyses/variability_trial_model.py --hof DIR [--models 2 5 12 16 21] [--cache FILE.npz] [--jobs 2]
+    python analyses/variability_trial_model.py --hof DIR [--models 2 5 12 16 21] [--cell pvalb-689331391]
+        [--cache FILE.npz] [--jobs 2]
 """
 
 from __future__ import annotations
@@ -23,7 +27,9 @@ import numpy as np
 import torch
 
 from noble_prob.calibration import FeatureTable, calibrate_repeats, interval_coverage, pit
-from noble_prob.calibration.trials import fit_trials, forecast_table, observed_table, repeats_of
+from noble_prob.calibration.trials import fit_trials, forecast_table, observed_table, repeats_of, trial_model
+from noble_prob.cells import load_cell
+from noble_prob.ensemble import respond
 from noble_prob.noise.repeats import RepeatFit, SpikeRepeats
 from noble_prob.population.hof import import_hof
 from noble_prob.population.simulate import simulate
@@ -69,25 +75,28 @@ def spread_and_coverage(fit: RepeatFit, repeats: SpikeRepeats) -> None:
               f"{np.nanstd(log):.2f})   89 % intervals hold {100 * np.mean(inside, 0)[k]:.1f} %")  # fmt: skip
 
 
-def wrong(ensemble: FeatureTable, factor: float, shift: float) -> FeatureTable:
-    """The ensemble with its spread multiplied and its mean moved by some SDs."""
+def wrong(ensemble: FeatureTable, factor: float, shift: float, mean: np.ndarray | None = None) -> FeatureTable:
+    """The ensemble with its spread multiplied and its mean moved by some SDs, or to a given place."""
     centre, sd = np.nanmean(ensemble.value, 0), np.nanstd(ensemble.value, 0)
-    return replace(ensemble, value=centre + shift * sd + factor * (ensemble.value - centre))
+    place = centre if mean is None else mean
+    return replace(ensemble, value=place + shift * sd + factor * (ensemble.value - centre))
 
 
 def controls(fit: RepeatFit, repeats: SpikeRepeats) -> None:
     """Step 3: print how often each ensemble is called wrong on twelve unseen repeats."""
     unseen = part(repeats, slice(FITTED, 2 * FITTED))
     kinds = {
-        "as fitted": (1.0, 0.0),
-        "spread halved": (0.5, 0.0),
-        "spread doubled": (2.0, 0.0),
-        "mean + 1 SD": (1.0, 1.0),
+        "as fitted": (1.0, 0.0, False),
+        "its mean known": (1.0, 0.0, True),
+        "spread halved": (0.5, 0.0, True),
+        "spread doubled": (2.0, 0.0, True),
+        "mean + 1 SD": (1.0, 1.0, True),
     }
-    for what, (factor, shift) in kinds.items():
+    for what, (factor, shift, known) in kinds.items():
         called, power = [], []
         for group in range(len(repeats.cell)):
-            ensemble = wrong(forecast_table(fit, group, n=600, seed=group).select(SHOWN), factor, shift)
+            mean = np.nanmean(observed_table(repeats, group).select(SHOWN).value, 0) if known else None
+            ensemble = wrong(forecast_table(fit, group, n=600, seed=group).select(SHOWN), factor, shift, mean)
             result = calibrate_repeats(observed_table(unseen, group).select(SHOWN), ensemble, permutations=999, seed=1)
             called.append(result.miscalibrated)
             power.append((result.power_narrow, result.power_wide))
@@ -96,10 +105,34 @@ def controls(fit: RepeatFit, repeats: SpikeRepeats) -> None:
               f"x2 {wide:.2f})")  # fmt: skip
 
 
+def through_the_decoder(fit: RepeatFit, repeats: SpikeRepeats, name: str, models: list[int]) -> None:
+    """Step 4: print ratios of rendered to true SD."""
+    cell = load_cell(name)
+    known = cell.held_out
+    assert known is not None, "this cell ships no held-out models"
+    ratio: dict[float, list[np.ndarray]] = {pa: [] for pa in CURRENTS_PA}
+    for number, model in enumerate(models):
+        at = list(known.labels).index(str(model))
+        neuron = replace(known, value=known.value[[at]], labels=(str(model),), weight=None)
+        scales = trial_model(fit, cell.decoder.space, cell=str(number))
+        rendered = repeats_of(respond(cell.decoder, neuron, CURRENTS_PA, trials=60, trial_model=scales, seed=number))
+        for k, pa in enumerate(CURRENTS_PA):
+            true = observed_table(repeats, number * len(CURRENTS_PA) + k).select(SHOWN).value
+            drawn = observed_table(rendered, k).select(SHOWN).value
+            sd = np.nanstd(true, 0, ddof=1)
+            ratio[pa].append(np.nanstd(drawn, 0, ddof=1) / np.where(sd > 0, sd, np.nan))
+    print("voltages of respond(trials=60), SD over true SD (geometric mean over neurons): " + ", ".join(SHOWN))
+    for pa, found in [*ratio.items(), ("all", [row for rows in ratio.values() for row in rows])]:
+        table = np.array(found)
+        log = np.log(np.where(table > 0, table, np.nan))
+        print(f"  {pa!s:>5s} pA  " + "  ".join(f"{v:.2f}" for v in np.exp(np.nanmean(log, 0))))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hof", type=Path, required=True)
     parser.add_argument("--models", type=int, nargs="+", default=[2, 5, 12, 16, 21])
+    parser.add_argument("--cell", default="pvalb-689331391")
     parser.add_argument("--trials", type=int, default=36)
     parser.add_argument("--noise-sd-pa", type=float, default=20.0)
     parser.add_argument("--cache", type=Path, default=None)
@@ -116,6 +149,7 @@ def main() -> None:
               f"{sigma:.2f} spikes / sqrt(s)")  # fmt: skip
     spread_and_coverage(fit, repeats)
     controls(fit, repeats)
+    through_the_decoder(fit, repeats, args.cell, args.models)
 
 
 if __name__ == "__main__":

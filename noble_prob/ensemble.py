@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from noble_prob.decoder.base import Decoder
 from noble_prob.errors import UsageError, require
+from noble_prob.features import Features, measure
 from noble_prob.latent import Neurons
 from noble_prob.noise import TrialModel, diffuse
 from noble_prob.priors import Prior
@@ -137,6 +138,41 @@ def respond(
     )
 
 
+def respond_features(
+    decoder: Decoder,
+    neurons: Neurons,
+    current_pa: float,
+    *,
+    names: Sequence[str],
+    chunk: int = 512,
+    device: str | torch.device | None = None,
+    progress: bool = False,
+) -> Features:
+    """Features of every neuron's response to one step, measured where the decoder lives; no voltage is kept.
+
+    Args:
+        decoder: What renders the voltage.
+        neurons: Points of the decoder's latent space.
+        current_pa: Height of the step (pA).
+        names: Features to measure.
+        chunk: Traces rendered and measured at once.
+        device: Device the latents are sent to; the decoder must live there.
+        progress: Show a bar on stderr.
+
+    Returns:
+        Value and mask of shape ``(n, 1, feature)`` on the CPU, axis ``neurons.axis``.
+    """
+    steps, found = _protocol(decoder, [current_pa]), []
+    with torch.no_grad():
+        for z in tqdm(neurons.value.split(chunk), desc="measure", unit="chunk", disable=not progress):
+            voltage = decoder.respond(z.to(device), torch.tensor([current_pa], device=device).expand(len(z)))
+            record = Recording(protocol=steps, voltage_mv=voltage[:, None], axes=(neurons.axis,))
+            found.append(measure(record, names=names))
+    values = torch.cat([f.value.cpu() for f in found])
+    return Features(names=found[0].names, units=found[0].units, value=values, mask=torch.isfinite(values),
+                    axes=(neurons.axis,))  # fmt: skip
+
+
 def _protocol(decoder: Decoder, protocol: Protocol | Sequence[float] | Tensor) -> Protocol:
     """The step family on the decoder's grid."""
     w = decoder.window
@@ -178,7 +214,8 @@ def _answer(
         if "times_ms" not in signature(decoder.respond).parameters:
             raise UsageError("trial_model.phase_diffusion", "0 for a decoder that can not render given spike times",
                              model.phase_diffusion, "set it to 0")  # fmt: skip
-        times = diffuse(decoder.spike_times(latents, current_pa), model.phase_diffusion, generator)
+        times = diffuse(decoder.spike_times(latents, current_pa), model.phase_diffusion, generator,
+                        slope=model.diffusion_slope)  # fmt: skip
         voltage = decoder.respond(latents, current_pa, times_ms=times)  # type: ignore[call-arg]
     if model is None or model.electrode_mv == 0:
         return voltage

@@ -14,6 +14,7 @@ Both are played through on pseudo-experiments whose spikes stray from their mean
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -119,11 +120,12 @@ def compare_replays(
         alpha: Level of the test.
 
     Raises:
-        UsageError: If there are fewer than two repeats or 20 draws.
+        UsageError: If there are fewer than two repeats, or too few draws for the level.
     """
     n = len(observed)
     require(n >= 2, "observed", "at least two repeats", n, "pass repeats")
-    require(len(replays) >= 20, "replays", "at least 20 draws", len(replays), "draw more")
+    fewest = math.ceil(2 / alpha)
+    require(len(replays) >= fewest, "replays", f"at least {fewest} draws", len(replays), "draw more")
     a = [np.asarray(t, dtype=float) for t in observed]
     sets = [[np.asarray(t, dtype=float) for t in draw] for draw in replays]
     own, within = _pairs(distances(a, a)), [_pairs(distances(s, s)) for s in sets]
@@ -212,10 +214,14 @@ def _power(trains: list[ndarray], n: int, alpha: float, rng: np.random.Generator
 
 
 def _verdict(p: float, power: float, n: int, alpha: float, stimulus: str) -> tuple[Severity, str]:
-    where = f" at {stimulus}" if stimulus else ""
+    where = f" ({stimulus})" if stimulus else ""
     if p <= alpha:
         return "issue", f"The {n} spike trains{where} scatter unlike the predicted ones ({p_text(p)})."
-    seen = f"twice the jitter would be caught with probability {percent(power)}" if np.isfinite(power) else "are few"
+    seen = (
+        f"twice the jitter would be caught with probability {percent(power)}"
+        if np.isfinite(power)
+        else "there are too few to know what would be caught"
+    )
     if not power >= ENOUGH:
         return "not judged", f"The {n} spike trains{where} do not contradict the predicted ones ({p_text(p)}); {seen}."
     return "passed", f"The {n} spike trains{where} scatter like the predicted ones ({p_text(p)}); {seen}."

@@ -7,6 +7,9 @@ so the prediction "the next repeats will scatter like this" can be tested on rep
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -18,7 +21,7 @@ from noble_prob.latent import Latent, LatentSpace
 from noble_prob.noise.forecast import forecast
 from noble_prob.noise.repeats import RepeatFit, SpikeRepeats, fit_repeats
 from noble_prob.noise.state import StateFit
-from noble_prob.noise.trial import TrialModel
+from noble_prob.noise.trial import REFERENCE_MS, TrialModel
 from noble_prob.recording import Recording
 
 
@@ -119,11 +122,13 @@ def trial_model(
         UsageError: If the cell was not fitted.
     """
     require(cell is None or cell in fit.cells, "cell", f"among {', '.join(fit.cells)}", cell, "name a fitted cell")
-    chosen = fit.cell_scales if cell is None else fit.cell_scales[:, [fit.cells.index(cell)]]
-    latency, rate, sigma = chosen.flatten(0, 1).median(0).values.tolist()
-    loading, drift, electrode = _loadings(space, {"latency": latency, "isi": rate}, state, cell)
+    groups = [g for g, name in enumerate(fit.repeats.cell) if cell in (None, name)]
+    scales = fit.scales[:, groups].median(0).values
+    current = torch.tensor([fit.repeats.current_pa[g] for g in groups], dtype=torch.float64)
+    sigma, slope = _diffusion(fit, groups, scales[:, 2])
+    loading, drift, electrode = _loadings(space, (current, scales), state, cell)
     return TrialModel(
-        latent_tril=loading, phase_diffusion=sigma, drift=drift, minutes_apart=minutes_apart,
+        latent_tril=loading, phase_diffusion=sigma, diffusion_slope=slope, drift=drift, minutes_apart=minutes_apart,
         electrode_mv=electrode if electrode_mv is None else electrode_mv,
         provenance={"fitted_to": f"{len(fit.repeats.times_ms)} groups of repeats", "seed": fit.seed,
                     "r_hat": fit.r_hat, "state": None if state is None else list(state.states.names)},
@@ -132,15 +137,39 @@ def trial_model(
 
 TIMING = {"log_latency": "latency", "log_rate": "isi"}
 """Columns of a fitted state that stand for all latencies and all intervals."""
+SHARES = {"latency": 0, "isi": 1}
+"""What moves timing latents, and the scale of a fitted train that is its size."""
+
+
+def _diffusion(fit: RepeatFit, groups: list[int], sigma: torch.Tensor) -> tuple[float, float]:
+    """Phase diffusion at the reference interval, and its slope over intervals (least squares on logs)."""
+    interval = torch.tensor([_interval(fit.repeats.times_ms[g]) for g in groups], dtype=torch.float64)
+    known = torch.isfinite(interval)
+    x, y = (interval[known] / REFERENCE_MS).log(), sigma[known].log()
+    if len(x) < 2 or float(x.max() - x.min()) < 0.3:
+        return float(sigma.median()), 0.0
+    design = torch.stack([torch.ones_like(x), x], 1)
+    level, slope = torch.linalg.lstsq(design, y[:, None]).solution[:, 0].tolist()
+    return math.exp(level), min(max(slope, -1.0), 1.0)
+
+
+def _interval(trains: Sequence[torch.Tensor]) -> float:
+    """Mean interval of the trains of one group (ms)."""
+    gaps = torch.cat([torch.diff(torch.as_tensor(t)) for t in trains])
+    return float(gaps.double().mean()) if len(gaps) else float("nan")
 
 
 def _loadings(
-    space: LatentSpace, shares: dict[str, float], state: StateFit | None, cell: str | None
+    space: LatentSpace, timing: tuple[torch.Tensor, torch.Tensor], state: StateFit | None, cell: str | None
 ) -> tuple[torch.Tensor, torch.Tensor | None, float]:
-    """Factor of the latents' covariance over repeats, drift, both standardised, and electrode noise (mV)."""
+    """Factor of the latents' covariance over repeats, drift, both standardised, and electrode noise (mV).
+
+    Timing latents take the share of the fitted stimulus nearest to their own.
+    """
     names = () if state is None else state.states.names
     jitter, slow, correlation, electrode = _middle(state, cell)
-    sources = [*shares, *(n for n in names if n not in TIMING)]
+    current, scales = timing
+    sources = [*SHARES, *(n for n in names if n not in TIMING)]
     among = torch.eye(len(sources), dtype=torch.float64)
     columns = {TIMING.get(n, n): k for k, n in enumerate(names)}
     for i, a in enumerate(sources):
@@ -151,7 +180,9 @@ def _loadings(
     for k, item in enumerate(space.latents):
         source = _source(item, sources)
         if source is not None:
-            sd = shares[source] if source in shares else float(jitter[columns[source]])
+            near = (current - item.current_pa).abs() == (current - item.current_pa).abs().min()
+            shares = scales[near].median(0).values
+            sd = float(shares[SHARES[source]] if source in SHARES else jitter[columns[source]])
             load[k, sources.index(source)] = sd / float(space.sd[k])
         if source in columns:
             walk[k] = float(slow[columns[source]]) / float(space.sd[k])

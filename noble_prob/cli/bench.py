@@ -1,9 +1,11 @@
-"""Traces per second of the decoder's paths, and of a simulator, on this machine.
+"""Traces per second of the decoder's paths, and of what they are compared with, on this machine.
 
   noble-prob bench --cell pvalb-689331391 --json speed.json
+  noble-prob bench --device cuda --batches 1,64,1024 --ensemble 1000000 --simulator-cores 1,16 --json speed.json
 
-times the shipped decoder at several batch sizes on every path, states its error against float64, the latency of
-gradients, and, with --simulator-cores 1,2, Arbor on the same machine.
+times the shipped decoder and the paper's architecture at several batch sizes along their paths, with their error
+against float64, gradients, the machine's limits, and, where asked for, training steps, a whole ensemble and the
+simulator.
 """
 
 from __future__ import annotations
@@ -22,8 +24,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of this verb."""
     parser.add_argument("--cell", default="pvalb-689331391", help="shipped cell or checkpoint folder (pvalb-689331391)")
     parser.add_argument("--batches", type=counts, default=[1, 8, 64], help="traces per call (1,8,64)")
-    parser.add_argument("--paths", default="fast,reference", help="fast, reference, triton (fast,reference)")
+    parser.add_argument("--paths", default="fast,reference", help="fast, products, reference (fast,reference)")
     parser.add_argument("--repeats", type=positive, default=5, help="calls per row (5)")
+    parser.add_argument("--no-paper", action="store_true", help="leave out the paper's architecture")
+    parser.add_argument("--training", type=counts, default=None, help="also time training steps of so many traces")
+    parser.add_argument("--ensemble", type=positive, default=None, help="also draw, render and measure so many neurons")
     parser.add_argument(
         "--simulator-cores", type=counts, default=None, help="also time Arbor on these numbers of processes, as 1,2"
     )
@@ -36,18 +41,17 @@ def counts(text: str) -> list[int]:
 
 def run(args: argparse.Namespace) -> int:
     """Time, print a table, write the JSON file."""
-    from noble_prob.bench import bench_decoder, bench_gradients, bench_simulator, describe_machine
+    from noble_prob.bench import benchmark
     from noble_prob.cells import require_device
 
     with ExitStack() as stack:
         draft = stack.enter_context(new_file(args.json)) if args.json else None
         require_device(args.device)
-        rows = bench_decoder(args.cell, batches=args.batches, paths=args.paths.split(","), device=args.device,
-                             repeats=args.repeats)  # fmt: skip
-        gradients = bench_gradients(args.cell, device=args.device, repeats=args.repeats)
-        simulator = bench_simulator(cores=args.simulator_cores) if args.simulator_cores else []
-        report = {"machine": describe_machine(args.device), "device": args.device, "results": rows,
-                  "gradients": gradients, "simulator": simulator}  # fmt: skip
+        report = benchmark(
+            args.cell, batches=args.batches, paths=args.paths.split(","), device=args.device, repeats=args.repeats,
+            paper=not args.no_paper, training=args.training or (), ensemble=args.ensemble,
+            simulator_cores=args.simulator_cores or (),
+        )  # fmt: skip
         if draft:
             write_json(draft, report)
     _show(report)
@@ -57,12 +61,25 @@ def run(args: argparse.Namespace) -> int:
 def _show(report: dict[str, Any]) -> None:
     """The figures as a table."""
     machine = report["machine"]
-    print(f"{machine['processor']}, {machine['threads']} threads, torch {machine['torch']}")
-    print(f"{'path':<12}{'batch':>6}{'traces/s':>12}{'ms/trace':>12}{'ms/call':>12}{'error':>12}")
+    name = machine.get("accelerator", machine["processor"])
+    print(f"{name}, {machine['threads']} threads, torch {machine['torch']}")
+    print(f"{'decoder':<9}{'path':<11}{'type':<9}{'batch':>6}{'traces/s':>12}{'ms/trace':>10}{'ms/call':>10}"
+          f"{'error':>10}{'MB':>8}")  # fmt: skip
     for r in report["results"]:
-        times = f"{r['traces_per_s']:>12.1f}{1000 / r['traces_per_s']:>12.2f}{r['latency_ms']:>12.2f}"
-        print(f"{r['path']:<12}{r['batch']:>6}{times}{r['rel_error']:>12.1e}")
+        times = f"{r['traces_per_s']:>12.1f}{1000 / r['traces_per_s']:>10.3f}{r['latency_ms']:>10.2f}"
+        memory = "" if r["peak_memory_mb"] is None else f"{r['peak_memory_mb']:>8.0f}"
+        print(f"{r['decoder']:<9}{r['path']:<11}{r['dtype']:<9}{r['batch']:>6}{times}{r['rel_error']:>10.1e}{memory}")
     for g in report["gradients"]:
-        print(f"gradient of {g['what']} ({g['path']}), batch {g['batch']}: {g['latency_ms']:.1f} ms")
+        print(f"gradient of {g['what']} ({g['path']}), batch {g['batch']}: {g['latency_ms']:.2f} ms, "
+              f"error {g['rel_error']:.0e}")  # fmt: skip
+    for t in report["training"]:
+        how = f"{t['path']}{', recorded' if t['graph'] else ''}, {t['dtype']}"
+        print(f"training step ({how}), batch {t['batch']}: {t['traces_per_s']:.0f} traces/s")
+    for e in report["ensemble"]:
+        memory = "" if e["peak_memory_mb"] is None else f", at most {e['peak_memory_mb']:.0f} MB of the device"
+        print(f"{e['traces']} neurons drawn, rendered, {e['features']} features measured: {e['seconds']:.1f} s{memory}")
+    for x in report["limits"]:
+        print(f"limits of {x['decoder']}: {x['traces_per_s_by_bytes']:.0f} traces/s by {x['bandwidth_gb_s']:.0f} GB/s, "
+              f"{x['traces_per_s_by_flop']:.0f} by {x['matrix_tflop_s']:.2f} TFLOP/s")  # fmt: skip
     for s in report["simulator"]:
         print(f"{s['name']}, {s['cores']} process(es): {s['traces_per_s']:.2f} traces/s")

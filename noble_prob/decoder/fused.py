@@ -1,147 +1,177 @@
-"""The fused path: the decoder's operator as Triton kernels and one matrix product per layer, inference only.
+"""The fused path: an operator as one Triton kernel and two matrix products per layer, inference only.
 
 Storage in half precision with single-precision accumulation is the default: weights and spectra are scaled so that
 nothing under- or overflows. The error against float64 is a property of the weights; ``noble-prob bench`` states it.
-Gradients take the plain fast path, which is the same function.
+Gradients take :mod:`noble_prob.decoder.differentiable`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Complex, Float
+from torch import Tensor, nn
 
 from noble_prob.decoder import kernels
-from noble_prob.decoder.embedding import SINCE_MS, STEP_MS, UNTIL_MS
 from noble_prob.decoder.spectral import local_basis
 
 if TYPE_CHECKING:
-    from noble_prob.decoder.operator import FourierLayer, VoltageOperator
+    from collections.abc import Iterator
 
 FORWARD_SCALE = 64.0
 """The forward transform is stored as cosines over 64: sums of 8,192 samples stay inside half precision."""
 
 
-def _power(n: int) -> int:
+def power(n: int) -> int:
+    """The next power of two, at least 16: what a matrix product of a kernel takes."""
     return max(16, 1 << (n - 1).bit_length())
 
 
-def _pad(x: Tensor, *sizes: int) -> Tensor:
+def pad(x: Tensor, *sizes: int) -> Tensor:
+    """Zeros behind every axis."""
     out = x.new_zeros(sizes)
     out[tuple(slice(0, s) for s in x.shape)] = x
     return out
+
+
+@contextmanager
+def _tf32(allowed: bool) -> Iterator[None]:
+    """Matrix products of single precision on tensor cores, or not."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if allowed else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """One Fourier layer, ``h <- outer(gate * h + mix(inner(scale * (K h + skip h) + shift)))``.
+
+    Attributes:
+        spectral: Complex matrices of the kept modes.
+        skip: ``(out, in)``.
+        mix: Channel MLP of two layers.
+        gate: Weight of the residual per channel; 1 if None.
+        inner: GELU after the convolution.
+        outer: GELU after the residual.
+    """
+
+    spectral: Complex[Tensor, "channel out mode"]
+    skip: Tensor
+    mix: nn.Module
+    gate: Tensor | None = None
+    inner: bool = True
+    outer: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Layer:
     weight: Tensor
     skip: Tensor
-    w1: Tensor
-    b1: Tensor
-    w2: Tensor
-    b2: Tensor
+    mix: tuple[Tensor, Tensor, Tensor, Tensor]
+    gate: Tensor
+    inner: bool
+    outer: bool
 
 
-class FusedOperator:
-    """A snapshot of a :class:`~noble_prob.decoder.operator.VoltageOperator` laid out for the kernels.
+class FusedStack:
+    """A snapshot of an operator's weights laid out for the kernels.
 
     Args:
-        operator: The operator, on the device the kernels run on.
-        at_ms: Sample times (ms after onset), evenly spaced.
-        duration_ms: Length of the step (ms).
-        dtype: Storage of weights and activations: float16, bfloat16 or float32 (products in TF32).
+        lift: Channel MLP from input channels to ``width``.
+        layers: The Fourier layers.
+        project: Channel MLP from ``width`` to one channel, in units of 20 mV about -70 mV.
+        width: Channels of a layer.
+        modes: Modes kept.
+        n: Samples of a trace.
+        dtype: Storage of weights and activations: float16, bfloat16 or float32.
+        precision: Of products in single precision: ``tf32`` or ``tf32x3`` (three products, nearly exact).
         tile: Samples per program.
         warps: Warps per program.
-        exact: Products of float32 in full precision instead of TF32.
     """
 
     def __init__(
-        self, operator: VoltageOperator, at_ms: Float[Tensor, " time"], *, duration_ms: float,
-        dtype: torch.dtype = torch.float16, tile: int = 128, warps: int = 4, exact: bool = False,
+        self, *, lift: nn.Module, layers: Sequence[Weights], project: nn.Module, width: int, modes: int, n: int,
+        dtype: torch.dtype = torch.float16, precision: str = "tf32", tile: int = 128, warps: int = 4,
     ):  # fmt: skip
-        device = next(operator.parameters()).device
-        self.operator, self.duration_ms, self.dtype, self.tile = operator, duration_ms, dtype, tile
-        self.warps, self.precision = warps, "ieee" if exact else "tf32"
-        self.at, self.n = at_ms.to(device, torch.float32).contiguous(), len(at_ms)
-        self.width = _power(operator.width)
-        self.modes = min(operator.kept, self.n // 2 + 1)
-        self.rows, self.blocks = -(-2 * self.modes // 8) * 8, -(-self.n // tile)
-        local, forward, inverse = local_basis(self.n, self.modes, device, torch.float32, block=tile)
-        used, self.rank = local.shape[1], _power(local.shape[1])
-        forward = _pad(forward.T.unflatten(1, (-1, used)), 2 * self.modes, self.blocks, self.rank).flatten(1)
-        inverse = _pad(inverse.unflatten(1, (-1, used)), 2 * self.modes, self.blocks, self.rank).flatten(1)
+        self.device = layers[0].skip.device
+        self.n, self.dtype, self.precision, self.tile, self.warps = n, dtype, precision, tile, warps
+        self.width, self.modes = power(width), min(modes, n // 2 + 1)
+        self.rows, self.blocks = -(-2 * self.modes // 8) * 8, -(-n // tile)
+        local, forward, inverse = local_basis(n, self.modes, self.device, torch.float32, block=tile)
+        used, self.rank = local.shape[1], power(local.shape[1])
+        forward = pad(forward.T.unflatten(1, (-1, used)), 2 * self.modes, self.blocks, self.rank).flatten(1)
+        inverse = pad(inverse.unflatten(1, (-1, used)), 2 * self.modes, self.blocks, self.rank).flatten(1)
         coefficients = self.blocks * self.rank
-        self.local = _pad(local, tile, self.rank).to(dtype)
-        self.forward = _pad(forward * (self.n / FORWARD_SCALE), self.rows, coefficients).to(dtype)
-        self.inverse = _pad(inverse.T, coefficients, self.rows).to(dtype)
-        rates = [1.0, *(1 / x for x in STEP_MS + STEP_MS), *[1.0] * 4, *(1 / x for x in SINCE_MS + UNTIL_MS)]
-        self.rate = _pad(torch.tensor(rates, device=device), 32)
-        self.lift = self._two(operator.lift, 32, 2 * self.width, self.width)
-        self.layers = [self._layer(layer) for layer in operator.layers]  # type: ignore[arg-type]
-        self.project = self._two(operator.project, self.width, _power(2 * operator.width), 1)
+        self.local = pad(local, tile, self.rank).to(dtype)
+        self.forward = pad(forward * (n / FORWARD_SCALE), self.rows, coefficients).to(dtype)
+        self.inverse = pad(inverse.T, coefficients, self.rows).to(dtype)
+        self.channels = power(lift.fcs[0].in_channels)  # type: ignore[index, union-attr]
+        self.lift = self._two(lift, self.channels, self.width)
+        self.layers = [self._layer(layer) for layer in layers]
+        self.project = self._two(project, self.width, 1)
+        self._project_last = self.project[2].float().reshape(-1)
         self._last_bias = float(self.project[3])
 
-    def _two(self, mix: torch.nn.Module, n_in: int, hidden: int, out: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Weights (input before output) and biases of a channel MLP of two layers, padded."""
+    def _two(self, mix: nn.Module, n_in: int, out: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Weights ``(out, in)`` and biases of a channel MLP of two layers, padded."""
         first, second = mix.fcs  # type: ignore[misc]
-        w1, w2 = first.weight[..., 0].T.float(), second.weight[..., 0].T.float()
-        return (_pad(w1, n_in, hidden).to(self.dtype), _pad(first.bias.float(), hidden),
-                _pad(w2, hidden, out).to(self.dtype), _pad(second.bias.float(), out))  # fmt: skip
+        hidden = power(first.out_channels)
+        w1, w2 = first.weight[..., 0].detach(), second.weight[..., 0].detach()
+        return (pad(w1, hidden, n_in).to(self.dtype), pad(first.bias.detach().float(), hidden),
+                pad(w2, out, hidden).to(self.dtype), pad(second.bias.detach().float(), out))  # fmt: skip
 
-    def _layer(self, layer: FourierLayer) -> _Layer:
+    def _layer(self, layer: Weights) -> _Layer:
         w = self.width
-        parts = torch.view_as_real(layer.weight.detach().resolve_conj())[:, :, : self.modes].permute(3, 2, 0, 1).float()
-        w1, b1, w2, b2 = self._two(layer.mix, w, _power(layer.mix.fcs[0].out_channels), w)
-        skip = _pad(layer.skip.weight[..., 0].T.float(), w, w).to(self.dtype)
-        weight = _pad(parts, 2, self.modes, w, w).to(self.dtype)
-        return _Layer(weight=weight, skip=skip, w1=w1, b1=b1, w2=w2, b2=b2)
+        parts = torch.view_as_real(layer.spectral.detach().resolve_conj())[:, :, : self.modes].permute(3, 2, 0, 1)
+        gate = torch.ones(w, device=self.device) if layer.gate is None else pad(layer.gate.detach().float(), w)
+        return _Layer(weight=pad(parts, 2, self.modes, w, w).to(self.dtype),
+                      skip=pad(layer.skip.detach(), w, w).to(self.dtype), mix=self._two(layer.mix, w, w),
+                      gate=gate, inner=layer.inner, outer=layer.outer)  # fmt: skip
 
-    @torch.no_grad()
-    def __call__(
-        self,
-        times_ms: Float[Tensor, "batch spike"],
-        happens: Float[Tensor, "batch spike"],
-        current_pa: Float[Tensor, " batch"],
-        condition: Float[Tensor, "batch condition"],
+    def render(
+        self, h: Tensor, moments: Tensor, scale: Float[Tensor, "batch layer width"], shift: Tensor
     ) -> Float[Tensor, "batch time"]:
-        """Voltage (mV) from spike times; see ``firing_channels`` and ``VoltageOperator.forward`` for the arguments."""
-        scale, shift = self._film(condition)
-        h, moments = self._lift(times_ms, happens, current_pa)
+        """Voltage (mV) from the first activation, which is overwritten.
+
+        Args:
+            h: First activation, ``(batch, n, width)``.
+            moments: Its coefficients, ``(blocks, rank, batch, width)``.
+            scale: Of every layer and of the projection; one row serves all traces.
+            shift: As ``scale``.
+        """
         batch = len(h)
         mixed = h.new_zeros(self.rows, batch * self.width)
-        for i, layer in enumerate(self.layers):
-            self._mix(self.forward @ moments.view(-1, batch * self.width), layer, mixed, batch)
-            h = self._finish(h, self.inverse @ mixed, moments, layer, scale, shift, i)
+        with _tf32(self.precision == "tf32"):
+            for i, layer in enumerate(self.layers):
+                self._mix(self.forward @ moments.view(-1, batch * self.width), layer, mixed, batch)
+                h = self._finish(h, self.inverse @ mixed, moments, layer, scale, shift, i)
         return h
 
-    def _film(self, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale and shift, each ``(batch, layer, width)`` in float32; the spectral bias is part of the shift."""
-        op = self.operator
-        film = op.film(condition).float().unflatten(-1, (len(op.layers) + 1, 2, op.width))
-        scale, shift = 1 + film[:, :, 0], film[:, :, 1]
-        bias = torch.stack([layer.spectral.bias.reshape(-1) for layer in op.layers])  # type: ignore[union-attr, operator]
-        bias = torch.cat([bias, torch.zeros_like(bias[:1])])
-        shift = shift + scale * bias
-        grown = (0, self.width - op.width)
-        return torch.nn.functional.pad(scale, grown).contiguous(), torch.nn.functional.pad(shift, grown).contiguous()
+    def first(
+        self, kernel: Any, batch: int, before: tuple[Any, ...], after: tuple[Any, ...], **sizes: int
+    ) -> tuple[Tensor, Tensor]:
+        """The first activation and its coefficients by one of the kernels that lift.
 
-    def _lift(self, times_ms: Tensor, happens: Tensor, current_pa: Tensor) -> tuple[Tensor, Tensor]:
-        batch, spikes = times_ms.shape
-        size = _power(spikes)
-        stamps = [
-            torch.nn.functional.pad(x.float(), (0, size - spikes), value=torch.inf).contiguous()
-            for x in (times_ms, happens)
-        ]
-        h = times_ms.new_empty(batch, self.n, self.width, dtype=self.dtype)
+        Args:
+            kernel: The kernel.
+            batch: Traces.
+            before: Its arguments before the weights.
+            after: Those after the sizes of the batch.
+            sizes: Its compile-time sizes beside the common ones.
+        """
+        h = torch.empty(batch, self.n, self.width, dtype=self.dtype, device=self.device)
         moments = h.new_empty(self.blocks, self.rank, batch, self.width)
-        w1, b1, w2, b2 = self.lift
-        kernels.lift[(batch, self.blocks)](
-            *stamps, current_pa.float().contiguous(), self.at, self.rate, w1, b1, w2, b2, self.local, h, moments,
-            self.n, batch, float(self.duration_ms), SPIKES=size, WIDTH=self.width, HIDDEN=w1.shape[1], TILE=self.tile,
-            RANK=self.rank, PRECISION=self.precision, num_warps=self.warps,
+        kernel[(batch, self.blocks)](
+            *before, *self.lift, self.local, h, moments, self.n, batch, *after, WIDTH=self.width,
+            HIDDEN=len(self.lift[0]), TILE=self.tile, RANK=self.rank, PRECISION=self.precision, num_warps=self.warps,
+            **sizes,
         )  # fmt: skip
         return h, moments
 
@@ -158,16 +188,12 @@ class FusedOperator:
         """The rest of layer ``i``; the activation is replaced in place, the last layer gives the voltage."""
         last, batch = i == len(self.layers) - 1, len(h)
         out = torch.empty(h.shape[:2], device=h.device) if last else h
-        p1, q1, p2, _ = self.project
+        p1, q1 = self.project[:2]
+        stride = scale.stride(0) if len(scale) > 1 else 0
         kernels.layer[(batch, self.blocks)](
-            h, wave, self.local, layer.skip, layer.w1, layer.b1, layer.w2, layer.b2, scale[:, i], shift[:, i], out,
-            moments, scale[:, -1], shift[:, -1], p1, q1, p2.float().reshape(-1), self.last_bias, self.n, batch,
-            scale.stride(0), WIDTH=self.width, HIDDEN=layer.w1.shape[1], PROJECT=p1.shape[1], LAST=last,
-            TILE=self.tile, RANK=self.rank, PRECISION=self.precision, num_warps=self.warps,
+            h, wave, self.local, layer.skip, *layer.mix, layer.gate, scale[:, i], shift[:, i], out,
+            moments, scale[:, -1], shift[:, -1], p1, q1, self._project_last, self._last_bias, self.n, batch, stride,
+            WIDTH=self.width, HIDDEN=len(layer.mix[0]), PROJECT=len(p1), INNER=layer.inner, OUTER=layer.outer,
+            LAST=last, TILE=self.tile, RANK=self.rank, PRECISION=self.precision, num_warps=self.warps,
         )  # fmt: skip
         return out
-
-    @property
-    def last_bias(self) -> float:
-        """Bias of the projection."""
-        return self._last_bias

@@ -6,22 +6,31 @@ both into channels, the operator renders millivolts. Each part can be asked alon
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from noble_prob.decoder.availability import attempt, kernels_run
 from noble_prob.decoder.base import DecoderError, Window
 from noble_prob.decoder.embedding import N_CHANNELS, firing_channels
+from noble_prob.decoder.graphs import Replays
 from noble_prob.decoder.heads import OffsetSpike, SummaryNetwork
-from noble_prob.decoder.operator import Path, VoltageOperator, fused_operator
+from noble_prob.decoder.operator import Path, VoltageOperator, fused_operator, signature
 from noble_prob.decoder.spike_map import SpikeMap, current_features
 from noble_prob.decoder.support import distance, fit_extent
 from noble_prob.latent import LatentSpace
 
 BYTES_PER_SAMPLE = 4 * 6 * 64
 """Activations alive at once while a trace is rendered, per sample: some six of 64 single-precision channels."""
+
+
+GRAPHED_TRACES = (64, 16)
+"""Batches up to this are answered by CUDA graphs, without and with gradients."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +102,18 @@ class NobleDecoder(nn.Module):
         self.path: Path = "fast"
         self.max_batch_bytes = 1 << 30
         """Without gradients, larger batches are rendered in parts so that activations stay below this."""
+        self.kernel_options: dict[str, Any] = {}
+        """Of the fused kernels, see :class:`noble_prob.decoder.fused.FusedStack`: ``dtype``, ``precision``."""
+        self.graphs = True
+        """Whether small batches on CUDA devices are answered by CUDA graphs."""
+        self._at: Tensor | None = None
+        self._small: tuple[Any, Any, tuple[Tensor, ...]] | None = None
+        self._scale: tuple[Any, Tensor, Tensor] | None = None
+        self._replays = Replays()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and processes capture their own graphs."""
+        return {**self.__dict__, "_replays": Replays(), "_at": None, "_small": None, "_scale": None}
 
     @property
     def error(self) -> DecoderError:
@@ -114,6 +135,8 @@ class NobleDecoder(nn.Module):
     ) -> Float[Tensor, "*batch spike"]:
         """Spike times (ms after onset), continuing past the end of the step."""
         x, current = self._inputs(latents, current_pa)
+        if self._graphed(x.reshape(-1, x.shape[-1])):
+            return self._replay("spike_times", self.spike_map.mean_times, x, current)
         return self.spike_map.mean_times(x, current)
 
     def summary(
@@ -138,26 +161,62 @@ class NobleDecoder(nn.Module):
             times_ms: Spike times to render instead of the predicted ones (ms after onset, continuing past the end).
             time_ms: Sample times (ms); ``window.time_ms`` when not given. Any resolution.
         """
+        batch = torch.broadcast_shapes(latents.shape[:-1], current_pa.shape)
         x, current = self._inputs(latents, current_pa)
         x, current = x.reshape(-1, x.shape[-1]), current.reshape(-1)
+        at = self._grid(x.device) if time_ms is None else time_ms.to(x.device) - self.window.onset_ms
+        if times_ms is None and time_ms is None and self._graphed(x):
+            return self._replay(f"respond {self.path}", partial(self._answer, at=at), x, current).reshape(*batch, -1)
         times = self.spike_map.mean_times(x, current) if times_ms is None else times_ms.reshape(len(x), -1).to(x)
-        at = (self.window.time_ms if time_ms is None else time_ms).to(x.device) - self.window.onset_ms
-        rows = len(x) if torch.is_grad_enabled() else max(1, self.max_batch_bytes // (BYTES_PER_SAMPLE * len(at)))
+        rows = len(x) if torch.is_grad_enabled() else max(1, self.max_batch_bytes // (self._bytes(x) * len(at)))
         parts = [
-            self._render(*part, at) for part in zip(x.split(rows), current.split(rows), times.split(rows), strict=True)
+            self._answer(*part, at=at)
+            for part in zip(x.split(rows), current.split(rows), times.split(rows), strict=True)
         ]
-        voltage = parts[0] if len(parts) == 1 else torch.cat(parts)
-        return voltage.reshape(*torch.broadcast_shapes(latents.shape[:-1], current_pa.shape), -1)
+        return (parts[0] if len(parts) == 1 else torch.cat(parts)).reshape(*batch, -1)
 
-    def _render(self, x: Tensor, current: Tensor, times: Tensor, at: Tensor) -> Float[Tensor, "batch time"]:
-        """Voltage of a flat batch from standardised latents and spike times, at times in ms after onset."""
+    def _answer(self, x: Tensor, current: Tensor, times: Tensor | None = None, *, at: Tensor) -> Tensor:
+        """Voltage of a flat batch from standardised latents, at times in ms after onset."""
+        times = self.spike_map.mean_times(x, current) if times is None else times
         happens, condition = self.happening(x, current, times), self.condition(x, current)
-        if self.path == "triton" and not torch.is_grad_enabled():
-            fused = fused_operator(self.operator, at, duration_ms=self.window.duration_ms)
-            if fused is not None:
-                return fused(times, happens, current, condition)
-        channels = firing_channels(times, current, at, duration_ms=self.window.duration_ms, happens=happens)
-        return self.operator(channels, condition, path="reference" if self.path == "reference" else "fast")
+        duration = self.window.duration_ms
+        if self.path == "fast" and x.dtype == torch.float32 and not torch.is_grad_enabled():
+            fused = fused_operator(self.operator, at, duration_ms=duration, **self.kernel_options)
+            answer = attempt(lambda: fused(times, happens, current, condition)) if fused else None
+            if answer is not None:
+                return answer
+        channels = firing_channels(times, current, at, duration_ms=duration, happens=happens)
+        return self.operator(channels, condition, path=self.path)
+
+    def _grid(self, device: torch.device) -> Float[Tensor, " time"]:
+        """The window's sample times (ms after onset), kept on the device."""
+        if self._at is None or self._at.device != device:
+            with torch.inference_mode(mode=False):
+                self._at = (self.window.time_ms - self.window.onset_ms).to(device)
+        return self._at
+
+    def _parameters_once(self) -> tuple[Tensor, ...]:
+        """All parameters, without a walk through the modules."""
+        if self._small is None or self._small[0] is not self.spike_map or self._small[1] is not self.offset:
+            self._small = self.spike_map, self.offset, (*self.spike_map.parameters(), *self.offset.parameters())
+        return (*self._small[2], *self.operator.kept_parameters())
+
+    def _bytes(self, x: Tensor) -> int:
+        """Memory that a sample of a trace takes while it is rendered."""
+        fused = self.path == "fast" and x.device.type == "cuda" and kernels_run()
+        return BYTES_PER_SAMPLE // 6 if fused else BYTES_PER_SAMPLE
+
+    def _graphed(self, x: Tensor) -> bool:
+        """Whether a graph answers: a small batch on a CUDA device with frozen weights."""
+        gradient = torch.is_grad_enabled()
+        small = self.graphs and x.device.type == "cuda" and 0 < len(x) <= GRAPHED_TRACES[gradient]
+        if not small or self.path == "reference" or torch.cuda.is_current_stream_capturing():
+            return False
+        return not (gradient and any(p.requires_grad for p in self._parameters_once()))
+
+    def _replay(self, name: str, function: Callable[..., Tensor], x: Tensor, current: Tensor) -> Tensor:
+        state = (signature(self._parameters_once()), tuple(self.kernel_options.items()))
+        return self._replays(name, function, state, x, current)
 
     def condition(self, x: Float[Tensor, "batch latent"], current_pa: Float[Tensor, " batch"]) -> Tensor:
         """What the operator is conditioned on; it may have been trained on other cells too, with its own scaling."""
@@ -191,10 +250,22 @@ class NobleDecoder(nn.Module):
         self.support_precision.copy_(precision)
         self.support_radius.copy_(radius)
 
+    def _space_on(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Centre and spread of the space where the latents are, kept there."""
+        key = (self.space, latents.device, latents.dtype)
+        if self._scale is None or self._scale[0][0] is not key[0] or self._scale[0][1:] != key[1:]:
+            with torch.inference_mode(mode=False):
+                self._scale = key, self.space.mean.to(latents), self.space.sd.to(latents)
+        return self._scale[1:]
+
     def _inputs(self, latents: Tensor, current_pa: Tensor) -> tuple[Tensor, Tensor]:
         """Standardised latents and current, broadcast, in the weights' precision and place."""
         weight = self.support_precision
-        x = self.space.standardise(latents.to(weight.device)).to(weight.dtype)
+        if latents.device.type == "cuda":
+            mean, sd = self._space_on(latents)
+            x = ((latents - mean) / sd).to(weight)
+        else:
+            x = self.space.standardise(latents.to(weight.device)).to(weight.dtype)
         current = current_pa.to(weight)
         batch = torch.broadcast_shapes(x.shape[:-1], current.shape)
         return x.expand(*batch, x.shape[-1]), current.expand(batch)

@@ -10,17 +10,16 @@ small network of latents and current (FiLM, Perez et al., 2018): a neuron's feat
 instead of
 being further channels, which trains several times faster.
 
-Three paths compute the same function: ``reference`` through ``SpectralConv`` (complex FFT); ``fast`` by matrix products
-(:func:`noble_prob.decoder.spectral.spectral_product`), which on the CPU and without gradients is
-:class:`noble_prob.decoder.packed.PackedOperator`; ``triton`` on CUDA devices, see :mod:`noble_prob.decoder.fused`.
+Three paths compute the same function: ``reference`` through ``SpectralConv`` (complex FFT); ``products`` by matrix
+products (:func:`noble_prob.decoder.spectral.spectral_product`); ``fast`` by what is fastest here:
+:mod:`noble_prob.decoder.packed` on the CPU, :mod:`noble_prob.decoder.differentiable` on CUDA devices with gradients and
+:mod:`noble_prob.decoder.fused` without, ``products`` where none of them fits.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import logging
-from functools import cache
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -28,11 +27,15 @@ from neuralop.layers.channel_mlp import ChannelMLP
 from neuralop.layers.spectral_convolution import SpectralConv
 from torch import Tensor, nn
 
+from noble_prob.decoder.availability import attempt, kernels_run
 from noble_prob.decoder.packed import PackedOperator
 from noble_prob.decoder.spectral import spectral_product
 from noble_prob.decoder.spike_map import mlp
 
-Path = Literal["fast", "reference", "triton"]
+if TYPE_CHECKING:
+    from noble_prob.decoder.fused_decoders import FusedOperator
+
+Path = Literal["fast", "products", "reference"]
 
 
 def pointwise(mix: ChannelMLP, x: Float[Tensor, "batch channel time"]) -> Float[Tensor, "batch out time"]:
@@ -94,12 +97,13 @@ class VoltageOperator(nn.Module):
         self.film = mlp(n_condition, 128, 2, 2 * width * (layers + 1))
         self.project = ChannelMLP(width, 1, 2 * width, n_layers=2, n_dim=1)
         self.width, self.kept = width, modes // 2 + 1
+        self._kept_parameters: tuple[Tensor, ...] | None = None
         self._packed: tuple[tuple[int, ...], PackedOperator] | None = None
-        self.fused: tuple[tuple[int, ...], Any] | None = None
+        self.fused: tuple[Any, Tensor, FusedOperator] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and processes make their own snapshot."""
-        return {**self.__dict__, "_packed": None, "fused": None}
+        return {**self.__dict__, "_packed": None, "fused": None, "_kept_parameters": None}
 
     def forward(
         self,
@@ -113,13 +117,19 @@ class VoltageOperator(nn.Module):
         Args:
             channels: From :func:`noble_prob.decoder.embedding.firing_channels`.
             condition: Standardised latents and current features.
-            path: ``fast`` or ``reference``.
+            path: ``fast``, ``products`` or ``reference``.
         """
         if path == "fast" and self._packable(channels, condition):
             return self.packed()(channels, condition)
         film = self.film(condition).unflatten(-1, (len(self.layers) + 1, 2, self.width))[..., None]
         scale, shift = 1 + film[:, :, 0], film[:, :, 1]  # batch, layer, width, 1
-        fast = path == "fast"
+        if path == "fast" and self._suits_kernels(channels):
+            from noble_prob.decoder.differentiable import voltage  # needs triton
+
+            answer = attempt(lambda: voltage(self, channels, scale[..., 0], shift[..., 0]))
+            if answer is not None:
+                return answer
+        fast = path != "reference"
         h = pointwise(self.lift, channels) if fast else self.lift(channels)
         for i, layer in enumerate(self.layers):
             h = layer(h, scale[:, i], shift[:, i], fast=fast)
@@ -127,12 +137,31 @@ class VoltageOperator(nn.Module):
         out = pointwise(self.project, h) if fast else self.project(h)
         return 20.0 * out[:, 0] - 70.0
 
+    def kept_parameters(self) -> tuple[Tensor, ...]:
+        """The parameters, gathered once: modules keep their parameters, whatever their values and place."""
+        if self._kept_parameters is None:
+            self._kept_parameters = tuple(self.parameters())
+        return self._kept_parameters
+
     def packed(self) -> PackedOperator:
         """The snapshot for the CPU, renewed when a weight has changed."""
-        state = signature(self)
+        state = signature(self.kept_parameters())
         if self._packed is None or self._packed[0] != state:
             self._packed = state, PackedOperator(self)
         return self._packed[1]
+
+    def _suits_kernels(self, channels: Tensor) -> bool:
+        """Whether the kernels with gradients take this."""
+        if channels.device.type != "cuda" or channels.dtype != torch.float32 or torch.compiler.is_compiling():
+            return False
+        hidden = int(self.layers[0].mix.fcs[0].out_channels)  # type: ignore[union-attr, index]
+        if not kernels_run() or any(size not in (16, 32, 64) for size in (self.width, hidden)):
+            return False
+        from noble_prob.decoder.differentiable import trial  # needs triton
+
+        if torch.cuda.is_current_stream_capturing():
+            return True  # what is recorded has run before
+        return bool(attempt(lambda: trial(self)))
 
     def _packable(self, *inputs: Tensor) -> bool:
         """Whether this is single precision on the CPU and nobody asks for a gradient."""
@@ -140,44 +169,33 @@ class VoltageOperator(nn.Module):
             return False
         tensors = [*inputs, self.lift.fcs[0].weight]
         plain = all(x.device.type == "cpu" and x.dtype == torch.float32 for x in tensors)
-        gradient = torch.is_grad_enabled() and any(x.requires_grad for x in (*inputs, *self.parameters()))
+        gradient = torch.is_grad_enabled() and any(x.requires_grad for x in (*inputs, *self.kept_parameters()))
         return plain and not gradient
 
 
-def signature(module: nn.Module) -> tuple[int, ...]:
+def signature(parameters: Iterable[Tensor]) -> tuple[int, ...]:
     """Changes whenever a weight is replaced or written to."""
-    return tuple(n for p in module.parameters() for n in (p.data_ptr(), 0 if p.is_inference() else p._version))
+    return tuple(n for p in parameters for n in (p.data_ptr(), 0 if p.is_inference() else p._version))
 
 
-@cache
-def triton_missing() -> str | None:
-    """Why the Triton path cannot run here, said once in the log; None where it can."""
-    why = None
-    if not torch.cuda.is_available():
-        why = "there is no CUDA device"
-    elif importlib.util.find_spec("triton") is None:
-        why = "triton is not installed"
-    if why:
-        logging.getLogger(__name__).warning("path 'triton' falls back to 'fast': %s", why)
-    return why
-
-
-def fused_operator(operator: VoltageOperator, at_ms: Float[Tensor, " time"], *, duration_ms: float) -> Any | None:
-    """The operator's :class:`~noble_prob.decoder.fused.FusedOperator` for a grid, kept until weights or grid change.
+def fused_operator(operator: VoltageOperator, at_ms: Float[Tensor, " time"], **options: Any) -> FusedOperator | None:
+    """The operator's :class:`~noble_prob.decoder.fused_decoders.FusedOperator`, kept until weights or grid change.
 
     Args:
         operator: The operator.
         at_ms: Sample times (ms after onset).
-        duration_ms: Length of the step (ms).
+        options: As of the class.
 
     Returns:
-        None where Triton or the device is missing.
+        None where the kernels do not run.
     """
-    if triton_missing() or at_ms.device.type != "cuda":
+    if at_ms.device.type != "cuda" or not kernels_run():
         return None
-    from noble_prob.decoder.fused import FusedOperator  # needs triton
+    from noble_prob.decoder.fused_decoders import FusedOperator  # needs triton
 
-    state = signature(operator)
-    if operator.fused is None or operator.fused[0] != state or not torch.equal(operator.fused[1].at, at_ms.float()):
-        operator.fused = state, FusedOperator(operator, at_ms, duration_ms=duration_ms)
-    return operator.fused[1]
+    state = (signature(operator.kept_parameters()), tuple(options.items()))
+    kept = operator.fused
+    if kept is None or kept[0] != state or not (kept[1] is at_ms or torch.equal(kept[1], at_ms)):
+        fused = attempt(lambda: FusedOperator(operator, at_ms, **options))
+        operator.fused = None if fused is None else (state, at_ms, fused)
+    return operator.fused[2] if operator.fused else None

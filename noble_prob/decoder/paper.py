@@ -21,16 +21,22 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from math import pi
+from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from noble_prob.decoder.availability import attempt, kernels_run
 from noble_prob.decoder.base import DecoderError, Window
+from noble_prob.decoder.operator import signature
 from noble_prob.decoder.support import distance, fit_extent
 from noble_prob.features import find_spikes, measure
 from noble_prob.latent import LatentSpace
 from noble_prob.recording import Protocol, Recording
+
+PART = 1024
+"""Traces that the kernels render at once."""
 
 LOWEST, HIGHEST = 0.5, 3.5
 """Range of an embedded number over the training data."""
@@ -92,6 +98,11 @@ class PaperDecoder(nn.Module):
         self.space, self.window, self.summary_names, self.architecture = space, window, summary_names, architecture
         self.measured_error = error
         self.operator = _operator(architecture, len(space))
+        self.path: Literal["fast", "reference"] = "fast"
+        """``fast``: fused kernels where they run and no gradient is asked for."""
+        self.kernel_options: dict[str, Any] = {}
+        """Of the kernels, see :class:`noble_prob.decoder.fused.FusedStack`."""
+        self._fused: tuple[Any, Any] | None = None
         self.register_buffer("low", torch.zeros(len(space)))
         self.register_buffer("high", torch.ones(len(space)))
         self.register_buffer("support_precision", torch.eye(len(space)))
@@ -149,7 +160,33 @@ class PaperDecoder(nn.Module):
         self, latents: Float[Tensor, "batch latent"], current_pa: Float[Tensor, " batch"], at_ms: Float[Tensor, " time"]
     ) -> Float[Tensor, "batch time"]:
         """Voltage (mV) of a flat batch at sample times (ms)."""
-        return 20.0 * self.operator(self._channels(latents, current_pa, at_ms))[:, 0] - 70.0
+        if self.path == "fast" and not torch.is_grad_enabled() and self.low.device.type == "cuda" and kernels_run():
+            parts = zip(latents.split(PART), current_pa.split(PART), strict=True)
+            answer = attempt(lambda: torch.cat([self._by_kernels(*part, at_ms) for part in parts]))
+            if answer is not None:
+                return answer
+        return 20.0 * self.operator(self.channels(latents, current_pa, at_ms))[:, 0] - 70.0
+
+    def _by_kernels(self, latents: Tensor, current_pa: Tensor, at_ms: Tensor) -> Tensor:
+        from noble_prob.decoder.fused_decoders import FusedPaper  # needs triton
+
+        state = (signature(self.operator.parameters()), len(at_ms), tuple(self.kernel_options.items()))
+        if self._fused is None or self._fused[0] != state:
+            self._fused = state, FusedPaper(self.operator, len(at_ms), **self.kernel_options)
+        on = self._on(at_ms)
+        first = int(on.int().argmax())
+        steps = (first, first + int(on.sum()))
+        return self._fused[1](self._turns(latents, current_pa), current_pa, self._phase(at_ms), steps)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """Moves; the grid that ``neuralop`` keeps stays behind otherwise."""
+        grid: Any = self.operator.positional_embedding
+        grid._grid = None
+        return super()._apply(fn, recurse)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and processes make their own snapshot."""
+        return {**self.__dict__, "_fused": None}
 
     def spike_times(
         self, latents: Float[Tensor, "*batch latent"], current_pa: Float[Tensor, "*batch"]
@@ -177,22 +214,33 @@ class PaperDecoder(nn.Module):
         found = measure(Recording(protocol=protocol, voltage_mv=voltage.flatten(0, -2)), names=self.summary_names)
         return found.value.reshape(*voltage.shape[:-1], -1)
 
-    def _channels(self, latents: Tensor, current_pa: Tensor, at_ms: Tensor) -> Float[Tensor, "batch channel time"]:
+    def channels(self, latents: Tensor, current_pa: Tensor, at_ms: Tensor) -> Float[Tensor, "batch channel time"]:
         """The current, then sine and cosine of every frequency."""
-        a, w = self.architecture, self.window
-        lowest, highest = w.current_range_pa
-        phase = at_ms.to(torch.float64) / (w.n_samples * w.dt_ms)  # 0..1 over the window: t / (2 pi)
+        turns = self._turns(latents, current_pa)[..., None] * self._phase(at_ms)
+        angle = (2 * pi * turns.remainder(1)).to(self.low.dtype)
+        amount = current_pa[:, None, None] / 100 * self._on(at_ms).to(self.low.dtype)
+        return torch.cat([amount, angle.sin(), angle.cos()], 1)
+
+    def _turns(self, latents: Tensor, current_pa: Tensor) -> Float[Tensor, "batch frequency"]:
+        """Turns of every sine over the window, in float64, where their fraction is exact."""
+        a = self.architecture
+        lowest, highest = self.window.current_range_pa
         numbers = torch.cat([((current_pa - lowest) / (highest - lowest))[:, None],
                              (latents - self.low) / (self.high - self.low)], 1)  # fmt: skip
         scaled = LOWEST + (HIGHEST - LOWEST) * numbers
         octaves = [a.current_frequencies] + [a.latent_frequencies] * len(self.space)
         column = torch.tensor([j for j, n in enumerate(octaves) for _ in range(n)], device=scaled.device)
         octave = torch.tensor([2.0**k for n in octaves for k in range(n)], device=scaled.device)
-        turns = (scaled[:, column] * octave).to(torch.float64)[..., None] * pi * phase  # of 2 pi; exact in float64
-        angle = (2 * pi * turns.remainder(1)).to(scaled.dtype)
-        since = at_ms - w.onset_ms
-        on = ((since >= -1e-6) & (since < w.duration_ms - 1e-6)).to(scaled.dtype)
-        return torch.cat([current_pa[:, None, None] / 100 * on, angle.sin(), angle.cos()], 1)
+        return (scaled[:, column] * octave).to(torch.float64) * pi
+
+    def _phase(self, at_ms: Tensor) -> Float[Tensor, " time"]:
+        """Place in the window, 0 to 1: t / (2 pi)."""
+        return at_ms.to(torch.float64) / (self.window.n_samples * self.window.dt_ms)
+
+    def _on(self, at_ms: Tensor) -> Bool[Tensor, " time"]:
+        """Where the step is on."""
+        since = at_ms - self.window.onset_ms
+        return (since >= -1e-6) & (since < self.window.duration_ms - 1e-6)
 
 
 def _operator(a: PaperArchitecture, n_latents: int) -> nn.Module:

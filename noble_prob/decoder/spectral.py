@@ -63,6 +63,11 @@ def local_basis(
     return _CACHE[key]
 
 
+def cached_matrices() -> tuple[Basis, ...]:
+    """All matrices that are kept now."""
+    return tuple(_CACHE.values())
+
+
 @torch.compiler.disable
 def _build(n: int, modes: int, device: torch.device, dtype: torch.dtype, block: int) -> Basis:
     k, at = torch.arange(modes, dtype=torch.float64), torch.arange(-(-n // block) * block, dtype=torch.float64)

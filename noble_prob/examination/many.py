@@ -1,8 +1,9 @@
-"""Many files, one after the other: a broken one is told and left out, the rest goes on."""
+"""Many files: a broken one is told and left out, the rest goes on, sampled side by side where the method can."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from tqdm import tqdm
 
 from noble_prob.cells import Cell
 from noble_prob.errors import UsageError
-from noble_prob.examination.one import Examination, examine
+from noble_prob.examination.one import Examination, examine, examine_posterior
+from noble_prob.inference import Posterior, infer, observe
+from noble_prob.inference.task import ONE_BY_ONE
 from noble_prob.readers import read
 from noble_prob.recording import Recording
 
@@ -37,7 +40,7 @@ def examine_files(
     progress: bool = False,
     **settings: Any,
 ) -> Session:
-    """Examine files one by one.
+    """Examine files; whatever happens to one, the others are examined.
 
     Args:
         paths: Recordings.
@@ -52,18 +55,48 @@ def examine_files(
     Raises:
         UsageError: If there is one file and it can not be used, or if none of several can.
     """
+    usable: dict[str, Recording] = {}
     done: dict[str, Examination] = {}
     refused: dict[str, str] = {}
-    for path in tqdm([Path(p) for p in paths], desc="files", unit="file", disable=not progress or len(paths) < 2):
-        name = path.name if path.name not in {*done, *refused} else str(path)
-        try:
-            done[name] = examine(reader(path), cell, progress=progress, **settings)
-        except UsageError as error:
-            if len(paths) == 1:
-                raise
-            refused[name] = str(error)
+    for path in [Path(p) for p in paths]:
+        name = path.name if path.name not in {*usable, *refused} else str(path)
+        with _refusing(refused, name, alone=len(paths) == 1):
+            recording = reader(path)
+            observe(recording, cell.decoder)
+            usable[name] = recording
+    together = _together(usable, cell, progress=progress, **settings)
+    for name in tqdm(usable, desc="files", unit="file", disable=not progress or len(usable) < 2):
+        with _refusing(refused, name, alone=len(paths) == 1):
+            if name in together:
+                done[name] = examine_posterior(together[name], cell, usable[name], seed=settings.get("seed", 0))
+            else:
+                done[name] = examine(usable[name], cell, progress=progress, **settings)
     if not done:
         name, why = next(iter(refused.items()))
         raise UsageError("files", "at least one that can be used", f"{len(refused)} that can not (first {name}: {why})",
                          "check the files one by one")  # fmt: skip
     return Session(examinations=done, refused=refused)
+
+
+@contextmanager
+def _refusing(refused: dict[str, str], name: str, *, alone: bool) -> Iterator[None]:
+    """Keep what went wrong with a file as its refusal, unless it is the only one."""
+    try:
+        yield
+    except Exception as error:
+        if alone:
+            raise
+        refused[name] = str(error) if isinstance(error, UsageError) else f"failed: {type(error).__name__}: {error}"
+
+
+def _together(recordings: Mapping[str, Recording], cell: Cell, **settings: Any) -> dict[str, Posterior]:
+    """Posteriors of all recordings in batches; none where the method takes one at a time, or where a batch breaks."""
+    if len(recordings) < 2 or settings.get("method", "nuts") in ONE_BY_ONE:
+        return {}
+    try:
+        found = infer(list(recordings.values()), decoder=cell.decoder, prior=cell.prior, **settings)
+    except UsageError:
+        raise  # a setting: every recording was found usable
+    except Exception:
+        return {}  # one by one, then
+    return dict(zip(recordings, found, strict=True))

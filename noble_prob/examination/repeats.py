@@ -24,7 +24,7 @@ from noble_prob.inference import Posterior
 SAME_PA = 1.0
 """Steps closer than this are the same stimulus (pA)."""
 MOST_DRAWS = 100
-FEWEST_DRAWS = 20
+REPLAYS, FEWEST_DRAWS = 200, 80
 
 
 def groups_of_repeats(posterior: Posterior) -> dict[int, list[int]]:
@@ -76,7 +76,7 @@ def judge_trains(posterior: Posterior) -> tuple[TrainContrast, ...]:
     found = []
     for step, sweeps in groups_of_repeats(posterior).items():
         seen, drawn = (_trains(x) for x in (posterior.evidence.times_ms[sweeps][None],
-                                            posterior.predictive.times_ms[:MOST_DRAWS, sweeps]))  # fmt: skip
+                                            posterior.predictive.times_ms[:REPLAYS, sweeps]))  # fmt: skip
         if any(map(len, seen[0])) and len(drawn) >= FEWEST_DRAWS:
             found.append(compare_replays(seen[0], drawn, stimulus=f"{step:+d} pA".replace("-", "−")))
     return tuple(found)

@@ -39,7 +39,7 @@ def prior_sensitivity(result: Posterior, say: Callable[..., Finding]) -> Iterato
     both = [name for name, (prior, data) in found.items() if prior >= LIMIT and data >= LIMIT]
     alone = [name for name, (prior, data) in found.items() if prior >= LIMIT and data < LIMIT]
     evidence = {"prior": {n: p for n, (p, _) in found.items()}, "likelihood": {n: d for n, (_, d) in found.items()}}
-    tail = f" {len(alone)} follow the prior alone." if alone else ""
+    tail = f" {len(alone)} {'follows' if len(alone) == 1 else 'follow'} the prior alone." if alone else ""
     if both:
         worst = sorted(both, key=lambda name: -found[name][0])[:4]
         body = f"{len(both)} of {len(found)} latents depend on the prior as well as on the data"

@@ -5,8 +5,8 @@ covariance. *Directions*: in coordinates in which the prior is a standard normal
 their variance (eigenvectors); one along which no latent varies by a fifth of its prior SD is too small to tell, one
 that lies mostly along latents which NP105 has named is told there.
 *Trade-offs*: two latents, each informed, whose correlation is beyond 0.9 and at least 0.1 beyond the prior's: their
-difference is known much better, and their common change much worse, than their intervals say. *Caution* for each of
-either; *passed* when there is none; *not judged* with fewer than ten draws per latent.
+difference is known much better, and their common change much worse, than their intervals say. *Caution* for the former
+together and for each of the latter; *passed* when there is none; *not judged* with fewer than ten draws per latent.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TIED, BEYOND_PRIOR = 0.9, 0.1
 SMALL = 0.2
 """Change of a latent (prior SDs) below which a direction does not matter."""
 MOST = 3
-"""Directions and trade-offs that are told."""
+"""Trade-offs that are told."""
 REMEDY = "Add sweeps at other currents, or use the joint draws and not single intervals."
 
 
@@ -42,15 +42,20 @@ def directions(result: Posterior, say: Callable[..., Finding]) -> Iterator[Findi
     single = (after.diagonal() / before.diagonal()) > WEAK
     chosen = [(kept, vector) for kept, vector in zip(share.tolist(), change, strict=True)
               if kept > WEAK and float(vector.abs().max()) > SMALL
-              and float(vector[single].square().sum()) < 0.5 * float(vector.square().sum())][:MOST]  # fmt: skip
-    for kept, vector in chosen:
-        sentence = f"One combination keeps {100 * kept:.0f} % of its prior variance: {_words(vector, names)}."
-        yield say("caution", sentence, REMEDY, kept=kept, direction=dict(zip(names, vector.tolist(), strict=True)))
+              and float(vector[single].square().sum()) < 0.5 * float(vector.square().sum())]  # fmt: skip
+    if chosen:
+        kept, vector = chosen[0]
+        count = "One combination keeps" if len(chosen) == 1 else f"{len(chosen)} combinations keep"
+        sentence = f"{count} more than half of the prior variance, most {_words(vector, names)} ({100 * kept:.0f} %)."
+        yield say("caution", sentence, REMEDY, kept=kept, direction=dict(zip(names, vector.tolist(), strict=True)),
+                  shares=[share for share, _ in chosen])  # fmt: skip
     pairs = [p for p in trade_offs(before, after) if not single[p[0]] and not single[p[1]]][:MOST]
     for i, j, r in pairs:
         how = "rises with" if r > 0 else "falls with rising"
         both = f"{in_words(names[i])} and {in_words(names[j])}"
-        sentence = f"{both} are known together, not apart: one {how} the other (correlation {r:.2f})."
+        sentence = (
+            f"{both[:1].upper()}{both[1:]} are known together, not apart: one {how} the other (correlation {r:.2f})."
+        )
         yield say("caution", sentence, REMEDY, latents=[names[i], names[j]], correlation=r)
     if not chosen and not pairs:
         yield say("passed", "No combination of latents is much less known than the latents themselves.",

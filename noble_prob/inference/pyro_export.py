@@ -1,4 +1,4 @@
-"""``from_pyro``: what a Pyro MCMC run left behind, as an ArviZ DataTree. Usable without anything else of this package.
+"""``from_pyro``: what a Pyro MCMC run left behind, as an ArviZ DataTree. This file needs nothing else of this package.
 
 ArviZ 1.x has no converter for Pyro. This one reads draws by chain and the sampler's record from the run itself, and,
 given the model, replays it to add log likelihoods, posterior predictive draws and observed data. Sites keep their
@@ -16,8 +16,6 @@ import numpy as np
 import pyro.poutine as poutine
 import torch
 from torch import Tensor
-
-from noble_prob.priors.rng import seeded
 
 
 def from_pyro(
@@ -64,11 +62,12 @@ def from_pyro(
     names: dict[str, list[str]] = {}
     if model is not None:
         kwargs = dict(model_kwargs or {})
-        with seeded(seed), torch.no_grad():
+        with torch.random.fork_rng(), torch.no_grad():  # the caller's random state stays as it is
+            torch.manual_seed(seed)
             shape = _trace(model, {k: v[0, 0] for k, v in draws.items()}, model_args, kwargs)
             names = _plates(shape)
             replays = _replay(model, draws, model_args, predictive_args, kwargs)
-        observed = [name for name in shape.observation_nodes if shape.nodes[name]["type"] == "sample"]
+        observed = list(replays["log"])
         if log_likelihood:
             data["log_likelihood"] = {name: replays["log"][name] for name in observed}
         if posterior_predictive:
@@ -118,8 +117,8 @@ def _replay(
         again = trace if predictive is None else _trace(model, values, predictive, kwargs)
         for name in trace.observation_nodes:
             node = trace.nodes[name]
-            if node["type"] != "sample" or poutine.util.site_is_subsample(node):
-                continue
+            if name in draws or node["type"] != "sample" or poutine.util.site_is_subsample(node):
+                continue  # latent sites are held at their draws by conditioning, which makes them look observed
             logs.setdefault(name, []).append(_array(node["fn"].log_prob(node["value"])))
             redo = node["fn"].sample() if predictive is None else again.nodes[name]["value"]
             news.setdefault(name, []).append(_array(redo))

@@ -153,9 +153,8 @@ def model(rows: Rows) -> tuple[Tensor, Tensor]:
     between = pyro.sample("between_cells", dist.LogNormal(SPREAD * one, 0.5 * one).to_event(1))
     slow_between = pyro.sample("drift_between_cells", dist.LogNormal(SPREAD * one, 0.5 * one).to_event(1))
     raw = pyro.sample("cell", dist.Normal(common, between).expand([cells, features]).to_event(2))
-    slow_raw = pyro.sample("drift_cell", dist.Normal(0 * one, one).expand([cells, features]).to_event(2))
+    log_drift = pyro.sample("drift_cell", dist.Normal(slow, slow_between).expand([cells, features]).to_event(2))
     tril = pyro.sample("correlation", dist.LKJCholesky(features, torch.tensor(CORRELATION).double()))
-    log_drift = slow + slow_between * slow_raw
     density = log_likelihood(rows, raw.clamp(-9, 5).exp(), log_drift.clamp(-9, 5).exp(), tril)
     pyro.factor("sweeps", density.sum())
     if len(rows.electrode):
@@ -225,13 +224,13 @@ def fit_state(states: SweepStates, *, draws: int = 250, warmup: int = 250, chain
     runs, divergences = [], 0
     for chain in range(chains):
         with _quiet(), seeded(seed + 1000 * chain), single_thread(), pyro.validation_enabled(False):
-            kernel = NUTS(model, max_tree_depth=5, target_accept_prob=0.8, jit_compile=True, ignore_jit_warnings=True)
+            kernel = NUTS(model, max_tree_depth=5, target_accept_prob=0.9, jit_compile=True, ignore_jit_warnings=True)
             mcmc = MCMC(kernel, num_samples=draws, warmup_steps=warmup, disable_progbar=True)
             mcmc.run(rows)
             runs.append(mcmc.get_samples())
             divergences += sum(map(len, mcmc.diagnostics()["divergences"].values()))
     site = {name: torch.stack([run[name] for run in runs]) for name in runs[0]}
-    log_drift = site["drift"][:, :, None] + site["drift_between_cells"][:, :, None] * site["drift_cell"]
+    log_drift = site["drift_cell"]
     tril = site["correlation"].flatten(0, 1)
     electrode = site["electrode_cell"] if "electrode_cell" in site else site["cell"][..., :0, 0]
     log = torch.cat([site["cell"].flatten(2), log_drift.flatten(2), electrode], -1)

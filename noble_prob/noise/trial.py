@@ -21,6 +21,9 @@ from torch import Tensor
 from noble_prob.errors import require
 from noble_prob.latent import LatentSpace, Neurons
 
+REFERENCE_MS = 20.0
+"""Interval at which ``phase_diffusion`` holds, where it changes with the interval."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrialModel:
@@ -29,6 +32,7 @@ class TrialModel:
     Attributes:
         latent_tril: A factor of ``Sigma_trial`` in standardised latent units, shape ``(latent, latent)``.
         phase_diffusion: ``sigma`` (spikes per square root of a second); 0.3 jitters a 70 Hz train by 3.6 % an interval.
+        diffusion_slope: How it changes with the interval: ``sigma (interval / 20 ms)^slope``.
         electrode_mv: SD of white noise on the voltage (mV).
         drift: SD of the slow walk per square root of a minute, standardised latent units, shape ``(latent,)``; None
             for none.
@@ -38,6 +42,7 @@ class TrialModel:
 
     latent_tril: Float[Tensor, "latent latent"]
     phase_diffusion: float = 0.0
+    diffusion_slope: float = 0.0
     electrode_mv: float = 0.0
     drift: Float[Tensor, " latent"] | None = None
     minutes_apart: float = 0.0
@@ -84,7 +89,7 @@ class TrialModel:
 
 
 def diffuse(
-    times_ms: Float[Tensor, "*batch spike"], phase_diffusion: float, generator: torch.Generator
+    times_ms: Float[Tensor, "*batch spike"], phase_diffusion: float, generator: torch.Generator, *, slope: float = 0.0
 ) -> Float[Tensor, "*batch spike"]:
     """Spike times under phase diffusion: every interval is replaced by a first-passage time of the same mean.
 
@@ -94,11 +99,13 @@ def diffuse(
         times_ms: Spike times of the noiseless response (ms after onset), increasing, shape ``(*batch, spike)``.
         phase_diffusion: ``sigma`` (spikes per square root of a second).
         generator: Source of randomness, on the CPU.
+        slope: Exponent of ``sigma`` over the interval in units of :data:`REFERENCE_MS`.
     """
     if phase_diffusion == 0:
         return times_ms
     mu = torch.diff(times_ms, dim=-1, prepend=torch.zeros_like(times_ms[..., :1])).clamp(min=1e-6)
-    shape = 1000.0 / phase_diffusion**2  # ms: lambda of the inverse Gaussian, threshold 1 and drift 1 / mu
+    sigma = phase_diffusion * (mu / REFERENCE_MS).clamp(0.05, 20.0) ** slope
+    shape = 1000.0 / sigma**2  # ms: lambda of the inverse Gaussian, threshold 1 and drift 1 / mu
     chi = torch.randn(mu.shape, generator=generator, dtype=mu.dtype).to(mu.device).square()
     half = mu * chi / (2 * shape)
     low = mu / (1 + half + (half * (half + 2)).sqrt())  # the smaller root, written without cancellation

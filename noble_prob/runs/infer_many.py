@@ -50,7 +50,7 @@ class Settings:
         warmup: Draws thrown away per chain; by the method if None.
         draws: Draws kept per chain; by the method if None.
         noiseless: Whether the recordings are simulations without noise.
-        batch: Recordings sampled side by side; ``nuts`` takes one at a time.
+        batch: Recordings sampled side by side; ``nuts`` and ``svi`` take one at a time.
         channel: Voltage channel, where files have several.
         pulse: Pulse of a sweep, or ``"all"``.
         liquid_junction_potential_mv: Potential to subtract (mV).
@@ -115,7 +115,7 @@ def infer_many(
     """
     require(settings.batch >= 1, "batch", "a positive number of recordings", settings.batch, "pass 16")
     cell = load_cell(settings.cell, prior=settings.prior, device=device)
-    _infer(settings, cell, [], 0)  # a wrong setting is said before any work
+    _infer(settings, cell, [], 0, device)  # a wrong setting is said before any work
     size = 1 if settings.method in ONE_BY_ONE else settings.batch
     how = {"jobs": jobs, "engine": engine, "address": address}
     apart = jobs > 1 or engine == "ray"
@@ -170,9 +170,7 @@ def _sample(
             yield from _sample(batch, cell, {source: observations[source]})
 
 
-def _infer(
-    s: Settings, cell: Cell, observations: Sequence[Observation], seed: int, device: str = "cpu"
-) -> list[Posterior]:
+def _infer(s: Settings, cell: Cell, observations: Sequence[Observation], seed: int, device: str) -> list[Posterior]:
     noise = NoisePrior.simulated() if s.noiseless else None
     return infer_evidence(
         observations, decoder=cell.decoder, prior=cell.prior, method=s.method, noise=noise, seed=seed, chains=s.chains,

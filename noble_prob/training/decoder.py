@@ -152,8 +152,12 @@ def train_paper(
     compiled: bool = False,
     **options: Unpack[FitOptions],
 ) -> Row:
-    """Train the paper's operator on voltages; arguments as :func:`train_operator`."""
+    """Train the paper's operator on voltages; arguments as :func:`train_operator`.
+
+    Its embedding is made from numbers on the host, so its steps are not recorded as a CUDA graph.
+    """
     task = PaperTask(data, decoder, compiled=compiled)
+    options["captured"] = False
     return fit(task, schedules["operator"], folder, name="operator", about=_about(decoder, data), **options)[-1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from noble_prob.decoder.embedding import firing_channels
@@ -145,6 +146,31 @@ class OffsetTask:
         return figures
 
 
+def render_loss(
+    decoder: NobleDecoder,
+    x: Float[Tensor, "batch latent"],
+    current_pa: Float[Tensor, " batch"],
+    times_ms: Float[Tensor, "batch spike"],
+    happens: Float[Tensor, "batch spike"],
+    voltage_mv: Float[Tensor, "batch time"],
+) -> Float[Tensor, ""]:
+    """Mean relative error of the rendered voltage about rest, along ``decoder.path``.
+
+    Args:
+        decoder: Whose operator renders.
+        x: Standardised latents.
+        current_pa: Step currents (pA).
+        times_ms: Spike times (ms after onset), continuing past the end of the step.
+        happens: Times of the spikes that do happen, +inf elsewhere.
+        voltage_mv: True voltage.
+    """
+    w = decoder.window
+    at = torch.arange(w.n_samples, device=x.device, dtype=torch.float32) * w.dt_ms - w.onset_ms
+    channels = firing_channels(times_ms, current_pa, at, duration_ms=w.duration_ms, happens=happens)
+    predicted = decoder.operator(channels, decoder.condition(x, current_pa), path=decoder.path)
+    return waveform_loss(predicted, voltage_mv).mean()
+
+
 class OperatorTask:
     """Voltage from *true* spike times: the operator learns waveforms, not timing."""
 
@@ -156,10 +182,7 @@ class OperatorTask:
         self._loss = torch.compile(self._render_loss, dynamic=False) if compiled else self._render_loss
 
     def _render_loss(self, x: Tensor, current: Tensor, times: Tensor, happens: Tensor, voltage: Tensor) -> Tensor:
-        w = self.decoder.window
-        at = torch.arange(w.n_samples, device=x.device, dtype=torch.float32) * w.dt_ms - w.onset_ms
-        channels = firing_channels(times, current, at, duration_ms=w.duration_ms, happens=happens)
-        return waveform_loss(self.module(channels, self.decoder.condition(x, current)), voltage).mean()
+        return render_loss(self.decoder, x, current, times, happens, voltage)
 
     def _inputs(self, traces: Traces, i: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         spikes = traces.spikes[i]

@@ -14,6 +14,7 @@ import pytest
 
 from noble_prob.cells import load_cell
 from noble_prob.cli import main, output
+from noble_prob.errors import UsageError
 from noble_prob.readers import write_npz
 from noble_prob.recording import Recording
 
@@ -144,6 +145,29 @@ def test_calibrate_leaves_out_a_broken_file(toy_file, tmp_path, capsys):
     assert list(values["refused"]) == ["broken.abf"]
     assert list(values["files"]) == ["toy.npz"]
     assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_twenty_files_with_a_broken_one_and_one_that_crashes():
+    """A finding for each of the two, an examination for each of the others."""
+    from noble_prob.examination import examine_files
+    from noble_prob.findings.registry import judge
+
+    cell = load_cell("toy")
+    names = [f"cell_{k}.npz" for k in range(20)]
+
+    def reader(path):
+        if path.name == "cell_3.npz":
+            raise UsageError("path", "an NPZ archive", "something else", "export it again")
+        if path.name == "cell_7.npz":
+            raise ZeroDivisionError("a reader's mistake")
+        return cell.demo[0]
+
+    session = examine_files(names, cell, reader=reader, method="hmc", chains=2, warmup=8, draws=15, seed=1)
+    assert list(session.examinations) == [n for n in names if n not in ("cell_3.npz", "cell_7.npz")]
+    assert [f.code for f in judge(session)] == ["NP240", "NP240"]
+    assert session.refused["cell_7.npz"] == "failed: ZeroDivisionError: a reader's mistake"
+    with pytest.raises(UsageError, match="draws"):
+        examine_files(names[:3], cell, reader=reader, method="hmc", draws=1)
 
 
 def test_calibrate_judges_repeats(tmp_path, capsys):

@@ -7,7 +7,7 @@ from noble_prob.calibration.train_contrast import compare_replays, compare_train
 from noble_prob.errors import UsageError
 from noble_prob.findings.registry import judge
 
-RUNS, REPEATS = 60, 8
+RUNS, REPEATS = 25, 8
 
 
 def trains(rng, n, sigma=0.5, rate=0.0):
@@ -16,7 +16,7 @@ def trains(rng, n, sigma=0.5, rate=0.0):
     return list(np.maximum(steps, 1).cumsum(-1))
 
 
-def replays(rng, draws=60, factor=1.0):
+def replays(rng, draws=100, factor=1.0):
     """Every draw has its own rate."""
     return [trains(rng, REPEATS, 0.5 * factor, rate) for rate in rng.normal(0, 0.05, draws)]
 
@@ -26,19 +26,14 @@ def caught(compare, factor, seed):
     return np.mean([compare(rng, factor).severity == "issue" for _ in range(RUNS)])
 
 
-def by_trains(rng, factor):
-    return compare_trains(trains(rng, REPEATS), trains(rng, 40, 0.5 * factor), seed=rng.integers(1000))
-
-
 def by_replays(rng, factor):
     return compare_replays(trains(rng, REPEATS, rate=rng.normal(0, 0.05)), replays(rng, factor=factor))
 
 
-@pytest.mark.parametrize("compare", [by_replays])
-def test_right_trains_pass_and_wrong_jitter_is_caught(compare):
-    assert caught(compare, 1.0, 0) <= 0.10
-    assert caught(compare, 3.0, 1) >= 0.8
-    assert caught(compare, 1 / 3, 2) >= 0.8
+def test_right_trains_pass_and_wrong_jitter_is_caught():
+    assert caught(by_replays, 1.0, 0) <= 0.16  # 4 of 25: a rate of 3 % gives more in one of a thousand
+    assert caught(by_replays, 3.0, 1) >= 0.8
+    assert caught(by_replays, 1 / 3, 2) >= 0.8
 
 
 def test_trains_of_one_neuron():
@@ -50,7 +45,7 @@ def test_trains_of_one_neuron():
     assert "+180 pA" in right.sentence
     assert len(right.within_observed) == REPEATS * (REPEATS - 1) / 2
     assert len(right.across) == REPEATS * 40
-    assert np.mean(wrong.across) > 2 * np.mean(wrong.within_predicted)
+    assert np.mean(wrong.across) > 1.5 * np.mean(wrong.within_predicted)
     (finding,) = judge(wrong)
     assert finding.code == "NP207"
 
@@ -69,5 +64,5 @@ def test_jitter_grows_along_the_train_and_lies_in_its_band():
 def test_one_train_is_no_repeat():
     with pytest.raises(UsageError, match="at least two"):
         compare_trains([np.ones(3)], [np.ones(3)] * 4)
-    with pytest.raises(UsageError, match="20 draws"):
+    with pytest.raises(UsageError, match="67 draws"):
         compare_replays([np.ones(3)] * 2, [[np.ones(3)] * 2])

@@ -1,0 +1,53 @@
+"""A step that was recorded as a CUDA graph is the step that was not."""
+
+import pytest
+import torch
+from training_example import SCHEDULES, example_data, example_decoder, one_thread  # noqa: F401
+
+from noble_prob.training.loop import Schedule, fit
+from noble_prob.training.tasks import SpikeMapTask
+
+pytestmark = [
+    pytest.mark.cuda,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a CUDA device"),
+]
+SHORT = Schedule(**{**vars(SCHEDULES["spike_map"]), "steps": 12, "save_every": 5, "log_every": 4})
+
+
+def trained(folder=None, *, captured, schedule=SHORT):
+    data = example_data()
+    decoder = example_decoder(data).to("cuda")
+    rows = fit(SpikeMapTask(data, decoder), schedule, folder, captured=captured, progress=False)
+    return [p.detach().clone() for p in decoder.spike_map.parameters()], rows
+
+
+def test_recorded_and_ordinary_steps_end_alike():
+    (a, rows_a), (b, rows_b) = trained(captured=True), trained(captured=False)
+    for p, q in zip(a, b, strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5)
+    assert rows_a[-1]["loss"] == pytest.approx(rows_b[-1]["loss"], rel=1e-3)
+
+
+def test_a_recorded_run_is_continued(tmp_path):
+    whole, _ = trained(captured=True)
+
+    class StopError(Exception):
+        pass
+
+    data = example_data()
+    decoder = example_decoder(data).to("cuda")
+    task, draw = SpikeMapTask(data, decoder), SpikeMapTask.draw
+    drawn = []
+
+    def until(batch, generator):
+        drawn.append(1)
+        if len(drawn) > 7:
+            raise StopError
+        return draw(task, batch, generator)
+
+    task.draw = until
+    with pytest.raises(StopError):
+        fit(task, SHORT, tmp_path, captured=True, progress=False)
+    again, _ = trained(tmp_path, captured=True)
+    for p, q in zip(whole, again, strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5)
