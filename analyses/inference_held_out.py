@@ -111,14 +111,9 @@ def table(cell: nb.Cell, truth: np.ndarray, draws: np.ndarray, owner: np.ndarray
     report = {}
     for k, name in enumerate(result.names):
         error, rms = share[:, k].std(ddof=1) / len(share) ** 0.5, np.sqrt((z[:, k] ** 2).mean())
-        report[name] = {
-            "coverage_50": fifty[name],
-            "coverage_89": ninety[name],
-            "standard_error_89": float(error),
-            "rms_z": float(rms),
-            "mean_z": float(z[:, k].mean()),
-            "shrinkage": float(shrink[k]),
-        }
+        report[name] = {"coverage_50": fifty[name], "coverage_89": ninety[name], "standard_error": float(error),
+                        "rms_z": float(rms), "mean_z": float(z[:, k].mean()),
+                        "shrinkage": float(shrink[k])}  # fmt: skip
         print(f"{name:24s} {100 * fifty[name]:5.0f}% {100 * ninety[name]:5.0f}% {100 * error:4.0f} {rms:6.2f} "
               f"{z[:, k].mean():7.2f} {100 * shrink[k]:8.0f}%")  # fmt: skip
     return report

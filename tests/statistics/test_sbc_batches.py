@@ -42,7 +42,7 @@ def test_what_is_done_is_kept_and_what_is_missing_is_made(toy, tmp_path):
     assert np.array_equal(whole.draws, again.draws)
     after = {path: path.stat().st_mtime_ns for path in files}
     assert [path for path in files if before[path] != after[path]] == [files[1]]
-    with pytest.raises(UsageError, match=r"one of another .*seed"):
+    with pytest.raises(UsageError, match="of another data, seed"):
         sbc(cell.decoder, cell.prior, design, 6, folder=tmp_path, **{**SETTINGS, "seed": 4})
 
 
