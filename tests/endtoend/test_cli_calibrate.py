@@ -1,0 +1,118 @@
+"""`noble-prob calibrate` on files and tables, in every combination it is made for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from noble_prob.cells import load_cell
+from noble_prob.cli import main
+from noble_prob.errors import UsageError
+from noble_prob.readers import write_npz
+
+QUICK = ("--cell", "toy", "--method", "hmc", "--chains", 2, "--warmup", 40, "--draws", 50, "--seed", 1)
+
+
+def call(*arguments: object) -> int:
+    return main([str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def toy_file(tmp_path_factory) -> Path:
+    """A recording of one toy neuron, as a file."""
+    path = tmp_path_factory.mktemp("toy") / "toy.npz"
+    write_npz(load_cell("toy").demo[0], path)
+    return path
+
+
+def test_calibrate_leaves_out_a_broken_file(toy_file, tmp_path, capsys):
+    (tmp_path / "broken.abf").write_bytes(b"ABF2 and nothing more")
+    files = (toy_file, tmp_path / "broken.abf")
+    assert call("calibrate", *files, *QUICK, "--noiseless", "--out", tmp_path / "out", "--quiet", "--json") == 0
+    values = json.loads(capsys.readouterr().out)
+    left_out = [f for f in values["findings"] if f["code"] == "NP240"]
+    assert len(left_out) == 1
+    assert "broken.abf" in left_out[0]["sentence"]
+    assert list(values["refused"]) == ["broken.abf"]
+    assert list(values["files"]) == ["toy.npz"]
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_twenty_files_with_a_broken_one_and_one_that_crashes():
+    """A finding for each of the two, an examination for each of the others."""
+    from noble_prob.examination import examine_files
+    from noble_prob.findings.registry import judge
+
+    cell = load_cell("toy")
+    names = [f"cell_{k}.npz" for k in range(20)]
+
+    def reader(path):
+        if path.name == "cell_3.npz":
+            raise UsageError("path", "an NPZ archive", "something else", "export it again")
+        if path.name == "cell_7.npz":
+            raise ZeroDivisionError("a reader's mistake")
+        return cell.demo[0]
+
+    session = examine_files(names, cell, reader=reader, method="hmc", chains=2, warmup=8, draws=15, seed=1)
+    assert list(session.examinations) == [n for n in names if n not in ("cell_3.npz", "cell_7.npz")]
+    assert [f.code for f in judge(session)] == ["NP240", "NP240"]
+    assert session.refused["cell_7.npz"] == "failed: ZeroDivisionError: a reader's mistake"
+    with pytest.raises(UsageError, match="draws"):
+        examine_files(names[:3], cell, reader=reader, method="hmc", draws=1)
+
+
+def test_calibrate_judges_repeats(tmp_path, capsys):
+    """Sweeps with the same step are repeats: their spread is compared with the one that the posterior predicts."""
+    cell = load_cell("toy")
+    recording = cell.demo[0].select([2] * 4 + [0])
+    write_npz(recording, tmp_path / "repeats.npz")
+    assert call("calibrate", tmp_path / "repeats.npz", *QUICK, "--out", tmp_path / "out", "--quiet", "--json") == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["calibration"]["trial"]["n"] == 3  # four repeats leave three independent residuals
+    assert any(v["level"].lower().startswith("trial") for v in values["verdicts"])
+
+
+def test_calibrate_judges_a_population(tmp_path, capsys):
+    space = load_cell("toy").decoder.space
+    rng = np.random.default_rng(0)
+    wide = rng.normal(space.mean.numpy(), 3 * space.sd.numpy(), (60, 5))
+    rows = [",".join(space.names), *(",".join(f"{v:.5g}" for v in row) for row in wide)]
+    (tmp_path / "cells.csv").write_text("\n".join(rows))
+    table = ("calibrate", "--population", tmp_path / "cells.csv", "--cell", "toy", "--out", tmp_path / "out")
+    assert call(*table, "--quiet", "--json") == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["calibration"]["neuron"]["miscalibrated"]
+    assert values["verdicts"][0]["severity"] == "issue"
+
+
+def test_calibrate_recalibrates_a_prior_when_asked(tmp_path, capsys):
+    """Published names are understood, rows are chosen by a word, and before and after are both on the page."""
+    rng = np.random.default_rng(0)
+    rows = [f"{kind},{v:.4f}" for kind, mean in (("A", -70.0), ("B", -20.0)) for v in rng.normal(mean, 3, 80)]
+    (tmp_path / "cells.csv").write_text("\n".join(["kind,resting_voltage_mv", *rows]))
+    table = ("calibrate", "--population", tmp_path / "cells.csv", "--where", "kind=A", "--recalibrate", "both")
+    assert call(*table, "--cell", "toy", "--out", tmp_path / "out", "--quiet", "--json") == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["calibration"]["neuron"]["n"] == 80
+    assert values["recalibration"]["ess"] > 20
+    before, after = values["calibration"]["neuron"], values["calibration_after"]["neuron"]
+    assert before["p_value"] < after["p_value"]
+
+
+def test_calibrate_compares_two_tables_without_a_decoder(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for name, n, sd in (("a", 12, 1.0), ("b", 300, 3.0), ("c", 12, 1.0)):
+        rows = [f"{x:.4f},{y:.4f}" for x, y in rng.normal(10, sd, (n, 2))]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["latency (ms),width (ms)", *rows]))
+    out = ("--out", tmp_path / "out", "--quiet", "--json")
+    assert call("calibrate", "--repeats", tmp_path / "a.csv", "--ensemble", tmp_path / "b.csv", *out) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["verdicts"][0]["severity"] == "issue"
+    assert values["verdicts"][0]["level"] == "Trial to trial"
+    assert call("calibrate", "--population", tmp_path / "a.csv", "--experiment", tmp_path / "c.csv", *out) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["verdicts"][0]["severity"] != "issue"
+    assert "other experiment" in values["verdicts"][0]["sentence"]
