@@ -8,10 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
@@ -74,34 +70,3 @@ experience with whole-cell recordings; the site ``trial_summary`` learns the com
 def usual_sd(name: str) -> float:
     """Usual SD of a feature between sweeps; by its unit where it is not listed."""
     return USUAL.get(name, 0.7 if name.endswith("_mv") else 1.0)
-
-
-EXTREMES = {"sag_mv": 1.1}
-"""Features that are the extreme of a noisy trace lie beyond the noiseless value, by so many SDs between sweeps.
-Measured on biophysical models under a background current: a sag of 2.6 mV comes out 0.7 mV larger, SD 0.6 mV."""
-RELATIVE = ("membrane_time_constant_ms",)
-"""Features of the shape of a deflection: their SD between sweeps grows as the deflection gets smaller."""
-REFERENCE_PA, MOST = 110.0, 6.0
-
-
-def usual_at(names: tuple[str, ...], current_pa: Tensor) -> Float[Tensor, "*batch feature"]:
-    """Usual SD of every feature between sweeps, at a step current.
-
-    Args:
-        names: Features.
-        current_pa: Steps (pA), shape ``(*batch,)``.
-    """
-    usual = torch.tensor([usual_sd(name) for name in names], dtype=current_pa.dtype, device=current_pa.device)
-    relative = torch.tensor([name in RELATIVE for name in names], device=current_pa.device)
-    growth = (REFERENCE_PA / current_pa.abs().clamp(min=1.0)).clamp(1.0, MOST)[..., None]
-    return usual * torch.where(relative, growth, 1.0)
-
-
-def beyond(names: tuple[str, ...], like: Tensor) -> Float[Tensor, " feature"]:
-    """How far every feature lies beyond its noiseless value, in its SDs between sweeps.
-
-    Args:
-        names: Features.
-        like: Gives precision and place.
-    """
-    return torch.tensor([EXTREMES.get(name, 0.0) for name in names], dtype=like.dtype, device=like.device)

@@ -4,14 +4,12 @@ For every feature ``f`` the errors of the sweeps of one neuron are jointly Gauss
 
     covariance = sd_f(I) sd_f(I') exp(-|I - I'| / length_f) + (kappa r_f)^2 [same sweep],
 
-with ``sd_f`` the decoder's error, the same at similar currents: a decoder that is wrong about the resting voltage at
-50 pA is wrong about it at 60 pA too, and six sweeps are not six independent measurements of it. Its size depends on
-the current: a feature is known best where the standard protocol measures it. ``kappa`` is the neuron's own variation
-between sweeps, with the measurement's, in units of what is usual for the feature
-(:data:`noble_prob.noise.scales.USUAL`; the time constant of a small deflection varies more, and the sag, an extreme
-of a noisy trace, comes out larger: :func:`noble_prob.noise.scales.usual_at`, :func:`noble_prob.noise.scales.beyond`).
-With ``df`` each feature has a Student t of its own, so that one feature that the decoder can not reach does not drag
-the others along. Features are independent given the neuron.
+with ``sd_f`` the decoder's error, the same at similar currents: a decoder that is wrong about the resting voltage at 50
+pA is wrong about it at 60 pA too, and six sweeps are not six independent measurements of it. Its size depends on the
+current: a feature is known best where the standard protocol measures it. ``kappa`` is the neuron's
+own variation between sweeps, with the measurement's, in units of what is usual for the feature
+(:data:`noble_prob.noise.scales.USUAL`). With ``df`` each feature has a Student t of its own, so that one feature that
+the decoder can not reach does not drag the others along. Features are independent given the neuron.
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ from torch.distributions import constraints
 from noble_prob.decoder.base import DecoderError
 from noble_prob.noise.design import Design, defined
 from noble_prob.noise.linear import cholesky
-from noble_prob.noise.scales import beyond, usual_at
+from noble_prob.noise.scales import usual_sd
 
 
 class Summaries(dist.TorchDistribution):
@@ -73,16 +71,13 @@ class Summaries(dist.TorchDistribution):
         kernel = torch.exp(-gap[..., None, :, :] / self.error.summary_lengths(gap)[:, None, None])
         sd = self.error.summary_sd_at(current).transpose(-1, -2)
         decoder = sd[..., :, None] * sd[..., None, :] * kernel * self.scale[..., None, None, None] ** 2
-        own = self._trial().transpose(-1, -2) ** 2 + 1e-8 * decoder.diagonal(dim1=-2, dim2=-1)
+        own = self._trial()[..., None] ** 2 + 1e-8 * decoder.diagonal(dim1=-2, dim2=-1)
         return decoder + torch.diag_embed(own)
 
-    def _trial(self) -> Float[Tensor, "*batch sweep feature"]:
+    def _trial(self) -> Float[Tensor, "*batch feature"]:
         """SD of each feature between sweeps."""
-        return self.kappa[..., None, None] * usual_at(self.design.summary_names, self.design.current_pa)
-
-    def _mean(self) -> Float[Tensor, "*batch sweep feature"]:
-        """Predicted features; those that are extremes of a noisy trace lie beyond."""
-        return self.predicted + beyond(self.design.summary_names, self.predicted) * self._trial()
+        usual = torch.tensor([usual_sd(name) for name in self.design.summary_names], dtype=self.predicted.dtype)
+        return self.kappa[..., None] * usual.to(self.predicted)
 
     def log_prob(self, value: Float[Tensor, "*batch sweep feature"]) -> Float[Tensor, " *batch"]:
         """Log density of the features that exist."""
@@ -103,7 +98,7 @@ class Summaries(dist.TorchDistribution):
     def _residual(self, value: Tensor) -> tuple[Tensor, Tensor]:
         """Residuals and mask, feature by sweep; zero where undefined."""
         seen = torch.isfinite(value)
-        r = torch.where(seen, value.nan_to_num(0.0) - self._mean(), 0.0)
+        r = torch.where(seen, value.nan_to_num(0.0) - self.predicted, 0.0)
         return r.transpose(-1, -2), seen.transpose(-1, -2)
 
     def _density(self, energy: Tensor, log_det: Tensor, count: Tensor) -> Tensor:
@@ -121,7 +116,7 @@ class Summaries(dist.TorchDistribution):
             if self.df is not None:
                 chi = noise.new_full((*shape, 1, self.event_shape[-1]), self.df)
                 noise = noise * (self.df / torch.distributions.Chi2(chi).sample()).sqrt()
-            return self._mean() + noise
+            return self.predicted + noise
 
 
 def mask_undefined(
