@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--cell", default="pvalb-689331391")
     parser.add_argument("--repeats", type=int, default=8)
     parser.add_argument("--sets", type=int, default=3)
-    parser.add_argument("--noise-sd-na", type=float, default=0.01)
+    parser.add_argument("--noise-sd-na", type=float, default=0.005)
     parser.add_argument("--method", choices=("hmc", "importance", "npe"), default="hmc")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)

@@ -64,7 +64,8 @@ def measure_error(decoder: NobleDecoder, data: TrainingData, *, standard_sweeps:
 def _summary_errors(decoder: NobleDecoder, data: TrainingData, columns: list[int]) -> dict[str, Any]:
     """SD of the error of every summary feature, its course over the current, and how far it is correlated.
 
-    The SD itself is that at currents off the protocol (of all sweeps where a feature is undefined there).
+    SD and correlation are those at currents off the protocol (the SD of all sweeps where a feature is undefined there):
+    at the protocol's own currents a latent gives the feature away, and the small error left is another one.
     """
     index = data.where(VALIDATION)
     current = data.responses.current_pa[index].to(torch.float64)
@@ -80,7 +81,7 @@ def _summary_errors(decoder: NobleDecoder, data: TrainingData, columns: list[int
         known = torch.isfinite(e)
         factors.append(profile(e[known], current[known], at) / spreads[-1])
         z = e / (spreads[-1] * interpolate(current, at, factors[-1][:, None])[..., 0])
-        lengths.append(correlation_length(z, current))
+        lengths.append(correlation_length(z[:, columns], current[:, columns]))
     return {
         "summary_sd": torch.stack(spreads), "summary_knots_pa": tuple(at.tolist()),
         "summary_factor": torch.stack(factors, -1), "summary_lengths_pa": tuple(lengths),

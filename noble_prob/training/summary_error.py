@@ -21,6 +21,8 @@ APART_PA = 20.0
 """Usual distance of knots (pA)."""
 FEW = 6.0
 """Effective number of sweeps below which a knot is not measured."""
+PAIRS, USUAL_PA = 30, 150.0
+"""Pairs of sweeps of one model below which a correlation length is not measured, and what it is then taken to be."""
 
 
 def knots(current_pa: Float[Tensor, "model sweep"], standard_pa: Float[Tensor, " step"]) -> Float[Tensor, " knot"]:
@@ -76,7 +78,7 @@ def _hats(current_pa: Float[Tensor, " value"], at_pa: Float[Tensor, " knot"]) ->
 
 
 def correlation_length(z: Float[Tensor, "model sweep"], current_pa: Float[Tensor, "model sweep"]) -> float:
-    """Distance in current (pA) over which the errors of a model decorrelate.
+    """Distance in current (pA) over which the errors of a model decorrelate; the usual one where pairs are too few.
 
     Args:
         z: Errors divided by their SD, NaN where undefined.
@@ -88,6 +90,8 @@ def correlation_length(z: Float[Tensor, "model sweep"], current_pa: Float[Tensor
     z = z.clamp(-limit, limit)
     product, distance = (z[:, i] * z[:, j]).flatten(), (current_pa[:, i] - current_pa[:, j]).abs().flatten()
     good = torch.isfinite(product)
+    if int(good.sum()) < PAIRS:
+        return USUAL_PA
     product, distance = product[good] / z[torch.isfinite(z)].square().mean(), distance[good]
     lengths = torch.logspace(1, 2.7, 60, dtype=torch.float64)
     misfit = [(product - torch.exp(-distance / length)).square().mean() for length in lengths]
