@@ -2,7 +2,7 @@
 
     population    fitted beforehand: the prior over standardised latents
     neuron        z               ~ prior
-    noise         decoder_excess, phase_diffusion, trial_timing, trial_rate, trial_summary ~ LogNormal
+    noise         decoder_excess, phase_diffusion, trial_timing, trial_rate, trial_passive, trial_shape ~ LogNormal
     sweeps        spikes          ~ SpikeTrains(decoder.spike_times(z, I)), smooth errors and trials integrated out
                   summary         ~ Summaries(decoder.summary(z, I)), likewise
 
@@ -43,7 +43,7 @@ def program(
     robust: bool = False,
     batch: Sequence[int] = (),
 ) -> tuple[SpikeTrains, Summaries]:
-    """Sample sites ``z``, five noise scales (:data:`SCALES`), ``spikes`` and ``summary``.
+    """Sample sites ``z``, six noise scales (:data:`SCALES`), ``spikes`` and ``summary``.
 
     Args:
         decoder: Predicts spike times and summary features.
@@ -72,15 +72,14 @@ def program(
             trial_timing=scales["trial_timing"], trial_rate=scales["trial_rate"], timing_ms=noise.timing_ms,
             intervals=None if evidence is None else evidence.intervals(error_ms, times.shape[-1]),
         )  # fmt: skip
-        features = Summaries(
-            summary, design, decoder.error, scale=1 + scales["decoder_excess"], kappa=scales["trial_summary"], df=df
-        )
+        between = scales["trial_passive"], scales["trial_shape"]
+        features = Summaries(summary, design, decoder.error, scale=1 + scales["decoder_excess"], between=between, df=df)
         pyro.sample("spikes", trains, obs=None if evidence is None else evidence.times_ms)
         pyro.sample("summary", features, obs=None if evidence is None else evidence.summary)
     return trains, features
 
 
-SCALES = ("decoder_excess", "phase_diffusion", "trial_timing", "trial_rate", "trial_summary")
+SCALES = ("decoder_excess", "phase_diffusion", "trial_timing", "trial_rate", "trial_passive", "trial_shape")
 """Names of the noise scales, fields of :class:`~noble_prob.noise.NoisePrior`."""
 
 

@@ -26,7 +26,8 @@ SCALE_UNITS = {
     "phase_diffusion": "spikes/sqrt(s)",
     "trial_timing": "1",
     "trial_rate": "1",
-    "trial_summary": "usual SDs",
+    "trial_passive": "usual SDs",
+    "trial_shape": "usual SDs",
 }
 MASS = 0.89
 

@@ -34,7 +34,9 @@ class NoisePrior:
         trial_timing: SD over repeats of the log first-spike latency (a pure number).
         trial_rate: SD over repeats of the log rate; current noise moves the first spike by tens of per cent and the
             rate hardly at all, so the two are not one number.
-        trial_summary: SD over repeats of each summary feature, in units of what is usual (:data:`USUAL`).
+        trial_passive: SD over repeats of each sub-threshold feature, in units of what is usual (:data:`USUAL`).
+        trial_shape: The same of each feature of the spike's shape. Background current moves sub-threshold voltages and
+            hardly the shape of a spike, so the two are not one number.
         timing_ms: SD of the measured time of a single spike (ms), fixed.
     """
 
@@ -42,7 +44,8 @@ class NoisePrior:
     phase_diffusion: Scale = field(default_factory=lambda: Scale(median=0.15, log_sd=1.0))
     trial_timing: Scale = field(default_factory=lambda: Scale(median=0.02, log_sd=1.0))
     trial_rate: Scale = field(default_factory=lambda: Scale(median=0.01, log_sd=1.0))
-    trial_summary: Scale = field(default_factory=lambda: Scale(median=1.0, log_sd=0.7))
+    trial_passive: Scale = field(default_factory=lambda: Scale(median=1.0, log_sd=0.7))
+    trial_shape: Scale = field(default_factory=lambda: Scale(median=1.0, log_sd=0.7))
     timing_ms: float = 0.05
 
     @classmethod
@@ -54,7 +57,8 @@ class NoisePrior:
     def simulated(cls) -> NoisePrior:
         """For noiseless simulations: nothing varies between repeats, only the decoder errs."""
         none = Scale(median=0.0)
-        return cls(phase_diffusion=none, trial_timing=none, trial_rate=none, trial_summary=none, timing_ms=0.02)
+        return cls(phase_diffusion=none, trial_timing=none, trial_rate=none, trial_passive=none, trial_shape=none,
+                   timing_ms=0.02)  # fmt: skip
 
 
 USUAL = {
@@ -64,7 +68,12 @@ USUAL = {
     "ahp_depth_abs_mv": 0.7, "ap1_width_ms": 0.02,
 }  # fmt: skip
 """Usual SD of a feature between sweeps of one patch-clamped cell, minutes apart, in its unit. Orders of magnitude from
-experience with whole-cell recordings; the site ``trial_summary`` learns the common factor."""
+experience with whole-cell recordings; the sites ``trial_passive`` and ``trial_shape`` learn a factor each."""
+
+
+def of_spike(name: str) -> bool:
+    """Whether a feature describes the shape of a spike rather than the membrane below threshold."""
+    return name.startswith(("ap1_", "ahp_", "mean_ap_"))
 
 
 def usual_sd(name: str) -> float:

@@ -6,9 +6,10 @@ For every feature ``f`` the errors of the sweeps of one neuron are jointly Gauss
 
 with ``sd_f`` the decoder's error, the same at similar currents: a decoder that is wrong about the resting voltage at 50
 pA is wrong about it at 60 pA too, and six sweeps are not six independent measurements of it. Its size depends on the
-current: a feature is known best where the standard protocol measures it. ``kappa`` is the neuron's
-own variation between sweeps, with the measurement's, in units of what is usual for the feature
-(:data:`noble_prob.noise.scales.USUAL`). With ``df`` each feature has a Student t of its own, so that one feature that
+current: a feature is known best where the standard protocol measures it. ``kappa`` is the neuron's own variation between
+sweeps, with the measurement's, in units of what is usual for the feature (:data:`noble_prob.noise.scales.USUAL`): one
+number for features below threshold, one for the shape of spikes.
+With ``df`` each feature has a Student t of its own, so that one feature that
 the decoder can not reach does not drag the others along. Features are independent given the neuron.
 """
 
@@ -26,7 +27,7 @@ from torch.distributions import constraints
 from noble_prob.decoder.base import DecoderError
 from noble_prob.noise.design import Design, defined
 from noble_prob.noise.linear import cholesky
-from noble_prob.noise.scales import usual_sd
+from noble_prob.noise.scales import of_spike, usual_sd
 
 
 class Summaries(dist.TorchDistribution):
@@ -37,7 +38,8 @@ class Summaries(dist.TorchDistribution):
         design: Currents of the sweeps, names of the features.
         error: Size and correlation of the decoder's errors.
         scale: Factor on the decoder's errors for this neuron, shape ``(*batch,)``.
-        kappa: Variation between sweeps in units of what is usual, shape ``(*batch,)``.
+        between: Variation between sweeps in units of what is usual, of sub-threshold features and of the spike's shape,
+            each of shape ``(*batch,)``.
         df: Degrees of freedom of the Student t; None for a Gaussian.
     """
 
@@ -46,23 +48,18 @@ class Summaries(dist.TorchDistribution):
 
     def __init__(
         self, predicted: Float[Tensor, "*batch sweep feature"], design: Design, error: DecoderError, *,
-        scale: Tensor, kappa: Tensor, df: float | None = None,
+        scale: Tensor, between: tuple[Tensor, Tensor], df: float | None = None,
     ):  # fmt: skip
-        self.predicted, self.design, self.error, self.scale, self.kappa, self.df = (
-            predicted,
-            design,
-            error,
-            scale,
-            kappa,
-            df,
-        )
+        self.predicted, self.design, self.error = predicted, design, error
+        self.scale, self.between, self.df = scale, between, df
         super().__init__(predicted.shape[:-2], predicted.shape[-2:], validate_args=False)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Summaries:
         """The same features for every element of a batch."""
         shape = torch.Size(batch_shape)
+        passive, spike = (kappa.expand(shape) for kappa in self.between)
         return Summaries(self.predicted.expand(*shape, *self.event_shape), self.design, self.error,
-                         scale=self.scale.expand(shape), kappa=self.kappa.expand(shape), df=self.df)  # fmt: skip
+                         scale=self.scale.expand(shape), between=(passive, spike), df=self.df)  # fmt: skip
 
     def _covariance(self) -> Float[Tensor, "*batch feature sweep sweep"]:
         """Covariance over sweeps of every feature."""
@@ -76,8 +73,10 @@ class Summaries(dist.TorchDistribution):
 
     def _trial(self) -> Float[Tensor, "*batch feature"]:
         """SD of each feature between sweeps."""
-        usual = torch.tensor([usual_sd(name) for name in self.design.summary_names], dtype=self.predicted.dtype)
-        return self.kappa[..., None] * usual.to(self.predicted)
+        names, (passive, spike) = self.design.summary_names, self.between
+        usual = torch.tensor([usual_sd(name) for name in names], dtype=self.predicted.dtype).to(self.predicted)
+        shape = torch.tensor([of_spike(name) for name in names], device=usual.device)
+        return torch.where(shape, spike[..., None], passive[..., None]) * usual
 
     def log_prob(self, value: Float[Tensor, "*batch sweep feature"]) -> Float[Tensor, " *batch"]:
         """Log density of the features that exist."""
