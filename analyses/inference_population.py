@@ -1,6 +1,6 @@
 """A population other than the prior's is found from its recordings, and its neurons are known better together.
 
-Twenty neurons of a population shifted by half an SD of the prior, and half as wide, answer four steps; the recordings
+Twenty neurons of a population shifted by half an SD along the prior and half as wide answer four steps; recordings
 are drawn from the program with decoder error and trial noise, inferred alone under the cell's prior, and pooled. Right
 if the 89 % intervals of the means and SDs hold most of the truths, and the neurons' errors shrink where single
 recordings say little.
@@ -49,7 +49,8 @@ def main() -> None:
     cell = nb.load_cell(args.cell)
     space, (mean, covariance) = cell.prior.space, cell.prior.moments
     sd = covariance.diagonal().sqrt()
-    z = mean + SHIFT * sd + WIDTH * (cell.prior.sample_standardised(args.n, seed=args.seed) - mean)
+    shift = SHIFT * torch.linalg.cholesky(covariance).sum(-1) / len(space) ** 0.5
+    z = mean + shift + WIDTH * (cell.prior.sample_standardised(args.n, seed=args.seed) - mean)
     alone = infer_evidence(record(cell, z, args.seed), decoder=cell.decoder, prior=cell.prior, method="importance",
                            robust=False, seed=args.seed, draws=300)  # fmt: skip
     hyper = HyperPrior(loc_sd=2.0, scale_log_sd=0.75, factors=args.factors)
@@ -57,7 +58,7 @@ def main() -> None:
     print(f"{args.n} recordings of {cell.name}; pooling took {found.wall_s:.0f} s")
     for finding in nb.judge(found):
         print(f"{finding.severity} {finding.code}: {finding.sentence}")
-    truth = {"mean": space.unstandardise(mean + SHIFT * sd), "sd": WIDTH * sd * space.sd}
+    truth = {"mean": space.unstandardise(mean + shift), "sd": WIDTH * sd * space.sd}
     interval, centre, value = found.interval(), found.mean(), space.unstandardise(z)
     single = torch.stack([p.mean() for p in alone])
     pooled = torch.stack([n.weights @ n.value for n in found.neurons])

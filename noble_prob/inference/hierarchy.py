@@ -84,7 +84,8 @@ def infer_population(
     believed = bool(k_hat <= BELIEVABLE)
     whole = torch.zeros(loc[..., 0].numel(), dtype=loc.dtype).index_put((pick,), weight) if believed else None
     smooth, k_each = pareto_smooth(shares.T.clamp(min=1e-300).log())
-    each = torch.softmax(smooth, 0).T
+    kept = (k_each <= BELIEVABLE)[:, None]  # weights that can not be believed are not used
+    each = torch.where(kept, torch.softmax(smooth, 0).T, 1.0 / points.shape[1])
     space = prior.space
     return Population(
         space=space, loc=space.unstandardise(loc), sd=values["scale"] * space.sd,
@@ -118,8 +119,9 @@ def implied_likelihoods(
     centre = white.mean(-2)
     off = white - centre[..., None, :]
     value, vector = torch.linalg.eigh(off.transpose(-1, -2) @ off / (points.shape[-2] - 1))
-    precision = (1 / value.clamp(min=1e-12) - 1).clamp(min=WIDEST**-2)
     along = (vector.transpose(-1, -2) @ centre[..., None])[..., 0]
+    moved = (0.5 * along).square().clamp(max=0.9)  # what moved a mean must be strong enough: no more than two SDs off
+    precision = (1 / value.clamp(min=1e-12) - 1).clamp(min=WIDEST**-2).maximum(moved / (1 - moved))
     there = along * (1 + precision) / precision  # posterior mean = likelihood's centre, shrunk
     scale = root @ vector
     return mean + (scale @ there[..., None])[..., 0], (scale / precision[..., None, :]) @ scale.transpose(-1, -2)

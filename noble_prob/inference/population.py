@@ -24,7 +24,8 @@ class Population:
         correlation: Correlations between latents, shape ``(chain, draw, latent, latent)``.
         weights: Weights of the draws, ``(chain, draw)``; None where they could not be believed, and all count alike.
         stats: The sampler's record.
-        neurons: Weighted draws of every recorded neuron, axis ``draw``: its own recording and the population together.
+        neurons: Weighted draws of every recorded neuron, axis ``draw``: its own recording and the population together;
+            its own recording alone where the weights could not be believed (``k_hat_each`` above 0.7).
         labels: Names of the recordings.
         k_hat: Pareto shape of the weights of the hyper-parameters.
         k_hat_each: Pareto shape of the weights of every neuron's draws, shape ``(recording,)``.
