@@ -6,11 +6,11 @@ For every feature ``f`` the errors of the sweeps of one neuron are jointly Gauss
 
 with ``sd_f`` the decoder's error, the same at similar currents: a decoder that is wrong about the resting voltage at 50
 pA is wrong about it at 60 pA too, and six sweeps are not six independent measurements of it. Its size depends on the
-current: a feature is known best where the standard protocol measures it. ``kappa`` is the neuron's own variation between
-sweeps, with the measurement's, in units of what is usual for the feature (:data:`noble_prob.noise.scales.USUAL`): one
-number for features below threshold, one for the shape of spikes.
-With ``df`` each feature has a Student t of its own, so that one feature that
-the decoder can not reach does not drag the others along. Features are independent given the neuron.
+current: a feature is known best where the standard protocol measures it. ``kappa`` is the neuron's own variation
+between sweeps, with the measurement's, in units of what is usual for the feature
+(:data:`noble_prob.noise.scales.USUAL`): one number for features below threshold, one for the shape of spikes. With
+``df`` each feature has a Student t of its own, so that one feature that the decoder can not reach does not drag the
+others along. Features are independent given the neuron.
 """
 
 from __future__ import annotations
