@@ -36,6 +36,18 @@ def time_of(numerics: Numerics, hof: HallOfFame) -> tuple[float, float]:
     return (time.process_time() - begin) / len(STANDARD_PA), rest
 
 
+def scaling(hof: HallOfFame, jobs: int) -> tuple[float, float]:
+    """Seconds until ``jobs`` processes are at work, and seconds per trace from there on, from a small and a large task."""
+    seconds = []
+    for repeats in (1, 6):
+        begin = time.perf_counter()
+        simulate(hof, Protocol.step_family(list(STANDARD_PA) * repeats), jobs=jobs, progress=False)
+        seconds.append(time.perf_counter() - begin)
+    traces = len(hof) * len(STANDARD_PA)
+    per_trace = (seconds[1] - seconds[0]) / (5 * traces)
+    return seconds[0] - traces * per_trace, per_trace
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hof", default="builtin")
@@ -55,11 +67,9 @@ def main() -> None:
     for cv in (10.0, 20.0, 40.0):
         print(f"compartments of at most {cv:g} um: {time_of(Numerics(cv_um=cv), hof)[0]:.3f} s per trace")
     for jobs in args.jobs:
-        protocol = Protocol.step_family(list(STANDARD_PA) * 4)
-        begin = time.perf_counter()
-        simulate(hof, protocol, jobs=jobs, progress=False)
-        seconds, traces = time.perf_counter() - begin, len(hof) * len(protocol.steps)
-        print(f"{jobs} process(es): {traces / seconds:.2f} traces/s, {traces / seconds / jobs:.2f} per core-second")
+        start, per_trace = scaling(hof, jobs)
+        print(f"{jobs} process(es): {1 / per_trace:.2f} traces/s, {1 / per_trace / jobs:.2f} per core-second,"
+              f" after {start:.0f} s to start")  # fmt: skip
 
 
 if __name__ == "__main__":
