@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -16,7 +17,7 @@ CHUNK = 4096
 
 
 class Traces:
-    """The sweeps of one split, one row each.
+    """The sweeps of one split, one row each; a sweep that stands in several rows of the data is taken once.
 
     Args:
         data: Where they come from.
@@ -38,15 +39,16 @@ class Traces:
         self, data: TrainingData, split: int, space: LatentSpace, device: torch.device, *, voltage: bool = False
     ):
         index = data.where(split)
-        sweeps = data.responses.current_pa.shape[1]
-        latents = data.latents[index].repeat_interleave(sweeps, 0)
-        self.latents = latents.float().to(device)
-        self.x = space.standardise(latents).float().to(device)
-        self.current = data.responses.current_pa[index].float().flatten().to(device)
-        self.spikes = data.spikes_ms[index].flatten(0, 1).float().to(device)
-        self.n = data.n_spikes[index].flatten().to(device)
-        self.summary = data.summary[index].flatten(0, 1).to(device)
-        self.counts = data.responses.counts[index].flatten(0, 1).to(device) if voltage else None
+        current = data.responses.current_pa[index]
+        latents = data.latents[index].repeat_interleave(current.shape[1], 0)
+        once = distinct(latents, current.flatten())
+        self.latents = latents[once].float().to(device)
+        self.x = space.standardise(latents[once]).float().to(device)
+        self.current = current.flatten()[once].float().to(device)
+        self.spikes = data.spikes_ms[index].flatten(0, 1)[once].float().to(device)
+        self.n = data.n_spikes[index].flatten()[once].to(device)
+        self.summary = data.summary[index].flatten(0, 1)[once].to(device)
+        self.counts = data.responses.counts[index].flatten(0, 1)[once].to(device) if voltage else None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -59,6 +61,12 @@ class Traces:
         """Voltage of some rows (mV)."""
         assert self.counts is not None
         return self.counts[index].float() * MV_PER_COUNT + MV_OFFSET
+
+
+def distinct(latents: Float[Tensor, "row latent"], current_pa: Float[Tensor, " row"]) -> Int[Tensor, " kept"]:
+    """Positions of the first of each pair of latents and current: folding repeats the protocol of some models."""
+    pairs = torch.cat([latents, current_pa[:, None]], 1).float().numpy()
+    return torch.from_numpy(np.sort(np.unique(pairs, axis=0, return_index=True)[1]))
 
 
 @torch.no_grad()

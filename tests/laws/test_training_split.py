@@ -15,6 +15,7 @@ from noble_prob.training.decoder import train_operator, train_timing
 from noble_prob.training.error_model import measure_error
 from noble_prob.training.responses import first_rows, fold, standard_columns
 from noble_prob.training.schedule import Schedule
+from noble_prob.training.traces import Traces
 
 
 @settings(max_examples=60, deadline=None)
@@ -128,6 +129,18 @@ def test_a_set_with_more_currents_is_folded_into_rows_of_the_others_width():
     assert concatenate([lean, wide]).current_pa.shape == (180, 6)
     with pytest.raises(UsageError, match="multiple"):
         fold(wide, 7)
+
+
+def test_a_sweep_that_folding_repeats_is_drawn_once():
+    data = example_data()
+    twice = merge([data, data], cell="twice")
+    decoder = example_decoder(data)
+    once, again = (Traces(d, TRAIN, decoder.space, torch.device("cpu"), voltage=True) for d in (data, twice))
+    assert len(again) == len(once) <= 6 * int((data.split == TRAIN).sum())
+    pairs = torch.cat([again.x, again.current[:, None]], 1)
+    assert len(pairs.unique(dim=0)) == len(pairs)
+    assert torch.equal(again.current, once.current)
+    assert torch.equal(again.counts, once.counts)
 
 
 def test_cells_are_merged_with_their_splits():
