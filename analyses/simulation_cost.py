@@ -37,7 +37,7 @@ def time_of(numerics: Numerics, hof: HallOfFame) -> tuple[float, float]:
 
 
 def scaling(hof: HallOfFame, jobs: int) -> tuple[float, float]:
-    """Seconds until ``jobs`` processes are at work, and seconds per trace from there on, from a small and a large task."""
+    """Seconds until ``jobs`` processes are at work, and seconds per trace from there on."""
     seconds = []
     for repeats in (1, 6):
         begin = time.perf_counter()
