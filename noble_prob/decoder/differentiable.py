@@ -47,7 +47,7 @@ class _Layer(torch.autograd.Function):
         layer[(batch, len(wave))](
             h, wave, local, skip, w1, b1, w2, b2, one, scale, shift, out, moments, one, one, one, one, one, 0.0,
             n, batch, width, WIDTH=width, HIDDEN=len(w1), PROJECT=16, INNER=True, OUTER=False, LAST=False, TILE=tile,
-            RANK=rank, PRECISION=precision, num_warps=4,
+            RANK=rank, PER=1, PRECISION=precision, num_warps=4,
         )  # fmt: skip
         ctx.save_for_backward(h, wave, local, scale, shift, skip, w1, b1, w2)
         ctx.precision, ctx.last = precision, last

@@ -10,7 +10,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from noble_prob.decoder.kernels import coefficients, gelu, keep, product, waves
+from noble_prob.decoder.kernels import coefficients, keep, waves
+from noble_prob.decoder.kernels_arithmetic import gelu, product
 from noble_prob.decoder.kernels_backward import back, outer, slope
 
 SMALL = ["batch", "per", "blocks", "count", "outputs", "w_stride", "b_stride"]
