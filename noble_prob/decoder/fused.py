@@ -17,7 +17,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
 from noble_prob.decoder import kernels
-from noble_prob.decoder.spectral import local_basis
+from noble_prob.decoder.spectral import local_basis, power
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,11 +27,6 @@ FORWARD_SCALE = 64.0
 
 MANY_TILES = 8192
 """Programs that fill a large GPU many times over; fewer take one tile each."""
-
-
-def power(n: int) -> int:
-    """The next power of two, at least 16: what a matrix product of a kernel takes."""
-    return max(16, 1 << (n - 1).bit_length())
 
 
 def pad(x: Tensor, *sizes: int) -> Tensor:
