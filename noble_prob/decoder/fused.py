@@ -93,6 +93,7 @@ class FusedStack:
         tile: Samples per program.
         warps: Warps per program.
         per: Tiles that a program of a layer takes one after the other, in large batches.
+        registers: Most registers of a thread of a layer; None leaves it to the compiler.
         gelu: How half precision computes it: ``half`` or ``tanh`` by the hardware's tanh, in half or single precision,
             ``polynomial`` by a polynomial of the normal distribution function.
     """
@@ -100,10 +101,11 @@ class FusedStack:
     def __init__(
         self, *, lift: nn.Module, layers: Sequence[Weights], project: nn.Module, width: int, modes: int, n: int,
         dtype: torch.dtype = torch.float16, precision: str = "tf32", tile: int = 128, warps: int = 4, per: int = 1,
+        registers: int | None = None,
         gelu: Literal["half", "tanh", "polynomial"] = "half",
     ):  # fmt: skip
         self.device = layers[0].skip.device
-        self.n, self.dtype, self.tile, self.warps, self.per = n, dtype, tile, warps, per
+        self.n, self.dtype, self.tile, self.warps, self.per, self.registers = n, dtype, tile, warps, per, registers
         by_tanh = dtype == torch.float16 and precision == "tf32" and gelu != "polynomial"
         self.precision = gelu if by_tanh else precision
         self.width, self.modes = power(width), min(modes, n // 2 + 1)
@@ -200,5 +202,6 @@ class FusedStack:
             moments, scale[:, -1], shift[:, -1], p1, q1, self._project_last, self._last_bias, self.n, batch, stride,
             WIDTH=self.width, HIDDEN=len(layer.mix[0]), PROJECT=len(p1), INNER=layer.inner, OUTER=layer.outer,
             LAST=last, TILE=self.tile, RANK=self.rank, PER=per, PRECISION=self.precision, num_warps=self.warps,
+            maxnreg=self.registers,
         )  # fmt: skip
         return out
