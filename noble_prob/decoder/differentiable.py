@@ -139,14 +139,14 @@ def trial(operator: VoltageOperator) -> bool:
         RuntimeError: Or what else compilers and drivers raise, if they do not run here.
     """
     sizes = (operator.width, *operator.layers[0].mix.fcs[0].weight.shape, len(operator.layers), operator.kept)  # type: ignore[union-attr, index]
-    key = (*sizes, torch.get_float32_matmul_precision())
+    weights = [p for p in operator.kept_parameters() if p.requires_grad]
+    key = (*sizes, torch.get_float32_matmul_precision(), bool(weights))
     if key in _tried:
         return True
     with torch.inference_mode(mode=False), torch.enable_grad():
         device = operator.lift.fcs[0].weight.device
         channels = torch.zeros(1, operator.lift.fcs[0].in_channels, 2 * BLOCK, device=device, requires_grad=True)
         film = torch.ones(2, 1, len(operator.layers) + 1, operator.width, device=device, requires_grad=True)
-        weights = [p for p in operator.parameters() if p.requires_grad]
         torch.autograd.grad(voltage(operator, channels, *film).sum(), [channels, film, *weights], allow_unused=True)
         torch.cuda.synchronize()
     _tried.add(key)
