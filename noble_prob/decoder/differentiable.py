@@ -8,17 +8,18 @@ over tiles are taken in a fixed order, so that equal inputs give equal gradients
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from noble_prob.decoder.fused import power
-from noble_prob.decoder.kernels import layer
+from noble_prob.decoder.kernels import layer, mix
 from noble_prob.decoder.kernels_backward import layer_backward
 from noble_prob.decoder.kernels_mlp import mlp, mlp_backward
-from noble_prob.decoder.spectral import BLOCK, local_basis, mode_blocks
+from noble_prob.decoder.spectral import BLOCK, frozen_pair, local_basis, mode_blocks, power
 
 if TYPE_CHECKING:
     from noble_prob.decoder.operator import VoltageOperator
@@ -43,11 +44,11 @@ class _Layer(torch.autograd.Function):
         tile, rank = local.shape
         precision = _precision()
         out, moments = torch.empty_like(h), torch.empty_like(wave)
-        one = torch.ones_like(b2)
+        one = _ones(width, h.device)
         layer[(batch, len(wave))](
             h, wave, local, skip, w1, b1, w2, b2, one, scale, shift, out, moments, one, one, one, one, one, 0.0,
             n, batch, width, WIDTH=width, HIDDEN=len(w1), PROJECT=16, INNER=True, OUTER=False, LAST=False, TILE=tile,
-            RANK=rank, PRECISION=precision, num_warps=4,
+            RANK=rank, PER=1, PRECISION=precision, num_warps=4,
         )  # fmt: skip
         ctx.save_for_backward(h, wave, local, scale, shift, skip, w1, b1, w2)
         ctx.precision, ctx.last = precision, last
@@ -105,18 +106,22 @@ class _MLP(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor, gm: Tensor) -> tuple[Tensor | None, ...]:
         x, w1, b1, w2, basis = ctx.saved_tensors
         batch, n, count, outputs, blocks = ctx.shape
-        parts = max(1, min(blocks, PROGRAMS // batch))
+        parts, weights = max(1, min(blocks, PROGRAMS // batch)), any(ctx.needs_input_grad[1:5])
         lengths = [w1.shape[-2] * w1.shape[-1], w2.numel(), b1.shape[-1], len(w2)]
-        sums = x.new_empty(batch, parts, sum(lengths))
+        sums = x.new_empty(batch, parts if weights else 0, sum(lengths))
         wanted = ctx.needs_input_grad[0]
         dx = torch.empty_strided(x.shape, x.stride(), device=x.device) if wanted else g
         mlp_backward[(batch, parts)](
             x, w1, b1, w2, g.contiguous(), gm.contiguous(), basis, dx, sums, n, batch, blocks, -(-blocks // parts),
-            *x.stride(), count, outputs, *ctx.strides, INPUT=wanted, SUB=32, num_warps=4, **ctx.sizes,
+            *x.stride(), count, outputs, *ctx.strides, INPUT=wanted, WEIGHTS=weights, SUB=32, num_warps=4, **ctx.sizes,
         )  # fmt: skip
+        if not weights:
+            return dx if wanted else None, None, None, None, None, None, None
         dw1, dw2, db1, db2 = sums.sum(1).split(lengths, -1)
         return (dx if wanted else None, dw1.unflatten(-1, w1.shape[-2:]) if w1.ndim == 3 else dw1.sum(0).view_as(w1),
-                db1 if b1.ndim == 2 else db1.sum(0), dw2.sum(0).view_as(w2), db2.sum(0), None, None)  # fmt: skip
+                db1 if b1.ndim == 2 else db1.sum(0),
+                dw2.sum(0).view_as(w2) if ctx.needs_input_grad[3] else None,
+                db2.sum(0) if ctx.needs_input_grad[4] else None, None, None)  # fmt: skip
 
 
 def _precision() -> str:
@@ -134,37 +139,67 @@ def trial(operator: VoltageOperator) -> bool:
         RuntimeError: Or what else compilers and drivers raise, if they do not run here.
     """
     sizes = (operator.width, *operator.layers[0].mix.fcs[0].weight.shape, len(operator.layers), operator.kept)  # type: ignore[union-attr, index]
-    key = (*sizes, torch.get_float32_matmul_precision())
+    weights = [p for p in operator.kept_parameters() if p.requires_grad]
+    key = (*sizes, torch.get_float32_matmul_precision(), bool(weights))
     if key in _tried:
         return True
     with torch.inference_mode(mode=False), torch.enable_grad():
         device = operator.lift.fcs[0].weight.device
         channels = torch.zeros(1, operator.lift.fcs[0].in_channels, 2 * BLOCK, device=device, requires_grad=True)
         film = torch.ones(2, 1, len(operator.layers) + 1, operator.width, device=device, requires_grad=True)
-        weights = [p for p in operator.parameters() if p.requires_grad]
         torch.autograd.grad(voltage(operator, channels, *film).sum(), [channels, film, *weights], allow_unused=True)
         torch.cuda.synchronize()
     _tried.add(key)
     return True
 
 
-def _mixed(moments: Tensor, blocks: Tensor, forward: Tensor, inverse: Tensor) -> Tensor:
+class _FrozenModes(torch.autograd.Function):
+    """Modes times their matrices, without a gradient of the matrices: one kernel each way and no copies."""
+
+    @staticmethod
+    def forward(ctx: Any, spectrum: Tensor, weights: Tensor) -> Tensor:
+        ctx.save_for_backward(weights)
+        return _mix(spectrum, weights[0])
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:
+        return _mix(g.contiguous(), ctx.saved_tensors[0][1]), None
+
+
+def _mix(spectrum: Tensor, weight: Tensor) -> Tensor:
+    """``(2 modes, batch, width)`` by matrices ``(2, modes, width, width)``."""
+    (_, batch, width), modes, out = spectrum.shape, weight.shape[1], torch.empty_like(spectrum)
+    tile = 16 if batch <= 16 else 64
+    mix[(modes, -(-batch // tile))](spectrum, weight, out, batch, modes, 1.0, WIDTH=width, TILE=tile,
+                                    PRECISION=_precision(), num_warps=4)  # fmt: skip
+    return out
+
+
+def _mixed(moments: Tensor, weight: Tensor, forward: Tensor, inverse: Tensor) -> Tensor:
     """The spectral convolution from coefficients to coefficients, ``(block, rank, batch, width)``."""
-    batch, width = moments.shape[2:]
-    spectrum = (forward.T @ moments.view(-1, batch * width)).view(2, -1, batch, width)
-    parts = spectrum.permute(1, 2, 0, 3).flatten(2)  # mode, batch, (part, channel)
-    mixed = torch.bmm(parts, blocks).view(-1, batch, 2, width).permute(2, 0, 1, 3).reshape(-1, batch * width)
-    return (inverse.T @ mixed).view(moments.shape)
+    (batch, width), modes = moments.shape[2:], forward.shape[1] // 2
+    spectrum = forward.T @ moments.view(-1, batch * width)
+    if not weight.requires_grad:
+        mixed = _FrozenModes.apply(spectrum.view(-1, batch, width), frozen_pair(weight, modes))
+    else:
+        parts = spectrum.view(2, -1, batch, width).permute(1, 2, 0, 3).flatten(2)  # mode, batch, (part, channel)
+        mixed = torch.bmm(parts, mode_blocks(weight, modes)).view(-1, batch, 2, width).permute(2, 0, 1, 3)
+    return (inverse.T @ mixed.reshape(-1, batch * width)).view(moments.shape)
 
 
-def _padded_basis(n: int, modes: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """The truncated transform with as many coefficients per block as a kernel takes."""
-    local, forward, inverse = local_basis(n, modes, device, torch.float32)
-    used = local.shape[1]
-    grown = power(used) - used
-    forward = nn.functional.pad(forward.unflatten(0, (-1, used)), (0, 0, 0, grown)).flatten(0, 1)
-    inverse = nn.functional.pad(inverse.unflatten(1, (-1, used)), (0, grown)).flatten(1)
-    return nn.functional.pad(local, (0, grown)), forward, inverse
+@cache
+def _ones(width: int, device: torch.device) -> Tensor:
+    with torch.inference_mode(mode=False):
+        return torch.ones(width, device=device)
+
+
+def _film(operator: VoltageOperator, scale: Tensor, shift: Tensor) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+    """Scale and shift of every layer and of the projection, each ``(batch, width)``; shifts hold the spectral bias."""
+    bias = torch.stack([part.spectral.bias.reshape(1, -1) for part in operator.layers])  # type: ignore[union-attr, operator]
+    s = scale.transpose(0, 1).contiguous()
+    t = torch.addcmul(shift.transpose(0, 1), s, nn.functional.pad(bias, (0, 0, 0, 0, 0, 1)))
+    return s.unbind(), t.contiguous().unbind()
 
 
 def voltage(
@@ -179,20 +214,19 @@ def voltage(
         shift: Shift likewise.
     """
     n = channels.shape[-1]
-    local, forward, inverse = _padded_basis(n, min(operator.kept, n // 2 + 1), channels.device)
+    modes = min(operator.kept, n // 2 + 1)
+    local, forward, inverse = local_basis(n, modes, channels.device, torch.float32, padded=True)
     w1, b1, w2, b2 = _weights(operator.lift)
     grown = power(w1.shape[-1]) - w1.shape[-1]
     h, moments = _MLP.apply(channels.mT, nn.functional.pad(w1, (0, grown)), b1, w2, b2, local, operator.width)
+    scales, shifts = _film(operator, scale, shift)
     for i, part in enumerate(operator.layers):
-        modes = mode_blocks(part.weight, forward.shape[1] // 2)  # type: ignore[arg-type]
-        wave = _mixed(moments, modes, forward, inverse)
-        s = scale[:, i].contiguous()
-        t = torch.addcmul(shift[:, i], s, part.spectral.bias.reshape(-1))  # type: ignore[union-attr, operator]
+        wave = _mixed(moments, part.weight, forward, inverse)  # type: ignore[arg-type]
         skip = part.skip.weight[..., 0].contiguous()  # type: ignore[union-attr, index]
         last = i == len(operator.layers) - 1
-        h, moments = _Layer.apply(h, wave, local, s, t.contiguous(), skip, *_weights(part.mix), last)
+        h, moments = _Layer.apply(h, wave, local, scales[i], shifts[i], skip, *_weights(part.mix), last)
     w1, b1, w2, b2 = _weights(operator.project)
-    s, t = scale[:, -1], torch.addmm(b1, shift[:, -1], w1.T)  # FiLM before the projection becomes part of it
+    s, t = scales[-1], torch.addmm(b1, shifts[-1], w1.T)  # FiLM before the projection becomes part of it
     w2, b2 = nn.functional.pad(w2, (0, 0, 0, 15)), nn.functional.pad(b2, (0, 15))
     out, _ = _MLP.apply(h, w1 * s[:, None], t, w2, b2, None, 1)
     return 20.0 * out[..., 0] - 70.0

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
 from noble_prob.decoder import kernels
-from noble_prob.decoder.spectral import local_basis
+from noble_prob.decoder.spectral import local_basis, power
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,10 +25,8 @@ if TYPE_CHECKING:
 FORWARD_SCALE = 64.0
 """The forward transform is stored as cosines over 64: sums of 8,192 samples stay inside half precision."""
 
-
-def power(n: int) -> int:
-    """The next power of two, at least 16: what a matrix product of a kernel takes."""
-    return max(16, 1 << (n - 1).bit_length())
+MANY_TILES = 8192
+"""Programs that fill a large GPU many times over; fewer take one tile each."""
 
 
 def pad(x: Tensor, *sizes: int) -> Tensor:
@@ -94,14 +92,22 @@ class FusedStack:
         precision: Of products in single precision: ``tf32`` or ``tf32x3`` (three products, nearly exact).
         tile: Samples per program.
         warps: Warps per program.
+        per: Tiles that a program of a layer takes one after the other, in large batches.
+        registers: Most registers of a thread of a layer; None leaves it to the compiler.
+        gelu: How half precision computes it: ``half`` or ``tanh`` by the hardware's tanh, in half or single precision,
+            ``polynomial`` by a polynomial of the normal distribution function.
     """
 
     def __init__(
         self, *, lift: nn.Module, layers: Sequence[Weights], project: nn.Module, width: int, modes: int, n: int,
-        dtype: torch.dtype = torch.float16, precision: str = "tf32", tile: int = 128, warps: int = 4,
+        dtype: torch.dtype = torch.float16, precision: str = "tf32", tile: int = 128, warps: int = 4, per: int = 1,
+        registers: int | None = None,
+        gelu: Literal["half", "tanh", "polynomial"] = "half",
     ):  # fmt: skip
         self.device = layers[0].skip.device
-        self.n, self.dtype, self.precision, self.tile, self.warps = n, dtype, precision, tile, warps
+        self.n, self.dtype, self.tile, self.warps, self.per, self.registers = n, dtype, tile, warps, per, registers
+        by_tanh = dtype == torch.float16 and precision == "tf32" and gelu != "polynomial"
+        self.precision = gelu if by_tanh else precision
         self.width, self.modes = power(width), min(modes, n // 2 + 1)
         self.rows, self.blocks = -(-2 * self.modes // 8) * 8, -(-n // tile)
         local, forward, inverse = local_basis(n, self.modes, self.device, torch.float32, block=tile)
@@ -148,7 +154,7 @@ class FusedStack:
         """
         batch = len(h)
         mixed = h.new_zeros(self.rows, batch * self.width)
-        with _tf32(self.precision == "tf32"):
+        with _tf32(self.precision != "tf32x3"):
             for i, layer in enumerate(self.layers):
                 self._mix(self.forward @ moments.view(-1, batch * self.width), layer, mixed, batch)
                 h = self._finish(h, self.inverse @ mixed, moments, layer, scale, shift, i)
@@ -190,10 +196,12 @@ class FusedStack:
         out = torch.empty(h.shape[:2], device=h.device) if last else h
         p1, q1 = self.project[:2]
         stride = scale.stride(0) if len(scale) > 1 else 0
-        kernels.layer[(batch, self.blocks)](
+        per = self.per if self.blocks % self.per == 0 and batch * self.blocks >= MANY_TILES * self.per else 1
+        kernels.layer[(batch, self.blocks // per)](
             h, wave, self.local, layer.skip, *layer.mix, layer.gate, scale[:, i], shift[:, i], out,
             moments, scale[:, -1], shift[:, -1], p1, q1, self._project_last, self._last_bias, self.n, batch, stride,
             WIDTH=self.width, HIDDEN=len(layer.mix[0]), PROJECT=len(p1), INNER=layer.inner, OUTER=layer.outer,
-            LAST=last, TILE=self.tile, RANK=self.rank, PRECISION=self.precision, num_warps=self.warps,
+            LAST=last, TILE=self.tile, RANK=self.rank, PER=per, PRECISION=self.precision, num_warps=self.warps,
+            maxnreg=self.registers,
         )  # fmt: skip
         return out

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from noble_prob.decoder import kernels
-from noble_prob.decoder.embedding import SINCE_MS, STEP_MS, UNTIL_MS
+from noble_prob.decoder.channels import rates
 from noble_prob.decoder.fused import FusedStack, Weights, pad
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ class FusedOperator:
         ]
         self.stack = FusedStack(lift=operator.lift, layers=layers, project=operator.project, width=operator.width,
                                 modes=operator.kept, n=len(at_ms), **options)  # fmt: skip
-        rates = [1.0, *(1 / x for x in STEP_MS + STEP_MS), *[1.0] * 4, *(1 / x for x in SINCE_MS + UNTIL_MS)]
-        self.rate = pad(torch.tensor(rates, device=device), 32)
+        self.rate = rates(device)
 
     @torch.no_grad()
     def __call__(

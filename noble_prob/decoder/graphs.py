@@ -25,13 +25,13 @@ class Replay:
 
     Args:
         function: From tensors to a tensor, without host synchronisation.
-        inputs: Examples, which give shapes, precision and device.
+        inputs: Examples, which give shapes, precision, device and what the gradient is taken of.
         gradient: Whether its vector-Jacobian product is captured too.
     """
 
     def __init__(self, function: Callable[..., Tensor], inputs: tuple[Tensor, ...], *, gradient: bool):
         with torch.inference_mode(mode=False):
-            self.inputs = tuple(x.detach().clone().requires_grad_(gradient) for x in inputs)
+            self.inputs = tuple(x.detach().clone().requires_grad_(gradient and x.requires_grad) for x in inputs)
             self.gradient, self.turn = gradient, 0
             with torch.set_grad_enabled(gradient):
                 self._capture(function)
@@ -55,8 +55,10 @@ class Replay:
                 self.gradients = self._backward(self.out)
         self.out = self.out.detach()
 
-    def _backward(self, out: Tensor) -> tuple[Tensor, ...]:
-        return torch.autograd.grad(out, self.inputs, self.cotangent, allow_unused=True, materialize_grads=True)
+    def _backward(self, out: Tensor) -> tuple[Tensor | None, ...]:
+        wanted = [x for x in self.inputs if x.requires_grad]
+        found = iter(torch.autograd.grad(out, wanted, self.cotangent, allow_unused=True, materialize_grads=True))
+        return tuple(next(found) if x.requires_grad else None for x in self.inputs)
 
     def run(self, *inputs: Tensor) -> Tensor:
         """The function's value in a buffer that the next call overwrites."""
@@ -94,7 +96,7 @@ class _Replayed(torch.autograd.Function):
         replay.cotangent.copy_(cotangent)
         replay.backward_graph.replay()
         replay.turn += 1  # the memory of what it read is overwritten: another backward pass begins with a forward pass
-        return (None, *(g.clone() for g in replay.gradients))
+        return (None, *(None if g is None else g.clone() for g in replay.gradients))
 
 
 class Replays:
@@ -117,7 +119,7 @@ class Replays:
             self._kept.clear()
             self._state = state
         gradient = torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
-        key = (name, gradient, *((x.shape, x.dtype) for x in inputs))
+        key = (name, gradient, *((x.shape, x.dtype, gradient and x.requires_grad) for x in inputs))
         if key not in self._kept:
             if len(self._kept) >= KEPT:
                 self._kept.pop(next(iter(self._kept)))

@@ -6,7 +6,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from noble_prob.decoder.kernels import coefficients, gelu, keep, near, normal, product, waves
+from noble_prob.decoder.kernels import coefficients, keep, waves
+from noble_prob.decoder.kernels_arithmetic import dot, gelu, normal, product
 
 
 @triton.jit
@@ -20,13 +21,13 @@ def back(g, w_p, N_IN: tl.constexpr, N_OUT: tl.constexpr, PRECISION: tl.constexp
     """``g @ w`` for a weight ``(out, in)`` in memory."""
     i, o = tl.arange(0, N_IN), tl.arange(0, N_OUT)
     w = tl.load(w_p + o[:, None] * N_IN + i[None, :])
-    return tl.dot(near(g.to(w.dtype), PRECISION), near(w, PRECISION), input_precision=PRECISION)
+    return dot(g.to(w.dtype), w, None, PRECISION)
 
 
 @triton.jit
 def outer(g, x, acc, PRECISION: tl.constexpr):
     """``acc + g.T @ x``: the gradient of a weight ``(out, in)``."""
-    return tl.dot(tl.trans(near(g, PRECISION)), near(x, PRECISION), acc, input_precision=PRECISION)
+    return dot(tl.trans(g), x, acc, PRECISION)
 
 
 @triton.jit(do_not_specialize=["batch", "blocks", "per", "film_stride"])

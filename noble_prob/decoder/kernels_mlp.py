@@ -10,7 +10,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from noble_prob.decoder.kernels import coefficients, gelu, keep, product, waves
+from noble_prob.decoder.kernels import coefficients, keep, waves
+from noble_prob.decoder.kernels_arithmetic import gelu, product
 from noble_prob.decoder.kernels_backward import back, outer, slope
 
 SMALL = ["batch", "per", "blocks", "count", "outputs", "w_stride", "b_stride"]
@@ -46,12 +47,12 @@ def mlp_backward(
     x_p, w1_p, b1_p, w2_p, g_p, gm_p, local_p, dx_p, sums_p, n, batch, blocks, per, x_trace, x_row, x_channel, count,
     outputs, w_stride, b_stride,
     CHANNELS: tl.constexpr, HIDDEN: tl.constexpr, OUT: tl.constexpr, MOMENTS: tl.constexpr, INPUT: tl.constexpr,
-    TILE: tl.constexpr, SUB: tl.constexpr, RANK: tl.constexpr, PRECISION: tl.constexpr,
+    WEIGHTS: tl.constexpr, TILE: tl.constexpr, SUB: tl.constexpr, RANK: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """Gradients from that of the output, and, with ``MOMENTS``, that of its coefficients on the local basis.
 
-    A program takes ``per`` tiles of one trace; ``sums``, ``(batch, parts, -1)``, holds w1, w2, b1, b2 in a row. With
-    ``INPUT`` the gradient of ``x`` is stored, laid out as ``x``.
+    A program takes ``per`` tiles of one trace; ``sums``, ``(batch, parts, -1)``, holds w1, w2, b1, b2 in a row if
+    ``WEIGHTS``. With ``INPUT`` the gradient of ``x`` is stored, laid out as ``x``.
     """
     b, part = tl.program_id(0).to(tl.int64), tl.program_id(1)
     c, j, o = tl.arange(0, CHANNELS), tl.arange(0, HIDDEN), tl.arange(0, OUT)
@@ -70,17 +71,20 @@ def mlp_backward(
                 g += waves(local_p + piece * RANK, gm_p, tile, b, batch, OUT, SUB, RANK, PRECISION)
                 g = tl.where(inside, g, 0.0)
             u = product(x, w1, CHANNELS, HIDDEN, PRECISION) + b1[None, :]
-            dw2 = outer(g, gelu(u, PRECISION), dw2, PRECISION)
-            db2 += tl.sum(g, 0)
+            if WEIGHTS:
+                dw2 = outer(g, gelu(u, PRECISION), dw2, PRECISION)
+                db2 += tl.sum(g, 0)
             du = back(g, w2_p, HIDDEN, OUT, PRECISION) * slope(u, PRECISION)
-            dw1 = outer(du, x, dw1, PRECISION)
-            db1 += tl.sum(du, 0)
+            if WEIGHTS:
+                dw1 = outer(du, x, dw1, PRECISION)
+                db1 += tl.sum(du, 0)
             if INPUT:
                 tl.store(dx_p + b * x_trace + at, back(du, w1, CHANNELS, HIDDEN, PRECISION), mask=known)
-    to = sums_p + (b * tl.num_programs(1) + part) * (HIDDEN * CHANNELS + OUT * HIDDEN + HIDDEN + OUT)
-    tl.store(to + j[:, None] * CHANNELS + c[None, :], dw1)
-    to += HIDDEN * CHANNELS
-    tl.store(to + o[:, None] * HIDDEN + j[None, :], dw2)
-    to += OUT * HIDDEN
-    tl.store(to + j, db1)
-    tl.store(to + HIDDEN + o, db2)
+    if WEIGHTS:
+        to = sums_p + (b * tl.num_programs(1) + part) * (HIDDEN * CHANNELS + OUT * HIDDEN + HIDDEN + OUT)
+        tl.store(to + j[:, None] * CHANNELS + c[None, :], dw1)
+        to += HIDDEN * CHANNELS
+        tl.store(to + o[:, None] * HIDDEN + j[None, :], dw2)
+        to += OUT * HIDDEN
+        tl.store(to + j, db1)
+        tl.store(to + HIDDEN + o, db2)

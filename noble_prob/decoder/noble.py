@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from noble_prob.decoder.availability import attempt, kernels_run
 from noble_prob.decoder.base import DecoderError, Window
+from noble_prob.decoder.channels import fast_channels
 from noble_prob.decoder.embedding import N_CHANNELS, firing_channels
 from noble_prob.decoder.graphs import Replays
 from noble_prob.decoder.heads import OffsetSpike, SummaryNetwork
@@ -185,8 +186,9 @@ class NobleDecoder(nn.Module):
             answer = attempt(lambda: fused(times, happens, current, condition)) if fused else None
             if answer is not None:
                 return answer
-        channels = firing_channels(times, current, at, duration_ms=duration, happens=happens)
-        return self.operator(channels, condition, path=self.path)
+        channels = fast_channels if self.path == "fast" else firing_channels
+        inputs = channels(times, current, at, duration_ms=duration, happens=happens)
+        return self.operator(inputs, condition, path=self.path)
 
     def _grid(self, device: torch.device) -> Float[Tensor, " time"]:
         """The window's sample times (ms after onset), kept on the device."""

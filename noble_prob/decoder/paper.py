@@ -19,6 +19,7 @@ cheap: ensembles and evaluation work, inference does not.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import pi
 from typing import Any, Literal
@@ -103,6 +104,7 @@ class PaperDecoder(nn.Module):
         self.kernel_options: dict[str, Any] = {}
         """Of the kernels, see :class:`noble_prob.decoder.fused.FusedStack`."""
         self._fused: tuple[Any, Any] | None = None
+        self._kept: dict[Any, Any] = {}
         self.register_buffer("low", torch.zeros(len(space)))
         self.register_buffer("high", torch.ones(len(space)))
         self.register_buffer("support_precision", torch.eye(len(space)))
@@ -153,7 +155,9 @@ class PaperDecoder(nn.Module):
         batch = torch.broadcast_shapes(latents.shape[:-1], current_pa.shape)
         z = latents.to(self.low).expand(*batch, -1).reshape(-1, len(self.space))
         current = current_pa.to(self.low).expand(batch).reshape(-1)
-        at = (self.window.time_ms if time_ms is None else time_ms).to(self.low.device)
+        if time_ms is None:
+            time_ms = self._once(("grid", self.window), lambda: self.window.time_ms.to(self.low.device))
+        at = time_ms.to(self.low.device)
         return self.render(z, current, at).reshape(*batch, -1)
 
     def render(
@@ -170,23 +174,37 @@ class PaperDecoder(nn.Module):
     def _by_kernels(self, latents: Tensor, current_pa: Tensor, at_ms: Tensor) -> Tensor:
         from noble_prob.decoder.fused_decoders import FusedPaper  # needs triton
 
-        state = (signature(self.operator.parameters()), len(at_ms), tuple(self.kernel_options.items()))
+        parameters = self._once("parameters", lambda: tuple(self.operator.parameters()))
+        state = (signature(parameters), len(at_ms), tuple(self.kernel_options.items()))
         if self._fused is None or self._fused[0] != state:
             self._fused = state, FusedPaper(self.operator, len(at_ms), **self.kernel_options)
+        ours = at_ms is self._kept.get(("grid", self.window))
+        places = self._once(("places", self.window), lambda: self._places(at_ms)) if ours else self._places(at_ms)
+        return self._fused[1](self._turns(latents, current_pa), current_pa, *places)
+
+    def _places(self, at_ms: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """Place in the window, and first and last sample of the step; waits for the device."""
         on = self._on(at_ms)
         first = int(on.int().argmax())
-        steps = (first, first + int(on.sum()))
-        return self._fused[1](self._turns(latents, current_pa), current_pa, self._phase(at_ms), steps)
+        return self._phase(at_ms), (first, first + int(on.sum()))
+
+    def _once(self, name: Any, make: Callable[[], Any]) -> Any:
+        """What a name stands for, made once for every place that the decoder is moved to."""
+        if name not in self._kept:
+            with torch.inference_mode(mode=False):
+                self._kept[name] = make()
+        return self._kept[name]
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Moves; the grid that ``neuralop`` keeps stays behind otherwise."""
         grid: Any = self.operator.positional_embedding
         grid._grid = None
+        self._kept = {}
         return super()._apply(fn, recurse)
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and processes make their own snapshot."""
-        return {**self.__dict__, "_fused": None}
+        return {**self.__dict__, "_fused": None, "_kept": {}}
 
     def spike_times(
         self, latents: Float[Tensor, "*batch latent"], current_pa: Float[Tensor, "*batch"]
@@ -229,8 +247,11 @@ class PaperDecoder(nn.Module):
                              (latents - self.low) / (self.high - self.low)], 1)  # fmt: skip
         scaled = LOWEST + (HIGHEST - LOWEST) * numbers
         octaves = [a.current_frequencies] + [a.latent_frequencies] * len(self.space)
-        column = torch.tensor([j for j, n in enumerate(octaves) for _ in range(n)], device=scaled.device)
-        octave = torch.tensor([2.0**k for n in octaves for k in range(n)], device=scaled.device)
+        device = scaled.device
+        column = self._once(
+            "column", lambda: torch.tensor([j for j, n in enumerate(octaves) for _ in range(n)]).to(device)
+        )
+        octave = self._once("octave", lambda: torch.tensor([2.0**k for n in octaves for k in range(n)]).to(device))
         return (scaled[:, column] * octave).to(torch.float64) * pi
 
     def _phase(self, at_ms: Tensor) -> Float[Tensor, " time"]:

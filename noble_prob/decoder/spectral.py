@@ -14,11 +14,12 @@ of ``neuralop.layers.spectral_convolution.SpectralConv`` (``fft_norm="forward"``
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
 BLOCK = 128
 """Samples of a block."""
@@ -40,12 +41,19 @@ class Basis(NamedTuple):
     inverse: Tensor
 
 
-_CACHE: dict[tuple[int, int, str, torch.dtype, int], Basis] = {}
+_CACHE: dict[tuple[int, int, str, torch.dtype, int, bool], Basis] = {}
+_PAIRS = WeakIdKeyDictionary()
+"""By weight without gradients its version, and matrices by the number of modes."""
+
+
+def power(n: int) -> int:
+    """The next power of two, at least 16: what a matrix product of a kernel takes."""
+    return max(16, 1 << (n - 1).bit_length())
 
 
 def local_basis(
-    n: int, modes: int, device: torch.device, dtype: torch.dtype, *, block: int = BLOCK
-) -> Basis:  # fmt: skip
+    n: int, modes: int, device: torch.device, dtype: torch.dtype, *, block: int = BLOCK, padded: bool = False
+) -> Basis:
     """The matrices, built in float64 once per length, device and precision.
 
     Args:
@@ -54,28 +62,31 @@ def local_basis(
         device: Where the matrices live.
         dtype: Their precision; the rank follows its rounding.
         block: Samples per block; the last block may reach beyond the signal.
+        padded: Fill the rank up with zeros, as kernels need it.
     """
-    key = (n, modes, str(device), dtype, block)
+    key = (n, modes, str(device), dtype, block, padded)
     if key not in _CACHE:
         if len(_CACHE) >= _KEPT:
             _CACHE.pop(next(iter(_CACHE)))
-        _CACHE[key] = _build(n, modes, device, dtype, block)
+        _CACHE[key] = _build(n, modes, device, dtype, block, padded)
     return _CACHE[key]
 
 
-def cached_matrices() -> tuple[Basis, ...]:
+def cached_matrices() -> tuple[Any, ...]:
     """All matrices that are kept now."""
-    return tuple(_CACHE.values())
+    return *_CACHE.values(), *(tuple(kept.values()) for _, kept in _PAIRS.values())
 
 
 @torch.compiler.disable
-def _build(n: int, modes: int, device: torch.device, dtype: torch.dtype, block: int) -> Basis:
+def _build(n: int, modes: int, device: torch.device, dtype: torch.dtype, block: int, padded: bool) -> Basis:
     k, at = torch.arange(modes, dtype=torch.float64), torch.arange(-(-n // block) * block, dtype=torch.float64)
     angle = 2 * torch.pi * torch.outer(at, k).remainder(n) / n
     waves = torch.cat([torch.cos(angle), -torch.sin(angle)], 1).reshape(-1, block, 2 * modes)
     vectors, size, _ = torch.linalg.svd(waves[0], full_matrices=False)
     rounding = torch.finfo(torch.promote_types(dtype, torch.float32)).eps
-    local = vectors[:, size > rounding * size[0]]
+    used = int((size > rounding * size[0]).sum())
+    local = vectors.new_zeros(block, power(used) if padded else used)
+    local[:, :used] = vectors[:, :used]
     there = torch.einsum("sj,bsm->bjm", local, waves).flatten(0, 1)
     pairs = torch.where((k == 0) | (2 * k == n), 1.0, 2.0).repeat(2)
     matrices = (local, there / n, (there * pairs).T)
@@ -87,6 +98,25 @@ def mode_blocks(weight: Complex[Tensor, "channel out mode"], modes: int) -> Floa
     """Complex matrices of the first ``modes`` modes as real ones of twice the size, real parts first."""
     re, im = torch.view_as_real(weight)[:, :, :modes].permute(3, 2, 0, 1)  # each: mode, channel, out
     return torch.cat([torch.cat([re, im], 2), torch.cat([-im, re], 2)], 1)
+
+
+def frozen_pair(weight: Complex[Tensor, "channel out mode"], modes: int) -> Float[Tensor, "2 part mode a b"]:
+    """Matrices of the first ``modes`` modes of a weight without gradients, kept until it is written to.
+
+    Real and imaginary parts of the matrices, channel before output, and of their conjugate transposes, which take
+    gradients back.
+    """
+    now = None if weight.is_inference() else weight._version
+    version, kept = _PAIRS.get(weight, (None, {}))
+    if now is None or version != now:
+        kept = {}
+    if modes not in kept:
+        with torch.inference_mode(mode=False), torch.no_grad():
+            there = torch.view_as_real(weight.detach().resolve_conj())[:, :, :modes].permute(3, 2, 0, 1)
+            back = torch.stack([there[0].mT, -there[1].mT])
+            kept[modes] = torch.stack([there, back])
+        _PAIRS[weight] = now, kept
+    return kept[modes]
 
 
 def mix_modes(

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from noble_prob.decoder.channels import fast_channels
 from noble_prob.decoder.embedding import firing_channels
 from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.decoder.spike_map import current_features
@@ -166,7 +167,8 @@ def render_loss(
     """
     w = decoder.window
     at = torch.arange(w.n_samples, device=x.device, dtype=torch.float32) * w.dt_ms - w.onset_ms
-    channels = firing_channels(times_ms, current_pa, at, duration_ms=w.duration_ms, happens=happens)
+    embed = fast_channels if decoder.path == "fast" else firing_channels
+    channels = embed(times_ms, current_pa, at, duration_ms=w.duration_ms, happens=happens)
     predicted = decoder.operator(channels, decoder.condition(x, current_pa), path=decoder.path)
     return waveform_loss(predicted, voltage_mv).mean()
 
