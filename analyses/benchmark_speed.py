@@ -83,13 +83,14 @@ def main() -> None:
     parser.add_argument("--training", type=numbers, default=[])
     parser.add_argument("--ensemble", type=int, default=None)
     parser.add_argument("--simulator-cores", type=numbers, default=[])
+    parser.add_argument("--hof", default="builtin", help="models that the simulator takes the first of")
     parser.add_argument("--json", type=Path, default=None)
     parser.add_argument("--plot", type=Path, default=None)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     report = benchmark(
         args.cell, batches=args.batches, device=args.device, repeats=args.repeats, training=args.training,
-        ensemble=args.ensemble, simulator_cores=args.simulator_cores,
+        ensemble=args.ensemble, simulator_cores=args.simulator_cores, hof=args.hof,
     )  # fmt: skip
     print(report["machine"])
     table(report)

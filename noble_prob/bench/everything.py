@@ -16,7 +16,7 @@ from noble_prob.decoder.operator import Path
 def benchmark(
     cell: str, *, batches: Sequence[int], paths: Sequence[Path] = ("fast", "reference"), device: str = "cpu",
     repeats: int = 5, paper: bool = True, training: Sequence[int] = (), ensemble: int | None = None,
-    simulator_cores: Sequence[int] = (),
+    simulator_cores: Sequence[int] = (), hof: str = "builtin",
 ) -> dict[str, Any]:  # fmt: skip
     """Everything that is asked for, as JSON values.
 
@@ -30,6 +30,7 @@ def benchmark(
         training: Traces per training step.
         ensemble: Neurons of an ensemble.
         simulator_cores: Numbers of processes of the simulator.
+        hof: What it simulates: a folder of models, or ``builtin``.
 
     Returns:
         ``machine, device, results, gradients, training, ensemble, limits, simulator``.
@@ -43,5 +44,5 @@ def benchmark(
         "training": bench_training(cell, batches=training, device=device, repeats=repeats) if training else [],
         "ensemble": [bench_ensemble(cell, traces=ensemble, device=device)] if ensemble else [],
         "limits": limits(device=device, architecture=load(cell).architecture),
-        "simulator": bench_simulator(cores=simulator_cores) if simulator_cores else [],
+        "simulator": bench_simulator(cores=simulator_cores, hof=hof) if simulator_cores else [],
     }  # fmt: skip

@@ -32,6 +32,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--simulator-cores", type=counts, default=None, help="also time Arbor on these numbers of processes, as 1,2"
     )
+    parser.add_argument(
+        "--hof", default="builtin", metavar="DIR", help="models that Arbor takes the first of (builtin)"
+    )
 
 
 def counts(text: str) -> list[int]:
@@ -50,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         report = benchmark(
             args.cell, batches=args.batches, paths=args.paths.split(","), device=args.device, repeats=args.repeats,
             paper=not args.no_paper, training=args.training or (), ensemble=args.ensemble,
-            simulator_cores=args.simulator_cores or (),
+            simulator_cores=args.simulator_cores or (), hof=args.hof,
         )  # fmt: skip
         if draft:
             write_json(draft, report)

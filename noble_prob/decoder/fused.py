@@ -93,21 +93,19 @@ class FusedStack:
         tile: Samples per program.
         warps: Warps per program.
         per: Tiles that a program of a layer takes one after the other, in large batches.
-        registers: Most registers of a thread of a layer; None leaves it to the compiler.
-        gelu: How half precision computes it: ``half`` or ``tanh`` by the hardware's tanh, in half or single precision,
-            ``polynomial`` by a polynomial of the normal distribution function.
+        gelu: How half precision computes it: ``half`` by the hardware's tanh of halves, ``polynomial`` in single
+            precision by a polynomial of the normal distribution function.
     """
 
     def __init__(
         self, *, lift: nn.Module, layers: Sequence[Weights], project: nn.Module, width: int, modes: int, n: int,
         dtype: torch.dtype = torch.float16, precision: str = "tf32", tile: int = 128, warps: int = 4, per: int = 1,
-        registers: int | None = None,
-        gelu: Literal["half", "tanh", "polynomial"] = "half",
+        gelu: Literal["half", "polynomial"] = "half",
     ):  # fmt: skip
         self.device = layers[0].skip.device
-        self.n, self.dtype, self.tile, self.warps, self.per, self.registers = n, dtype, tile, warps, per, registers
-        by_tanh = dtype == torch.float16 and precision == "tf32" and gelu != "polynomial"
-        self.precision = gelu if by_tanh else precision
+        self.n, self.dtype, self.tile, self.warps, self.per = n, dtype, tile, warps, per
+        in_halves = dtype == torch.float16 and precision == "tf32" and gelu == "half"
+        self.precision = "half" if in_halves else precision
         self.width, self.modes = power(width), min(modes, n // 2 + 1)
         self.rows, self.blocks = -(-2 * self.modes // 8) * 8, -(-n // tile)
         local, forward, inverse = local_basis(n, self.modes, self.device, torch.float32, block=tile)
@@ -202,6 +200,5 @@ class FusedStack:
             moments, scale[:, -1], shift[:, -1], p1, q1, self._project_last, self._last_bias, self.n, batch, stride,
             WIDTH=self.width, HIDDEN=len(layer.mix[0]), PROJECT=len(p1), INNER=layer.inner, OUTER=layer.outer,
             LAST=last, TILE=self.tile, RANK=self.rank, PER=per, PRECISION=self.precision, num_warps=self.warps,
-            maxnreg=self.registers,
         )  # fmt: skip
         return out

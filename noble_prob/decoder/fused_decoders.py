@@ -85,7 +85,7 @@ class FusedPaper:
         ]  # fmt: skip
         width = operator.hidden_channels
         self.stack = FusedStack(lift=operator.lifting, layers=layers, project=operator.projection, width=width,
-                                modes=layers[0].spectral.shape[-1], n=n, **options)  # fmt: skip
+                                modes=layers[0].spectral.shape[-1], n=n, **{"per": 4, **options})  # fmt: skip
         bias = torch.stack([conv.bias.detach().reshape(-1).float() for conv in blocks.convs])
         self.shift = pad(bias, len(layers) + 1, self.stack.width)[None]
         self.scale = torch.ones_like(self.shift)

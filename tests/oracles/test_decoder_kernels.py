@@ -41,7 +41,7 @@ for dtype, tolerance in ((torch.float32, 1e-6), (torch.float16, 1e-3)):
     fused = FusedOperator(operator, at, duration_ms=100.0, dtype=dtype, precision="tf32x3")
     found = error(fused(times, happens, current, condition), wanted)
     assert found < tolerance, (dtype, found)
-for gelu, per in (("half", 1), ("tanh", 1), ("polynomial", 3)):
+for gelu, per in (("half", 1), ("polynomial", 3)):
     fused = FusedOperator(operator, at, duration_ms=100.0, gelu=gelu, per=per)
     found = error(fused(times, happens, current, condition), wanted)
     assert found < 1e-3, (gelu, found)
