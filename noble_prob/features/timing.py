@@ -68,6 +68,34 @@ def last_isi_ms(s: Sweeps) -> Tensor:
     return _at(s, _isi(s), s.spikes.count - 2)
 
 
+def _mean_isi_until(s: Sweeps, until_ms: float) -> Tensor:
+    """Mean interval from the first spike to a moment after the onset (ms): time over phase.
+
+    The phase counts spikes and is linear between them, so that the value moves continuously when a spike passes the
+    moment. The mean of all intervals where the train ends before it, the first one where that is longer.
+    """
+    peak, n = s.spikes.peak_ms, s.spikes.count
+    at = s.onset_ms + until_ms
+    j = (peak <= at).sum(-1).clamp(min=1)
+    last, following = _at(s, peak, j - 1), _at(s, peak, j)
+    phase = (j - 1) + (at - last) / (following - last)
+    mean = (at - peak[:, 0]) / phase
+    first, whole = _isi(s)[:, 0], _isi(s).nanmean(-1)
+    return s.where(s.complete & (n >= 2), torch.where(j >= n, whole, torch.where(j < 2, first, mean)))
+
+
+@feature("ms", defined_when="two spikes or more")
+def mean_isi_to_100ms_ms(s: Sweeps) -> Tensor:
+    """Mean interval from the first spike to 100 ms after the onset, the interval then under way counted in part."""
+    return _mean_isi_until(s, 100.0)
+
+
+@feature("ms", defined_when="two spikes or more")
+def mean_isi_to_200ms_ms(s: Sweeps) -> Tensor:
+    """Mean interval from the first spike to 200 ms after the onset, the interval then under way counted in part."""
+    return _mean_isi_until(s, 200.0)
+
+
 @feature("1", defined_when="three spikes or more", efel_name="ISI_CV (ignore_first_ISI off)", needs_step=False)
 def isi_cv(s: Sweeps) -> Tensor:
     """Standard deviation of the intervals (n - 1) over their mean."""

@@ -20,6 +20,7 @@ VOLTAGES = {
     "ap1_begin_mv", "ap1_trough_mv", "ahp_depth_abs_mv",
 }  # fmt: skip
 TIMES = {name for name, item in FEATURES.items() if item.unit == "ms"}
+CLOCKED = {"mean_isi_to_100ms_ms", "mean_isi_to_200ms_ms"}
 FITTED = {"membrane_time_constant_ms", "decay_time_constant_after_stim_ms"}
 
 
@@ -79,7 +80,7 @@ def test_scaled_time_scales_times_and_rates(spike_ms, slow):
     other = measure(recording([voltage(spike_ms, 80.0, DT * slow, slow)], [80.0], DT * slow, slow))
     for name in ("spike_count", "isi_cv", "ap1_peak_mv", "ap1_trough_mv", "late_voltage_mv"):
         assert equal(base[name][0], other[name][0], 1e-6), name
-    for name in TIMES - FITTED:
+    for name in TIMES - FITTED - CLOCKED:
         assert equal(base[name][0] * slow, other[name][0], 1e-6), name
     assert equal(base["mean_rate_hz"][0] / slow, other["mean_rate_hz"][0])
 
@@ -136,6 +137,26 @@ def test_known_trains_are_found_between_samples(spike_ms, dt):
     assert bool(f["mean_isi_ms"][1]) == (len(truth) > 1)
     if len(truth) > 1:
         assert float(f["mean_isi_ms"][0]) == pytest.approx(float(truth.diff().mean()), abs=0.02)
+
+
+@pytest.mark.parametrize(("spike_ms", "expected"), [
+    ([10.0, 20.0, 40.0, 70.0, 110.0, 160.0], 24.0),  # 90 ms hold 3.75 intervals
+    ([10.0, 30.0, 50.0], 20.0),  # the train is over
+    ([20.0, 130.0], 110.0),  # the first interval is longer
+    ([110.0, 125.0], 15.0),  # so late was the first spike
+    ([10.0], float("nan")),
+])  # fmt: skip
+def test_mean_intervals_to_a_moment_are_time_over_phase(spike_ms, expected):
+    found = measure(recording([voltage(spike_ms, 80.0)], [80.0]), names=("mean_isi_to_100ms_ms",)).value[0, 0]
+    assert float(found) == pytest.approx(expected, abs=0.02, nan_ok=True)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_mean_intervals_to_a_moment_move_continuously_when_a_spike_passes_it(k):
+    near = [[30.0 * i + (100.0 + side - 30.0 * k) for i in range(6)] for side in (-0.01, 0.01)]
+    found = measure(recording([voltage([x for x in s if x > 0], 80.0) for s in near], [80.0, 80.0]),
+                    names=("mean_isi_to_100ms_ms",)).value[:, 0]  # fmt: skip
+    assert float((found[0] - found[1]).abs()) < 0.05
 
 
 def test_spikes_at_the_edges_of_a_window_are_kept_or_dropped_whole():
