@@ -1,6 +1,6 @@
 """Draws that were resampled by weight, set apart again by one Hamiltonian move each.
 
-Resampling repeats the draws that weigh most: of 200 taken from the 1,600 weighted ones of a real posterior about 150 are
+Resampling repeats the draws that weigh most: of 200 taken from 1,600 weighted ones of a cell's posterior about 150 are
 distinct. Margins hardly suffer, joint distances do: copies lie closer to each other than draws of the posterior would,
 and the truth looks too far from them all (:func:`noble_prob.calibration.joint.joint_test` sees it in 500 recordings). A
 move that leaves the posterior as it is (resample-move, Gilks and Berzuini 2001) gives every copy a place of its own; in
@@ -39,7 +39,7 @@ class Moved:
     """
 
     flat: Float[Tensor, "draw *recording size"]
-    log_density: Float[Tensor, "draw *recording"]
+    log_density: Tensor
     acceptance: Float[Tensor, "*recording"]
 
 
