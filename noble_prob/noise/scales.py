@@ -35,7 +35,7 @@ class NoisePrior:
             factor of one plus this), shared by timing and features. It can only widen: a factor free to shrink learns
             from the best decoded feature to trust the worst.
         phase_diffusion: SD of the phase's random walk (spikes per square root of a second).
-        trial_timing: SD over repeats of the log first-spike latency (a pure number).
+        trial_timing: SD over repeats of the log first-spike latency in brisk firing (more near threshold).
         trial_rate: SD over repeats of the log rate; current noise moves the first spike by tens of per cent and the
             rate hardly at all, so the two are not one number.
         trial_rest: SD over repeats of the resting and the steady voltage, in units of what is usual (:data:`USUAL`).
