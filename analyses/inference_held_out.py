@@ -68,6 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hof", type=Path, required=True)
     parser.add_argument("--cell", default="pvalb-689331391")
+    parser.add_argument("--models", type=int, default=10, help="held-out models, the first of the cell's list")
     parser.add_argument("--repeats", type=int, default=8)
     parser.add_argument("--sets", type=int, default=3)
     parser.add_argument("--noise-sd-na", type=float, default=0.005)
@@ -81,7 +82,7 @@ def main() -> None:
     cell, began = nb.load_cell(args.cell), time.perf_counter()
     hof, rng = import_hof(args.hof), np.random.default_rng(args.seed)
     evidence, truth, owner = [], [], []
-    for label, value in zip(cell.held_out.labels, cell.held_out.value, strict=True):
+    for label, value in list(zip(cell.held_out.labels, cell.held_out.value, strict=True))[: args.models]:
         for repeat in simulated(args, cell, int(label), hof):
             for _ in range(args.sets):
                 evidence.append(repeat.take(sweep_set(rng)))

@@ -5,12 +5,14 @@ fixed set of six steps on the rows of numbers that our network sees. Ours trains
 its draws start importance sampling through the exact density. Test recordings are drawn from the program, so both
 should cover truths at the stated rates; narrower intervals at the right rate are better.
 
-Needs sbi: ``pip install sbi``. Run: ``python analyses/inference_sbi.py --n 20000 --test 200 --json out.json``
+Needs sbi: ``pip install sbi`` (0.27 was used). Run:
+``python analyses/inference_sbi.py --n 20000 --test 200 --json out.json``
 """
 
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from noble_prob.amortised.tokens import tokens
 from noble_prob.calibration.batches import thinned_draws
 from noble_prob.calibration.sbc import judge_ranks, recordings_from_program
 from noble_prob.inference import train_estimator
+from noble_prob.inference.amortise import USUAL
 from noble_prob.inference.observe import stack
 from noble_prob.inference.task import Task
 from noble_prob.noise import Evidence, NoisePrior
@@ -41,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cell", default="pvalb-689331391")
     parser.add_argument("--n", type=int, default=20_000)
+    parser.add_argument("--steps", type=int, default=USUAL.steps, help="steps of training of ours")
     parser.add_argument("--test", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
@@ -54,7 +58,8 @@ def main() -> None:
 
     truth, test = drawn(args.test, args.seed + 1)
     began = time.perf_counter()
-    estimator = train_estimator(cell.decoder, cell.prior, n=args.n, seed=args.seed, progress=True)
+    estimator = train_estimator(cell.decoder, cell.prior, n=args.n, seed=args.seed, progress=True,
+                                schedule=replace(USUAL, steps=args.steps))  # fmt: skip
     trained = time.perf_counter() - began
     task = Task(decoder=cell.decoder, prior=cell.prior, noise=noise, robust=True, method="npe", chains=2, warmup=100,
                 draws=250, estimator=estimator)  # fmt: skip

@@ -2,7 +2,8 @@
 
     population    fitted beforehand: the prior over standardised latents
     neuron        z               ~ prior
-    noise         decoder_excess, phase_diffusion, trial_timing, trial_rate, trial_passive, trial_shape ~ LogNormal
+    noise         decoder_excess, phase_diffusion, trial_timing, trial_rate, trial_rest, trial_passive,
+                  trial_shape ~ LogNormal
     sweeps        spikes          ~ SpikeTrains(decoder.spike_times(z, I)), smooth errors and trials integrated out
                   summary         ~ Summaries(decoder.summary(z, I)), likewise
 
@@ -43,7 +44,7 @@ def program(
     robust: bool = False,
     batch: Sequence[int] = (),
 ) -> tuple[SpikeTrains, Summaries]:
-    """Sample sites ``z``, six noise scales (:data:`SCALES`), ``spikes`` and ``summary``.
+    """Sample sites ``z``, seven noise scales (:data:`SCALES`), ``spikes`` and ``summary``.
 
     Args:
         decoder: Predicts spike times and summary features.
@@ -72,14 +73,15 @@ def program(
             trial_timing=scales["trial_timing"], trial_rate=scales["trial_rate"], timing_ms=noise.timing_ms,
             intervals=None if evidence is None else evidence.intervals(error_ms, times.shape[-1]),
         )  # fmt: skip
-        between = scales["trial_passive"], scales["trial_shape"]
+        between = scales["trial_rest"], scales["trial_passive"], scales["trial_shape"]
         features = Summaries(summary, design, decoder.error, scale=1 + scales["decoder_excess"], between=between, df=df)
         pyro.sample("spikes", trains, obs=None if evidence is None else evidence.times_ms)
         pyro.sample("summary", features, obs=None if evidence is None else evidence.summary)
     return trains, features
 
 
-SCALES = ("decoder_excess", "phase_diffusion", "trial_timing", "trial_rate", "trial_passive", "trial_shape")
+SCALES = ("decoder_excess", "phase_diffusion", "trial_timing", "trial_rate", "trial_rest", "trial_passive",
+          "trial_shape")  # fmt: skip
 """Names of the noise scales, fields of :class:`~noble_prob.noise.NoisePrior`."""
 
 

@@ -1,8 +1,10 @@
 """A trained conditional flow with what it belongs to, on disk as ``npe.json`` and ``npe.safetensors``.
 
-An estimator is right about one decoder and one prior. Their fingerprint, a hash over weights, error model, latent scale
-and the prior's parameters, is stored with it and compared before it is used. It works on the unconstrained coordinates
-in which samplers move (latents, then logarithms of noise scales), scaled by the prior's centre and Cholesky factor.
+An estimator is right about one decoder, one prior and one program. The fingerprint of the former two, a hash over
+weights, error model, latent scale and the prior's parameters, is stored with it, and so are log densities of the
+program (:mod:`noble_prob.inference.belongs`); both are compared before it is used. It works on the unconstrained
+coordinates in which samplers move (latents, then logarithms of noise scales), scaled by the prior's centre and Cholesky
+factor.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from noble_prob.amortised.network import ConditionalFlow, Sizes
 from noble_prob.amortised.tokens import tokens
 from noble_prob.decoder.base import Decoder
 from noble_prob.errors import UsageError, require
-from noble_prob.noise import Evidence
+from noble_prob.noise import Evidence, NoisePrior, Scale
 from noble_prob.priors import Prior, seeded
 
 CARD, WEIGHTS = "npe.json", "npe.safetensors"
@@ -42,6 +44,8 @@ class Estimator:
             ``feature_scale`` of the summary features.
         belongs_to: Fingerprint of decoder and prior.
         facts: How it was trained and how well it does.
+        noise: Priors of the noise scales it was trained for; None of one that an earlier version wrote.
+        probe: Log densities of the program it was trained on.
     """
 
     network: ConditionalFlow
@@ -50,6 +54,8 @@ class Estimator:
     tensors: Mapping[str, Tensor]
     belongs_to: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+    noise: NoisePrior | None = None
+    probe: tuple[float, ...] = ()
 
     @torch.no_grad()
     def given(self, evidence: Evidence) -> Conditional:
@@ -82,7 +88,8 @@ class Estimator:
         digest = hashlib.sha256((path / WEIGHTS).read_bytes()).hexdigest()
         card = {"sizes": asdict(self.network.sizes), "sites": [list(site) for site in self.sites],
                 "summary_names": list(self.summary_names), "belongs_to": self.belongs_to, "weights_sha256": digest,
-                "facts": dict(self.facts)}  # fmt: skip
+                "facts": dict(self.facts), "noise": None if self.noise is None else asdict(self.noise),
+                "probe": list(self.probe)}  # fmt: skip
         (path / CARD).write_text(json.dumps(card, indent=1) + "\n")
 
     @classmethod
@@ -111,6 +118,7 @@ class Estimator:
             network=network.eval().requires_grad_(False), sites=tuple((n, s) for n, s in card["sites"]),
             summary_names=tuple(card["summary_names"]), belongs_to=card["belongs_to"], facts=card["facts"],
             tensors={k: v for k, v in tensors.items() if not k.startswith("net.")},
+            noise=_noise(card.get("noise")), probe=tuple(card.get("probe", ())),
         )  # fmt: skip
 
 
@@ -155,6 +163,15 @@ class Conditional:
         white = torch.linalg.solve(self.scale, off).squeeze(-1)
         value = self.flow.log_prob(white.to(torch.float32)).to(flat) - torch.linalg.slogdet(self.scale).logabsdet
         return value.reshape(flat.shape[:-1])
+
+
+def _noise(card: Mapping[str, Any] | None) -> NoisePrior | None:
+    """Priors of the noise scales from a card; None where it has none, or those of another version."""
+    try:
+        return None if card is None else NoisePrior(**{k: Scale(**v) if isinstance(v, dict) else v
+                                                       for k, v in card.items()})  # fmt: skip
+    except TypeError:
+        return None
 
 
 def new_network(sizes: Sizes, *, seed: int = 0) -> ConditionalFlow:

@@ -23,6 +23,7 @@ from numpy import ndarray
 from noble_prob.amortised import fingerprint
 from noble_prob.errors import require
 from noble_prob.inference.batch import draw_latents
+from noble_prob.inference.belongs import probe, stranger
 from noble_prob.inference.task import ONE_BY_ONE, Task
 from noble_prob.noise import Evidence
 from noble_prob.population.fanout import fan_out
@@ -72,9 +73,13 @@ def thinned_draws(
         title: Of a progress bar on stderr; None for none.
 
     Raises:
-        UsageError: If the folder holds another run, or the method is not a batched one.
+        UsageError: If the folder holds another run, the method is not a batched one, or the estimator belongs to
+            another decoder, prior or program.
     """
     require(task.method not in ONE_BY_ONE, "method", "hmc, importance or npe", task.method, "choose a batched method")
+    if task.method == "npe" and task.estimator is not None:
+        of = stranger(task.estimator, task.decoder, task.prior, noise=task.noise)
+        require(not of, "estimator", "the one of this cell", f"one of {of}", "train it again: `noble-prob train-npe`")
     starts = range(0, len(evidences), batch)
     if folder is not None:
         _claim(folder, _about(task, evidences, seed, batch, keep))
@@ -113,6 +118,7 @@ def _about(task: Task, evidences: Sequence[Evidence], seed: int, batch: int, kee
             data.update(part.numpy().tobytes())
     return {
         "recordings": len(evidences), "data": data.hexdigest(), "belongs_to": fingerprint(task.decoder, task.prior),
+        "program": [f"{x:.4g}" for x in probe(task.decoder, task.prior, noise=task.noise, robust=task.robust)],
         "method": task.method, "robust": task.robust, "noise": repr(task.noise), "chains": task.chains,
         "warmup": task.warmup, "draws": task.draws, "seed": seed, "batch": batch, "keep": keep,
     }  # fmt: skip

@@ -20,6 +20,7 @@ LIMITS = {
     "decoder_excess": (2.0, 5.0),
     "trial_timing": (0.2, 0.4),
     "trial_rate": (0.1, 0.2),
+    "trial_rest": (3.0, 5.0),
     "trial_passive": (3.0, 5.0),
     "trial_shape": (3.0, 5.0),
 }
@@ -35,7 +36,8 @@ def noise(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:
     words = {
         "trial_timing": f"the latency differs between sweeps by {100 * size.get('trial_timing', 0):.1f} %",
         "trial_rate": f"the rate by {100 * size.get('trial_rate', 0):.1f} %",
-        "trial_passive": f"sub-threshold features by {size.get('trial_passive', 0):.2g} times what is usual",
+        "trial_rest": f"the resting voltage by {size.get('trial_rest', 0):.2g} times what is usual",
+        "trial_passive": f"sub-threshold responses by {size.get('trial_passive', 0):.2g} times what is usual",
         "trial_shape": f"the shape of spikes by {size.get('trial_shape', 0):.2g} times what is usual",
         "decoder_excess": f"the decoder errs {1 + size.get('decoder_excess', 0):.2g} times as much as on validation",
         "phase_diffusion": f"the phase diffuses by {size.get('phase_diffusion', 0):.2g} spikes per root second",

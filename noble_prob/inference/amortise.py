@@ -26,6 +26,7 @@ from noble_prob.amortised.tokens import size as token_size
 from noble_prob.amortised.tokens import tokens
 from noble_prob.decoder.base import Decoder
 from noble_prob.errors import require
+from noble_prob.inference.belongs import probe
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.observe import SHORTEST_MS, mask_late
 from noble_prob.noise import Design, Evidence, NoisePrior, mask_undefined
@@ -111,15 +112,15 @@ def train_estimator(
     target = torch.linalg.solve_triangular(scale, (pool.truth - centre).T, upper=False).T
     network = new_network(Sizes(token=pool.rows.shape[-1], size=target.shape[-1], **(sizes or {})), seed=seed)
     task = FlowTask(network.to(device), Pool(rows=pool.rows.to(device), truth=pool.truth), target.float().to(device))
-    belongs = fingerprint(decoder, prior)
-    log = fit(task, schedule, folder, name="npe", about={"belongs_to": belongs, "n": n, "robust": robust},
-              captured=False, progress=progress)  # fmt: skip
+    belongs, answers = fingerprint(decoder, prior), probe(decoder, prior, noise=noise, robust=robust)
+    about = {"belongs_to": belongs, "n": n, "robust": robust, "program": [f"{x:.4g}" for x in answers]}
+    log = fit(task, schedule, folder, name="npe", about=about, captured=False, progress=progress)
     record = {"recordings": n, "sweeps": SWEEPS, "steps": schedule.steps, "batch": schedule.batch, "seed": seed,
               "robust": robust, "device": device, "validation": log[-1]["validation"],
               "wall_s": round(time.perf_counter() - began, 1)}  # fmt: skip
     return Estimator(
         network=network.cpu().eval().requires_grad_(False), sites=facts["sites"], summary_names=decoder.summary_names,
-        belongs_to=belongs, facts=record,
+        belongs_to=belongs, facts=record, noise=noise, probe=answers,
         tensors={"centre": centre, "scale": scale, "feature_centre": facts["centre"], "feature_scale": facts["scale"]},
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from noble_prob.errors import require
-from noble_prob.inference import hmc, importance, nuts, svi
+from noble_prob.inference import hmc, importance, nuts, refresh, svi
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.export import agreed
 from noble_prob.inference.locate import columns, locate, locate_near
@@ -74,13 +74,14 @@ def draw(task: Task, density: LogDensity, evidence: Evidence, rows: tuple[int, .
 def _weighted(
     task: Task, density: LogDensity, coordinates: Affine, seed: int, companion: importance.Companion | None
 ) -> Draws:
-    """Weighted draws, resampled."""
+    """Weighted draws, resampled and moved."""
     n = task.chains * task.draws
     found = importance.sample(density, coordinates, draws=PROPOSALS[task.method] * n, seed=seed, companion=companion)
     at = found.resample(n, torch.Generator().manual_seed(seed))
     flat = found.flat.gather(0, at[..., None].expand(*at.shape, found.flat.shape[-1]))
-    return Draws(flat=flat[None], stats={"lp": found.log_density.gather(0, at)[None]},
-                 record={"k_hat": found.k_hat, "effective": found.effective})  # fmt: skip
+    moved = refresh.move(density, found, flat, seed=seed)
+    return Draws(flat=moved.flat[None], stats={"lp": moved.log_density[None]},
+                 record={"k_hat": found.k_hat, "effective": found.effective, "moved": moved.acceptance})  # fmt: skip
 
 
 def _chains(

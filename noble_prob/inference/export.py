@@ -26,6 +26,7 @@ SCALE_UNITS = {
     "phase_diffusion": "spikes/sqrt(s)",
     "trial_timing": "1",
     "trial_rate": "1",
+    "trial_rest": "usual SDs",
     "trial_passive": "usual SDs",
     "trial_shape": "usual SDs",
 }

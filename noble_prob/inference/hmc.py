@@ -130,10 +130,30 @@ def _move(
     density: LogDensity, coordinates: Affine, state: tuple[Tensor, Tensor, Tensor], step: Tensor,
     generator: torch.Generator,
 ) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor, Tensor, int]:  # fmt: skip
-    """One trajectory of every chain."""
-    w, value, slope = state
+    """One trajectory of every chain, of a length drawn anew."""
     length = math.pi * float(torch.rand((), generator=generator)) * 0.9 + 0.1
     n = max(1, min(64, round(length / float(step.median()))))
+    return *trajectory(density, coordinates, state, step, n, generator), n
+
+
+def trajectory(
+    density: LogDensity, coordinates: Affine, state: tuple[Tensor, Tensor, Tensor], step: Tensor, n: int,
+    generator: torch.Generator,
+) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor, Tensor]:  # fmt: skip
+    """Move every chain by ``n`` leapfrog steps with a momentum of its own, and accept or stay.
+
+    Args:
+        density: Log density.
+        coordinates: White coordinates.
+        state: Points in them, shape ``(chain, *recording, size)``, with log densities and their gradients.
+        step: Step sizes, broadcast to ``(chain, *recording)``.
+        n: Leapfrog steps.
+        generator: Source of momenta and acceptances.
+
+    Returns:
+        The new state, the acceptance probabilities, and which trajectories diverged.
+    """
+    w, value, slope = state
     p = torch.randn(w.shape, generator=generator, dtype=w.dtype).to(w.device)
     eps = step[..., None]
     x, g, v = w, slope, value
@@ -150,7 +170,7 @@ def _move(
         torch.where(accept, v, value),
         torch.where(accept[..., None], g, slope),
     )
-    return here, change.clamp(max=0.0).exp(), change < -DIVERGENCE, n
+    return here, change.clamp(max=0.0).exp(), change < -DIVERGENCE
 
 
 def _refresh(

@@ -39,12 +39,14 @@ class Weighted:
         weight: Smoothed weights summing to one over draws, shape ``(draw, *recording)``.
         log_density: Log density at the draws, same shape.
         k_hat: Pareto shape of the raw weights, shape ``(*recording,)``.
+        coordinates: White coordinates of the proposal, made from earlier draws than these.
     """
 
     flat: Float[Tensor, "draw *recording size"]
     weight: Tensor
     log_density: Tensor
     k_hat: Float[Tensor, "*recording"]
+    coordinates: Affine
 
     @property
     def effective(self) -> Float[Tensor, "*recording"]:
@@ -100,7 +102,8 @@ def sample(
         proposal = torch.logaddexp(proposal + math.log1p(-share), companion.log_prob(flat) + math.log(share))
     value = _value(density, flat)
     smooth, k_hat = pareto_smooth(value - proposal)
-    return Weighted(flat=flat, weight=torch.softmax(smooth, 0), log_density=value, k_hat=k_hat)
+    return Weighted(flat=flat, weight=torch.softmax(smooth, 0), log_density=value, k_hat=k_hat,
+                    coordinates=coordinates)  # fmt: skip
 
 
 def _student(coordinates: Affine, n: int, generator: torch.Generator) -> Tensor:

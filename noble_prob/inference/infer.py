@@ -7,11 +7,12 @@ from dataclasses import replace
 from math import isfinite
 from typing import Any, get_args, overload
 
-from noble_prob.amortised import Estimator, fingerprint
+from noble_prob.amortised import Estimator
 from noble_prob.decoder.base import Decoder
 from noble_prob.errors import require
 from noble_prob.findings.base import Finding
 from noble_prob.inference.batch import posteriors
+from noble_prob.inference.belongs import stranger
 from noble_prob.inference.importance import BELIEVABLE
 from noble_prob.inference.observe import Observation, observe
 from noble_prob.inference.posterior import Posterior
@@ -116,7 +117,7 @@ def infer_evidence(
                 chains=chains, warmup=length[0], draws=length[1], estimator=estimator, device=device,
                 until_converged=draws is None, progress=progress)  # fmt: skip
     if method == "npe":
-        task, items = _checked(task, items, fingerprint(decoder, prior))
+        task, items = _checked(task, items)
     if method in ONE_BY_ONE:
         return [posteriors(task, [item], seed=seed + 104729 * k)[0] for k, item in enumerate(items)]
     size = BATCH if device == "cpu" else BATCH_GPU
@@ -125,16 +126,18 @@ def infer_evidence(
     return _replace_unbelievable(found, items, task, seed) if method in WEIGHTED else found
 
 
-def _checked(task: Task, items: list[Observation], belongs_to: str) -> tuple[Task, list[Observation]]:
+def _checked(task: Task, items: list[Observation]) -> tuple[Task, list[Observation]]:
     """Importance sampling from the prior in place of an estimator of something else, and a note that says so."""
     known = task.estimator
     require(known is not None, "estimator", "an amortised posterior for the method npe", "none",
             "pass estimator=cell.estimator, or train one with `noble-prob train-npe`")  # fmt: skip
-    if known is not None and known.belongs_to == belongs_to:
+    assert known is not None
+    of = stranger(known, task.decoder, task.prior, noise=task.noise)
+    if not of:
         return task, items
     note = Finding(
         code="NP104", title="Importance weights", severity="caution",
-        sentence="The amortised estimator belongs to another decoder or prior; sampling began from the prior.",
+        sentence=f"The amortised estimator belongs to {of} and was not used; sampling began from the prior.",
         remedy="Train it again with `noble-prob train-npe`.",
     )  # fmt: skip
     return replace(task, method="importance"), [replace(item, notes=(*item.notes, note)) for item in items]

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
@@ -31,12 +35,14 @@ class NoisePrior:
             factor of one plus this), shared by timing and features. It can only widen: a factor free to shrink learns
             from the best decoded feature to trust the worst.
         phase_diffusion: SD of the phase's random walk (spikes per square root of a second).
-        trial_timing: SD over repeats of the log first-spike latency (a pure number).
+        trial_timing: SD over repeats of the log first-spike latency in brisk firing (more near threshold).
         trial_rate: SD over repeats of the log rate; current noise moves the first spike by tens of per cent and the
             rate hardly at all, so the two are not one number.
-        trial_passive: SD over repeats of each sub-threshold feature, in units of what is usual (:data:`USUAL`).
-        trial_shape: The same of each feature of the spike's shape. Background current moves sub-threshold voltages and
-            hardly the shape of a spike, so the two are not one number.
+        trial_rest: SD over repeats of the resting and the steady voltage, in units of what is usual (:data:`USUAL`).
+        trial_passive: The same of what is read off the course of a sub-threshold response: deflection, sag, time
+            constant. Every sweep has a rest and few have a sag, and background current blurs the one a third as much as
+            the other: with one number for both, six rests say how well a single sag is known, and say it wrongly.
+        trial_shape: The same of each feature of the spike's shape, which background current hardly moves.
         timing_ms: SD of the measured time of a single spike (ms), fixed.
     """
 
@@ -44,6 +50,7 @@ class NoisePrior:
     phase_diffusion: Scale = field(default_factory=lambda: Scale(median=0.15, log_sd=1.0))
     trial_timing: Scale = field(default_factory=lambda: Scale(median=0.02, log_sd=1.0))
     trial_rate: Scale = field(default_factory=lambda: Scale(median=0.01, log_sd=1.0))
+    trial_rest: Scale = field(default_factory=lambda: Scale(median=1.0, log_sd=0.7))
     trial_passive: Scale = field(default_factory=lambda: Scale(median=1.0, log_sd=0.7))
     trial_shape: Scale = field(default_factory=lambda: Scale(median=1.0, log_sd=0.7))
     timing_ms: float = 0.05
@@ -57,18 +64,28 @@ class NoisePrior:
     def simulated(cls) -> NoisePrior:
         """For noiseless simulations: nothing varies between repeats, only the decoder errs."""
         none = Scale(median=0.0)
-        return cls(phase_diffusion=none, trial_timing=none, trial_rate=none, trial_passive=none, trial_shape=none,
-                   timing_ms=0.02)  # fmt: skip
+        return cls(phase_diffusion=none, trial_timing=none, trial_rate=none, trial_rest=none, trial_passive=none,
+                   trial_shape=none, timing_ms=0.02)  # fmt: skip
 
 
 USUAL = {
-    "resting_voltage_mv": 0.5, "voltage_deflection_mv": 0.5, "steady_state_voltage_mv": 0.7, "sag_mv": 0.3,
+    "resting_voltage_mv": 0.5, "voltage_deflection_mv": 0.3, "steady_state_voltage_mv": 0.7, "sag_mv": 0.3,
     "sag_ratio": 0.03, "membrane_time_constant_ms": 1.5, "input_resistance_mohm": 5.0, "ap1_peak_mv": 1.0,
     "ap1_amplitude_mv": 1.0, "mean_ap_amplitude_mv": 1.0, "ap1_trough_mv": 0.7, "ap1_begin_mv": 0.7,
     "ahp_depth_abs_mv": 0.7, "ap1_width_ms": 0.02,
 }  # fmt: skip
-"""Usual SD of a feature between sweeps of one patch-clamped cell, minutes apart, in its unit. Orders of magnitude from
-experience with whole-cell recordings; the sites ``trial_passive`` and ``trial_shape`` learn a factor each."""
+"""Usual SD of a feature between sweeps of one patch-clamped cell, minutes apart, in its unit, at :data:`STRONG_PA`
+where it depends on the current. Orders of magnitude from experience with whole-cell recordings; the sites
+``trial_rest``, ``trial_passive`` and ``trial_shape`` learn a factor each. Deflection, sag and time constant stand to
+each other as in biophysical models under an Ornstein-Uhlenbeck current (3 ms, 5 pA), where their factor is about one
+(and that of the rest 0.3): ``analyses/inference_usual_noise.py``."""
+STRONG_PA, WEAKEST_PA = 110.0, 20.0
+"""Size of the step at which :data:`USUAL` holds; steps weaker than the second are treated like it."""
+FITTED = ("membrane_time_constant_ms", "input_resistance_mohm")
+"""Features that divide by the response, blurred in inverse proportion to the step."""
+LIFT = {"sag_mv": 0.9, "sag_ratio": 0.9}
+"""Features that pick the extreme of a noisy trace are larger than without noise, by so many SDs between sweeps: the sag
+holds the depth of the noise's minimum."""
 
 
 def of_spike(name: str) -> bool:
@@ -76,6 +93,31 @@ def of_spike(name: str) -> bool:
     return name.startswith(("ap1_", "ahp_", "mean_ap_"))
 
 
+def of_rest(name: str) -> bool:
+    """Whether a feature is a level that a slow drift moves: the resting or the steady voltage."""
+    return name in ("resting_voltage_mv", "steady_state_voltage_mv")
+
+
 def usual_sd(name: str) -> float:
     """Usual SD of a feature between sweeps; by its unit where it is not listed."""
     return USUAL.get(name, 0.7 if name.endswith("_mv") else 1.0)
+
+
+def usual_sd_at(
+    names: tuple[str, ...], current_pa: Float[Tensor, "*batch sweep"]
+) -> Float[Tensor, "*batch feature sweep"]:
+    """Usual SD of features between sweeps, at the step's current.
+
+    Args:
+        names: Features.
+        current_pa: Steps (pA).
+    """
+    sd = torch.tensor([usual_sd(name) for name in names], dtype=current_pa.dtype, device=current_pa.device)
+    weaker = STRONG_PA / current_pa.abs().clamp(min=WEAKEST_PA)
+    fitted = torch.tensor([name in FITTED for name in names], device=current_pa.device)
+    return sd[:, None] * torch.where(fitted[:, None], weaker[..., None, :], 1.0)
+
+
+def lift(names: tuple[str, ...], like: Tensor) -> Float[Tensor, " feature"]:
+    """By how many SDs between sweeps noise raises each feature (:data:`LIFT`)."""
+    return torch.tensor([LIFT.get(name, 0.0) for name in names], dtype=like.dtype, device=like.device)

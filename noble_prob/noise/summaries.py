@@ -7,8 +7,9 @@ For every feature ``f`` the errors of the sweeps of one neuron are jointly Gauss
 with ``sd_f`` the decoder's error, the same at similar currents: a decoder that is wrong about the resting voltage at 50
 pA is wrong about it at 60 pA too, and six sweeps are not six independent measurements of it. Its size depends on the
 current: a feature is known best where the standard protocol measures it. ``kappa`` is the neuron's own variation
-between sweeps, with the measurement's, in units of what is usual for the feature
-(:data:`noble_prob.noise.scales.USUAL`): one number for features below threshold, one for the shape of spikes. With
+between sweeps, with the measurement's, in units of what is usual for the feature at that current
+(:func:`noble_prob.noise.scales.usual_sd_at`): one number for the level of the membrane, one for its response below
+threshold, one for the shape of spikes. Features that pick an extreme are raised by it on average. With
 ``df`` each feature has a Student t of its own, so that one feature that the decoder can not reach does not drag the
 others along. Features are independent given the neuron.
 """
@@ -27,7 +28,7 @@ from torch.distributions import constraints
 from noble_prob.decoder.base import DecoderError
 from noble_prob.noise.design import Design, defined
 from noble_prob.noise.linear import cholesky
-from noble_prob.noise.scales import of_spike, usual_sd
+from noble_prob.noise.scales import lift, of_rest, of_spike, usual_sd_at
 
 
 class Summaries(dist.TorchDistribution):
@@ -38,8 +39,8 @@ class Summaries(dist.TorchDistribution):
         design: Currents of the sweeps, names of the features.
         error: Size and correlation of the decoder's errors.
         scale: Factor on the decoder's errors for this neuron, shape ``(*batch,)``.
-        between: Variation between sweeps in units of what is usual, of sub-threshold features and of the spike's shape,
-            each of shape ``(*batch,)``.
+        between: Variation between sweeps in units of what is usual: of the membrane's level, of its response below
+            threshold, and of the spike's shape, each of shape ``(*batch,)``.
         df: Degrees of freedom of the Student t; None for a Gaussian.
     """
 
@@ -48,7 +49,7 @@ class Summaries(dist.TorchDistribution):
 
     def __init__(
         self, predicted: Float[Tensor, "*batch sweep feature"], design: Design, error: DecoderError, *,
-        scale: Tensor, between: tuple[Tensor, Tensor], df: float | None = None,
+        scale: Tensor, between: tuple[Tensor, Tensor, Tensor], df: float | None = None,
     ):  # fmt: skip
         self.predicted, self.design, self.error = predicted, design, error
         self.scale, self.between, self.df = scale, between, df
@@ -57,9 +58,9 @@ class Summaries(dist.TorchDistribution):
     def expand(self, batch_shape: Any, _instance: Any = None) -> Summaries:
         """The same features for every element of a batch."""
         shape = torch.Size(batch_shape)
-        passive, spike = (kappa.expand(shape) for kappa in self.between)
+        rest, passive, spike = (kappa.expand(shape) for kappa in self.between)
         return Summaries(self.predicted.expand(*shape, *self.event_shape), self.design, self.error,
-                         scale=self.scale.expand(shape), between=(passive, spike), df=self.df)  # fmt: skip
+                         scale=self.scale.expand(shape), between=(rest, passive, spike), df=self.df)  # fmt: skip
 
     def _covariance(self) -> Float[Tensor, "*batch feature sweep sweep"]:
         """Covariance over sweeps of every feature."""
@@ -68,15 +69,20 @@ class Summaries(dist.TorchDistribution):
         kernel = torch.exp(-gap[..., None, :, :] / self.error.summary_lengths(gap)[:, None, None])
         sd = self.error.summary_sd_at(current).transpose(-1, -2)
         decoder = sd[..., :, None] * sd[..., None, :] * kernel * self.scale[..., None, None, None] ** 2
-        own = self._trial()[..., None] ** 2 + 1e-8 * decoder.diagonal(dim1=-2, dim2=-1)
+        own = self._trial() ** 2 + 1e-8 * decoder.diagonal(dim1=-2, dim2=-1)
         return decoder + torch.diag_embed(own)
 
-    def _trial(self) -> Float[Tensor, "*batch feature"]:
+    def _trial(self) -> Float[Tensor, "*batch feature sweep"]:
         """SD of each feature between sweeps."""
-        names, (passive, spike) = self.design.summary_names, self.between
-        usual = torch.tensor([usual_sd(name) for name in names], dtype=self.predicted.dtype).to(self.predicted)
-        shape = torch.tensor([of_spike(name) for name in names], device=usual.device)
-        return torch.where(shape, spike[..., None], passive[..., None]) * usual
+        names = self.design.summary_names
+        group = torch.tensor([0 if of_rest(n) else 2 if of_spike(n) else 1 for n in names]).to(self.scale.device)
+        kappa = torch.stack(self.between, -1)[..., group]
+        return kappa[..., None] * usual_sd_at(names, self.design.current_pa.to(self.predicted))
+
+    def _centre(self) -> Float[Tensor, "*batch sweep feature"]:
+        """Expected features: the predicted ones, those that pick an extreme raised by the noise."""
+        raised = lift(self.design.summary_names, self.predicted)[:, None] * self._trial()
+        return self.predicted + raised.transpose(-1, -2)
 
     def log_prob(self, value: Float[Tensor, "*batch sweep feature"]) -> Float[Tensor, " *batch"]:
         """Log density of the features that exist."""
@@ -97,7 +103,7 @@ class Summaries(dist.TorchDistribution):
     def _residual(self, value: Tensor) -> tuple[Tensor, Tensor]:
         """Residuals and mask, feature by sweep; zero where undefined."""
         seen = torch.isfinite(value)
-        r = torch.where(seen, value.nan_to_num(0.0) - self.predicted, 0.0)
+        r = torch.where(seen, value.nan_to_num(0.0) - self._centre(), 0.0)
         return r.transpose(-1, -2), seen.transpose(-1, -2)
 
     def _density(self, energy: Tensor, log_det: Tensor, count: Tensor) -> Tensor:
@@ -115,7 +121,7 @@ class Summaries(dist.TorchDistribution):
             if self.df is not None:
                 chi = noise.new_full((*shape, 1, self.event_shape[-1]), self.df)
                 noise = noise * (self.df / torch.distributions.Chi2(chi).sample()).sqrt()
-            return self.predicted + noise
+            return self._centre() + noise
 
 
 def mask_undefined(

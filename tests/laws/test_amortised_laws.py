@@ -7,10 +7,13 @@ import torch
 from amortised_example import QUIET, quiet_toy, toy_estimator, toy_prior, toy_problems
 
 from noble_prob.amortised import Estimator, fingerprint
+from noble_prob.calibration.sbc import sbc
 from noble_prob.decoder.toy import ToyDecoder
 from noble_prob.errors import UsageError
 from noble_prob.inference import amortise, infer_evidence
+from noble_prob.inference.belongs import probe, stranger
 from noble_prob.inference.observe import stack
+from noble_prob.noise import NoisePrior, scales
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +79,28 @@ def test_an_estimator_of_another_decoder_is_left_aside_with_a_note(toy, estimato
     assert "another decoder or prior" in found.notes[0].sentence
     with pytest.raises(UsageError, match="train-npe"):
         infer_evidence(problems[:1], decoder=decoder, prior=prior, method="npe")
+
+
+def test_an_estimator_of_another_program_is_refused(toy, estimator, tmp_path, monkeypatch):
+    """A changed scale of the noise changes the density: `infer` says so and does without, `sbc` says so and stops."""
+    decoder, prior, problems = toy
+    usual = NoisePrior()
+    answers = probe(decoder, prior, noise=usual, robust=False)
+    replace(estimator, noise=usual, probe=answers).save(tmp_path)
+    known = Estimator.load(tmp_path)
+    assert known.noise == usual
+    assert stranger(known, decoder, prior, noise=usual) == ""
+    assert stranger(known, decoder, prior, noise=QUIET) == ""  # the caller's wish; weights make up for it
+    assert "program" in stranger(estimator, decoder, prior, noise=usual)  # trained for QUIET
+    assert "program" in stranger(replace(known, noise=None, probe=()), decoder, prior, noise=usual)  # an old card
+    monkeypatch.setitem(scales.USUAL, decoder.summary_names[0], 1.05 * scales.usual_sd(decoder.summary_names[0]))
+    assert stranger(known, decoder, prior, noise=usual) == "another version of the program"
+    found = infer_evidence(problems[:1], decoder=decoder, prior=prior, method="npe", estimator=known, seed=1, draws=50)
+    assert found[0].method == "importance"
+    assert "another version of the program" in found[0].notes[0].sentence
+    assert "train-npe" in found[0].notes[0].remedy
+    with pytest.raises(UsageError, match=r"another version of the program.*train-npe"):
+        sbc(decoder, prior, problems[0].design, 20, method="npe", estimator=known)
 
 
 def test_training_continues_to_the_same_weights(toy, tmp_path, monkeypatch):
