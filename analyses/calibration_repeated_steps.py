@@ -52,6 +52,8 @@ METHODS = (
     "amplitude (drift) and what is left (jitter, half of whose variance is a repeat's). A Gaussian state model with a "
     "random walk over sweeps was fitted to the same sweeps by NUTS, partially pooled over cells."
 )
+DRAWS = 800
+"""Of each chain: enough for an effective sample size of 400 of every scale of every cell."""
 FEWEST = 6
 """Pairs of a cell from which a line through the drift is fitted."""
 
@@ -131,7 +133,7 @@ def fitted(index: list[dict[str, str]], value: np.ndarray, pairs: dict[str, list
         rows.append(torch.from_numpy(value[used][:, [NAMES.index(n) for n in STATE]]))
     units = tuple(FEATURES[n].unit for n in STATE)
     states = SweepStates(names=STATE, units=units, value=rows, stimulus=stimulus, minutes=minutes, cell=tuple(pairs))
-    return fit_state(states, seed=1)
+    return fit_state(states, draws=DRAWS, seed=1)
 
 
 def panels(

@@ -197,6 +197,7 @@ class StateFit:
         r_hat: Largest split R-hat of all logarithms.
         divergences: Divergent trajectories.
         seed: Seed of the fit.
+        chains: Chains; draws of one follow those of the other.
     """
 
     states: SweepStates
@@ -207,6 +208,7 @@ class StateFit:
     r_hat: float
     divergences: int
     seed: int
+    chains: int = 1
 
     def summary(self, mass: float = 0.89) -> list[Mapping[str, object]]:
         """Per feature the posterior of the median cell's jitter and drift: median and interval, JSON values."""
@@ -219,7 +221,7 @@ class StateFit:
         return rows
 
 
-def fit_state(states: SweepStates, *, draws: int = 250, warmup: int = 250, chains: int = 2, seed: int = 0) -> StateFit:
+def fit_state(states: SweepStates, *, draws: int = 500, warmup: int = 300, chains: int = 2, seed: int = 0) -> StateFit:
     """Fit jitter, drift and electrode noise by NUTS, hierarchically over cells.
 
     Args:
@@ -236,18 +238,25 @@ def fit_state(states: SweepStates, *, draws: int = 250, warmup: int = 250, chain
     runs, divergences = [], 0
     for chain in range(chains):
         with _quiet(), seeded(seed + 1000 * chain), single_thread(), pyro.validation_enabled(False):
-            kernel = NUTS(model, max_tree_depth=5, target_accept_prob=0.9, jit_compile=True, ignore_jit_warnings=True)
+            kernel = NUTS(model, max_tree_depth=6, target_accept_prob=0.8, jit_compile=True, ignore_jit_warnings=True)
             mcmc = MCMC(kernel, num_samples=draws, warmup_steps=warmup, disable_progbar=True)
             mcmc.run(rows)
             runs.append(mcmc.get_samples())
             divergences += sum(map(len, mcmc.diagnostics()["divergences"].values()))
     site = {name: torch.stack([run[name] for run in runs]) for name in runs[0]}
-    log_drift = site["drift_cell"]
+    log_jitter, log_drift = _cells(site, "jitter", "cell"), _cells(site, "drift", "drift_cell")
     tril = site["correlation"].flatten(0, 1)
-    electrode = site["electrode_cell"] if "electrode_cell" in site else site["cell"][..., :0, 0]
-    log = torch.cat([site["cell"].flatten(2), log_drift.flatten(2), electrode], -1)
+    electrode = site["electrode_cell"] if "electrode_cell" in site else log_jitter[..., :0, 0]
+    log = torch.cat([log_jitter.flatten(2), log_drift.flatten(2), electrode], -1)
     return StateFit(
-        states=states, jitter=site["cell"].exp().flatten(0, 1) * rows.unit,
+        states=states, jitter=log_jitter.exp().flatten(0, 1) * rows.unit,
         drift=log_drift.exp().flatten(0, 1) * rows.unit, correlation=tril @ tril.mT,
         electrode_mv=electrode.exp().flatten(0, 1), r_hat=_split_r_hat(log), divergences=divergences, seed=seed,
+        chains=chains,
     )  # fmt: skip
+
+
+def _cells(site: Mapping[str, Tensor], common: str, cell: str) -> Float[Tensor, "chain draw cell feature"]:
+    """Log scales of cells from the common ones, their spread and the deviations."""
+    between = site["between_cells" if cell == "cell" else f"{common}_between_cells"]
+    return site[common].unsqueeze(-2) + between.unsqueeze(-2) * site[cell]
