@@ -238,7 +238,7 @@ def fit_state(states: SweepStates, *, draws: int = 500, warmup: int = 300, chain
     runs, divergences = [], 0
     for chain in range(chains):
         with _quiet(), seeded(seed + 1000 * chain), single_thread(), pyro.validation_enabled(False):
-            kernel = NUTS(model, max_tree_depth=6, target_accept_prob=0.8, jit_compile=True, ignore_jit_warnings=True)
+            kernel = NUTS(model, max_tree_depth=6, target_accept_prob=0.85, jit_compile=True, ignore_jit_warnings=True)
             mcmc = MCMC(kernel, num_samples=draws, warmup_steps=warmup, disable_progbar=True)
             mcmc.run(rows)
             runs.append(mcmc.get_samples())
