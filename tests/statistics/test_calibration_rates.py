@@ -92,7 +92,7 @@ def test_the_level_holds_for_small_tables_too(n, m):
 
 
 def test_an_ensemble_fitted_to_few_repeats_is_forgiven_its_mean():
-    """Twelve fitted, twelve judged, 200 runs: some 12 % called wrong if the shared error of the mean is not allowed for."""
+    """Twelve fitted, twelve judged, 200 runs: 12 % are wrong if the shared error of the mean is not allowed for."""
     rng, told, not_told, wide = np.random.default_rng(4), [], [], []
     for _ in range(200):
         known, new = repeats(rng, 12)[:, 3:], repeats(rng, 12)[:, 3:]
