@@ -65,6 +65,13 @@ def halves(
     return result, compare_trains(*parts, stimulus=what, against=f"the {what.split()[2]} ones", seed=1)
 
 
+def both_halves(table: FeatureTable, trains: list[np.ndarray]) -> dict[str, tuple[Calibration, TrainContrast]]:
+    """Early against late repeats, and odd against even ones, the control."""
+    order = np.arange(len(table))
+    comparisons = {"early and late repeats": order >= 5, "odd and even repeats": order % 2 == 1}
+    return {what: halves(table, trains, second, what) for what, second in comparisons.items()}
+
+
 def session(drift: Drift) -> Verdict:
     """Is the session stationary? One sentence."""
     known = zip(drift.names, drift.drift_share, drift.p_value, strict=True)
@@ -72,6 +79,20 @@ def session(drift: Drift) -> Verdict:
     sentence = f"The session drifts: {', '.join(slow)}." if slow else "No drift was found over the session."
     order = f"Order of {int(drift.n.max())} repeats, permutation test corrected over features."
     return Verdict(level="The session", severity="caution" if slow else "passed", sentence=sentence, power=order)
+
+
+def page(drift: Drift, found: dict[str, tuple[Calibration, TrainContrast]], source: str) -> ReportData:
+    """The report: the session, then each pair of halves, trains first."""
+    parts = [ReportData(title="", verdicts=(session(drift),)), drift_part(drift)]
+    for what, (result, contrast) in found.items():
+        names = (what.split(" and ")[0], what.split(" and ")[1].split(" ")[0])
+        verdict = Verdict(level=f"{what}: spike trains", severity=contrast.severity, sentence=contrast.sentence)
+        parts += [
+            ReportData(title="", verdicts=(verdict,)),
+            trains_part(contrast, level=what, window_ms=(0, 2000), names=names),
+            calibration_part(result, level=what),
+        ]
+    return merge("Nine repeats of frozen noise", parts, subtitle=source, provenance={"seed": 1})
 
 
 def main() -> None:
@@ -85,8 +106,7 @@ def main() -> None:
         print(f"{name:18s} total SD {drift.total_sd[k]:7.3f}  jitter SD {drift.jitter_sd[k]:7.3f} {drift.units[k]:3s}"
               f" drift {100 * drift.drift_share[k]:3.0f} %  p {drift.p_value[k]:.3f}")  # fmt: skip
     order = np.arange(len(table))
-    comparisons = {"early and late repeats": order >= 5, "odd and even repeats": order % 2 == 1}
-    found = {what: halves(table, trains, second, what) for what, second in comparisons.items()}
+    found = both_halves(table, trains)
     for what, (result, contrast) in found.items():
         print(f"{what}: {result.sentence} {result.power_sentence}\n  {contrast.sentence}")
     pairs = [(i, j) for i in order for j in order if i != j]
@@ -95,20 +115,10 @@ def main() -> None:
     far = np.mean([g for (i, j), g in gamma.items() if abs(i - j) >= 5])
     print(f"Gamma ({WINDOW_MS:.0f} ms): all {np.mean(list(gamma.values())):.3f}, neighbours {near:.3f}, far {far:.3f}")
     if args.out:
-        head = ReportData(title="", verdicts=(session(drift),))
-        parts = [head, drift_part(drift)]
-        for what, (result, contrast) in found.items():
-            names = (what.split(" and ")[0], what.split(" and ")[1].split(" ")[0])
-            verdict = Verdict(level=f"{what}: spike trains", severity=contrast.severity, sentence=contrast.sentence)
-            parts += [
-                ReportData(title="", verdicts=(verdict,)),
-                trains_part(contrast, level=what, window_ms=(0, 2000), names=names),
-                calibration_part(result, level=what),
-            ]
-        page = merge("Nine repeats of frozen noise", parts, subtitle=args.recording.name, provenance={"seed": 1})
+        report = page(drift, found, args.recording.name)
         args.out.mkdir(parents=True, exist_ok=True)
         for form, name in (("html", "report.html"), ("json", "report.json")):
-            (args.out / name).write_text(render(page, form), encoding="utf-8")
+            (args.out / name).write_text(render(report, form), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ not only pairs (ten seconds from one to the next are assumed; the index does not
 What it shows: minutes apart, most of the change is drift. A trial model fitted to such pairs without separating the
 two would make repeats several times too variable; one that ignores drift is right only for repeats close in time.
 
-    python analyses/calibration_repeated_steps.py --folder bbp_sscx_l5pc [--out DIR]
+    python analyses/calibration_repeated_steps.py --folder bbp_sscx_l5pc [--draws 500] [--out DIR]
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import csv
 from collections import defaultdict
 from pathlib import Path
 
+import arviz as az
 import numpy as np
 import torch
 
@@ -120,7 +121,9 @@ def separate(pairs: dict[str, list[tuple[int, int]]], value: np.ndarray, step: n
     return rows
 
 
-def fitted(index: list[dict[str, str]], value: np.ndarray, pairs: dict[str, list[tuple[int, int]]]) -> StateFit:
+def fitted(
+    index: list[dict[str, str]], value: np.ndarray, pairs: dict[str, list[tuple[int, int]]], draws: int
+) -> StateFit:
     """The state model of all cells with enough pairs."""
     minutes, stimulus, rows = [], [], []
     for found in pairs.values():
@@ -131,7 +134,14 @@ def fitted(index: list[dict[str, str]], value: np.ndarray, pairs: dict[str, list
         rows.append(torch.from_numpy(value[used][:, [NAMES.index(n) for n in STATE]]))
     units = tuple(FEATURES[n].unit for n in STATE)
     states = SweepStates(names=STATE, units=units, value=rows, stimulus=stimulus, minutes=minutes, cell=tuple(pairs))
-    return fit_state(states, seed=1)
+    return fit_state(states, draws=draws, seed=1)
+
+
+def effective(fit: StateFit) -> dict[str, float]:
+    """Smallest bulk and tail effective sample size of the logs of all scales of all cells (Vehtari et al. 2021)."""
+    log = torch.cat([fit.jitter, fit.drift], -1).log().unflatten(0, (fit.chains, -1)).numpy()
+    data = az.convert_to_dataset({"log": log})
+    return {kind: float(az.ess(data, method=kind)["log"].min()) for kind in ("bulk", "tail")}
 
 
 def panels(
@@ -166,6 +176,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=None)
+    parser.add_argument("--draws", type=int, default=500, help="of each of two chains of the state model")
     args = parser.parse_args()
     index, value = measure_sweeps(args.folder)
     pairs = same_step_pairs(index)
@@ -175,8 +186,12 @@ def main() -> None:
     print(" | ".join(COLUMNS))
     for row in rows:
         print(" | ".join(f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row))
-    fit = fitted(index, value, pairs)
-    print(f"state model: R-hat {fit.r_hat:.3f}, {fit.divergences} divergences; median cell, 89 % interval")
+    fit = fitted(index, value, pairs, args.draws)
+    fewest = effective(fit)
+    print(
+        f"state model: R-hat {fit.r_hat:.3f}, effective sample size at least {fewest['bulk']:.0f} (bulk), "
+        f"{fewest['tail']:.0f} (tail), {fit.divergences} divergences; median cell, 89 % interval"
+    )
     for row in state_table(fit).rows:
         name, unit, *numbers = row
         print("  {:20s} jitter {:.3g} ({:.3g} .. {:.3g})  drift {:.3g} ({:.3g} .. {:.3g})".format(name, *numbers), unit)

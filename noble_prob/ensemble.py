@@ -208,14 +208,16 @@ def _answer(
     decoder: Decoder, latents: Tensor, current_pa: Tensor, model: TrialModel | None, generator: torch.Generator
 ) -> Tensor:
     """Voltage of one chunk, with jittered spikes and electrode noise where a trial model asks for them."""
-    if model is None or model.phase_diffusion == 0:
+    if model is None or not model.moves_spikes:
         voltage = decoder.respond(latents, current_pa)
     else:
         if "times_ms" not in signature(decoder.respond).parameters:
-            raise UsageError("trial_model.phase_diffusion", "0 for a decoder that can not render given spike times",
-                             model.phase_diffusion, "set it to 0")  # fmt: skip
-        times = diffuse(decoder.spike_times(latents, current_pa), model.phase_diffusion, generator,
-                        slope=model.diffusion_slope)  # fmt: skip
+            raise UsageError("trial_model", "without timing scatter and phase diffusion for a decoder that can not "
+                             "render given spike times", model.phase_diffusion, "leave them out")  # fmt: skip
+        times = decoder.spike_times(latents, current_pa)
+        if model.timing is not None:
+            times = model.timing.move(times, current_pa, generator)
+        times = diffuse(times, model.phase_diffusion, generator, slope=model.diffusion_slope)
         voltage = decoder.respond(latents, current_pa, times_ms=times)  # type: ignore[call-arg]
     if model is None or model.electrode_mv == 0:
         return voltage

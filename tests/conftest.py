@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from cli_example import toy_file
 from hypothesis import settings
 
+__all__ = ["shared_dir", "toy_file"]
 torch.set_num_threads(2)
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")

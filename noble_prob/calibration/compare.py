@@ -29,8 +29,9 @@ NOMINAL = np.linspace(0.0, 1.0, 41)[1:-1]
 
 
 def calibrate_repeats(
-    observed: FeatureTable, ensemble: FeatureTable, *, alpha: float = LEVEL, permutations: int = 1999, seed: int = 0
-) -> Calibration:
+    observed: FeatureTable, ensemble: FeatureTable, *, alpha: float = LEVEL, permutations: int = 1999, seed: int = 0,
+    fitted_to: int | None = None,
+) -> Calibration:  # fmt: skip
     """Trial-to-trial spread: repeats of one stimulus in one cell against predicted repeats.
 
     Args:
@@ -39,11 +40,14 @@ def calibrate_repeats(
         alpha: Probability of calling a right ensemble wrong.
         permutations: Relabellings of the test.
         seed: Of ties, relabellings and pseudo-experiments.
+        fitted_to: Number of other repeats to which the ensemble was fitted, if it was: the error of their mean, which
+            all predicted rows share, is then no misfit.
 
     Raises:
-        UsageError: If a row is not a repeat, or no feature is shared.
+        UsageError: If a row is not a repeat, or no feature is shared, or ``fitted_to`` is not positive.
     """
-    return _calibrate(observed, ensemble, "trial", alpha, permutations, seed)
+    require(fitted_to is None or fitted_to > 0, "fitted_to", "a positive number of repeats", fitted_to, "count them")
+    return _calibrate(observed, ensemble, "trial", alpha, permutations, seed, fitted_to=fitted_to)
 
 
 def calibrate_population(
@@ -84,7 +88,7 @@ def compare_experiments(
 
 def _calibrate(
     observed: FeatureTable, ensemble: FeatureTable, level: str, alpha: float, permutations: int, seed: int,
-    *, against: str = "ensemble",
+    *, against: str = "ensemble", fitted_to: int | None = None,
 ) -> Calibration:  # fmt: skip
     """Everything that the three verbs share."""
     require(observed.axis == level, "observed", f"rows that are '{level}'", f"'{observed.axis}'",
@@ -98,7 +102,7 @@ def _calibrate(
         return _unjudged(observed, ensemble, level, alpha, skipped, seed, reason)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # means of columns that are undefined in a relabelling
-        test = relabel_test(observed.value, ensemble.value, permutations=permutations, seed=rng)
+        test = relabel_test(observed.value, ensemble.value, permutations=permutations, seed=rng, fitted_to=fitted_to)
         power = spread_power(ensemble.value, n, alpha=alpha, seed=rng)
         u = pit(observed.value.T, ensemble.value.T, seed=rng)
         features = feature_verdicts(observed, ensemble, u, test, power, alpha, rng)

@@ -21,7 +21,7 @@ from noble_prob.latent import Latent, LatentSpace
 from noble_prob.noise.forecast import forecast
 from noble_prob.noise.repeats import RepeatFit, SpikeRepeats, fit_repeats
 from noble_prob.noise.state import StateFit
-from noble_prob.noise.trial import REFERENCE_MS, TrialModel
+from noble_prob.noise.trial import REFERENCE_MS, TimingScatter, TrialModel
 from noble_prob.recording import Recording
 
 
@@ -103,12 +103,12 @@ def trial_model(
     fit: RepeatFit, space: LatentSpace, *, cell: str | None = None, state: StateFit | None = None,
     electrode_mv: float | None = None, minutes_apart: float = 0.0,
 ) -> TrialModel:  # fmt: skip
-    """The fitted scales as a trial model in latent space, for ``respond(..., trials=n)``.
+    """The fitted scales as a trial model of a decoder's neurons, for ``respond(..., trials=n)``.
 
-    The share by which the latency varies becomes the SD of every log-latency latent, the share of the rate that of
-    every log-interval latent; all latencies move together, and all intervals. The other latents vary as the features of
-    ``state`` do, with its correlations (a feature of the state that is a latent, or the logarithm of which is); without
-    it they do not vary, because spike trains say nothing about them.
+    The shares by which latency and rate vary move spike times, each current by those fitted nearby; phase diffusion
+    comes on top. The latents vary and drift as the features of ``state`` do, with its correlations (a feature of the
+    state that is a latent, or the logarithm of which is); without it they do not vary, because spike trains say nothing
+    about them. ``log_latency`` and ``log_rate`` in a state give the drift of all latencies and intervals.
 
     Args:
         fit: The fitted trial model of the spike trains.
@@ -126,10 +126,10 @@ def trial_model(
     scales = fit.scales[:, groups].median(0).values
     current = torch.tensor([fit.repeats.current_pa[g] for g in groups], dtype=torch.float64)
     sigma, slope = _diffusion(fit, groups, scales[:, 2])
-    loading, drift, electrode = _loadings(space, (current, scales), state, cell)
+    loading, drift, electrode = _loadings(space, state, cell)
     return TrialModel(
-        latent_tril=loading, phase_diffusion=sigma, diffusion_slope=slope, drift=drift, minutes_apart=minutes_apart,
-        electrode_mv=electrode if electrode_mv is None else electrode_mv,
+        latent_tril=loading, timing=_timing(current, scales), phase_diffusion=sigma, diffusion_slope=slope,
+        drift=drift, minutes_apart=minutes_apart, electrode_mv=electrode if electrode_mv is None else electrode_mv,
         provenance={"fitted_to": f"{len(fit.repeats.times_ms)} groups of repeats", "seed": fit.seed,
                     "r_hat": fit.r_hat, "state": None if state is None else list(state.states.names)},
     )  # fmt: skip
@@ -137,8 +137,13 @@ def trial_model(
 
 TIMING = {"log_latency": "latency", "log_rate": "isi"}
 """Columns of a fitted state that stand for all latencies and all intervals."""
-SHARES = {"latency": 0, "isi": 1}
-"""What moves timing latents, and the scale of a fitted train that is its size."""
+
+
+def _timing(current: torch.Tensor, scales: torch.Tensor) -> TimingScatter:
+    """Median shares of latency and rate at every current that was fitted."""
+    known = torch.unique(current)  # sorted
+    shares = torch.stack([scales[current == pa, :2].median(0).values for pa in known])
+    return TimingScatter(current_pa=known, latency=shares[:, 0], rate=shares[:, 1])
 
 
 def _diffusion(fit: RepeatFit, groups: list[int], sigma: torch.Tensor) -> tuple[float, float]:
@@ -160,36 +165,25 @@ def _interval(trains: Sequence[torch.Tensor]) -> float:
 
 
 def _loadings(
-    space: LatentSpace, timing: tuple[torch.Tensor, torch.Tensor], state: StateFit | None, cell: str | None
+    space: LatentSpace, state: StateFit | None, cell: str | None
 ) -> tuple[torch.Tensor, torch.Tensor | None, float]:
-    """Factor of the latents' covariance over repeats, drift, both standardised, and electrode noise (mV).
-
-    Timing latents take the share of the fitted stimulus nearest to their own.
-    """
+    """Factor of the latents' covariance over repeats, drift, both standardised, and electrode noise (mV)."""
     names = () if state is None else state.states.names
     jitter, slow, correlation, electrode = _middle(state, cell)
-    current, scales = timing
-    sources = [*SHARES, *(n for n in names if n not in TIMING)]
-    among = torch.eye(len(sources), dtype=torch.float64)
     columns = {TIMING.get(n, n): k for k, n in enumerate(names)}
-    for i, a in enumerate(sources):
-        for j, b in enumerate(sources):
-            if a in columns and b in columns:
-                among[i, j] = correlation[columns[a], columns[b]]
-    load, walk = torch.zeros(len(space), len(sources), dtype=torch.float64), torch.zeros(len(space)).double()
+    varying = [k for k, n in enumerate(names) if n not in TIMING]  # the jitter of timing is that of the spike trains
+    load, walk = torch.zeros(len(space), len(varying), dtype=torch.float64), torch.zeros(len(space)).double()
     for k, item in enumerate(space.latents):
-        source = _source(item, sources)
-        if source is not None:
-            near = (current - item.current_pa).abs() == (current - item.current_pa).abs().min()
-            shares = scales[near].median(0).values
-            sd = float(shares[SHARES[source]] if source in SHARES else jitter[columns[source]])
-            load[k, sources.index(source)] = sd / float(space.sd[k])
-        if source in columns:
-            walk[k] = float(slow[columns[source]]) / float(space.sd[k])
-    root = load @ torch.linalg.cholesky(among + 1e-9 * torch.eye(len(sources)))
-    square = torch.linalg.qr(root.T, mode="r").R.T  # any factor will do; a lower triangle is one
+        column = columns.get(_source(item, list(columns)) or "")
+        if column is not None:
+            walk[k] = float(slow[column]) / float(space.sd[k])
+        if column in varying:
+            load[k, varying.index(column)] = float(jitter[column]) / float(space.sd[k])
     tril = torch.zeros(len(space), len(space), dtype=torch.float64)
-    tril[:, : square.shape[1]] = square
+    if varying:
+        root = load @ torch.linalg.cholesky(correlation[varying][:, varying] + 1e-9 * torch.eye(len(varying)))
+        square = torch.linalg.qr(root.T, mode="r").R.T  # any factor will do; a lower triangle is one
+        tril[:, : square.shape[1]] = square
     return tril, (walk if state is not None else None), electrode
 
 

@@ -14,7 +14,7 @@ an exact p value (Fisher's permutation test), for any distribution, correlation,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -58,12 +58,14 @@ def relabel_test(
     *,
     permutations: int = 1999,
     seed: int | np.random.Generator = 0,
+    fitted_to: int | None = None,
 ) -> Test:
     """Could the observed rows be further members of the ensemble?
 
     Args:
         observed: Rows of the experiment, NaN where undefined.
         ensemble: Rows of the ensemble.
+        fitted_to: Rows of the same kind from which the ensemble's mean was estimated, if it was: see :func:`allow`.
         permutations: Random relabellings; the smallest possible p value is one over their number plus one.
         seed: Of the relabellings.
     """
@@ -73,7 +75,21 @@ def relabel_test(
     member[0, :n] = 1
     chosen = np.argpartition(rng.random((permutations, rows)), n - 1, axis=1)[:, :n]
     np.put_along_axis(member[1:], chosen, 1.0, axis=1)
-    return decide(contrast(scale(np.concatenate([observed, ensemble])), member))
+    found = contrast(scale(np.concatenate([observed, ensemble])), member)
+    return decide(found if fitted_to is None else allow(found, n, len(ensemble), fitted_to))
+
+
+def allow(c: Contrast, n: int, m: int, fitted_to: int) -> Contrast:
+    """The true labelling's distance of means, shrunk to what relabelled rows show.
+
+    All rows of a fitted ensemble share the error of its mean, which relabelling does not know: instead of ``1/n + 1/m``
+    the squared distance has the variance ``1/n + 1/m + 1/fitted_to`` (in squared SDs). Spreads are left as they are.
+    """
+    factor = 1 + (1 / fitted_to) / (1 / n + 1 / m)
+    location, joint = c.location.copy(), c.joint_location.copy()
+    location[0] /= factor**0.5
+    joint[0] /= factor
+    return replace(c, location=location, joint_location=joint)
 
 
 def decide(c: Contrast) -> Test:

@@ -4,9 +4,9 @@ from noble_prob.noise.design import Design, Evidence, defined
 from noble_prob.noise.scales import NoisePrior, Scale
 from noble_prob.noise.summaries import Summaries, mask_undefined
 from noble_prob.noise.trains import SpikeTrains
-from noble_prob.noise.trial import TrialModel, diffuse
+from noble_prob.noise.trial import TimingScatter, TrialModel, diffuse
 
 __all__ = [
-    "Design", "Evidence", "NoisePrior", "Scale", "SpikeTrains", "Summaries", "TrialModel", "defined", "diffuse",
-    "mask_undefined",
+    "Design", "Evidence", "NoisePrior", "Scale", "SpikeTrains", "Summaries", "TimingScatter", "TrialModel", "defined",
+    "diffuse", "mask_undefined",
 ]  # fmt: skip

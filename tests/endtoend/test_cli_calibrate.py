@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from cli_example import QUICK, call
 
 from noble_prob.cells import load_cell
-from noble_prob.cli import main
 from noble_prob.errors import UsageError
 from noble_prob.readers import write_npz
-
-QUICK = ("--cell", "toy", "--method", "hmc", "--chains", 2, "--warmup", 40, "--draws", 50, "--seed", 1)
-
-
-def call(*arguments: object) -> int:
-    return main([str(a) for a in arguments])
-
-
-@pytest.fixture(scope="module")
-def toy_file(tmp_path_factory) -> Path:
-    """A recording of one toy neuron, as a file."""
-    path = tmp_path_factory.mktemp("toy") / "toy.npz"
-    write_npz(load_cell("toy").demo[0], path)
-    return path
 
 
 def test_calibrate_leaves_out_a_broken_file(toy_file, tmp_path, capsys):

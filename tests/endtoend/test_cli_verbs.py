@@ -11,25 +11,12 @@ from pathlib import Path
 import arviz as az
 import numpy as np
 import pytest
+from cli_example import QUICK, call
 
 from noble_prob.cells import load_cell
-from noble_prob.cli import main, output
+from noble_prob.cli import output
 from noble_prob.readers import write_npz
 from noble_prob.recording import Recording
-
-QUICK = ("--cell", "toy", "--method", "hmc", "--chains", 2, "--warmup", 40, "--draws", 50, "--seed", 1)
-
-
-def call(*arguments: object) -> int:
-    return main([str(a) for a in arguments])
-
-
-@pytest.fixture(scope="module")
-def toy_file(tmp_path_factory) -> Path:
-    """A recording of one toy neuron, as a file."""
-    path = tmp_path_factory.mktemp("toy") / "toy.npz"
-    write_npz(load_cell("toy").demo[0], path)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from pathlib import Path
 import arviz as az
 import pytest
 import torch
+from cli_example import call
 
 import noble_prob as nb
-from noble_prob.cli import main
 from noble_prob.errors import UsageError
 from noble_prob.readers import write_npz
 from noble_prob.recording import Recording
@@ -29,10 +29,6 @@ ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--cell", "toy", "--method", "hmc", "--chains", "2", "--warmup", "30", "--draws", "30", "--seed", "1",
          "--batch", "2", "--quiet")  # fmt: skip
 N = 4
-
-
-def call(*arguments: object) -> int:
-    return main([str(a) for a in arguments])
 
 
 @pytest.fixture(scope="module")

@@ -2,15 +2,11 @@
 
 import numpy as np
 import pytest
+from cli_example import call
 from torch import from_numpy
 
-from noble_prob.cli import main
 from noble_prob.features import find_spikes
 from noble_prob.population.store import Store
-
-
-def call(*arguments):
-    return main([str(a) for a in arguments])
 
 
 def test_simulate_writes_the_agreed_file(tmp_path):

@@ -10,6 +10,9 @@ from noble_prob.report.panels import CoverageCurve, FeaturePanel, FiCurve
 from noble_prob.report.plain import label
 from noble_prob.report.svg import ENSEMBLE, EXPERIMENT, MUTED, RULE, drawing, tidy, to_svg
 
+FEW = 12
+"""Values of an ensemble up to which each is a tick of its own: a histogram of four values shows bins, not values."""
+
 
 def draw_feature(panel: FeaturePanel, salt: str) -> str:
     """Density of the ensemble with the observations as ticks, and the PIT histogram beside it."""
@@ -17,7 +20,7 @@ def draw_feature(panel: FeaturePanel, salt: str) -> str:
     with drawing(4.6, 2.1, salt=salt) as figure:
         left, *others = figure.subplots(1, 2, width_ratios=(2.2, 1.0)) if len(pit) else [figure.subplots()]
         _draw_values(left, ensemble, observed)
-        tidy(left, label(panel.name, panel.unit), "density")
+        tidy(left, label(panel.name, panel.unit), "" if len(ensemble) <= FEW else "density")
         left.set_yticks([])
         for right in others:
             _draw_pit(right, pit)
@@ -36,7 +39,10 @@ def _draw_values(axes: Axes, ensemble: NDArray[np.float64], observed: NDArray[np
     bins = np.linspace(low - pad, high + pad, 31).tolist()
     if high - low < 40 and np.array_equal(both, np.round(both)):  # counts: one bar each
         bins = (np.arange(low, high + 2) - 0.5).tolist()
-    if len(ensemble):
+    if 0 < len(ensemble) <= FEW:
+        axes.plot(ensemble, np.full(len(ensemble), 0.4), "|", ms=26, mew=2.2, color=ENSEMBLE,
+                  transform=axes.get_xaxis_transform())  # fmt: skip
+    elif len(ensemble):
         axes.hist(ensemble, bins=bins, density=True, color=ENSEMBLE, alpha=0.35, histtype="stepfilled")
     if len(observed) > 40:
         axes.hist(observed, bins=bins, density=True, color=EXPERIMENT, histtype="step", lw=1.2)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from noble_prob.calibration import Calibration, Drift, FeatureVerdict
 from noble_prob.calibration.wording import percent
+from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import judge
 from noble_prob.report.data import ReportData, Table, Verdict
 from noble_prob.report.panels import CoverageCurve, FeaturePanel
@@ -31,13 +34,20 @@ def calibration_part(calibration: Calibration, *, level: str = "") -> ReportData
     return ReportData(
         title=heading,
         verdicts=(Verdict(level=heading, severity=c.severity, sentence=c.sentence, power=c.power_sentence),),
-        findings=tuple(judge(c)),
+        findings=tuple(_placed(f, level) for f in judge(c)),
         features=tuple(_panel(c, item, heading) for item in c.features),
         coverage=coverage,
         tables=(_table(c, heading),) if c.features else (),
         methods=(_methods(c),),
         values={"calibration": {c.level: _values(c)}},
     )
+
+
+def _placed(finding: Finding, level: str) -> Finding:
+    """The finding with the comparison it is about in front, unless that is the usual one of its page."""
+    if not level or level in LEVELS.values():
+        return finding
+    return replace(finding, sentence=f"{level[:1].upper()}{level[1:]}: {finding.sentence}")
 
 
 def _panel(c: Calibration, item: FeatureVerdict, level: str) -> FeaturePanel:

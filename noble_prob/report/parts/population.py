@@ -39,7 +39,7 @@ def population_part(population: Population) -> ReportData:
 
 def _renamed(part: ReportData) -> ReportData:
     """The comparison after the move: its verdict and its panels, told apart from those before."""
-    found = [replace(f, sentence=f"After moving the latents: {f.sentence}") for f in part.findings if f.code == "NP201"]
+    found = [f for f in part.findings if f.code == "NP201"]
     return replace(part, findings=found, values={"calibration_after": part.values["calibration"]})
 
 

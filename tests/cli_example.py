@@ -1,0 +1,27 @@
+"""The program as the tests call it: on the toy cell, in its own process, on one recording in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from noble_prob.cells import load_cell
+from noble_prob.cli import main
+from noble_prob.readers import write_npz
+
+QUICK = ("--cell", "toy", "--method", "hmc", "--chains", 2, "--warmup", 40, "--draws", 50, "--seed", 1)
+"""Few draws: enough for the form of an answer, not for its convergence."""
+
+
+def call(*arguments: object) -> int:
+    """Exit code of ``noble-prob`` with these arguments."""
+    return main([str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def toy_file(tmp_path_factory) -> Path:
+    """A recording of one toy neuron, as a file."""
+    path = tmp_path_factory.mktemp("toy") / "toy.npz"
+    write_npz(load_cell("toy").demo[0], path)
+    return path
