@@ -167,9 +167,11 @@ class Conditional:
 
 def _noise(card: Mapping[str, Any] | None) -> NoisePrior | None:
     """Priors of the noise scales from a card; None where it has none, or those of another version."""
+    if card is None:
+        return None
+    values: dict[str, Any] = {k: Scale(**v) if isinstance(v, dict) else v for k, v in card.items()}
     try:
-        return None if card is None else NoisePrior(**{k: Scale(**v) if isinstance(v, dict) else v
-                                                       for k, v in card.items()})  # fmt: skip
+        return NoisePrior(**values)
     except TypeError:
         return None
 
