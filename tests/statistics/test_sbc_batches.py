@@ -50,7 +50,7 @@ def test_a_killed_command_continues(tmp_path):
     """kill -9 after the first batch: no half-written result, the batch is kept, the same command ends."""
     out = tmp_path / "sbc.json"
     command = [sys.executable, "-m", "noble_prob", "sbc", "--cell", "toy", "--n", "20", "--batch", "10",
-               "--draws", "100", "--method", "importance", "--currents-pa=-110,150", "--quiet"]  # fmt: skip
+               "--draws", "40", "--method", "hmc", "--currents-pa=-110,150", "--quiet"]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     running = subprocess.Popen([*command, "--json", str(out)], cwd=ROOT, env=environment)
     parts = tmp_path / "sbc.json.parts"
