@@ -14,6 +14,7 @@ from torch import Tensor
 
 from noble_prob.decoder.availability import attempt, kernels_run
 from noble_prob.decoder.embedding import N_CHANNELS, SINCE_MS, STEP_MS, UNTIL_MS, firing_channels
+from noble_prob.decoder.spectral import power
 
 SLOTS = 32
 """Columns of a row of channels in memory."""
@@ -57,7 +58,7 @@ class _Channels(torch.autograd.Function):
         times, happens, at, rate = ctx.saved_tensors
         (batch, spikes), n = times.shape, len(at)
         tiles = -(-n // TILE)
-        slots = max(16, 1 << (spikes - 1).bit_length())
+        slots = power(spikes)
         sums = torch.empty(batch, tiles, 2 * slots + 1, device=g.device)
         channels_backward[(batch, tiles)](times, happens, at, rate, g, sums, n, *g.stride(), ctx.duration_ms,
                                           SPIKES=spikes, SLOTS=slots, TILE=TILE)  # fmt: skip
