@@ -4,7 +4,7 @@ A checkpoint carries the error model that inference believes. Where the way of m
 not be trained again: this reads the data that the configuration names, measures, prints, and writes the new error into
 the checkpoint's card (``--write``). What is amortised for the old error has then to be trained again.
 
-Run: ``python analyses/decoder_error.py analyses/configs/shipped.toml --cell pvalb-689331391 --write``
+Run: ``python analyses/decoder_error.py analyses/configs/pvalb.toml --cell pvalb-689331391 --write``
 """
 
 import argparse

@@ -5,7 +5,8 @@ sets of `noble-prob populate`, and looks at the published models that were held 
 no part of the standard protocol. Prints a table, writes the figures as JSON and a plot.
 
     python analyses/decoder_learning_curve.py --stores out/data/pvalb out/data/pvalb-held-out --cell pvalb-689331391 \
-        --sizes 100,300,1000,3000 --spaces noble2,features10,features13,features16 --seeds 3 --device cuda --out OUT
+        --sizes 100,300,1000,3000 --spaces noble2,features10,features13,features16,features21 --seeds 3 \
+        --device cuda --out OUT
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def main() -> None:
     parser.add_argument("--stores", type=Path, nargs="+", required=True)
     parser.add_argument("--cell", required=True)
     parser.add_argument("--sizes", default="100,300,1000")
-    parser.add_argument("--spaces", default="noble2,features10,features13,features16")
+    parser.add_argument("--spaces", default="noble2,features10,features13,features16,features21")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=15000)
     parser.add_argument("--device", default="cpu")

@@ -24,13 +24,13 @@ from noble_prob.latent import Neurons
 from noble_prob.population.accept import Criterion, Verdict, judge_models
 from noble_prob.population.builtin import open_hof
 from noble_prob.population.hof import HallOfFame
-from noble_prob.population.latents import FEATURES16, HELD_OUT_MODELS, STANDARD_CURRENTS_PA, latent_values
+from noble_prob.population.latents import FEATURES16, HELD_OUT_MODELS, latent_values, protocol_of
 from noble_prob.population.perturb import perturb
 from noble_prob.population.simulate import simulate
 from noble_prob.population.targets import targets_of
 from noble_prob.recording import Protocol, Recording
 
-STANDARD = Protocol.step_family(STANDARD_CURRENTS_PA)
+STANDARD = Protocol.step_family(protocol_of(FEATURES16))
 K_SD = (2.0, 3.0, 4.0)
 LATENT = {(item.feature, item.current_pa) for item in FEATURES16}
 

@@ -29,8 +29,7 @@ from noble_prob.decoder.toy import ToyDecoder
 from noble_prob.errors import UsageError, require
 from noble_prob.latent import LatentSpace, Neurons
 from noble_prob.noise import Design
-from noble_prob.population.latents import STANDARD_CURRENTS_PA
-from noble_prob.population.standard import DESIGNS
+from noble_prob.population.latents import protocol_of
 from noble_prob.priors import Kind, Prior, fit_prior
 from noble_prob.readers import read
 from noble_prob.recording import Protocol, Recording
@@ -69,9 +68,8 @@ class Cell:
 
     @property
     def trained_currents_pa(self) -> tuple[float, ...]:
-        """Currents that every training model was trained on (pA): those of the design the population was made with."""
-        design = DESIGNS.get(self.name.split("-")[0])
-        return STANDARD_CURRENTS_PA if design is None else design.standard_pa
+        """Currents that every training model was trained on (pA), by the card; at least those of the latents."""
+        return tuple(self.card.get("shared_currents_pa") or protocol_of(self.decoder.space.latents))
 
     def require_current(self, current_pa: float) -> None:
         """Refuse a current beyond those the decoder was trained on.

@@ -28,7 +28,7 @@ from noble_prob.ensemble import respond
 from noble_prob.errors import UsageError, require
 from noble_prob.latent import Neurons
 from noble_prob.metrics import METRICS, MetricAccumulator
-from noble_prob.population.latents import HELD_OUT_MODELS, STANDARD_CURRENTS_PA, latent_values
+from noble_prob.population.latents import HELD_OUT_MODELS, latent_values, protocol_of
 from noble_prob.recording import Protocol, Recording
 from noble_prob.windows import to_grid
 
@@ -82,7 +82,7 @@ def evaluate(
     reference: str | Path,
     *,
     held_out: Iterable[int] = HELD_OUT_MODELS,
-    trained_currents_pa: Sequence[float] = STANDARD_CURRENTS_PA,
+    trained_currents_pa: Sequence[float] | None = None,
     device: str | torch.device | None = None,
     progress: bool = False,
 ) -> dict[str, Any]:
@@ -92,7 +92,8 @@ def evaluate(
         decoder: What is judged.
         reference: Folder of reference files.
         held_out: Numbers of the models that no training has seen.
-        trained_currents_pa: Currents of training models that are left out, because all of them were trained on (pA).
+        trained_currents_pa: Currents of training models that are left out, because all of them were trained on (pA);
+            those of the decoder's latents if not given.
         device: Where the decoder lives.
         progress: Show a bar on stderr.
 
@@ -104,6 +105,7 @@ def evaluate(
         UsageError: If the folder holds no reference, or one without the standard protocol.
     """
     kept_apart = set(held_out)
+    known = protocol_of(decoder.space.latents) if trained_currents_pa is None else tuple(trained_currents_pa)
     totals = {"train_models": MetricAccumulator(), "held_out_models": MetricAccumulator()}
     models: dict[str, list[int]] = {name: [] for name in totals}
     without: list[int] = []
@@ -115,12 +117,12 @@ def evaluate(
             without.append(number)
             continue
         group = "held_out_models" if number in kept_apart else "train_models"
-        asked = truth if number in kept_apart else _unseen(truth, trained_currents_pa)
+        asked = truth if number in kept_apart else _unseen(truth, known)
         totals[group].add(asked, _predict(decoder, values, asked, device))
         models[group].append(number)
     return {
         **{name: {**total.result(), "n_models": len(models[name])} for name, total in totals.items()},
-        "without_latents": without, "resampling": RESAMPLING, "excluded_currents_pa": list(trained_currents_pa),
+        "without_latents": without, "resampling": RESAMPLING, "excluded_currents_pa": list(known),
     }  # fmt: skip
 
 

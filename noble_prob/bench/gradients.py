@@ -15,13 +15,18 @@ from noble_prob.training.tasks import render_loss
 
 
 def bench_gradients(cell: str, *, batch: int = 4, device: str = "cpu", repeats: int = 5) -> list[Row]:
-    """Time of the gradient with respect to the latents, of the spike map and of the whole decoder (ms)."""
+    """Time of the gradient with respect to the latents, of the spike map and of the whole decoder (ms).
+
+    What is differentiated is weighted by a ramp over spikes or samples: the plain sum of a voltage stays the same when
+    a spike moves, so that its gradient would be a difference of large numbers and its error rounding alone.
+    """
     decoder = load(cell, device)
     latents, current = (v.to(device) for v in neurons_and_currents(decoder, batch))
     latents.requires_grad_()
 
     def gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        return torch.autograd.grad(answer(latents, current).clamp(max=400.0).sum(), latents)[0]
+        value = answer(latents, current).clamp(max=400.0)
+        return torch.autograd.grad((value * torch.linspace(0, 1, value.shape[-1]).to(value)).sum(), latents)[0]
 
     rows: list[Row] = []
     plan: tuple[tuple[str, Path], ...] = (

@@ -35,7 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the data set; continued if it exists")
     parser.add_argument("--n-models", type=positive, required=True, help="number of models to try")
     parser.add_argument(
-        "--n-random", type=whole, default=4, help="random currents per model, besides the standard 4 (4)"
+        "--n-random", type=whole, default=4, help="random currents per model, besides the standard protocol (4)"
     )
     parser.add_argument("--held-out", type=parse_keys, default=None, help=f"models never perturbed {HELD_OUT_MODELS}")
     parser.add_argument("--include-base", action="store_true", help="the base models come first")

@@ -108,9 +108,14 @@ class SpikeMap(nn.Module):
 
     def times(self, g: Float[Tensor, "*batch out"]) -> Float[Tensor, "*batch spike"]:
         """Spike times (ms after onset) from the networks' outputs."""
-        latency = (g[..., :1] + 2.5).clamp(-4.0, 12.0).exp()
-        interval = (3.0 + g[..., 1:] @ self.basis.to(g)).clamp(-1.0, 9.0).exp()
+        log = self.logarithms(g)
+        latency = (log[..., :1] + 2.5).clamp(-4.0, 12.0).exp()
+        interval = (3.0 + log[..., 1:]).clamp(-1.0, 9.0).exp()
         return torch.cat([latency, latency + interval.cumsum(-1)], -1)
+
+    def logarithms(self, g: Float[Tensor, "*batch out"]) -> Float[Tensor, "*batch spike"]:
+        """Log latency and log intervals, less a constant each, linear in the networks' outputs."""
+        return torch.cat([g[..., :1], g[..., 1:] @ self.basis.to(g)], -1)
 
 
 def phase_at(

@@ -3,9 +3,9 @@
 Draws ``u`` of a proposal ``q`` weigh ``p(u) / q(u)``. Where ``q`` lacks a tail of ``p`` a few weights carry
 everything; the shape k of a generalised Pareto distribution fitted to the largest weights (Zhang and Stephens 2009)
 tells: below 0.7 the smoothed weights can be believed, above they can not, however good the rest looks (Vehtari et al.
-2024). The proposal here is a multivariate Student t in white coordinates, refitted twice to its own weighted draws,
-which takes a second or two where chains take a minute. Alone it finds one mode, and nothing that it does not reach; an
-amortised density mixed into it (Owen and Zhou 2000) reaches what that density knows of.
+2024). The proposal here is a multivariate Student t in white coordinates, refitted three times to its own weighted
+draws, which takes a second or two where chains take a minute. Alone it finds one mode, and nothing that it does not
+reach; an amortised density mixed into it (Owen and Zhou 2000) reaches what that density knows of.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Companion(Protocol):
 
 
 def sample(
-    density: LogDensity, coordinates: Affine, *, draws: int, seed: int, rounds: int = 2, pilot: int = 800,
+    density: LogDensity, coordinates: Affine, *, draws: int, seed: int, rounds: int = 3, pilot: int = 1600,
     companion: Companion | None = None,
 ) -> Weighted:  # fmt: skip
     """Adaptive importance sampling around a mode.

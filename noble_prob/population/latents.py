@@ -1,13 +1,12 @@
 """The standard protocol, and the latent features of a neuron from its responses to it.
 
-Four 400 ms steps say who a neuron is: -110 pA (passive membrane, sag), 25 pA (just above threshold), 50 pA and 180 pA
-(well above). The sixteen features of ``features16`` were chosen because a phase network that knows them predicts the
-spikes of unseen neurons at other currents; biophysical parameters in their place do not generalise. ``features18`` adds
-the course of adaptation at 180 pA, which first and mean interval leave open (held-out VIP models are up to 25 ms off in
-the middle of a train whose ends are right). ``features13`` does
-without the step at 25 pA, and pays with spike counts near threshold; ``features10`` also lacks the first intervals and
-the spike's width. ``noble2`` is the pair of the NOBLE paper (threshold current and slope of the f-I curve, arXiv
-2506.04536), here from the same protocol.
+Six 400 ms steps say who a neuron is: -110 pA (passive membrane, sag), -30 pA (the membrane near rest), 25 pA (just
+above threshold), 50, 100 and 180 pA (the f-I curve and adaptation). ``features21`` was chosen because it predicts the
+spikes of unseen neurons at other currents; biophysical parameters in its place do not generalise. Mean intervals to 100
+and 200 ms pin the course of adaptation, which first and mean interval leave open; deflection and time constant at -30
+pA pin latencies just above threshold. ``features16`` does without these and the steps at -30 and 100 pA, ``features13``
+also without the step at 25 pA, ``features10`` without the first intervals and the spike's width. ``noble2`` is the pair
+of the NOBLE paper (threshold current and slope of the f-I curve, arXiv 2506.04536), here from the same protocol.
 
 A held-out model's latents come from its own responses to this protocol and from nothing else.
 """
@@ -25,7 +24,7 @@ from noble_prob.features import measure
 from noble_prob.latent import Latent, LatentSpace
 from noble_prob.recording import Recording
 
-STANDARD_CURRENTS_PA = (-110.0, 25.0, 50.0, 180.0)
+STANDARD_CURRENTS_PA = (-110.0, -30.0, 25.0, 50.0, 100.0, 180.0)
 """Steps of the standard protocol (pA)."""
 
 HELD_OUT_MODELS = (2, 5, 12, 16, 21, 29, 32, 37, 40, 52)
@@ -36,8 +35,11 @@ def _latent(name: str, unit: str, feature: str, current: float, when: str, log: 
     return Latent(name=name, unit=unit, feature=feature, current_pa=current, log=log, defined_when=when)
 
 
+_TWO = "at least two spikes"
+
+
 def _firing(tag: str, current: float) -> tuple[Latent, ...]:
-    two = f"at least two spikes at {current:.0f} pA"
+    two = f"{_TWO} at {current:.0f} pA"
     return (
         _latent(f"log_latency_{tag}", "ln(ms)", "first_spike_latency_ms", current, f"fires at {current:.0f} pA", True),
         _latent(f"log_first_isi_{tag}", "ln(ms)", "first_isi_ms", current, two, True),
@@ -67,13 +69,14 @@ FEATURES16: tuple[Latent, ...] = (
     *_PASSIVE, *_firing("25pa", 25), *_firing("50pa", 50), *_firing("180pa", 180), *_SPIKE,
 )  # fmt: skip
 
-FEATURES18: tuple[Latent, ...] = (
+FEATURES21: tuple[Latent, ...] = (
     *FEATURES16,
+    _latent("log_mean_isi_to_100ms_180pa", "ln(ms)", "mean_isi_to_100ms_ms", 180, f"{_TWO} at 180 pA", True),
+    _latent("log_mean_isi_to_200ms_180pa", "ln(ms)", "mean_isi_to_200ms_ms", 180, f"{_TWO} at 180 pA", True),
+    _latent("log_mean_isi_100pa", "ln(ms)", "mean_isi_ms", 100, f"{_TWO} at 100 pA", True),
+    _latent("voltage_deflection_m30pa", "mV", "voltage_deflection_mv", -30, "always"),
     _latent(
-        "log_mean_isi_to_100ms_180pa", "ln(ms)", "mean_isi_to_100ms_ms", 180, "at least two spikes at 180 pA", True
-    ),
-    _latent(
-        "log_mean_isi_to_200ms_180pa", "ln(ms)", "mean_isi_to_200ms_ms", 180, "at least two spikes at 180 pA", True
+        "log_time_constant_m30pa", "ln(ms)", "membrane_time_constant_ms", -30, "the onset decays exponentially", True
     ),
 )
 
@@ -83,7 +86,7 @@ NOBLE2: tuple[Latent, ...] = (
 )
 
 SPACES = {
-    "features18": FEATURES18, "features16": FEATURES16, "features13": FEATURES13, "features10": FEATURES10,
+    "features21": FEATURES21, "features16": FEATURES16, "features13": FEATURES13, "features10": FEATURES10,
     "noble2": NOBLE2,
 }  # fmt: skip
 """Named latent spaces."""

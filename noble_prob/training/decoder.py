@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -88,8 +89,8 @@ def train_timing(
         The last row of each network's log.
     """
     tasks: dict[str, Callable[[TrainingData, NobleDecoder], Task]] = {
-        "spike_map": SpikeMapTask,
-        "summary": SummaryTask,
+        "spike_map": partial(SpikeMapTask, straight=schedules["spike_map"].straight),
+        "summary": partial(SummaryTask, straight=schedules["summary"].straight),
         "offset": OffsetTask,
     }
     last: dict[str, Row] = {}
@@ -122,7 +123,7 @@ def train_operator(
         The last row of the log.
     """
     about = _about(decoder, data) | {"spike_map": weights_digest(decoder.spike_map)}
-    task = OperatorTask(data, decoder, compiled=compiled)
+    task = OperatorTask(data, decoder, compiled=compiled, straight=schedules["operator"].straight)
     return fit(task, schedules["operator"], folder, name="operator", about=about, **options)[-1]
 
 
@@ -139,7 +140,8 @@ def train_shared_operator(
     pairs = list(zip(data, decoders, strict=True))
     cells = [d.responses.cell for d in data]
     about = {cell: [d.digest(), weights_digest(n.spike_map)] for cell, (d, n) in zip(cells, pairs, strict=True)}
-    task = SharedOperatorTask([OperatorTask(d, n, compiled=compiled) for d, n in pairs], cells)
+    straight = schedules["operator"].straight
+    task = SharedOperatorTask([OperatorTask(d, n, compiled=compiled, straight=straight) for d, n in pairs], cells)
     return fit(task, schedules["operator"], folder, name="operator", about=about, **options)[-1]
 
 

@@ -63,6 +63,7 @@ def publish(
         "limits": LIMITS if ours else PAPER_LIMITS,
         "models": model_counts(data),
         "rejected_models": data.rejected,
+        "shared_currents_pa": shared_currents(data),
         "sweeps_per_model": data.responses.current_pa.shape[1],
         "training": dict(training),
         "metrics": dict(metrics),
@@ -70,6 +71,13 @@ def publish(
     }
     save_decoder(decoder, folder, facts)
     write_latent_table(data, decoder.space.names, folder / LATENT_TABLE)
+
+
+def shared_currents(data: TrainingData) -> list[float]:
+    """Currents that every model was trained on (pA)."""
+    current = data.responses.current_pa
+    shared = current[0, (current == current[:1]).all(0)]
+    return sorted(round(value, 6) for value in shared.tolist())
 
 
 def model_counts(data: TrainingData) -> dict[str, int]:

@@ -22,6 +22,8 @@ class Schedule:
         peak_lr: Highest learning rate; linear warm-up, then cosine to zero.
         warmup: Share of the steps spent warming up.
         weight_decay: Of AdamW; 0 makes it Adam.
+        straight: Weight of the penalty on curvature over neurons (see :mod:`noble_prob.training.bend`); the offset
+            network has none.
         clip: Largest norm of the gradient.
         ema: Decay of the running average of the weights that is kept as the result; 0 keeps the last weights.
         seed: Of initialisation and data order.
@@ -37,6 +39,7 @@ class Schedule:
     peak_lr: float = 2e-3
     warmup: float = 0.1
     weight_decay: float = 1e-4
+    straight: float = 0.0
     clip: float = 1.0
     ema: float = 0.0
     seed: int = 0
@@ -48,6 +51,7 @@ class Schedule:
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "save_every", "validate_every", "log_every", "peak_lr", "clip"):
             require(getattr(self, name) > 0, name, "positive", getattr(self, name), "give a number above 0")
+        require(self.straight >= 0, "straight", "at least 0", self.straight, "use 1, or 0 for none")
         require(0 <= self.ema < 1, "ema", "at least 0 and below 1", self.ema, "use 0.999, or 0 for none")
         require(0 <= self.warmup <= 1, "warmup", "a share from 0 to 1", self.warmup, "use 0.1")
 

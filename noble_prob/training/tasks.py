@@ -10,12 +10,17 @@ from noble_prob.decoder.channels import fast_channels
 from noble_prob.decoder.embedding import firing_channels
 from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.decoder.spike_map import current_features
+from noble_prob.training.bend import bend
 from noble_prob.training.data import TRAIN, VALIDATION, TrainingData
 from noble_prob.training.losses import spike_map_loss, waveform_loss
 from noble_prob.training.traces import Traces, all_teacher_times, teacher_times
 
 __all__ = ["OffsetTask", "OperatorTask", "SpikeMapTask", "SummaryTask", "Traces", "teacher_times", "timing_figures"]
 
+BENT_INTERVALS = 24
+"""First intervals of a train that are kept from bending."""
+NEAR_MS = 50.0
+"""Latency above which a neuron is so near its rheobase that its log latency, which diverges there, is let bend."""
 VALIDATION_BATCH = 64
 """Voltages that are rendered at once in a validation."""
 
@@ -28,10 +33,16 @@ def both_splits(data: TrainingData, decoder: NobleDecoder, *, voltage: bool = Fa
 
 
 class SpikeMapTask:
-    """All members of the spike map at once, each on its own random traces."""
+    """All members of the spike map at once, each on its own random traces.
 
-    def __init__(self, data: TrainingData, decoder: NobleDecoder):
-        self.decoder = decoder
+    Args:
+        data: Traces.
+        decoder: Its spike map is trained.
+        straight: Weight of the bend of log latency and log intervals (see :mod:`noble_prob.training.bend`).
+    """
+
+    def __init__(self, data: TrainingData, decoder: NobleDecoder, *, straight: float = 0.0):
+        self.decoder, self.straight = decoder, straight
         self.module: nn.Module = decoder.spike_map
         self.train, self.valid = both_splits(data, decoder)
 
@@ -42,9 +53,17 @@ class SpikeMapTask:
     def loss(self, rows: Tensor) -> Tensor:
         """Timing loss, summed over members so that each is trained as if alone."""
         t, i, spike_map = self.train, rows, self.decoder.spike_map
-        inputs = torch.cat([t.x[i], current_features(t.current[i])], -1).unflatten(0, (spike_map.members, -1))
-        predicted = spike_map.times(spike_map.net(inputs)).flatten(0, 1)
+        known = current_features(t.current[i])
+
+        def answer(x: Tensor) -> Tensor:
+            return spike_map.net(torch.cat([x, known], -1).unflatten(0, (spike_map.members, -1))).flatten(0, 1)
+
+        predicted = spike_map.times(answer(t.x[i]))
         losses = spike_map_loss(predicted, t.spikes[i], t.n[i], duration_ms=self.decoder.window.duration_ms)
+        if self.straight:
+            off = spike_map.logarithms(bend(answer, t.x[i])).abs()
+            away = (NEAR_MS / predicted[:, 0].detach()).clamp(max=1.0).square()
+            losses = losses + self.straight * away * (off[:, 0] + 2 * off[:, 1 : 1 + BENT_INTERVALS].mean(-1))
         return losses.unflatten(0, (spike_map.members, -1)).mean(1).sum()
 
     @torch.no_grad()
@@ -72,10 +91,10 @@ def timing_figures(predicted_ms: Tensor, traces: Traces, duration_ms: float) -> 
 
 
 class SummaryTask:
-    """Summary features, each in units of its spread, where it is defined."""
+    """Summary features, each in units of its spread, where it is defined; ``straight`` weighs their bend."""
 
-    def __init__(self, data: TrainingData, decoder: NobleDecoder):
-        self.network = decoder.summary_net
+    def __init__(self, data: TrainingData, decoder: NobleDecoder, *, straight: float = 0.0):
+        self.network, self.straight = decoder.summary_net, straight
         self.module: nn.Module = self.network
         self.train, self.valid = both_splits(data, decoder)
         known = [column[torch.isfinite(column)] for column in self.train.summary.T]
@@ -94,7 +113,12 @@ class SummaryTask:
         """Mean absolute error over what is defined."""
         error = self._error(self.train, rows)
         defined = torch.isfinite(error)
-        return torch.where(defined, error, 0.0).abs().sum() / defined.sum()
+        loss = torch.where(defined, error, 0.0).abs().sum() / defined.sum()
+        if self.straight:
+            known = current_features(self.train.current[rows])
+            off = bend(lambda x: self.network.net(torch.cat([x, known], -1)), self.train.x[rows])
+            loss = loss + self.straight * off.abs().mean()
+        return loss
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -174,10 +198,10 @@ def render_loss(
 
 
 class OperatorTask:
-    """Voltage from *true* spike times: the operator learns waveforms, not timing."""
+    """Voltage from *true* spike times: the operator learns waveforms, not timing; ``straight`` weighs FiLM's bend."""
 
-    def __init__(self, data: TrainingData, decoder: NobleDecoder, *, compiled: bool = False):
-        self.decoder = decoder
+    def __init__(self, data: TrainingData, decoder: NobleDecoder, *, compiled: bool = False, straight: float = 0.0):
+        self.decoder, self.straight = decoder, straight
         self.module: nn.Module = decoder.operator
         self.train, self.valid = both_splits(data, decoder, voltage=True)
         self._times = {id(t): all_teacher_times(decoder, t) for t in (self.train, self.valid)}
@@ -197,7 +221,12 @@ class OperatorTask:
 
     def loss(self, rows: Tensor) -> Tensor:
         """Mean relative error of the voltage about rest."""
-        return self._loss(*self._inputs(self.train, rows))
+        loss = self._loss(*self._inputs(self.train, rows))
+        if self.straight:
+            current = self.train.current[rows]
+            off = bend(lambda x: self.decoder.operator.film(self.decoder.condition(x, current)), self.train.x[rows])
+            loss = loss + self.straight * off.abs().mean()
+        return loss
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
