@@ -75,6 +75,7 @@ def test_the_checkpoint_is_a_cell_like_those_that_ship(trained):
 def test_the_card_says_how_it_was_made_and_nothing_about_this_machine(trained, place):
     card = read_card(trained)
     assert card["models"] == {"train": 12, "validation": 6, "held_out": 2}
+    assert card["shared_currents_pa"] == [-110.0, 50.0, 180.0]
     assert card["training"]["config"]["schedules"]["operator"]["steps"] == 8
     assert set(card["training"]["wall_s"]) == {"spike_map", "summary", "offset", "operator"}
     assert set(card["metrics"]["validation"]["spike_map"]) >= {"spike_time_error_ms", "spiking_mismatch"}
