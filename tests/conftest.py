@@ -11,10 +11,8 @@ from cli_example import toy_file
 from hypothesis import settings
 
 __all__ = ["shared_dir", "toy_file"]
-if (
-    "PYTEST_XDIST_WORKER" in os.environ
-):  # one process per core: none of them needs threads, nor do the programs it starts
-    os.environ["OMP_NUM_THREADS"] = "1"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"  # one process per core: none needs threads, nor do the programs it starts
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
@@ -27,3 +25,9 @@ def shared_dir() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no folder of published models and recordings at {SHARED}")
     return SHARED
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long ones, so that no process is left alone with them at the end."""
+    order = ("statistics", "oracles", "endtoend", "docs", "laws")
+    items.sort(key=lambda item: order.index(item.path.parent.name) if item.path.parent.name in order else len(order))
