@@ -30,7 +30,7 @@ def test_every_configuration_can_be_read(path):
 
 
 def test_there_are_configurations():
-    assert {path.stem for path in CONFIGS} >= {"quick", "shipped", "joint", "paper"}
+    assert {path.stem for path in CONFIGS} >= {"quick", "pvalb", "vip", "joint", "paper"}
 
 
 def test_the_program_on_the_page_about_decoders_runs():

@@ -128,7 +128,8 @@ def test_evaluate_writes_both_groups(tmp_path, shared_dir, capsys):
     assert call("evaluate", "--cell", "toy", "--reference", tmp_path / "reference", "--json", out, "--quiet") == 0
     assert "voltage_rel_l2" in capsys.readouterr().out
     values = json.loads(out.read_text())
-    assert values["train_models"]["n_traces"] == 24 - 4  # the standard currents are left out
+    assert values["train_models"]["n_traces"] == 24 - len(values["excluded_currents_pa"])
+    assert values["excluded_currents_pa"] == [-110.0, 180.0]  # those of the toy's latents
     assert values["held_out_models"]["n_traces"] == 24
     assert values["train_models"]["spike_count_error"] > 0.05  # the toy is no neuron
 
