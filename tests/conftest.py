@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,14 @@ def shared_dir() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no folder of published models and recordings at {SHARED}")
     return SHARED
+
+
+@pytest.fixture
+def only_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Held by tests that start a Ray cluster: two at once on two cores take ten times as long."""
+    with (tmp_path_factory.getbasetemp().parent / "cluster.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -188,7 +188,7 @@ def test_wrong_settings_and_hopeless_folders_are_one_sentence(day, tmp_path, cap
 
 
 @pytest.mark.slow
-def test_a_cluster_makes_the_same_results(day, uninterrupted, tmp_path):
+def test_a_cluster_makes_the_same_results(day, uninterrupted, tmp_path, only_cluster):
     ray = pytest.importorskip("ray", reason="the cluster extra is not installed")
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
     try:

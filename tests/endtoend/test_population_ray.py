@@ -15,7 +15,7 @@ from ray.cluster_utils import Cluster  # noqa: E402
 
 
 @pytest.fixture
-def cluster():
+def cluster(only_cluster):
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     doomed = nodes.add_node(num_cpus=1)
     ray.init(address=nodes.address, log_to_driver=False)
