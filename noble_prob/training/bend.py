@@ -20,7 +20,7 @@ from torch import Tensor
 
 def bend(
     answer: Callable[[Float[Tensor, "batch latent"]], Tensor], x: Float[Tensor, "batch latent"]
-) -> Float[Tensor, ...]:
+) -> Float[Tensor, "*answer"]:
     """Second difference of an answer over pairs of neurons.
 
     Args:
