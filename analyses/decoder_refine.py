@@ -49,7 +49,7 @@ def main() -> None:
     stores = [from_store(path, cell=args.cell) for path in args.data]
     data = prepare(concatenate(stores), latents=SPACES[decoder.space.name], validation=args.validation, seed=args.seed)
     decoder.spike_map.requires_grad_(True)
-    task = Refinement(data, decoder, straight=args.straight)
+    task = Refinement(data, decoder)
     before = task.validate()
     schedule = Schedule(steps=args.steps, batch=args.batch, peak_lr=args.rate, weight_decay=0.03, ema=0.99,
                         straight=args.straight, seed=args.seed, validate_every=max(1, args.steps // 4))  # fmt: skip
@@ -64,8 +64,8 @@ def main() -> None:
 class Refinement(SpikeMapTask):
     """The task of the spike map, with a hold on the times that never come."""
 
-    def __init__(self, data: TrainingData, decoder: NobleDecoder, *, straight: float):
-        super().__init__(data, decoder, straight=straight)
+    def __init__(self, data: TrainingData, decoder: NobleDecoder):
+        super().__init__(data, decoder)
         self.old = copy.deepcopy(decoder.spike_map).requires_grad_(False)
 
     def loss(self, rows: Tensor) -> Tensor:

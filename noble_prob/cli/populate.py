@@ -37,6 +37,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--n-random", type=whole, default=4, help="random currents per model, besides the standard protocol (4)"
     )
+    parser.add_argument("--range-pa", type=numbers, default=None, help="lowest,highest random current (of the design)")
+    parser.add_argument("--near-share", type=finite, default=0.5, help="share of random currents near threshold (0.5)")
     parser.add_argument("--held-out", type=parse_keys, default=None, help=f"models never perturbed {HELD_OUT_MODELS}")
     parser.add_argument("--include-base", action="store_true", help="the base models come first")
     parser.add_argument("--noise-sd", type=finite, default=0.15, help="noise, in SDs of the base models (0.15)")
@@ -57,12 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make the data set and print how many models were accepted, rejected (by reason) or failed."""
-    design = replace(DESIGNS[args.design], n_random=args.n_random, total_ms=args.total_ms)
-    if args.random_duration_ms:
-        require(len(args.random_duration_ms) == 2, "random_duration_ms", "shortest,longest", args.random_duration_ms,
-                "give two numbers such as 100,2000")  # fmt: skip
-        low, high = args.random_duration_ms
-        design = replace(design, random_duration_ms=(low, high), random_duration_share=args.random_duration_share)
+    design = _design(args)
     held_out = args.held_out or (() if args.hof == "builtin" else HELD_OUT_MODELS)
     base = open_hof(args.hof).without(held_out)
     numerics = Numerics(dt_ms=args.dt_ms, cv_um=args.cv_um)
@@ -78,6 +75,27 @@ def run(args: argparse.Namespace) -> int:
     )  # fmt: skip
     tell(args, "".join(f"{count:6d}  {status}\n" for status, count in sorted(tally.items())), dict(tally))
     return 1 if any(status.startswith("chunk failed") for status in tally) else 0
+
+
+def _design(args: argparse.Namespace) -> Design:
+    """The currents asked for."""
+    known = DESIGNS[args.design]
+    return replace(
+        known, n_random=args.n_random, total_ms=args.total_ms, near_share=args.near_share,
+        range_pa=_two(args.range_pa, "range_pa", "-110,280") or known.range_pa,
+        random_duration_ms=_two(args.random_duration_ms, "random_duration_ms", "100,2000"),
+        random_duration_share=args.random_duration_share,
+    )  # fmt: skip
+
+
+def _two(given: Sequence[float] | None, name: str, example: str) -> tuple[float, float] | None:
+    """Two increasing numbers, or None."""
+    if not given:
+        return None
+    require(
+        len(given) == 2 and given[0] < given[1], name, "lowest,highest", given, f"give two numbers such as {example}"
+    )
+    return given[0], given[1]
 
 
 def _criteria(args: argparse.Namespace, base: HallOfFame, design: Design, numerics: Numerics) -> Sequence[Criterion]:

@@ -49,6 +49,7 @@ class Design:
     random_duration_share: float = 1.0
 
     def __post_init__(self) -> None:
+        require(0.0 <= self.near_share <= 1.0, "near_share", "a share from 0 to 1", self.near_share, "give a share")
         longest = max(self.duration_ms, *(self.random_duration_ms or (0.0,)))
         expected = f"more than onset and longest pulse together, {self.onset_ms + longest} ms"
         require(self.onset_ms + longest < self.total_ms, "total_ms", expected, self.total_ms, "lengthen the traces")

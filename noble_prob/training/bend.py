@@ -19,16 +19,19 @@ from torch import Tensor
 
 
 def bend(
-    answer: Callable[[Float[Tensor, "batch latent"]], Tensor], x: Float[Tensor, "batch latent"]
+    answer: Callable[[Float[Tensor, "batch latent"]], Tensor],
+    x: Float[Tensor, "batch latent"],
+    here: Tensor | None = None,
 ) -> Float[Tensor, "*answer"]:
     """Second difference of an answer over pairs of neurons.
 
     Args:
         answer: What a network says of neurons, each at a current of its own; the batch is all of ``x``, three times.
         x: Standardised latents; each is paired with the row before it.
+        here: ``answer(x)``, where it is known.
 
     Returns:
         Answer half-way minus mean of the answers, shape of an answer.
     """
     other = x.roll(1, 0)
-    return answer(0.5 * (x + other)) - 0.5 * (answer(x) + answer(other))
+    return answer(0.5 * (x + other)) - 0.5 * ((answer(x) if here is None else here) + answer(other))

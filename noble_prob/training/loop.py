@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TypedDict
+from typing import Any, Protocol, TypedDict, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -120,15 +120,32 @@ def figures(row: Row) -> Row:
     return {name: value for name, value in row.items() if name not in ALWAYS}
 
 
-class _Loss(nn.Module):
-    """A task's loss as the forward of a module, which is what gradients are averaged over."""
+@runtime_checkable
+class Bending(Protocol):
+    """A task whose network can be charged for curvature over neurons (see :mod:`noble_prob.training.bend`)."""
 
-    def __init__(self, task: Task):
+    def bend(self, rows: Tensor) -> Tensor:
+        """Scalar bend of a batch."""
+        ...
+
+
+class _Loss(nn.Module):
+    """A task's loss as the forward of a module, which is what gradients are averaged over.
+
+    Args:
+        task: What is trained.
+        straight: Weight of the task's bend; the tensor is filled anew at every step.
+    """
+
+    def __init__(self, task: Task, straight: Tensor | None):
         super().__init__()
-        self.task, self.module = task, task.module
+        self.task, self.module, self.straight = task, task.module, straight
 
     def forward(self, rows: Tensor) -> Tensor:
-        return self.task.loss(rows)
+        loss = self.task.loss(rows)
+        if self.straight is not None and isinstance(self.task, Bending):
+            loss = loss + self.straight * self.task.bend(rows)
+        return loss
 
 
 def _optimiser(params: list[Tensor], schedule: Schedule, captured: bool) -> torch.optim.Optimizer:
@@ -157,7 +174,8 @@ class _Run:
         self.settings = {**schedule.settings(), "processes": processes.world(), **about}
         params: list[Tensor] = [p for p in task.module.parameters() if p.requires_grad]
         self.device = params[0].device
-        self.loss = processes.shared(_Loss(task))  # from here on all processes have the same weights
+        self.straight = torch.zeros((), device=self.device) if schedule.straight else None
+        self.loss = processes.shared(_Loss(task, self.straight))  # from here on all processes have the same weights
         captured = captured and self.device.type == "cuda" and processes.world() == 1
         self.state = State(params=params, optimiser=_optimiser(params, schedule, captured))
         self.captured = CapturedStep(self.loss, self.state, schedule.clip) if captured else None
@@ -189,6 +207,8 @@ class _Run:
         rows = self.task.draw(batch, torch.Generator(self.device).manual_seed(seed))
         for group in state.optimiser.param_groups:
             _set_rate(group, schedule.lr(step))
+        if self.straight is not None:
+            self.straight.fill_(schedule.penalty(step))
         loss = self.captured(rows) if self.captured else self._eager(rows)
         if state.average:
             decay = min(schedule.ema, (1 + step) / (10 + step))

@@ -51,6 +51,11 @@ class SharedOperatorTask:
         parts = zip(self.tasks, self.shares, rows.split(self._sizes(len(rows))), strict=True)
         return torch.stack([share * t.loss(i) for t, share, i in parts]).sum()
 
+    def bend(self, rows: Tensor) -> Tensor:
+        """Bend of FiLM over the neurons of each cell."""
+        parts = zip(self.tasks, self.shares, rows.split(self._sizes(len(rows))), strict=True)
+        return torch.stack([share * t.bend(i) for t, share, i in parts]).sum()
+
     def _sizes(self, batch: int) -> list[int]:
         """Traces of each cell; every cell has one at least, the last takes the rest."""
         sizes = [max(1, round(share * batch)) for share in self.shares[:-1]]

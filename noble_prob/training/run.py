@@ -11,8 +11,6 @@ import json
 import math
 import platform
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +37,7 @@ from noble_prob.training.gather import gather
 from noble_prob.training.history import Row
 from noble_prob.training.loop import FitOptions, figures
 from noble_prob.training.operators import share_operator
+from noble_prob.training.precision import matrix_products
 from noble_prob.training.publish import publish
 from noble_prob.training.responses import standard_columns
 
@@ -73,7 +72,7 @@ def train(config: TrainConfig, *, max_minutes: float | None = None, progress: bo
     options: FitOptions = {
         "captured": config.captured, "deadline": deadline, "tensorboard": config.tensorboard, "progress": progress,
     }  # fmt: skip
-    with processes.joined(config.device) as device, _precision(config.precision):
+    with processes.joined(config.device) as device, matrix_products(config.precision):
         data = [gather(cell, config) for cell in config.cells]
         if config.decoder == "paper":
             cells = [_train_paper(d, config, device, options) for d in data]
@@ -173,14 +172,3 @@ def machine(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
-
-
-@contextmanager
-def _precision(name: str) -> Iterator[None]:
-    """Matrix products in float32 or on tensor cores in tf32; what was set before is restored."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)

@@ -24,6 +24,8 @@ class Schedule:
         weight_decay: Of AdamW; 0 makes it Adam.
         straight: Weight of the penalty on curvature over neurons (see :mod:`noble_prob.training.bend`); the offset
             network has none.
+        straight_left: Share of that weight that is left at the end; it falls with the learning rate: first the shape,
+            then the details.
         clip: Largest norm of the gradient.
         ema: Decay of the running average of the weights that is kept as the result; 0 keeps the last weights.
         seed: Of initialisation and data order.
@@ -40,6 +42,7 @@ class Schedule:
     warmup: float = 0.1
     weight_decay: float = 1e-4
     straight: float = 0.0
+    straight_left: float = 1.0
     clip: float = 1.0
     ema: float = 0.0
     seed: int = 0
@@ -52,6 +55,9 @@ class Schedule:
         for name in ("steps", "batch", "save_every", "validate_every", "log_every", "peak_lr", "clip"):
             require(getattr(self, name) > 0, name, "positive", getattr(self, name), "give a number above 0")
         require(self.straight >= 0, "straight", "at least 0", self.straight, "use 1, or 0 for none")
+        require(
+            0 <= self.straight_left <= 1, "straight_left", "a share from 0 to 1", self.straight_left, "use 1 or 0.03"
+        )
         require(0 <= self.ema < 1, "ema", "at least 0 and below 1", self.ema, "use 0.999, or 0 for none")
         require(0 <= self.warmup <= 1, "warmup", "a share from 0 to 1", self.warmup, "use 0.1")
 
@@ -61,6 +67,12 @@ class Schedule:
         if step < rise:
             return self.peak_lr * (step + 1) / rise
         return self.peak_lr * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, self.steps - rise)))
+
+    def penalty(self, step: int) -> float:
+        """Weight of the penalty on curvature at a step."""
+        rising = step < round(self.warmup * self.steps)
+        high = 1.0 if rising else self.lr(step) / self.peak_lr
+        return self.straight * (self.straight_left + (1 - self.straight_left) * high)
 
     def settings(self) -> dict[str, Any]:
         """Everything that the trained weights depend on."""

@@ -19,6 +19,8 @@ __all__ = ["OffsetTask", "OperatorTask", "SpikeMapTask", "SummaryTask", "Traces"
 
 BENT_INTERVALS = 24
 """First intervals of a train that are kept from bending."""
+BENT_SHARE = 4
+"""One in so many traces of a batch is asked how it bends: an answer for nothing, at three evaluations each."""
 NEAR_MS = 50.0
 """Latency above which a neuron is so near its rheobase that its log latency, which diverges there, is let bend."""
 VALIDATION_BATCH = 64
@@ -38,11 +40,10 @@ class SpikeMapTask:
     Args:
         data: Traces.
         decoder: Its spike map is trained.
-        straight: Weight of the bend of log latency and log intervals (see :mod:`noble_prob.training.bend`).
     """
 
-    def __init__(self, data: TrainingData, decoder: NobleDecoder, *, straight: float = 0.0):
-        self.decoder, self.straight = decoder, straight
+    def __init__(self, data: TrainingData, decoder: NobleDecoder):
+        self.decoder = decoder
         self.module: nn.Module = decoder.spike_map
         self.train, self.valid = both_splits(data, decoder)
 
@@ -52,19 +53,29 @@ class SpikeMapTask:
 
     def loss(self, rows: Tensor) -> Tensor:
         """Timing loss, summed over members so that each is trained as if alone."""
-        t, i, spike_map = self.train, rows, self.decoder.spike_map
-        known = current_features(t.current[i])
-
-        def answer(x: Tensor) -> Tensor:
-            return spike_map.net(torch.cat([x, known], -1).unflatten(0, (spike_map.members, -1))).flatten(0, 1)
-
-        predicted = spike_map.times(answer(t.x[i]))
+        t, i = self.train, rows
+        predicted = self.decoder.spike_map.times(self._answer(t.x[i], t.current[i]))
         losses = spike_map_loss(predicted, t.spikes[i], t.n[i], duration_ms=self.decoder.window.duration_ms)
-        if self.straight:
-            off = spike_map.logarithms(bend(answer, t.x[i])).abs()
-            away = (NEAR_MS / predicted[:, 0].detach()).clamp(max=1.0).square()
-            losses = losses + self.straight * away * (off[:, 0] + 2 * off[:, 1 : 1 + BENT_INTERVALS].mean(-1))
-        return losses.unflatten(0, (spike_map.members, -1)).mean(1).sum()
+        return self._over_members(losses)
+
+    def bend(self, rows: Tensor) -> Tensor:
+        """Bend of log latency and log intervals, summed over members; a neuron near its rheobase may bend."""
+        spike_map = self.decoder.spike_map
+        each = rows.unflatten(0, (spike_map.members, -1))
+        i = each[:, : max(1, each.shape[1] // BENT_SHARE)].flatten()
+        x, current = self.train.x[i], self.train.current[i]
+        here = self._answer(x, current)
+        off = spike_map.logarithms(bend(lambda x: self._answer(x, current), x, here)).abs()
+        away = (NEAR_MS / spike_map.times(here.detach())[:, 0]).clamp(max=1.0).square()
+        return self._over_members(away * (off[:, 0] + 2 * off[:, 1 : 1 + BENT_INTERVALS].mean(-1)))
+
+    def _answer(self, x: Tensor, current_pa: Tensor) -> Tensor:
+        """What each member says of its own part of the rows."""
+        net, members = self.decoder.spike_map.net, self.decoder.spike_map.members
+        return net(torch.cat([x, current_features(current_pa)], -1).unflatten(0, (members, -1))).flatten(0, 1)
+
+    def _over_members(self, each: Tensor) -> Tensor:
+        return each.unflatten(0, (self.decoder.spike_map.members, -1)).mean(1).sum()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -91,10 +102,10 @@ def timing_figures(predicted_ms: Tensor, traces: Traces, duration_ms: float) -> 
 
 
 class SummaryTask:
-    """Summary features, each in units of its spread, where it is defined; ``straight`` weighs their bend."""
+    """Summary features, each in units of its spread, where it is defined."""
 
-    def __init__(self, data: TrainingData, decoder: NobleDecoder, *, straight: float = 0.0):
-        self.network, self.straight = decoder.summary_net, straight
+    def __init__(self, data: TrainingData, decoder: NobleDecoder):
+        self.network = decoder.summary_net
         self.module: nn.Module = self.network
         self.train, self.valid = both_splits(data, decoder)
         known = [column[torch.isfinite(column)] for column in self.train.summary.T]
@@ -113,12 +124,12 @@ class SummaryTask:
         """Mean absolute error over what is defined."""
         error = self._error(self.train, rows)
         defined = torch.isfinite(error)
-        loss = torch.where(defined, error, 0.0).abs().sum() / defined.sum()
-        if self.straight:
-            known = current_features(self.train.current[rows])
-            off = bend(lambda x: self.network.net(torch.cat([x, known], -1)), self.train.x[rows])
-            loss = loss + self.straight * off.abs().mean()
-        return loss
+        return torch.where(defined, error, 0.0).abs().sum() / defined.sum()
+
+    def bend(self, rows: Tensor) -> Tensor:
+        """Bend of the features."""
+        known = current_features(self.train.current[rows])
+        return bend(lambda x: self.network.net(torch.cat([x, known], -1)), self.train.x[rows]).abs().mean()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -198,10 +209,10 @@ def render_loss(
 
 
 class OperatorTask:
-    """Voltage from *true* spike times: the operator learns waveforms, not timing; ``straight`` weighs FiLM's bend."""
+    """Voltage from *true* spike times: the operator learns waveforms, not timing."""
 
-    def __init__(self, data: TrainingData, decoder: NobleDecoder, *, compiled: bool = False, straight: float = 0.0):
-        self.decoder, self.straight = decoder, straight
+    def __init__(self, data: TrainingData, decoder: NobleDecoder, *, compiled: bool = False):
+        self.decoder = decoder
         self.module: nn.Module = decoder.operator
         self.train, self.valid = both_splits(data, decoder, voltage=True)
         self._times = {id(t): all_teacher_times(decoder, t) for t in (self.train, self.valid)}
@@ -221,12 +232,12 @@ class OperatorTask:
 
     def loss(self, rows: Tensor) -> Tensor:
         """Mean relative error of the voltage about rest."""
-        loss = self._loss(*self._inputs(self.train, rows))
-        if self.straight:
-            current = self.train.current[rows]
-            off = bend(lambda x: self.decoder.operator.film(self.decoder.condition(x, current)), self.train.x[rows])
-            loss = loss + self.straight * off.abs().mean()
-        return loss
+        return self._loss(*self._inputs(self.train, rows))
+
+    def bend(self, rows: Tensor) -> Tensor:
+        """Bend of the scales and shifts that FiLM sets."""
+        film, condition, current = self.decoder.operator.film, self.decoder.condition, self.train.current[rows]
+        return bend(lambda x: film(condition(x, current)), self.train.x[rows]).abs().mean()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

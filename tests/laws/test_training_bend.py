@@ -1,5 +1,7 @@
 """The penalty on bending between neurons: nothing for straight answers, the closed form for a parabola, and its use."""
 
+from itertools import pairwise
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from training_example import example_data, example_decoder, one_thread  # noqa: 
 
 from noble_prob.decoder.spike_map import mlp
 from noble_prob.training.bend import bend
+from noble_prob.training.loop import Schedule, fit
 from noble_prob.training.tasks import OperatorTask, SpikeMapTask, SummaryTask
 
 seeds = st.integers(min_value=0, max_value=2**31)
@@ -36,15 +39,34 @@ def test_every_network_pays_for_bending_and_for_nothing_else():
     data = example_data()
     rows = torch.arange(32)
     for task in (SpikeMapTask, SummaryTask, OperatorTask):
-        decoder = example_decoder(data)
-        plain, straight, twice = (float(task(data, decoder, straight=s).loss(rows)) for s in (0.0, 1.0, 2.0))
-        assert straight > plain, task
-        assert abs((twice - plain) - 2 * (straight - plain)) < 1e-4 * twice, task
-        twin = task(data, decoder, straight=1.0)
+        twin = task(data, example_decoder(data))
+        assert twin.bend(rows) > 1e-4, task
         twin.train.x = twin.train.x[:1].expand_as(twin.train.x)  # everyone is the same neuron
-        alone = task(data, decoder)
-        alone.train.x = twin.train.x
-        assert abs(float(twin.loss(rows)) - float(alone.loss(rows))) < 1e-5, task
+        assert twin.bend(rows).abs() < 1e-5, task
+
+
+def test_the_loop_charges_what_the_schedule_says():
+    data = example_data()
+
+    def losses(straight, left=1.0):
+        """Of three steps that hardly move the weights."""
+        schedule = Schedule(steps=3, batch=32, straight=straight, straight_left=left, validate_every=1, peak_lr=1e-12)
+        rows = fit(SummaryTask(data, example_decoder(data)), schedule, progress=False)
+        return torch.tensor([row["loss"] for row in rows])
+
+    plain, once, twice, falling = losses(0.0), losses(2.0), losses(4.0), losses(4.0, 0.0)
+    assert (once > plain + 1e-3).all()
+    assert torch.allclose(twice - plain, 2 * (once - plain), rtol=1e-3)
+    assert torch.allclose(falling - plain, (twice - plain) * torch.tensor([1.0, 1.0, 0.5]), rtol=1e-2)
+
+
+def test_the_penalty_falls_with_the_learning_rate():
+    schedule = Schedule(steps=100, warmup=0.1, straight=8.0, straight_left=0.25)
+    weights = [schedule.penalty(step) for step in range(100)]
+    assert weights[:10] == [8.0] * 10
+    assert all(a >= b for a, b in pairwise(weights))
+    assert abs(weights[-1] - 2.0) < 0.01
+    assert {Schedule(steps=100, straight=3.0).penalty(step) for step in range(100)} == {3.0}
 
 
 def swarms(n_swarms, seed):
