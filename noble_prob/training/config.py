@@ -54,12 +54,15 @@ class CellData:
         stores: Folders of data sets (``docs/data_sets.md``).
         parts: Packed parts; patterns with ``*`` are allowed.
         held_out: Numbers of the published models that nothing may be learned from.
+        start: Folder of a checkpoint to train on from; random weights when not given. Its latent space keeps its scale
+            and its support stays, so the data may be fewer than it has seen.
     """
 
     name: str
     stores: tuple[Path, ...] = ()
     parts: tuple[Path, ...] = ()
     held_out: tuple[int, ...] = HELD_OUT_MODELS
+    start: Path | None = None
 
     def __post_init__(self) -> None:
         require(bool(self.stores or self.parts), "cells", "with `stores` or `parts`", f"{self.name!r} without data",
@@ -114,6 +117,10 @@ class TrainConfig:
         _nearest("latent_space", self.latent_space, SPACES)
         require(self.decoder == "noble" or self.share == "nothing", "share", "\"nothing\" for the paper's decoder",
                 repr(self.share), "train every cell by itself")  # fmt: skip
+        alone = self.decoder == "noble" and self.share == "nothing"
+        started = [cell.name for cell in self.cells if cell.start]
+        require(alone or not started, "cells.start", "given where every cell has a noble decoder of its own", started,
+                "begin with random weights")  # fmt: skip
 
 
 def read_config(path: Path) -> TrainConfig:

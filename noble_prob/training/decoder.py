@@ -10,7 +10,7 @@ from typing import Any, Unpack
 import torch
 from torch import nn
 
-from noble_prob.decoder.checkpoint import TrainedDecoder
+from noble_prob.decoder.checkpoint import TrainedDecoder, load_decoder
 from noble_prob.decoder.noble import Architecture, NobleDecoder
 from noble_prob.decoder.paper import PaperArchitecture, PaperDecoder
 from noble_prob.errors import require
@@ -47,7 +47,30 @@ def new_decoder(data: TrainingData, *, space: str, architecture: Architecture, s
     """
     require(architecture.n_spikes <= N_SPIKES, "architecture.n_spikes", f"at most {N_SPIKES}, what the data hold",
             architecture.n_spikes, "predict fewer spikes")  # fmt: skip
-    return _new(NobleDecoder, data, space, architecture, seed)
+    decoder: NobleDecoder = _new(NobleDecoder, data, space, architecture, seed)
+    features = data.summary[data.where(TRAIN)].flatten(0, 1)
+    known = [column[torch.isfinite(column)] for column in features.T]
+    decoder.summary_net.centre.copy_(torch.stack([c.mean() for c in known]))
+    decoder.summary_net.scale.copy_(torch.stack([c.std() for c in known]))
+    return decoder
+
+
+def started_decoder(folder: Path, *, space: str) -> NobleDecoder:
+    """The decoder of a checkpoint, to be trained on.
+
+    Args:
+        folder: The checkpoint.
+        space: Name of the latent space it must have.
+
+    Raises:
+        UsageError: If there is none, or it has another latent space or kind.
+    """
+    decoder = load_decoder(folder)
+    alike = isinstance(decoder, NobleDecoder) and decoder.space.name == space
+    require(alike, "cells.start", f"the checkpoint of a noble decoder with the latent space {space!r}",
+            f"one with {decoder.space.name!r}", "name that space, or another checkpoint")  # fmt: skip
+    assert isinstance(decoder, NobleDecoder)
+    return decoder.train().requires_grad_(True)
 
 
 def new_paper_decoder(data: TrainingData, *, space: str, architecture: PaperArchitecture, seed: int) -> PaperDecoder:

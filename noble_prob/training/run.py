@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from noble_prob.decoder.checkpoint import TrainedDecoder
+from noble_prob.decoder.checkpoint import TrainedDecoder, read_card
 from noble_prob.decoder.noble import Architecture, NobleDecoder
 from noble_prob.decoder.paper import PaperArchitecture
 from noble_prob.population.latents import fit_space, protocol_of
@@ -27,6 +27,7 @@ from noble_prob.training.data import TRAIN, TrainingData, merge
 from noble_prob.training.decoder import (
     new_decoder,
     new_paper_decoder,
+    started_decoder,
     train_operator,
     train_paper,
     train_shared_operator,
@@ -51,6 +52,7 @@ class _Cell:
     data: TrainingData
     decoder: TrainedDecoder
     rows: dict[str, Row] = field(default_factory=dict)
+    start: Path | None = None
 
 
 def train(config: TrainConfig, *, max_minutes: float | None = None, progress: bool = True) -> dict[str, Path]:
@@ -105,7 +107,10 @@ def _train_cells(
     data: list[TrainingData], config: TrainConfig, device: torch.device, options: FitOptions
 ) -> list[_Cell]:
     """Timing networks for every cell, then an operator for each or one for all."""
-    decoders = [_new(d, config, device) for d in data]
+    decoders = [
+        started_decoder(c.start, space=config.latent_space).to(device) if c.start else _new(d, config, device)
+        for d, c in zip(data, config.cells, strict=True)
+    ]
     rows: list[dict[str, Row]] = []
     for d, decoder in zip(data, decoders, strict=True):
         state = config.out / "state" / d.responses.cell
@@ -118,7 +123,8 @@ def _train_cells(
         state = config.out / "state" / SHARED
         last = train_shared_operator(decoders, data, config.schedules, state, compiled=config.compiled, **options)
         rows = [{**r, "operator": last} for r in rows]
-    return [_Cell(data=d, decoder=n, rows=r) for d, n, r in zip(data, decoders, rows, strict=True)]
+    parts = zip(data, decoders, rows, config.cells, strict=True)
+    return [_Cell(data=d, decoder=n, rows=r, start=c.start) for d, n, r, c in parts]
 
 
 def _train_everything(
@@ -146,6 +152,7 @@ def _finish(cell: _Cell, config: TrainConfig, device: torch.device) -> None:
     if isinstance(decoder, NobleDecoder):
         protocol = protocol_of(decoder.space.latents)
         decoder.error = measure_error(decoder, data, standard_sweeps=standard_columns(data.responses, protocol))
+    before = {"started_from": read_card(cell.start)["training"]} if cell.start else {}
     figures_of = {name: _finite(figures(row)) for name, row in cell.rows.items()}
     publish(decoder, data, config.out / data.responses.cell, metrics={"validation": figures_of}, training={
         "config": _without_places(config),
@@ -153,6 +160,7 @@ def _finish(cell: _Cell, config: TrainConfig, device: torch.device) -> None:
         "machine": machine(device),
         "processes": processes.world(),
         "wall_s": {name: round(row["seconds"], 1) for name, row in cell.rows.items()},
+        **before,
     })  # fmt: skip
 
 

@@ -108,9 +108,6 @@ class SummaryTask:
         self.network = decoder.summary_net
         self.module: nn.Module = self.network
         self.train, self.valid = both_splits(data, decoder)
-        known = [column[torch.isfinite(column)] for column in self.train.summary.T]
-        decoder.summary_net.centre.copy_(torch.stack([c.mean() for c in known]))
-        decoder.summary_net.scale.copy_(torch.stack([c.std() for c in known]))
 
     def _error(self, traces: Traces, i: Tensor | slice) -> Tensor:
         predicted = self.network(traces.x[i], traces.current[i])
