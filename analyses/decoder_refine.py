@@ -49,10 +49,11 @@ def main() -> None:
     stores = [from_store(path, cell=args.cell) for path in args.data]
     data = prepare(concatenate(stores), latents=SPACES[decoder.space.name], validation=args.validation, seed=args.seed)
     decoder.spike_map.requires_grad_(True)
-    task = Refinement(data, decoder)
+    task = Refinement(data, decoder, near_pa=tuple(args.near_pa), near_share=args.near_share)
     before = task.validate()
     schedule = Schedule(steps=args.steps, batch=args.batch, peak_lr=args.rate, weight_decay=0.03, ema=0.99,
-                        straight=args.straight, seed=args.seed, validate_every=max(1, args.steps // 4))  # fmt: skip
+                        straight=args.straight, straight_left=args.straight_left, seed=args.seed,
+                        validate_every=max(1, args.steps // 4))  # fmt: skip
     row = fit(task, schedule, name="refine")[-1]
     for name, value in figures(row).items():
         print(f"{name}: {before[name]:.4f} -> {value:.4f}")
@@ -62,11 +63,21 @@ def main() -> None:
 
 
 class Refinement(SpikeMapTask):
-    """The task of the spike map, with a hold on the times that never come."""
+    """The task of the spike map, with a hold on the times that never come, and more rows from near threshold."""
 
-    def __init__(self, data: TrainingData, decoder: NobleDecoder):
+    def __init__(self, data: TrainingData, decoder: NobleDecoder, *, near_pa: tuple[float, ...], near_share: float):
         super().__init__(data, decoder)
+        low, high = near_pa
+        self.near = torch.nonzero((self.train.current >= low) & (self.train.current <= high)).flatten()
+        self.near_share = near_share
         self.old = copy.deepcopy(decoder.spike_map).requires_grad_(False)
+
+    def draw(self, batch: int, generator: torch.Generator) -> Tensor:
+        """A batch for every member; ``near_share`` of it from near threshold."""
+        rows = super().draw(batch, generator)
+        near = torch.randint(len(self.near), rows.shape, generator=generator)
+        chosen = torch.rand(rows.shape, generator=generator) < self.near_share
+        return torch.where(chosen, self.near[near], rows)
 
     def loss(self, rows: Tensor) -> Tensor:
         """That of the spike map, and the departure from the old one at currents that make nobody fire."""
@@ -89,6 +100,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=384)
     parser.add_argument("--rate", type=float, default=3e-4)
     parser.add_argument("--straight", type=float, default=1.0)
+    parser.add_argument("--straight-left", type=float, default=1.0)
+    parser.add_argument("--near-pa", type=float, nargs=2, default=(8.0, 45.0))
+    parser.add_argument("--near-share", type=float, default=0.0)
     parser.add_argument("--validation", type=int, default=36)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
