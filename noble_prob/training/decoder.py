@@ -122,9 +122,10 @@ def train_timing(
     last: dict[str, Row] = {}
     with matrix_products("float32"):
         for name, task in tasks.items():
+            job = task(data, decoder)
             own = {"spike_map": weights_digest(decoder.spike_map)} if name == "offset" else {}
-            about = _about(decoder, data) | own
-            last[name] = fit(task(data, decoder), schedules[name], folder, name=name, about=about, **options)[-1]
+            about = _about(decoder, data, job.module) | own
+            last[name] = fit(job, schedules[name], folder, name=name, about=about, **options)[-1]
     return last
 
 
@@ -150,7 +151,7 @@ def train_operator(
     Returns:
         The last row of the log.
     """
-    about = _about(decoder, data) | {"spike_map": weights_digest(decoder.spike_map)}
+    about = _about(decoder, data, decoder.operator) | {"spike_map": weights_digest(decoder.spike_map)}
     task = OperatorTask(data, decoder, compiled=compiled)
     return fit(task, schedules["operator"], folder, name="operator", about=about, **options)[-1]
 
@@ -187,12 +188,13 @@ def train_paper(
     """
     task = PaperTask(data, decoder, compiled=compiled)
     options["captured"] = False
-    return fit(task, schedules["operator"], folder, name="operator", about=_about(decoder, data), **options)[-1]
+    about = _about(decoder, data, decoder.operator)
+    return fit(task, schedules["operator"], folder, name="operator", about=about, **options)[-1]
 
 
-def _about(decoder: TrainedDecoder, data: TrainingData) -> dict[str, str]:
+def _about(decoder: TrainedDecoder, data: TrainingData, module: nn.Module) -> dict[str, str]:
     """What a run depends on beside its schedule."""
-    return {"latent_space": decoder.space.name, "data": data.digest()}
+    return {"latent_space": decoder.space.name, "data": data.digest(), "began_with": weights_digest(module)}
 
 
 def weights_digest(module: nn.Module) -> str:

@@ -40,7 +40,7 @@ def test_noise_needs_only_its_size_and_a_seed(tmp_path):
 
 def test_populate_can_be_asked_again_and_for_more(tmp_path, capsys):
     asked = ("populate", "--hof", "builtin", "--design", "builtin", "--out", tmp_path / "set", "--n-random", 1,
-             "--chunk-models", 1, "--include-base", "--n-models")  # fmt: skip
+             "--range-pa=200,210", "--near-share", 0, "--chunk-models", 1, "--include-base", "--n-models")  # fmt: skip
     assert call(*asked, 1) == 0
     assert capsys.readouterr().out.split() == ["1", "accepted"]
     assert call(*asked, 1) == 0
@@ -49,3 +49,7 @@ def test_populate_can_be_asked_again_and_for_more(tmp_path, capsys):
     store = Store(tmp_path / "set")
     assert store.done() == [0, 1]
     assert store.accepted().amps_pa[:, :4].tolist() == [[-110.0, 50.0, 180.0, 280.0]] * 2
+    assert ((store.accepted().amps_pa[:, 4] > 200) & (store.accepted().amps_pa[:, 4] < 210)).all()
+    for wrong in (("--range-pa=5",), ("--range-pa=20,10",), ("--near-share", 2)):
+        assert call(*asked, 2, *wrong) == 2
+        assert wrong[0].split("=")[0].strip("-").replace("-", "_") in capsys.readouterr().err

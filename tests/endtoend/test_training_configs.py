@@ -111,6 +111,29 @@ def test_a_finished_run_can_be_asked_again_but_not_under_other_settings(trained,
         train(config(place, "run", train_models=10), progress=False)
 
 
+def test_a_checkpoint_can_be_trained_on(trained, place):
+    short = {n: {**s, "steps": 2, "peak_lr": 1e-5} for n, s in tomllib.loads(CONFIG)["schedules"].items()}
+    part = [str(place / "part_0.npz")]
+
+    def on(out, start, **changes):
+        cells = [{"name": "tiny", "parts": part, "start": str(start), "held_out": [2, 5, 7]}]
+        return train(config(place, out, cells=cells, schedules=short, **changes), progress=False)["tiny"]
+
+    folder = on("on", trained)
+    before, after = load_decoder(trained), load_decoder(folder)
+    assert torch.equal(before.space.mean, after.space.mean)  # although one model less is trained on
+    z, current = load_cell(trained).models.value, torch.tensor(180.0)
+    off = (before.spike_times(z, current) / after.spike_times(z, current)).log().abs().max()
+    assert 0 < off < 1e-2
+    card = read_card(folder)
+    assert card["training"]["started_from"] == read_card(trained)["training"]
+    assert card["training"]["config"]["cells"][0]["start"] == "tiny"
+    with pytest.raises(UsageError, match=r"cells.start.*features13.*'noble2'|cells.start.*'noble2'.*features13"):
+        on("other", trained, latent_space="noble2")
+    with pytest.raises(UsageError, match="began_with"):
+        on("on", folder)
+
+
 def two_cells(place, out, share):
     part = [str(place / "part_0.npz")]
     short = {n: {**s, "steps": 3} for n, s in tomllib.loads(CONFIG)["schedules"].items()}
@@ -179,6 +202,8 @@ WRONG = {
     'decoder = "paper"\nshare = "operator"': "nothing",
     '[[cells]]\nname = "b"': "stores",
     '[[cells]]\nname = "tiny"\nparts = ["x.npz"]': "own name",
+    'share = "operator"\n[[cells]]\nname = "b"\nparts = ["x.npz"]\nstart = "run"': "random weights",
+    "[schedules.operator]\nstraight_left = 2": "share",
     '[[cells]]\nname = "a/b"\nparts = ["x.npz"]': "folder",
     '[[cells]]\nname = "b"\nparts = "x.npz"': "a list",
     '[[cells]]\nparts = ["x.npz"]': "name",
