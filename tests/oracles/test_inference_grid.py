@@ -60,7 +60,7 @@ def grid(problem):
     return centre, torch.stack(spread)
 
 
-@pytest.mark.parametrize(("method", "draws"), [("nuts", 400), ("importance", 600)])
+@pytest.mark.parametrize(("method", "draws"), [("nuts", 250), ("importance", 600)])
 def test_it_equals_the_grid(problem, grid, method, draws):
     decoder, prior, evidence, at = problem
     found = infer_evidence([evidence], decoder=decoder, prior=prior, method=method, robust=False, noise=QUIET, seed=2,

@@ -60,7 +60,7 @@ def test_what_a_stimulus_shares_and_gaps_are_left_out():
 
 
 def test_known_scales_are_recovered_and_reach_the_latents():
-    fit = fit_state(simulate(3, 24, 2), draws=80, warmup=100, chains=1, seed=1)
+    fit = fit_state(simulate(3, 24, 2), draws=60, warmup=80, chains=1, seed=1)
     ends = torch.tensor([0.01, 0.99]).double()
     for found, truth in ((fit.jitter, JITTER), (fit.drift, DRIFT)):
         low, high = torch.quantile(found.median(1).values, ends, dim=0)
