@@ -2,13 +2,14 @@
 
     python analyses/cell_prior.py --cell pvalb-689331391 [--hof DIR --demo-model 16]
 
-fits the Gaussian prior to the training models of the cell's ``hof_latents.csv`` (held-out models never enter it), and
+fits the Student-t prior to the training models of the cell's ``hof_latents.csv`` (held-out models never enter it), and
 if a Hall of Fame is given, simulates six sweeps of one of its held-out models as ``demo_recording.npz``.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 
 from noble_prob.cells import load_cell
@@ -16,7 +17,6 @@ from noble_prob.decoder.checkpoint import cell_folder
 from noble_prob.population.hof import import_hof
 from noble_prob.population.latents import HELD_OUT_MODELS
 from noble_prob.population.simulate import simulate
-from noble_prob.priors import fit_prior
 from noble_prob.readers import write_npz
 from noble_prob.recording import Protocol
 
@@ -30,9 +30,11 @@ def main() -> None:
     parser.add_argument("--demo-model", type=int, default=16)
     args = parser.parse_args()
     folder = Path(args.cell) if Path(args.cell).is_dir() else cell_folder(args.cell)
-    cell = load_cell(folder, prior="gaussian")
-    fit_prior(cell.models, "gaussian", seed=0).save(folder / "prior")
-    print(f"{cell.name}: prior from {len(cell.models)} models")
+    shutil.rmtree(folder / "prior", ignore_errors=True)
+    cell = load_cell(folder)  # without a stored prior one is fitted
+    cell.prior.save(folder / "prior")
+    share = float(cell.prior.tensors["share"])
+    print(f"{cell.name}: prior from {len(cell.models)} models, correlations smaller by {share:.2%}")
     if args.hof:
         assert args.demo_model in HELD_OUT_MODELS
         model = import_hof(args.hof).select([args.demo_model]).models[0]

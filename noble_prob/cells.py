@@ -107,7 +107,8 @@ def load_cell(where: str | Path = "pvalb-689331391", *, prior: Kind | None = Non
 
     Args:
         where: Name of a shipped cell, ``"toy"``, or a folder.
-        prior: Family of prior to fit to the training models; None for the stored one, else a Gaussian.
+        prior: Family of prior: the stored one if it is of this family, else one fitted to the training models. None
+            for the stored one, whatever it is, else a Student t.
         device: Where the decoder's weights go: ``cpu``, ``cuda`` or ``cuda:1``.
 
     Raises:
@@ -129,12 +130,13 @@ def load_cell(where: str | Path = "pvalb-689331391", *, prior: Kind | None = Non
         folder = cell_folder(str(where))
     decoder, card = load_decoder(folder, device=device), read_card(folder)
     neurons = _read_table(folder / TABLE, decoder.space)
-    density = _stored(folder, decoder.space) if prior is None else None
+    density = _stored(folder, decoder.space)
+    if density is None or (prior is not None and density.kind != prior):
+        density = fit_prior(neurons[TRAIN], prior or "student")
     demo = _read_demo(folder / DEMO, neurons) if (folder / DEMO).is_file() else None
     estimator = Estimator.load(folder) if (folder / ESTIMATOR).is_file() else None
     return Cell(name=str(card.get("cell", folder.name)), decoder=decoder, models=neurons[TRAIN],
-                prior=density or fit_prior(neurons[TRAIN], prior or "gaussian"),
-                held_out=neurons.get(HELD_OUT), card=card, demo=demo, estimator=estimator)  # fmt: skip
+                prior=density, held_out=neurons.get(HELD_OUT), card=card, demo=demo, estimator=estimator)  # fmt: skip
 
 
 def require_device(device: str) -> None:
@@ -194,7 +196,7 @@ def _stored(folder: Path, space: LatentSpace) -> Prior | None:
     prior = Prior.load(folder / PRIOR)
     same = prior.space.names == space.names and torch.allclose(prior.space.mean, space.mean)
     require(same and torch.allclose(prior.space.sd, space.sd), "cell", "a stored prior on the decoder's latent scale",
-            "another scale", f"delete its folder {PRIOR}/: a Gaussian will be fitted")  # fmt: skip
+            "another scale", f"delete its folder {PRIOR}/: a Student t will be fitted")  # fmt: skip
     return prior
 
 

@@ -27,7 +27,7 @@ def quiet_toy() -> ToyDecoder:
 def toy_prior(decoder: ToyDecoder) -> Prior:
     """A Gaussian fitted to sixty neurons."""
     x = torch.randn(60, 5, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
-    return fit_prior(Neurons(space=decoder.space, value=decoder.space.unstandardise(x), axis="neuron"))
+    return fit_prior(Neurons(space=decoder.space, value=decoder.space.unstandardise(x), axis="neuron"), "gaussian")
 
 
 def toy_problems(decoder: ToyDecoder, prior: Prior, n: int, *, noise: NoisePrior, end_ms: float = 400.0, seed: int = 2):

@@ -54,8 +54,8 @@ def add_cell(parser: argparse.ArgumentParser) -> None:
     """Which cell, with which prior."""
     parser.add_argument("--cell", default=DEFAULT_CELL, metavar="NAME",
                         help=f"a shipped cell, 'toy', or a folder with a checkpoint ({DEFAULT_CELL})")  # fmt: skip
-    parser.add_argument("--prior", choices=("gaussian", "mixture", "flow", "empirical"), default=None,
-                        help="density fitted to the cell's models (gaussian)")  # fmt: skip
+    parser.add_argument("--prior", choices=("student", "gaussian", "mixture", "flow", "empirical"), default=None,
+                        help="density fitted to the cell's models (student)")  # fmt: skip
 
 
 def add_sampling(parser: argparse.ArgumentParser, *, file: bool = True) -> None:

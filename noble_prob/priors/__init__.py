@@ -1,4 +1,4 @@
-"""Densities over neurons: Gaussian, mixture, flow, empirical, all on the standardised latent space."""
+"""Densities over neurons: Student t, Gaussian, mixture, flow, empirical, all on the standardised latent space."""
 
 from noble_prob.priors.base import Kind, Prior
 from noble_prob.priors.fit import fit_prior, score

@@ -24,7 +24,7 @@ from noble_prob.errors import require
 from noble_prob.latent import LatentSpace, Neurons
 from noble_prob.priors.rng import seeded
 
-Kind = Literal["gaussian", "mixture", "flow", "empirical"]
+Kind = Literal["student", "gaussian", "mixture", "flow", "empirical"]
 """Families of priors."""
 
 Builder = Callable[[Mapping[str, Tensor], Mapping[str, Any]], TorchDistribution]
@@ -114,10 +114,10 @@ class Prior:
 
     @cached_property
     def moments(self) -> tuple[Float[Tensor, " latent"], Float[Tensor, "latent latent"]]:
-        """Mean and covariance of the standardised latents (closed form for a Gaussian, else from 8,192 draws)."""
-        if self.kind == "gaussian":
-            tril = self.tensors["scale_tril"]
-            return self.tensors["loc"], tril @ tril.T
+        """Mean and covariance of standardised latents (Gaussian, Student t: closed form; else from 8,192 draws)."""
+        if self.kind in ("gaussian", "student"):
+            tril, df = self.tensors["scale_tril"], self.tensors.get("df")
+            return self.tensors["loc"], tril @ tril.T * (1.0 if df is None else df / (df - 2))
         draws = self.sample_standardised(QUANTILE_DRAWS, seed=QUANTILE_SEED)
         return draws.mean(0), torch.cov(draws.T)
 

@@ -13,23 +13,25 @@ from torch import Tensor
 
 from noble_prob.errors import require
 from noble_prob.latent import Neurons
-from noble_prob.priors import flow, gaussian, mixture
+from noble_prob.priors import flow, gaussian, mixture, student
 from noble_prob.priors.base import Kind, Prior
 from noble_prob.priors.threads import single_thread
 
 
 def fit_prior(
-    neurons: Neurons, kind: Kind = "gaussian", *, seed: int = 0, eta: float = 2.0, components: int = 3,
+    neurons: Neurons, kind: Kind = "student", *, seed: int = 0, eta: float = 2.0, components: int = 3,
+    df: float = student.DF,
     transforms: int = 2, hidden: tuple[int, ...] = (32, 32), bins: int = 4,
 ) -> Prior:  # fmt: skip
     """Fit a density to a population of neurons.
 
     Args:
         neurons: Many cells, one point each (``axis="neuron"``); weights count for ``empirical`` only.
-        kind: ``gaussian`` (start here), ``mixture``, ``flow`` or ``empirical``.
+        kind: ``student`` (start here), ``gaussian``, ``mixture``, ``flow`` or ``empirical``.
         seed: Seed of whatever the fit draws.
-        eta: LKJ concentration of the Gaussian's correlation.
+        eta: LKJ concentration of the correlation of the Gaussian that every kind begins with.
         components: Number of Gaussians of a mixture.
+        df: Degrees of freedom of the Student t; above two, for it must have a covariance.
         transforms: Layers of the flow.
         hidden: Widths of its networks.
         bins: Bins of its splines.
@@ -44,11 +46,14 @@ def fit_prior(
     require(kind in get_args(Kind), "kind", f"one of {get_args(Kind)}", kind, "pick one of them")
     require(len(neurons) >= 5, "neurons", "at least five cells", len(neurons), "give a population, not a handful")
     x = neurons.space.standardise(neurons.value.to(torch.float64))
+    require(df > 2, "df", "above two", df, "ten is usual; for thin tails take kind='gaussian'")
     settings: dict[str, Any] = {"eta": eta}
     if kind == "flow":
         settings |= {"latents": x.shape[1], "transforms": transforms, "hidden": list(hidden), "bins": bins}
     elif kind == "mixture":
         settings |= {"components": components}
+    elif kind == "student":
+        settings |= {"df": df}
     with single_thread():
         tensors = _tensors(kind, x, neurons.weights.to(x), settings, seed)
     return Prior(kind=kind, space=neurons.space, tensors=tensors, settings=settings, points=x,
@@ -63,6 +68,8 @@ def _tensors(kind: Kind, x: Tensor, weights: Tensor, settings: dict[str, Any], s
         return mixture.fit_mixture(x, covariance, components=settings["components"], seed=seed)
     if kind == "empirical":
         return mixture.fit_empirical(x, covariance, weights)
+    if kind == "student":
+        return student.fit(x, base, eta=settings["eta"], df=settings["df"], seed=seed)
     if kind == "flow":
         return flow.fit(x, base, settings=settings, seed=seed)
     return base

@@ -21,7 +21,7 @@ def decoder():
 @pytest.fixture(scope="module")
 def prior(decoder):
     x = torch.randn(40, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    return fit_prior(Neurons(space=decoder.space, value=decoder.space.unstandardise(x), axis="neuron"))
+    return fit_prior(Neurons(space=decoder.space, value=decoder.space.unstandardise(x), axis="neuron"), "gaussian")
 
 
 def test_axes_are_named_and_chunks_do_not_matter(decoder, prior):

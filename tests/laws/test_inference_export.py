@@ -29,7 +29,7 @@ def decoder():
 @pytest.fixture(scope="module")
 def prior(decoder):
     x = torch.randn(60, 5, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
-    return fit_prior(Neurons(space=decoder.space, value=decoder.space.unstandardise(x), axis="neuron"))
+    return fit_prior(Neurons(space=decoder.space, value=decoder.space.unstandardise(x), axis="neuron"), "gaussian")
 
 
 @pytest.fixture(scope="module")

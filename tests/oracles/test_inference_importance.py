@@ -35,7 +35,7 @@ def test_pareto_smoothing_equals_arviz(spread):
 def problems():
     decoder = ToyDecoder()
     x = torch.randn(60, 5, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
-    prior = fit_prior(Neurons(space=decoder.space, value=decoder.space.unstandardise(x), axis="neuron"))
+    prior = fit_prior(Neurons(space=decoder.space, value=decoder.space.unstandardise(x), axis="neuron"), "gaussian")
     currents = torch.tensor([-110.0, 120.0, 190.0], dtype=torch.float64)
     design = Design(current_pa=currents, end_ms=torch.full((3,), 250.0).double(), summary_names=decoder.summary_names)
     blank = Evidence(design=design, times_ms=torch.full((3, 1), torch.inf).double(), summary=torch.zeros(3, 3).double())

@@ -21,7 +21,7 @@ N = 150
 def result():
     decoder = ToyDecoder()
     x = torch.randn(60, 5, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
-    prior = fit_prior(Neurons(space=decoder.space, value=decoder.space.unstandardise(x), axis="neuron"))
+    prior = fit_prior(Neurons(space=decoder.space, value=decoder.space.unstandardise(x), axis="neuron"), "gaussian")
     design = Design(current_pa=torch.tensor([-110.0, 100.0, 200.0]).double(), end_ms=torch.full((3,), 150.0).double(),
                     summary_names=decoder.summary_names)  # fmt: skip
     return sbc(decoder, prior, design, N, seed=1, warmup=100, draws=150)
