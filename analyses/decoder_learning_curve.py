@@ -58,7 +58,8 @@ def train_one(data: TrainingData, space: str, n: int, seed: int, args: argparse.
     device = torch.device(args.device)
     some = with_fewer(data, n, seed)
     decoder = new_decoder(some, space=space, architecture=Architecture(map_members=3), seed=seed).to(device)
-    schedule = Schedule(steps=args.steps, batch=2048, peak_lr=2e-3, ema=0.999, seed=seed, validate_every=args.steps)
+    schedule = Schedule(steps=args.steps, batch=2048, peak_lr=2e-3, ema=0.999, seed=seed, validate_every=args.steps,
+                        straight=args.straight, straight_left=0.01)  # fmt: skip
     rows = fit(SpikeMapTask(some, decoder), schedule, name=f"{space}, {n} models, seed {seed}")
     named = {"validation": VALIDATION, "held_out": HELD_OUT}
     return {"space": space, "models": n, "seed": seed, "seconds": rows[-1]["seconds"],
@@ -92,6 +93,8 @@ def main() -> None:
     parser.add_argument("--spaces", default="noble2,features10,features13,features16,features21")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=15000)
+    parser.add_argument("--straight", type=float, default=10.0, help="penalty on bending between neurons, at first")
+    parser.add_argument("--validation", type=int, default=200, help="perturbed models that are set aside")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
@@ -104,7 +107,7 @@ def main() -> None:
     )
     for space, n, seed in runs(args):
         if space not in prepared:
-            prepared[space] = prepare(responses, latents=SPACES[space], validation=200, seed=0)
+            prepared[space] = prepare(responses, latents=SPACES[space], validation=args.validation, seed=0)
         results.append(train_one(prepared[space], space, n, seed, args))
         time, count, mismatch = (results[-1]["held_out"][k] for k in FIGURES)
         print(f"{space:<12}{n:>8}{seed:>6}{time:>18.3f}{count:>13.2%}{mismatch:>10.2%}", flush=True)
