@@ -2,13 +2,15 @@
 
 Processes, because one simulation uses one core and simulations do not talk. What can go wrong stays with its item:
 an exception, a task over its time limit (an alarm in the worker) or a worker that dies (the survivors' items are tried
-again one by one, so that only the guilty one fails). The bar counts finished work only.
+again one by one, so that only the guilty one fails). Workers end when the run is killed. The bar counts finished work
+only.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -120,7 +122,14 @@ def _require_ready(pool: ProcessPoolExecutor) -> None:
 
 
 def _executor(jobs: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
+    return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever: end with it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 def _late(stop: float | None) -> bool:

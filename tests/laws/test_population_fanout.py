@@ -1,7 +1,10 @@
 """One item's failure is its own; the number of processes changes nothing but the time."""
 
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -46,3 +49,39 @@ def test_after_the_time_is_up_nothing_begins():
 def test_no_processes_is_wrong_use():
     with pytest.raises(UsageError, match="jobs"):
         list(fan_out(work, [1], jobs=0))
+
+
+def note_and_wait(folder):
+    (folder / str(os.getpid())).touch()
+    time.sleep(60)
+
+
+def alive(pid):
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at Linux's table of processes")
+def test_workers_end_with_a_run_that_is_killed(tmp_path):
+    script, notes = tmp_path / "run.py", tmp_path / "notes"
+    notes.mkdir()
+    script.write_text(
+        f"import sys\nfrom pathlib import Path\nsys.path[:0] = [{str(Path(__file__).parent)!r}]\n"
+        "from test_population_fanout import fan_out, note_and_wait\n"
+        f"if __name__ == '__main__':\n    list(fan_out(note_and_wait, 2 * [Path({str(notes)!r})], jobs=2))\n"
+    )
+    run = subprocess.Popen([sys.executable, str(script)])
+    until = time.monotonic() + 60
+    while len(list(notes.iterdir())) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
+    workers = [int(note.name) for note in notes.iterdir()]
+    assert len(workers) == 2
+    assert all(map(alive, workers))
+    run.kill()
+    run.wait()
+    until = time.monotonic() + 10
+    while any(map(alive, workers)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(map(alive, workers))
