@@ -21,21 +21,23 @@ CELL = "pvalb-689331391"
 needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 
+# The interpreter takes its time for every operation of every program: two traces of two tiles, the second of
+# which is not full, with channels, modes and ranks that have to be padded, are all that the kernels tell apart.
 SETTING = """
 import torch
 from test_decoder_paths import error, random_operator, textbook
 from noble_prob.decoder.embedding import firing_channels
 g = torch.Generator().manual_seed(7)
-times = torch.rand(3, 9, generator=g).cumsum(-1) * 40
+times = torch.rand(2, 6, generator=g).cumsum(-1) * 40
 happens = torch.where(times < 100, times, torch.inf)
-current, condition = torch.tensor([-50.0, 80.0, 200.0]), torch.randn(3, 7, generator=g)
-at = torch.arange(301) * 0.5 - 15
+current, condition = torch.tensor([-50.0, 200.0]), torch.randn(2, 7, generator=g)
+at = torch.arange(201) * 0.75 - 15
 channels = firing_channels(times, current, at, duration_ms=100.0, happens=happens)
 """
 
 FORWARD = """
 from noble_prob.decoder.fused_decoders import FusedOperator
-operator = random_operator(6, width=24, layers=2, modes=32, hidden=12)
+operator = random_operator(6, width=24, layers=2, modes=16, hidden=12)
 wanted = textbook(operator, channels, condition)
 for dtype, tolerance in ((torch.float32, 1e-6), (torch.float16, 1e-3)):
     fused = FusedOperator(operator, at, duration_ms=100.0, dtype=dtype, precision="tf32x3")
@@ -59,13 +61,13 @@ torch.manual_seed(3)
 full = load_decoder("pvalb-689331391")
 space = LatentSpace(name="two", latents=full.space.latents[:2], mean=full.space.mean[:2], sd=full.space.sd[:2])
 decoder = PaperDecoder(space=space, window=full.window, summary_names=(),
-                       architecture=PaperArchitecture(layers=3, modes=64)).requires_grad_(False)
+                       architecture=PaperArchitecture(layers=2, modes=16)).requires_grad_(False)
 for p in decoder.operator.parameters():
     p.mul_(1.5)
 decoder.low.copy_(space.mean - space.sd)
 decoder.high.copy_(space.mean + space.sd)
 latents, current = (space.mean + 0.5 * torch.randn(2, 2, generator=g) * space.sd).float(), torch.tensor([-40.0, 170.0])
-grid = torch.arange(401) * 512 / 401
+grid = torch.arange(201) * 512 / 201
 wanted = 20 * exact_fno(decoder.operator, decoder.channels(latents, current, grid)) - 70
 for dtype, tolerance in ((torch.float32, 1e-6), (torch.float16, 1e-3)):
     decoder.kernel_options = {"dtype": dtype, "precision": "tf32x3"}
@@ -78,9 +80,9 @@ assert found < 1e-3, found
 
 BACKWARD = """
 from noble_prob.decoder.differentiable import voltage
-operator = random_operator(8, width=16, layers=2, modes=32, hidden=16).requires_grad_(True)
-inputs = channels[..., :299].clone().requires_grad_(), condition.clone().requires_grad_()
-weight = torch.randn(3, 299, generator=g)
+operator = random_operator(8, width=16, layers=2, modes=16, hidden=16).requires_grad_(True)
+inputs = channels[..., :199].clone().requires_grad_(), condition.clone().requires_grad_()
+weight = torch.randn(2, 199, generator=g)
 def by_kernels(channels, condition):
     film = operator.film(condition).unflatten(-1, (3, 2, 16))
     return voltage(operator, channels, 1 + film[:, :, 0], film[:, :, 1])
