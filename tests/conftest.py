@@ -38,6 +38,11 @@ def only_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the long ones, so that no process is left alone with them at the end."""
-    order = ("statistics", "oracles", "endtoend", "docs", "laws")
-    items.sort(key=lambda item: order.index(item.path.parent.name) if item.path.parent.name in order else len(order))
+    """Begin with the long ones, so that no process is left alone with them at the end; types take a minute."""
+    order = ("test_tools.py", "statistics", "oracles", "endtoend", "docs", "laws")
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.name if item.path.name in order else item.path.parent.name
+        return order.index(name) if name in order else len(order)
+
+    items.sort(key=place)
