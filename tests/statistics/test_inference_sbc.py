@@ -24,7 +24,7 @@ def result():
     prior = fit_prior(Neurons(space=decoder.space, value=decoder.space.unstandardise(x), axis="neuron"), "gaussian")
     design = Design(current_pa=torch.tensor([-110.0, 100.0, 200.0]).double(), end_ms=torch.full((3,), 150.0).double(),
                     summary_names=decoder.summary_names)  # fmt: skip
-    return sbc(decoder, prior, design, N, seed=1, warmup=100, draws=150)
+    return sbc(decoder, prior, design, N, seed=1, chains=3, warmup=60, draws=67, batch=N)
 
 
 @pytest.mark.slow
