@@ -60,11 +60,12 @@ def grid(problem):
     return centre, torch.stack(spread)
 
 
-@pytest.mark.parametrize(("method", "draws"), [("nuts", 250), ("importance", 600)])
-def test_it_equals_the_grid(problem, grid, method, draws):
+@pytest.mark.parametrize(("method", "length"), [("nuts", {"chains": 10, "warmup": 80, "draws": 100}),
+                                                ("importance", {"draws": 600})])  # fmt: skip
+def test_it_equals_the_grid(problem, grid, method, length):
     decoder, prior, evidence, at = problem
     found = infer_evidence([evidence], decoder=decoder, prior=prior, method=method, robust=False, noise=QUIET, seed=2,
-                           draws=draws)[0]  # fmt: skip
+                           **length)[0]  # fmt: skip
     x = found.standardised.flatten(0, 1)[:, at]
     assert float(((x.mean(0) - grid[0]) / grid[1]).abs().max()) < 0.1
     assert float((x.std(0) / grid[1]).log().abs().max()) < 0.1
