@@ -34,7 +34,7 @@ def experiment():
     alone = infer_evidence(evidence, decoder=cell.decoder, prior=cell.prior, method="importance", robust=False, seed=4,
                            draws=200)  # fmt: skip
     found = nb.infer_population(alone, prior=cell.prior, hyper=HyperPrior(loc_sd=2.0, scale_log_sd=0.75), seed=4,
-                                warmup=150, draws=300)  # fmt: skip
+                                chains=16, warmup=100, draws=75)  # fmt: skip
     space = cell.prior.space
     return found, space.standardise(found.loc).flatten(0, 1), (found.sd / space.sd).log().flatten(0, 1), tensors
 
