@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cli_example import call
 
 from noble_prob.calibration.sbc import sbc
 from noble_prob.cells import load_cell
@@ -49,10 +50,10 @@ def test_what_is_done_is_kept_and_what_is_missing_is_made(toy, tmp_path):
 def test_a_killed_command_continues(tmp_path):
     """kill -9 after the first batch: no half-written result, the batch is kept, the same command ends."""
     out = tmp_path / "sbc.json"
-    command = [sys.executable, "-m", "noble_prob", "sbc", "--cell", "toy", "--n", "20", "--batch", "10",
-               "--draws", "40", "--method", "hmc", "--currents-pa=-110,150", "--quiet"]  # fmt: skip
+    asked = ("sbc", "--cell", "toy", "--n", "20", "--batch", "19", "--draws", "30", "--method", "hmc",
+             "--currents-pa=-110,90", "--quiet", "--json", str(out))  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    running = subprocess.Popen([*command, "--json", str(out)], cwd=ROOT, env=environment)
+    running = subprocess.Popen([sys.executable, "-m", "noble_prob", *asked], cwd=ROOT, env=environment)
     parts = tmp_path / "sbc.json.parts"
     deadline = time.monotonic() + 400
     while not list(parts.glob("draws_*.npy")) and running.poll() is None and time.monotonic() < deadline:
@@ -62,6 +63,6 @@ def test_a_killed_command_continues(tmp_path):
     kept = {path.name: path.read_bytes() for path in parts.glob("draws_*.npy")}
     assert kept
     assert not out.exists()
-    subprocess.run([*command, "--json", str(out)], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+    assert call(*asked) == 0
     assert not parts.exists()
     assert json.loads(out.read_text())["n"] == 20
