@@ -81,6 +81,10 @@ def plot(results: list[dict[str, Any]], path: Path) -> None:
         right.semilogy([len(SPACES[r["space"]]) for r in rows], [r[name]["spike_time_error_ms"] for r in rows], marker)
     left.set(xlabel="training models", ylabel="median spike-time error (ms)", title=best)
     right.set(xlabel="latent features", ylabel="median spike-time error (ms)", title=f"{largest} training models")
+    left.set_xticks(sorted({r["models"] for r in results}), labels=sorted({r["models"] for r in results}))
+    for axis in (left, right):
+        axis.minorticks_off()
+        axis.set_yticks([0.1, 0.2, 0.5, 1.0, 2.0], labels=["0.1", "0.2", "0.5", "1", "2"])
     left.legend(frameon=False)
     figure.savefig(path, dpi=150)
 
