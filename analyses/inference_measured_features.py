@@ -1,11 +1,11 @@
 """A cell's row in a table of measured features, with the models of that very cell: what they agree on, what not.
 
 No trace of the recorded cell is needed: measured features are turned into latents, with a measurement SD, and the
-posterior of the latents given these features alone is the Gaussian prior times a Gaussian likelihood, in closed form.
-Definitions differ between tables (sampling, width at another height), so the offset and scatter of each feature are
-first measured on the published models, whose rows in a table of the same source and whose latents from our own
-simulations are both known; the scatter and the usual change between sweeps of one cell make the measurement SD.
-Features that the table of models lacks keep their definition, and the usual change as SD.
+posterior of the latents given these features alone is a Gaussian with the prior's moments times a Gaussian
+likelihood, in closed form. Definitions differ between tables (sampling, width at another height), so the offset and
+scatter of each feature are first measured on the published models, whose rows in a table of the same source and whose
+latents from our own simulations are both known; the scatter and the usual change between sweeps of one cell make the
+measurement SD. Features that the table of models lacks keep their definition, and the usual change as SD.
 
 What the population can not reach is told three ways: each feature against the prior, each feature against what the
 other features predict, and the f-I slope, computed by one definition (:mod:`noble_prob.features.fi`) for the models'
@@ -25,10 +25,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from inference_held_out import reference
 
 import noble_prob as nb
 from noble_prob.cells import Cell
+from noble_prob.evaluation import read_reference, reference_files
 from noble_prob.noise.scales import usual_sd
 
 Row = Mapping[str, str]
@@ -47,7 +47,7 @@ PASSIVE = {
     "sag_mv": lambda r: float(r["sag_amplitude"]),
     "voltage_deflection_mv": lambda r: float(r["steady_state_voltage_stimend"]) - float(r["voltage_base"]),
 }
-"""Latents from columns of the tables (a 1 s step), by the feature they are; the spiking ones belong to 180 pA."""
+"""Latents from columns of the tables (1 s steps) by the feature they are: spiking ones at 180 pA, others at -110."""
 NOT_IN_MODELS_TABLE = ("voltage_deflection_mv",)
 
 
@@ -55,7 +55,7 @@ def columns(cell: Cell) -> dict[str, Callable[[Row], float]]:
     """By name of latent: how it is read from a row."""
     out = {}
     for latent in cell.prior.space.latents:
-        rule = SPIKING.get(latent.feature) if latent.current_pa == 180.0 else PASSIVE.get(latent.feature)
+        rule = {180.0: SPIKING, -110.0: PASSIVE}.get(latent.current_pa, {}).get(latent.feature)
         if rule:
             out[latent.name] = rule
     return out
@@ -106,9 +106,9 @@ def condition(
 
 def slopes(cell: Cell, mean: torch.Tensor, covariance: torch.Tensor, folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """f-I slopes (Hz/nA) of the reference traces of all models, and of draws of the posterior."""
-    models = []
+    models, files = [], reference_files(folder)
     for label in (*cell.models.labels, *cell.held_out.labels):
-        value, defined = nb.fi_curve(reference(folder, int(label)))["fi_slope_hz_per_na"]
+        value, defined = nb.fi_curve(read_reference(files[int(label)], cell.decoder.window))["fi_slope_hz_per_na"]
         models.append(float(value) if bool(defined) else np.nan)
     generator = torch.Generator().manual_seed(0)
     root = torch.linalg.cholesky(covariance + 1e-10 * torch.eye(len(mean)))
