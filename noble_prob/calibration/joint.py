@@ -25,6 +25,9 @@ from scipy import stats
 from noble_prob.calibration.pit import ecdf, rank_ecdf_band
 from noble_prob.errors import require
 
+ENOUGH = 5
+"""Draws per latent that must be exceeded."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class JointTest:
@@ -60,7 +63,7 @@ def joint_test(
 
     Args:
         truth: True latents, shape ``(simulation, latent)``.
-        draws: Posterior draws, independent or thinned, more than ten per latent, shape ``(simulation, draw, latent)``.
+        draws: Posterior draws, independent or thinned, more than five per latent, shape ``(simulation, draw, latent)``.
         seed: Of the reference points and ties.
 
     Raises:
@@ -71,7 +74,7 @@ def joint_test(
             "stack the posteriors")  # fmt: skip
     n, m, k = draws.shape
     require(n >= 20, "truth", "at least 20 simulations", n, "simulate more recordings")
-    require(m > 10 * k, "draws", f"more than {10 * k} draws of {k} latents", m, "keep more draws")
+    require_draws(m, k)
     rng = np.random.default_rng(seed)
     own, others = _whiten(truth, draws)
     p_bias = float(stats.chi2.sf(n * (own.mean(0) ** 2).sum() * (1 - 1 / m), k))
@@ -84,6 +87,16 @@ def joint_test(
         p_value=min(1.0, 3 * min(p_bias, p_spread, p_shape)), p_bias=p_bias, p_spread=p_spread, p_shape=p_shape,
         f=f, alpha=alpha, coverage=ecdf(f, alpha), low=low, high=high,
     )  # fmt: skip
+
+
+def require_draws(draws: int, latents: int) -> None:
+    """Refuse fewer draws than a covariance needs: the truth counts among them, so ranks would be exact but blind.
+
+    Raises:
+        UsageError: If there are not more than five per latent.
+    """
+    least = ENOUGH * latents
+    require(draws > least, "draws", f"more than {least} draws of {latents} latents", draws, "keep more draws")
 
 
 def _whiten(truth: ndarray, draws: ndarray) -> tuple[ndarray, ndarray]:

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from noble_prob.amortised import Estimator
 from noble_prob.calibration.batches import thinned_draws
-from noble_prob.calibration.joint import joint_test
+from noble_prob.calibration.joint import joint_test, require_draws
 from noble_prob.calibration.pit import ecdf, interval_coverage, pit, rank_ecdf_band
 from noble_prob.decoder.base import Decoder
 from noble_prob.errors import require
@@ -171,11 +171,13 @@ def sbc(
         progress: Show a bar on stderr.
 
     Raises:
-        UsageError: If the method is not a batched one, an estimator is missing, or the folder holds another run.
+        UsageError: If the method is not a batched one, an estimator is missing, draws are too few for the joint test, or the folder
+            holds another run.
     """
     noise = noise or NoisePrior()
     require(method != "npe" or estimator is not None, "estimator", "an amortised posterior for the method npe", "none",
             "train one with `noble-prob train-npe`")  # fmt: skip
+    require_draws(min(keep, chains * draws), len(prior.space))
     truth, evidence = recordings_from_program(decoder, prior, design, n, noise=noise, robust=robust, seed=seed)
     task = Task(decoder=decoder, prior=prior.to(device), noise=noise, robust=robust, method=method, chains=chains,
                 warmup=warmup, draws=draws, estimator=estimator, device=device)  # fmt: skip

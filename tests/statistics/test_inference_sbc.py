@@ -5,11 +5,15 @@ fails this file in about 1.5 % of seeds; the seed is fixed. Power: posteriors of
 by half an SD, must be caught by both.
 """
 
+import time
+
 import pytest
 import torch
 
 from noble_prob.calibration.sbc import sbc
+from noble_prob.cells import load_cell
 from noble_prob.decoder.toy import ToyDecoder
+from noble_prob.errors import UsageError
 from noble_prob.latent import Neurons
 from noble_prob.noise import Design
 from noble_prob.priors import fit_prior
@@ -44,3 +48,15 @@ def test_wrong_posteriors_are_caught(result, change):
     caught = [not inside for inside in wrong.inside_band().values()]
     assert all(caught)
     assert wrong.to_dict()["joint_p_value"] < 1e-4
+
+
+def test_too_few_draws_are_refused_before_any_work():
+    """The report's joint test needs more than five draws per latent; a run of hours must not end with that sentence."""
+    decoder = ToyDecoder()
+    prior = load_cell("toy").prior
+    design = Design(current_pa=torch.tensor([100.0]).double(), end_ms=torch.tensor([150.0]).double(),
+                    summary_names=decoder.summary_names)  # fmt: skip
+    began = time.perf_counter()
+    with pytest.raises(UsageError, match="more than 25 draws of 5 latents"):
+        sbc(decoder, prior, design, 100_000, keep=20)
+    assert time.perf_counter() - began < 1
