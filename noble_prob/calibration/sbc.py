@@ -171,8 +171,8 @@ def sbc(
         progress: Show a bar on stderr.
 
     Raises:
-        UsageError: If the method is not a batched one, an estimator is missing, draws are too few for the joint test, or the folder
-            holds another run.
+        UsageError: If the method is not a batched one, an estimator is missing, draws are too few for the joint test,
+            or the folder holds another run.
     """
     noise = noise or NoisePrior()
     require(method != "npe" or estimator is not None, "estimator", "an amortised posterior for the method npe", "none",
