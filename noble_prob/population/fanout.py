@@ -127,9 +127,14 @@ def _executor(jobs: int) -> ProcessPoolExecutor:
 
 def _end_with_parent() -> None:
     """A worker whose parent was killed would wait for work for ever: end with it."""
+    threading.Thread(target=_await_parent, daemon=True).start()
+
+
+def _await_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+        parent.join()
+        os._exit(1)
 
 
 def _late(stop: float | None) -> bool:
