@@ -22,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of this verb."""
     add_cell(parser)
     add_sampling(parser, file=False)
-    parser.set_defaults(warmup=160, draws=400)
+    parser.set_defaults(warmup=160)  # and draws until the chains agree
     parser.add_argument("--neurons", type=positive, default=40, help="novel neurons (40)")
     parser.add_argument("--current-pa", type=finite, default=150.0, help="step that they get (150)")
     parser.add_argument("--out", type=Path, default=Path("noble-prob-demo"), metavar="DIR",
