@@ -2,7 +2,7 @@
 
 Fifty neurons do not determine a covariance in twenty dimensions. The Gaussian's fit is too narrow in the directions of
 least variance, where fifty points look flatter than the population is: the conditional 89 % interval of one latent
-given the others held some 70 % of the neurons it was not fitted to. And its tails are thin: one unusual neuron is a
+given the others held some 63 % of the neurons it was not fitted to. And its tails are thin: one unusual neuron is a
 thousand nats away. Posteriors inherit both, for what sweeps do not say about a latent the prior concludes from the
 others. So
 
