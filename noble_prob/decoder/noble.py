@@ -43,6 +43,7 @@ class Architecture:
         map_width: Units per hidden layer of the spike map.
         map_depth: Hidden layers of the spike map.
         map_members: Networks averaged in the spike map.
+        map_rhythms: Whether intervals of the spike map may alternate.
         width: Channels of the operator.
         layers: Fourier layers of the operator.
         modes: Fourier modes as ``neuralop`` counts them.
@@ -53,6 +54,7 @@ class Architecture:
     map_width: int = 256
     map_depth: int = 3
     map_members: int = 3
+    map_rhythms: bool = True
     width: int = 32
     layers: int = 6
     modes: int = 256
@@ -89,8 +91,9 @@ class NobleDecoder(nn.Module):
         self.space, self.window, self.summary_names, self.architecture = space, window, summary_names, a
         self.measured_error = error
         self.spike_map = SpikeMap(
-            n_latents=d, n_spikes=a.n_spikes, width=a.map_width, depth=a.map_depth, members=a.map_members
-        )
+            n_latents=d, n_spikes=a.n_spikes, width=a.map_width, depth=a.map_depth, members=a.map_members,
+            rhythms=a.map_rhythms,
+        )  # fmt: skip
         self.summary_net = SummaryNetwork(n_latents=d, n_features=len(summary_names))
         self.offset = OffsetSpike(n_latents=d)
         self.operator = VoltageOperator(

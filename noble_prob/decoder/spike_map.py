@@ -5,12 +5,14 @@ network
 predicts its inverse, the *spike map* :math:`t(k)`:
 a latency and then intervals
 
-.. math:: t(1) = \exp(g_0), \qquad t(k+1) - t(k) = \exp\Big(g_1 + \sum_m g_{m+1} \, e^{-(k-1)/\kappa_m}\Big),
+.. math:: t(1) = \exp(g_0), \qquad t(k+1) - t(k) = \exp\Big(g_1 + \sum_m g_{m+1} \, b_m(k-1)\Big),
 
-with :math:`g` the outputs of a small network of (standardised latents, current) and fixed index constants
-:math:`\kappa_m`. Times increase by construction, spike-frequency adaptation is a decay over spike index (as it is in
-cells), and nothing refers to the length of the step: spikes later than its end simply do not happen, a silent
-response has :math:`t(1)` beyond the end. The phase at any time is the piecewise linear inverse.
+with :math:`g` the outputs of a small network of (standardised latents, current) and fixed functions :math:`b_m` of
+spike index: decays :math:`e^{-k/\kappa}`, and damped rhythms :math:`e^{-k/\kappa} \cos(2 \pi k / p)` and sines, for
+cells that alternate short and long intervals or begin with a burst. Times increase by construction, spike-frequency
+adaptation is a decay over spike index (as it is in cells), and nothing refers to the length of the step: spikes later
+than its end simply do not happen, a silent response has :math:`t(1)` beyond the end. The phase at any time is the
+piecewise linear inverse.
 
 Several networks trained from different seeds are averaged in log time; their disagreement is a measure of ignorance.
 """
@@ -25,6 +27,24 @@ from torch import Tensor, nn
 
 INDEX_CONSTANTS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 """Decay constants of adaptation, in spikes."""
+RHYTHMS = ((2, 2.0), (2, 6.0), (2, 20.0), (3, 3.0), (3, 10.0), (5, 5.0), (8, 8.0))
+"""Periods and decay constants of damped rhythms, in spikes."""
+
+
+def interval_functions(n: int, *, rhythms: bool) -> Float[Tensor, "function interval"]:
+    """Functions of spike index that log intervals are sums of: a constant, decays and damped rhythms.
+
+    Args:
+        n: Number of intervals.
+        rhythms: Whether rhythms are among them; seven decays are, whatever it says.
+    """
+    k = torch.arange(n, dtype=torch.float32)
+    rows = [torch.ones(n)] + [torch.exp(-k / constant) for constant in INDEX_CONSTANTS]
+    for period, constant in RHYTHMS if rhythms else ():
+        turn = 2 * torch.pi * k / period
+        waves = (turn.cos(), turn.sin()) if period > 2 else (turn.cos(),)
+        rows += [torch.exp(-k / constant) * wave for wave in waves]
+    return torch.stack(rows)
 
 
 def current_features(current_pa: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 4"]:
@@ -72,17 +92,20 @@ class SpikeMap(nn.Module):
         width: Units per hidden layer.
         depth: Hidden layers.
         members: Networks in the ensemble.
+        rhythms: Whether intervals may alternate (see :func:`interval_functions`).
     """
 
     basis: Tensor
 
-    def __init__(self, *, n_latents: int, n_spikes: int = 64, width: int = 256, depth: int = 3, members: int = 1):
+    def __init__(
+        self, *, n_latents: int, n_spikes: int = 64, width: int = 256, depth: int = 3, members: int = 1,
+        rhythms: bool = True,
+    ):  # fmt: skip
         super().__init__()
-        index = torch.arange(n_spikes - 1, dtype=torch.float32)
-        decay = torch.exp(-index / torch.tensor(INDEX_CONSTANTS)[:, None])
-        self.register_buffer("basis", torch.cat([torch.ones(1, n_spikes - 1), decay]), persistent=False)
+        self.register_buffer("basis", interval_functions(n_spikes - 1, rhythms=rhythms), persistent=False)
         self.members = members
-        self.net = MemberMLP(members=members, n_in=n_latents + 4, width=width, depth=depth, n_out=2 + len(decay))
+        n_out = 1 + len(self.basis)
+        self.net = MemberMLP(members=members, n_in=n_latents + 4, width=width, depth=depth, n_out=n_out)
 
     def forward(
         self, x: Float[Tensor, "*batch latent"], current_pa: Float[Tensor, "*batch"]

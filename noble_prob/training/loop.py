@@ -22,6 +22,7 @@ from noble_prob.training import processes
 from noble_prob.training.captured import CapturedStep
 from noble_prob.training.history import Board, Row, write_csv
 from noble_prob.training.schedule import Schedule
+from noble_prob.training.soap import Soap
 from noble_prob.training.state import State
 
 __all__ = ["FitOptions", "OutOfTimeError", "Schedule", "Task", "figures", "fit"]
@@ -149,9 +150,11 @@ class _Loss(nn.Module):
 
 
 def _optimiser(params: list[Tensor], schedule: Schedule, captured: bool) -> torch.optim.Optimizer:
-    """AdamW; one that a CUDA graph can hold keeps its learning rate and step counts on the device."""
-    fused = params[0].device.type == "cuda" and not any(p.is_complex() for p in params)
+    """AdamW or SOAP; one that a CUDA graph can hold keeps its learning rate and step counts on the device."""
     lr: Any = torch.ones((), device=params[0].device) if captured else 1.0
+    if schedule.optimiser == "soap":
+        return Soap(params, lr=lr, weight_decay=schedule.weight_decay, capturable=captured)
+    fused = params[0].device.type == "cuda" and not any(p.is_complex() for p in params)
     return torch.optim.AdamW(params, lr=lr, weight_decay=schedule.weight_decay, fused=fused, capturable=captured)
 
 
@@ -210,6 +213,8 @@ class _Run:
         if self.straight is not None:
             self.straight.fill_(schedule.penalty(step))
         loss = self.captured(rows) if self.captured else self._eager(rows)
+        if isinstance(state.optimiser, Soap):
+            state.optimiser.turn(step + 1)
         if state.average:
             decay = min(schedule.ema, (1 + step) / (10 + step))
             torch._foreach_lerp_(state.average, [p.detach() for p in state.params], 1 - decay)

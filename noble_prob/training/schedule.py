@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from noble_prob.errors import require
 
@@ -21,7 +21,8 @@ class Schedule:
         batch: Traces per step, over all processes.
         peak_lr: Highest learning rate; linear warm-up, then cosine to zero.
         warmup: Share of the steps spent warming up.
-        weight_decay: Of AdamW; 0 makes it Adam.
+        optimiser: ``adamw``, or ``soap`` (see :mod:`noble_prob.training.soap`), for small networks with real weights.
+        weight_decay: Decoupled; 0 makes AdamW Adam.
         straight: Weight of the penalty on curvature over neurons (see :mod:`noble_prob.training.bend`); the offset
             network has none.
         straight_left: Share of that weight that is left at the end; it falls with the learning rate: first the shape,
@@ -40,6 +41,7 @@ class Schedule:
     batch: int = 512
     peak_lr: float = 2e-3
     warmup: float = 0.1
+    optimiser: Literal["adamw", "soap"] = "adamw"
     weight_decay: float = 1e-4
     straight: float = 0.0
     straight_left: float = 1.0

@@ -21,8 +21,10 @@ def trained(folder=None, *, captured, schedule=SHORT):
     return [p.detach().clone() for p in decoder.spike_map.parameters()], rows
 
 
-def test_recorded_and_ordinary_steps_end_alike():
-    (a, rows_a), (b, rows_b) = trained(captured=True), trained(captured=False)
+@pytest.mark.parametrize("optimiser", ["adamw", "soap"])
+def test_recorded_and_ordinary_steps_end_alike(optimiser):
+    schedule = Schedule(**{**vars(SHORT), "optimiser": optimiser})
+    (a, rows_a), (b, rows_b) = (trained(captured=c, schedule=schedule) for c in (True, False))
     for p, q in zip(a, b, strict=True):
         torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5)
     assert rows_a[-1]["loss"] == pytest.approx(rows_b[-1]["loss"], rel=1e-3)
