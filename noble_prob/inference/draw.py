@@ -22,7 +22,7 @@ from noble_prob.noise import Evidence
 SPREAD, LONGEST, MORE = 1.5, 4, 200
 """Starting points of chains in posterior SDs; chains that do not agree yet are continued by so many draws at a time,
 up to so many times the draws asked for."""
-PROPOSALS = {"importance": 3, "npe": 4}
+PROPOSALS = {"importance": 3, "npe": 3}
 """Weighted draws per draw kept."""
 
 

@@ -3,9 +3,10 @@
 Draws ``u`` of a proposal ``q`` weigh ``p(u) / q(u)``. Where ``q`` lacks a tail of ``p`` a few weights carry
 everything; the shape k of a generalised Pareto distribution fitted to the largest weights (Zhang and Stephens 2009)
 tells: below 0.7 the smoothed weights can be believed, above they can not, however good the rest looks (Vehtari et al.
-2024). The proposal here is a multivariate Student t in white coordinates, refitted three times to its own weighted
-draws, which takes a second or two where chains take a minute. Alone it finds one mode, and nothing that it does not
-reach; an amortised density mixed into it (Owen and Zhou 2000) reaches what that density knows of.
+2024). The proposal here (:mod:`noble_prob.inference.proposal`) is a Student t in coordinates that widen with the noise,
+refitted twice to its own weighted draws, which takes a second where chains take a minute. Alone it finds one mode, and
+nothing that it does not reach; an amortised density mixed into it (Owen and Zhou 2000) reaches what that density knows
+of.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from noble_prob.inference.density import LogDensity
+from noble_prob.inference.funnel import measure
+from noble_prob.inference.proposal import around
 from noble_prob.inference.whiten import Affine
 
-DF, WIDEN = 8.0, 1.1
-SHARE = 0.1
+SHARE = 0.05
 """Share of draws that a companion makes."""
 PART = 32_000
 """Points of all recordings together that are evaluated at once."""
@@ -39,7 +41,7 @@ class Weighted:
         weight: Smoothed weights summing to one over draws, shape ``(draw, *recording)``.
         log_density: Log density at the draws, same shape.
         k_hat: Pareto shape of the raw weights, shape ``(*recording,)``.
-        coordinates: White coordinates of the proposal, made from earlier draws than these.
+        coordinates: White coordinates of the posterior, made from earlier draws than these.
     """
 
     flat: Float[Tensor, "draw *recording size"]
@@ -75,7 +77,7 @@ class Companion(Protocol):
 
 
 def sample(
-    density: LogDensity, coordinates: Affine, *, draws: int, seed: int, rounds: int = 3, pilot: int = 1600,
+    density: LogDensity, coordinates: Affine, *, draws: int, seed: int, rounds: int = 2, pilot: int = 800,
     companion: Companion | None = None,
 ) -> Weighted:  # fmt: skip
     """Adaptive importance sampling around a mode.
@@ -87,40 +89,28 @@ def sample(
         seed: Seed of the draws.
         rounds: Times the proposal is refitted.
         pilot: Draws of each earlier round.
-        companion: Mixed into the proposal of the last round, a tenth of its draws.
+        companion: Mixed into the proposal of the last round, a twentieth of its draws.
     """
     generator = torch.Generator().manual_seed(seed)
+    proposal = around(coordinates, measure(density, coordinates) if rounds else None)
+    flat, log_weight = coordinates.centre[None], torch.zeros(())
     for _ in range(rounds):
-        flat = coordinates(_student(coordinates, pilot, generator))
-        coordinates = _refit(coordinates, flat, _value(density, flat) - student_log_prob(coordinates, flat))
+        flat = proposal.sample(pilot, generator)
+        log_weight = _value(density, flat) - proposal.log_prob(flat)
+        proposal = proposal.refit(flat, log_weight)
+    if rounds:
+        coordinates = around(coordinates).refit(flat, log_weight).coordinates
     share = 0.0 if companion is None else SHARE
-    flat = coordinates(_student(coordinates, draws - round(share * draws), generator))
+    flat = proposal.sample(draws - round(share * draws), generator)
     if companion is not None:
         flat = torch.cat([flat, companion.sample(round(share * draws), seed=seed)])
-    proposal = student_log_prob(coordinates, flat)
+    height = proposal.log_prob(flat)
     if companion is not None:
-        proposal = torch.logaddexp(proposal + math.log1p(-share), companion.log_prob(flat) + math.log(share))
+        height = torch.logaddexp(height + math.log1p(-share), companion.log_prob(flat) + math.log(share))
     value = _value(density, flat)
-    smooth, k_hat = pareto_smooth(value - proposal)
+    smooth, k_hat = pareto_smooth(value - height)
     return Weighted(flat=flat, weight=torch.softmax(smooth, 0), log_density=value, k_hat=k_hat,
                     coordinates=coordinates)  # fmt: skip
-
-
-def _student(coordinates: Affine, n: int, generator: torch.Generator) -> Tensor:
-    """Draws of the t in white coordinates."""
-    shape, size = coordinates.centre.shape[:-1], coordinates.centre.shape[-1]
-    normal = torch.randn(n, *shape, size, generator=generator, dtype=torch.float64)
-    gamma = torch._standard_gamma(torch.full((n, *shape), DF / 2, dtype=torch.float64), generator=generator)
-    return WIDEN * (normal * (DF / (2 * gamma)).sqrt()[..., None]).to(coordinates.centre)
-
-
-def student_log_prob(coordinates: Affine, flat: Tensor) -> Tensor:
-    """Log density of the t at unconstrained points, normalised."""
-    size = flat.shape[-1]
-    norm = math.lgamma((DF + size) / 2) - math.lgamma(DF / 2) - 0.5 * size * math.log(DF * math.pi)
-    volume = torch.linalg.slogdet(coordinates.scale).logabsdet + size * math.log(WIDEN)
-    distance = (coordinates.white(flat) / WIDEN).square().sum(-1)
-    return norm - volume - 0.5 * (DF + size) * torch.log1p(distance / DF)
 
 
 def _value(density: LogDensity, flat: Tensor) -> Tensor:
@@ -129,21 +119,6 @@ def _value(density: LogDensity, flat: Tensor) -> Tensor:
     with torch.no_grad():
         value = torch.cat([density(part) for part in flat.split(rows)])
     return torch.where(torch.isfinite(value), value, -torch.inf)
-
-
-def _refit(coordinates: Affine, flat: Tensor, log_weight: Tensor) -> Affine:
-    """White coordinates from weighted draws; weights are tempered until a tenth of the draws count."""
-    n, size = flat.shape[0], flat.shape[-1]
-    power = torch.ones_like(log_weight[0])
-    for _ in range(12):
-        weight = torch.softmax(power * log_weight, 0)
-        few = 1.0 / weight.square().sum(0) < max(0.1 * n, 4 * size)
-        power = torch.where(few, 0.7 * power, power)
-    centre = (weight[..., None] * flat).sum(0)
-    off = flat - centre
-    covariance = torch.einsum("n...,n...i,n...j->...ij", weight, off, off)
-    old = coordinates.scale @ coordinates.scale.transpose(-1, -2)
-    return Affine(centre=centre, scale=torch.linalg.cholesky(0.9 * covariance + 0.1 * old))
 
 
 def pareto_smooth(log_weight: Tensor) -> tuple[Tensor, Tensor]:
