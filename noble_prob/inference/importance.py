@@ -12,6 +12,7 @@ of.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,8 +25,8 @@ from noble_prob.inference.funnel import measure
 from noble_prob.inference.proposal import around
 from noble_prob.inference.whiten import Affine
 
-SHARE = 0.05
-"""Share of draws that a companion makes."""
+SHARE, PLAIN = 0.05, 0.1
+"""Shares of draws that a companion makes, and a t in coordinates that do not widen, where the others do."""
 PART = 32_000
 """Points of all recordings together that are evaluated at once."""
 BELIEVABLE = 0.7
@@ -91,26 +92,28 @@ def sample(
         pilot: Draws of each earlier round.
         companion: Mixed into the proposal of the last round, a twentieth of its draws.
     """
-    generator = torch.Generator().manual_seed(seed)
-    proposal = around(coordinates, measure(density, coordinates) if rounds else None)
-    flat, log_weight = coordinates.centre[None], torch.zeros(())
+    seeds = iter(torch.randint(2**31, (rounds + 3,), generator=torch.Generator().manual_seed(seed)).tolist())
+    proposal, plain = around(coordinates, measure(density, coordinates) if rounds else None), around(coordinates)
     for _ in range(rounds):
-        flat = proposal.sample(pilot, generator)
+        flat = proposal.sample(pilot, seed=next(seeds))
         log_weight = _value(density, flat) - proposal.log_prob(flat)
-        proposal = proposal.refit(flat, log_weight)
-    if rounds:
-        coordinates = around(coordinates).refit(flat, log_weight).coordinates
-    share = 0.0 if companion is None else SHARE
-    flat = proposal.sample(draws - round(share * draws), generator)
-    if companion is not None:
-        flat = torch.cat([flat, companion.sample(round(share * draws), seed=seed)])
-    height = proposal.log_prob(flat)
-    if companion is not None:
-        height = torch.logaddexp(height + math.log1p(-share), companion.log_prob(flat) + math.log(share))
+        proposal, plain = proposal.refit(flat, log_weight), plain.refit(flat, log_weight)
+    parts: list[tuple[float, Companion]] = [(PLAIN, plain)] if proposal.funnel else []
+    parts += [(SHARE, companion)] if companion else []
+    parts = [(1 - sum(share for share, _ in parts), proposal), *parts]
+    flat, height = _mixed(parts, draws, seeds)
     value = _value(density, flat)
     smooth, k_hat = pareto_smooth(value - height)
     return Weighted(flat=flat, weight=torch.softmax(smooth, 0), log_density=value, k_hat=k_hat,
-                    coordinates=coordinates)  # fmt: skip
+                    coordinates=plain.coordinates)  # fmt: skip
+
+
+def _mixed(parts: list[tuple[float, Companion]], draws: int, seeds: Iterator[int]) -> tuple[Tensor, Tensor]:
+    """Draws of a mixture, as many of each part as its share says, and the mixture's log density at them."""
+    counts = [round(share * draws) for share, _ in parts[1:]]
+    each = zip([draws - sum(counts), *counts], (part for _, part in parts), strict=True)
+    flat = torch.cat([part.sample(n, seed=next(seeds)) for n, part in each])
+    return flat, torch.logsumexp(torch.stack([math.log(share) + part.log_prob(flat) for share, part in parts]), 0)
 
 
 def _value(density: LogDensity, flat: Tensor) -> Tensor:

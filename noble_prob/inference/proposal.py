@@ -37,8 +37,9 @@ class Proposal:
     count: Float[Tensor, "*recording"]
     funnel: Funnel | None = None
 
-    def sample(self, n: int, generator: torch.Generator) -> Float[Tensor, "draw *recording size"]:
+    def sample(self, n: int, *, seed: int) -> Float[Tensor, "draw *recording size"]:
         """``n`` draws for every recording, unconstrained."""
+        generator = torch.Generator().manual_seed(seed)
         centre = self.coordinates.centre
         shape, size = centre.shape[:-1], centre.shape[-1]
         normal = torch.randn(n, *shape, size, generator=generator, dtype=torch.float64)
