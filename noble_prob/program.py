@@ -86,11 +86,12 @@ SCALES = ("decoder_excess", "phase_diffusion", "trial_timing", "trial_rate", "tr
 
 
 def _scale(name: str, scale: Scale, like: Tensor) -> Tensor:
-    """A log-normal site, or zero where the effect is switched off."""
-    if scale.median == 0:
-        return torch.zeros(like.shape[:-1], dtype=like.dtype, device=like.device)
-    centre = torch.tensor(scale.median, dtype=like.dtype, device=like.device).log()
-    return pyro.sample(name, dist.LogNormal(centre, torch.tensor(scale.log_sd, dtype=like.dtype, device=like.device)))
+    """A log-normal site, or its median where it is known: zero where the effect is switched off."""
+    centre = torch.tensor(scale.median, dtype=like.dtype, device=like.device)
+    if scale.median == 0 or scale.log_sd == 0:
+        return centre.expand(like.shape[:-1])
+    width = torch.tensor(scale.log_sd, dtype=like.dtype, device=like.device)
+    return pyro.sample(name, dist.LogNormal(centre.log(), width))
 
 
 def population_program(

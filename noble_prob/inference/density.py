@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Transform, biject_to
 
+from noble_prob.inference.recorded import Recorded
 from noble_prob.priors import seeded
 
 Program = Callable[..., object]
@@ -63,6 +64,7 @@ class LogDensity:
             and name not in observed
         )
         self.size = sum(prod(site.free_shape) for site in self.sites)
+        self._recorded = Recorded(self.__call__)
 
     def unpack(self, flat: Float[Tensor, "*batch size"]) -> tuple[dict[str, Tensor], Float[Tensor, "*batch"]]:
         """Values of the sites and the log Jacobian of the map to them."""
@@ -104,7 +106,7 @@ class LogDensity:
         """Log density and its gradient; a vector where either is not finite gets minus infinity and zero."""
         x = flat.detach().requires_grad_()
         with torch.enable_grad():
-            value = self(x)
+            value = self._recorded(x)
             (slope,) = torch.autograd.grad(value.sum(), x)
         good = torch.isfinite(value) & torch.isfinite(slope).all(-1)
         return torch.where(good, value.detach(), -torch.inf), torch.where(good[..., None], slope, 0.0)

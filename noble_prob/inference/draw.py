@@ -15,11 +15,12 @@ from noble_prob.inference import hmc, importance, nuts, refresh, svi
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.export import agreed
 from noble_prob.inference.locate import columns, locate, locate_near
+from noble_prob.inference.straight import white_coordinates
 from noble_prob.inference.task import WEIGHTED, Method, Task
 from noble_prob.inference.whiten import Affine
 from noble_prob.noise import Evidence
 
-SPREAD, LONGEST, MORE = 1.5, 4, 200
+SPREAD, LONGEST, MORE = 1.5, 8, 50
 """Starting points of chains in posterior SDs; chains that do not agree yet are continued by so many draws at a time,
 up to so many times the draws asked for."""
 PROPOSALS = {"importance": 3, "npe": 3}
@@ -87,11 +88,14 @@ def _weighted(
 def _chains(
     task: Task, method: Method, density: LogDensity, coordinates: Affine, rows: tuple[int, ...], seed: int
 ) -> Draws:
-    """Chains; for NUTS a batched run does the warm-up: it settles coordinates, step size and starting points."""
+    """Chains, in coordinates that a few weighted draws have fitted; for NUTS a batched run does the warm-up: it settles coordinates, step size and starting points."""
+    seeds = iter((seed + 1, seed + 2))
+    proposal, _ = importance.adapted(density, coordinates, seeds)
+    white = white_coordinates(proposal.coordinates, proposal.funnel)
     generator = torch.Generator().manual_seed(seed)
     start = SPREAD * torch.randn(task.chains, *rows, density.size, generator=generator, dtype=torch.float64)
     start = start.to(coordinates.centre.device)
-    batched = partial(hmc.sample, density, coordinates, start, warmup=task.warmup, seed=seed, progress=task.progress)
+    batched = partial(hmc.sample, density, white, start, warmup=task.warmup, seed=seed, progress=task.progress)
     chains = batched(draws=task.draws if method == "hmc" else 1)
     if method == "nuts":
         chains = _no_u_turns(task, density, chains, seed)

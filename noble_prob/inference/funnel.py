@@ -74,6 +74,10 @@ class Funnel:
         volume = half.sum(-1) - torch.linalg.slogdet(self.basis).logabsdet - self.sd.log().sum(-1)
         return self._joined(y, h), volume
 
+    def log_volume(self, straight: Float[Tensor, "*draws size"]) -> Float[Tensor, "*draws"]:
+        """Logarithm of how much the map enlarges volumes at straight coordinates, up to a constant."""
+        return -0.5 * self._log_precision(straight[..., self.scales]).sum(-1)
+
     def _log_precision(self, h: Tensor) -> Tensor:
         bounded = REACH * torch.tanh(h / REACH)
         return (bounded.unsqueeze(-2) @ self.rate).squeeze(-2)

@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from noble_prob.inference.density import LogDensity
-from noble_prob.inference.whiten import Affine
+from noble_prob.inference.straight import Coordinates
 
 TARGET_ACCEPTANCE = 0.85
 DIVERGENCE = 1000.0
@@ -50,7 +50,7 @@ class Chains:
     step_size: Tensor
     gradients: int
     n_steps: Tensor
-    coordinates: Affine
+    coordinates: Coordinates
 
     def stats(self) -> dict[str, Tensor]:
         """The record by name, each of shape ``(chain, draw, *recording)``."""
@@ -86,7 +86,7 @@ class _DualAveraging:
 
 
 def sample(
-    density: LogDensity, coordinates: Affine, start: Float[Tensor, "chain *recording size"], *,
+    density: LogDensity, coordinates: Coordinates, start: Float[Tensor, "chain *recording size"], *,
     warmup: int, draws: int, seed: int, progress: bool = False,
 ) -> Chains:  # fmt: skip
     """Run the chains.
@@ -127,7 +127,7 @@ def sample(
 
 
 def _move(
-    density: LogDensity, coordinates: Affine, state: tuple[Tensor, Tensor, Tensor], step: Tensor,
+    density: LogDensity, coordinates: Coordinates, state: tuple[Tensor, Tensor, Tensor], step: Tensor,
     generator: torch.Generator,
 ) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor, Tensor, int]:  # fmt: skip
     """One trajectory of every chain, of a length drawn anew."""
@@ -137,7 +137,7 @@ def _move(
 
 
 def trajectory(
-    density: LogDensity, coordinates: Affine, state: tuple[Tensor, Tensor, Tensor], step: Tensor, n: int,
+    density: LogDensity, coordinates: Coordinates, state: tuple[Tensor, Tensor, Tensor], step: Tensor, n: int,
     generator: torch.Generator,
 ) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor, Tensor]:  # fmt: skip
     """Move every chain by ``n`` leapfrog steps with a momentum of its own, and accept or stay.
@@ -174,16 +174,9 @@ def trajectory(
 
 
 def _refresh(
-    density: LogDensity, coordinates: Affine, state: tuple[Tensor, Tensor, Tensor], pool: Tensor
-) -> tuple[Affine, tuple[Tensor, Tensor, Tensor]]:
-    """White coordinates from the pooled draws of a recording's chains, shrunk towards the present ones."""
-    u = coordinates(state[0])
-    sample = pool.flatten(0, 1).movedim(0, -2)  # (*recording, draw, size)
-    n, size = sample.shape[-2:]
-    centre = sample.mean(-2)
-    old = coordinates.scale @ coordinates.scale.transpose(-1, -2)
-    off = sample - centre[..., None, :]
-    covariance = (off.transpose(-1, -2) @ off + 2 * size * old) / (n + 2 * size)
-    fresh = Affine(centre=centre, scale=torch.linalg.cholesky(covariance))
-    w = fresh.white(u)
+    density: LogDensity, coordinates: Coordinates, state: tuple[Tensor, Tensor, Tensor], pool: Tensor
+) -> tuple[Coordinates, tuple[Tensor, Tensor, Tensor]]:
+    """White coordinates from the pooled draws of a recording's chains, and the state in them."""
+    fresh = coordinates.refitted(pool.flatten(0, 1))
+    w = fresh.white(coordinates(state[0]))
     return fresh, (w, *fresh.pull_back(density, w))

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.funnel import measure
-from noble_prob.inference.proposal import around
+from noble_prob.inference.proposal import Proposal, around
 from noble_prob.inference.whiten import Affine
 
 SHARE, PLAIN = 0.05, 0.1
@@ -93,11 +93,7 @@ def sample(
         companion: Mixed into the proposal of the last round, a twentieth of its draws.
     """
     seeds = iter(torch.randint(2**31, (rounds + 3,), generator=torch.Generator().manual_seed(seed)).tolist())
-    proposal, plain = around(coordinates, measure(density, coordinates) if rounds else None), around(coordinates)
-    for _ in range(rounds):
-        flat = proposal.sample(pilot, seed=next(seeds))
-        log_weight = _value(density, flat) - proposal.log_prob(flat)
-        proposal, plain = proposal.refit(flat, log_weight), plain.refit(flat, log_weight)
+    proposal, plain = adapted(density, coordinates, seeds, rounds=rounds, pilot=pilot)
     parts: list[tuple[float, Companion]] = [(PLAIN, plain)] if proposal.funnel else []
     parts += [(SHARE, companion)] if companion else []
     parts = [(1 - sum(share for share, _ in parts), proposal), *parts]
@@ -106,6 +102,26 @@ def sample(
     smooth, k_hat = pareto_smooth(value - height)
     return Weighted(flat=flat, weight=torch.softmax(smooth, 0), log_density=value, k_hat=k_hat,
                     coordinates=plain.coordinates)  # fmt: skip
+
+
+def adapted(
+    density: LogDensity, coordinates: Affine, seeds: Iterator[int], *, rounds: int = 2, pilot: int = 800
+) -> tuple[Proposal, Proposal]:
+    """Proposals fitted to the density: one that widens with the noise, if there is any, and one that does not.
+
+    Args:
+        density: Log density.
+        coordinates: White coordinates around the mode.
+        seeds: Of the draws of each round.
+        rounds: Times they are refitted.
+        pilot: Draws of each round.
+    """
+    proposal, plain = around(coordinates, measure(density, coordinates) if rounds else None), around(coordinates)
+    for _ in range(rounds):
+        flat = proposal.sample(pilot, seed=next(seeds))
+        log_weight = _value(density, flat) - proposal.log_prob(flat)
+        proposal, plain = proposal.refit(flat, log_weight), plain.refit(flat, log_weight)
+    return proposal, plain
 
 
 def _mixed(parts: list[tuple[float, Companion]], draws: int, seeds: Iterator[int]) -> tuple[Tensor, Tensor]:

@@ -22,12 +22,12 @@ from tqdm import tqdm
 from noble_prob.inference import lockstep
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.hmc import Chains
-from noble_prob.inference.whiten import Affine
+from noble_prob.inference.straight import Coordinates
 from noble_prob.priors import seeded
 
 
 def sample(
-    density: LogDensity, coordinates: Affine, start: Float[Tensor, "chain size"], *,
+    density: LogDensity, coordinates: Coordinates, start: Float[Tensor, "chain size"], *,
     step_size: float, draws: int, seed: int, progress: bool = False,
 ) -> Chains:  # fmt: skip
     """Run the chains of one recording.

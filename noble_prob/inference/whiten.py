@@ -49,6 +49,19 @@ class Affine:
         value, slope = density.gradient(self(w))
         return value, (self.scale.transpose(-1, -2) @ slope.unsqueeze(-1)).squeeze(-1)
 
+    def refitted(self, draws: Float[Tensor, "draw *batch size"]) -> Affine:
+        """Coordinates from the mean and covariance of draws, shrunk towards the present ones.
+
+        Args:
+            draws: Unconstrained; the present covariance counts as twice as many of them as there are dimensions.
+        """
+        n, size = draws.shape[0], draws.shape[-1]
+        centre = draws.mean(0)
+        off = draws - centre
+        old = self.scale @ self.scale.transpose(-1, -2)
+        covariance = (torch.einsum("n...i,n...j->...ij", off, off) + 2 * size * old) / (n + 2 * size)
+        return Affine(centre=centre, scale=torch.linalg.cholesky(covariance))
+
 
 def climb(
     density: LogDensity, start: Affine, w: Float[Tensor, "*starts size"], *, steps: int = 60, memory: int = 12
