@@ -51,7 +51,7 @@ def program(
         prior: Density of the standardised latents.
         design: Sweeps.
         evidence: Their responses; None to draw them.
-        noise: Priors of the noise scales; a scale with median zero has no site.
+        noise: Priors of the noise scales; one that is known, or switched off, has no site.
         robust: Student-t likelihood (four degrees of freedom) of the summary features in place of the Gaussian.
         batch: Independent copies run side by side, for example ``(chains,)``; the last one is the outermost plate.
 

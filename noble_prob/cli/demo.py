@@ -1,4 +1,4 @@
-"""Everything at once, on data that came along: some twenty minutes of one core, most of them NUTS.
+"""Everything at once, on data that came along: two minutes of one core, most of them NUTS.
 
 Draws novel neurons of the cell; then takes a simulated recording of a biophysical model that nothing was trained on,
 infers its latent features by NUTS as if it came from a laboratory, and compares with what they really are.

@@ -88,7 +88,10 @@ def _weighted(
 def _chains(
     task: Task, method: Method, density: LogDensity, coordinates: Affine, rows: tuple[int, ...], seed: int
 ) -> Draws:
-    """Chains, in coordinates that a few weighted draws have fitted; for NUTS a batched run does the warm-up: it settles coordinates, step size and starting points."""
+    """Chains, in coordinates that some weighted draws have fitted.
+
+    For NUTS a batched run does the warm-up: it settles coordinates, step size and starting points.
+    """
     seeds = iter((seed + 1, seed + 2))
     proposal, _ = importance.adapted(density, coordinates, seeds)
     white = white_coordinates(proposal.coordinates, proposal.funnel)

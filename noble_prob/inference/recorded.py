@@ -1,13 +1,14 @@
 """A function of one tensor, recorded after some calls and replayed without Python.
 
 The log density of a recording is a thousand small operations on two dozen rows, and most of its time is Python's: that
-of the effect handlers, of the distributions, of the decoder's modules. All of it is the same at every step of a chain. So
-the operations are recorded once per shape (``torch.jit.trace``), what does not depend on the argument is folded, and the rest replayed, at half the price. Only where a shape comes
-again and again, on a processor, for few rows: elsewhere the arithmetic itself takes the time.
+of the effect handlers, of the distributions, of the decoder's modules. All of it is the same at every step of a chain.
+So the operations are recorded once per shape (``torch.jit.trace``), what does not depend on the argument is folded, and
+the rest is replayed, at half the price. Only where a shape comes again and again, on a processor, for few rows:
+elsewhere the arithmetic itself takes the time.
 
 Limits: a function whose operations depend on the *values* of its argument would be replayed wrongly; those of a program
-conditioned on its data do not. The recorder is deprecated in favour of a compiler that needs a C++ toolchain; where it is
-gone, the function is called as it is.
+conditioned on its data do not. The recorder is deprecated in favour of a compiler that needs a C++ toolchain; where it
+is gone, the function is called as it is.
 """
 
 from __future__ import annotations

@@ -11,9 +11,10 @@ import pyro.distributions as dist
 import pytest
 import torch
 
-from noble_prob.inference import importance
+from noble_prob.inference import hmc, importance
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.funnel import measure
+from noble_prob.inference.straight import white_coordinates
 from noble_prob.inference.whiten import Affine
 
 SIZE, SPREAD = 8, 0.8
@@ -48,6 +49,31 @@ def test_a_log_precision_that_falls_with_the_scale_is_found(start):
     funnel = measure(*start)
     assert funnel is not None
     torch.testing.assert_close(funnel.rate, torch.full_like(funnel.rate, -2 * SPREAD), atol=1e-6, rtol=0)
+
+
+def test_white_coordinates_know_their_density(start):
+    """Value and slope over them equal those of the density times the map's volume, up to a constant."""
+    density, coordinates = start
+    straight = white_coordinates(coordinates, measure(density, coordinates))
+    w = torch.randn(6, 3, 1 + SIZE, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    torch.testing.assert_close(straight.white(straight(w)), w)
+    value, slope = straight.pull_back(density, w)
+    off = 1e-5 * torch.randn(w.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    change = straight.pull_back(density, w + off)[0] - straight.pull_back(density, w - off)[0]
+    torch.testing.assert_close(2 * (slope * off).sum(-1), change, rtol=1e-4, atol=1e-9)
+    expected = density(straight(w)) - straight.funnel.straight(straight(w))[1]
+    torch.testing.assert_close(value - value.mean(), expected - expected.mean())
+
+
+def test_chains_in_white_coordinates_find_the_moments(start):
+    density, coordinates = start
+    straight = white_coordinates(coordinates, measure(density, coordinates))
+    w = 1.5 * torch.randn(4, 3, 1 + SIZE, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    chains = hmc.sample(density, straight, w, warmup=100, draws=500, seed=1)
+    log_scale = chains.flat[..., 0].flatten(0, 1)
+    assert float(chains.step_size.min()) > 0.3
+    assert float(log_scale.mean(0).abs().max()) < 0.15 * SPREAD
+    assert float((log_scale.std(0) / SPREAD - 1).abs().max()) < 0.15
 
 
 def test_weights_of_a_funnel_can_be_believed(start, monkeypatch):
