@@ -22,7 +22,11 @@ Nothing here is a Student t: a scale common to all spikes of a recording would s
 single spikes fit well, and make its posterior too narrow. What a real cell does worse than the decoder believes goes
 into ``sigma`` and ``trial``, which can only add.
 
-Limits: small errors (the scale of the noise is taken at the observed interval); the censored intervals of several
+Diffusion's variance is taken at the observed interval though it belongs to the predicted one, so that short intervals,
+which are as often short by chance, weigh too much; ``sigma^2 x_k`` added to a residual makes up for it: the slope of
+the density over the rate then has mean zero at the truth.
+
+Limits: small errors; the censored intervals of several
 sweeps are taken as independent given the observed ones.
 """
 
@@ -119,7 +123,8 @@ class SpikeTrains(dist.TorchDistribution):
         seen = self.intervals
         if seen is None or seen.times_ms is not value:
             seen = diagonalise(value, self.error_ms, self.step_ms.shape[-1])
-        residual = torch.where(seen.seen, seen.log_ms - self.step_ms[..., : seen.width].log(), 0.0)
+        residual = seen.log_ms - self.step_ms[..., : seen.width].log() + self._per_ms() * seen.log_ms.exp()
+        residual = torch.where(seen.seen, residual, 0.0)
         energy, log_det, mean, cov = self._woodbury(residual, seen)
         density = -0.5 * (energy + log_det + seen.count * math.log(2 * math.pi))
         jacobian = -seen.log_ms.sum((-1, -2))
