@@ -66,10 +66,10 @@ class NoisePrior:
     def simulated(cls) -> NoisePrior:
         """For noiseless simulations: nothing varies between repeats, the decoder errs, and so does the simulator.
 
-        Time steps and compartments move a model's features by about a tenth of what they vary between sweeps of a
-        cell, and its rate by some tenths of a per cent (:data:`NUMERICAL`, :data:`NUMERICAL_RATE`; a step of 0.025 ms
-        in place of 0.02 moves the last spike by 1.3 of 400 ms, ``analyses/simulation_convergence.py``). A posterior
-        that takes them for exact is pinned to some microvolts by whichever feature the decoder knows best.
+        Time steps and compartments move a model's rate by some tenths of a per cent (:data:`NUMERICAL_RATE`; a step of
+        0.025 ms in place of 0.02 moves the last spike by 1.3 of 400 ms, ``analyses/simulation_convergence.py``) and its
+        features a little (:data:`NUMERICAL`, a choice, not a measurement). A posterior that takes them for exact is
+        pinned to some microvolts by whichever feature the decoder knows best.
         """
         some, rate = Scale(median=NUMERICAL, log_sd=0.0), Scale(median=NUMERICAL_RATE, log_sd=0.0)
         return replace(cls.exact(), decoder_excess=cls().decoder_excess, trial_timing=rate, trial_rate=rate,

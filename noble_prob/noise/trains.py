@@ -26,8 +26,7 @@ Diffusion's variance is taken at the observed interval though it belongs to the 
 which are as often short by chance, weigh too much; ``sigma^2 x_k`` added to a residual makes up for it: the slope of
 the density over the rate then has mean zero at the truth.
 
-Limits: small errors; the censored intervals of several
-sweeps are taken as independent given the observed ones.
+Limits: small errors; the censored intervals of several sweeps are taken as independent given the observed ones.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The density of spike trains knows the trains that are drawn from it: its slope has mean zero at the truth.
 
 For any density ``E d log p / d theta = 0`` over draws at ``theta``; where the density only resembles what is drawn, the
-mean slope over its SD is the bias of a posterior in posterior SDs. False alarms: 1 in 16,000 a case. Power: a rate that
-is wrong by a tenth of a posterior SD is caught in 99 % of runs.
+mean slope over its SD is the bias of a posterior in posterior SDs. The density is exact to first order only: some 0.015
+SDs are left, which is 1.3 of the limit of four standard errors, so a right one fails in 1 of 300 runs with other seeds;
+without its first-order term it stands at 5 and 25. Power: a tenth of a posterior SD is 9 standard errors.
 """
 
 import pytest
@@ -20,7 +21,12 @@ def error():
 
 
 def slopes(diffusion, wrong=0.0):
-    """Slopes of the log density over a common factor of all times, one per recording; and the units of ``wrong``."""
+    """Slopes of the log density over a common factor of all times, one per recording.
+
+    Args:
+        diffusion: Of the phase.
+        wrong: By what share the density is asked at a wrong factor.
+    """
     design = Design(current_pa=torch.tensor([60.0, 120.0, 240.0], dtype=torch.float64),
                     end_ms=torch.full((3,), 400.0, dtype=torch.float64),
                     summary_names=("resting_voltage_mv",))  # fmt: skip
