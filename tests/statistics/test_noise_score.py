@@ -3,7 +3,7 @@
 For any density ``E d log p / d theta = 0`` over draws at ``theta``; where the density only resembles what is drawn, the
 mean slope over its SD is the bias of a posterior in posterior SDs. The density is exact to first order only: some 0.015
 SDs are left, which is 1.3 of the limit of four standard errors, so a right one fails in 1 of 300 runs with other seeds;
-without its first-order term it stands at 5 and 25. Power: a tenth of a posterior SD is 9 standard errors.
+without its first-order term it stands at 4.5 and 25. Power: a tenth of a posterior SD is 9 standard errors.
 """
 
 import pytest
