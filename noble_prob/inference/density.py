@@ -104,12 +104,9 @@ class LogDensity:
         self, flat: Float[Tensor, "*batch size"]
     ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch size"]]:
         """Log density and its gradient; a vector where either is not finite gets minus infinity and zero."""
-        x = flat.detach().requires_grad_()
-        with torch.enable_grad():
-            value = self._recorded(x)
-            (slope,) = torch.autograd.grad(value.sum(), x)
+        value, slope = self._recorded(flat)
         good = torch.isfinite(value) & torch.isfinite(slope).all(-1)
-        return torch.where(good, value.detach(), -torch.inf), torch.where(good[..., None], slope, 0.0)
+        return torch.where(good, value, -torch.inf), torch.where(good[..., None], slope, 0.0)
 
 
 def _site(name: str, fn: torch.distributions.Distribution, value: Tensor) -> Site:

@@ -1,8 +1,8 @@
 """Where the posterior is: climbs from draws of the prior, or of an amortised density, and white coordinates at the top.
 
 Climbs from the prior ask nothing of anybody and see whether there are several tops. An amortised density has seen the
-like of this recording before: its draws begin near the top, in coordinates of about the right scale, and a few climbs
-of a few steps do.
+like of this recording before: its draws begin near the top, in coordinates of about the right scale, and a few strides
+do, or for many recordings a few climbs of a few steps.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from torch import Tensor
 
 from noble_prob.amortised import Conditional
 from noble_prob.inference.density import LogDensity
+from noble_prob.inference.newton import ascend
 from noble_prob.inference.whiten import Affine, climb, laplace
 from noble_prob.priors import seeded
 
 STARTS = 24
 FINALISTS = 8
 """Climbs that are followed to the top."""
-CANDIDATES, NEAR = 64, 3
-"""Draws of an amortised density, and how many of them are followed."""
+CANDIDATES, NEAR, FEW = 64, 3, 4
+"""Draws of an amortised density, how many of them are followed, and recordings up to which strides from the best one
+are the faster way."""
 
 
 def locate(density: LogDensity, rows: tuple[int, ...], seed: int) -> tuple[Affine, Tensor]:
@@ -85,10 +87,14 @@ def locate_near(
     with torch.no_grad():
         height = density(flat)
     height = torch.where(torch.isfinite(height), height, -torch.inf)
+    modes = torch.ones(rows, dtype=torch.int64)
     best = height.topk(NEAR, 0).indices[..., None].expand(NEAR, *flat.shape[1:])
+    if prod(rows) <= FEW:
+        first = flat.gather(0, best[:1])[0]
+        return ascend(density, Affine(centre=first, scale=broad.scale.expand(*first.shape, first.shape[-1]))), modes
     reached, height = climb(density, broad, broad.white(flat.gather(0, best)), steps=25)
     top = height.argmax(0)[None, ..., None].expand(1, *reached.shape[1:])
-    return laplace(density, broad, reached.gather(0, top)[0]), torch.ones(rows, dtype=torch.int64)
+    return laplace(density, broad, reached.gather(0, top)[0]), modes
 
 
 def columns(density: LogDensity, sites: tuple[tuple[str, int], ...]) -> Tensor:

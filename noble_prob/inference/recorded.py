@@ -1,14 +1,15 @@
-"""A function of one tensor, recorded after some calls and replayed without Python.
+"""A function of one tensor with its gradient, recorded after some calls and replayed without Python.
 
-The log density of a recording is a thousand small operations on two dozen rows, and most of its time is Python's: that
-of the effect handlers, of the distributions, of the decoder's modules. All of it is the same at every step of a chain.
-So the operations are recorded once per shape (``torch.jit.trace``), what does not depend on the argument is folded, and
-the rest is replayed, at half the price. Only where a shape comes again and again, on a processor, for few rows:
-elsewhere the arithmetic itself takes the time.
+The log density of a recording is a thousand small operations on two dozen rows, and most of its time is Python's and
+autograd's: effect handlers, distributions, the decoder's modules, a graph to build and to walk back. All of it is the
+same at every step of a chain. So the operations of value and gradient are written down once per shape
+(:class:`~noble_prob.inference.tape.Tape`), what does not depend on the argument is folded (``torch.jit``), and the rest
+is replayed, in a quarter of the time. Only where a shape comes again and again, on a processor, for few rows: elsewhere
+the arithmetic itself takes the time.
 
-Limits: a function whose operations depend on the *values* of its argument would be replayed wrongly; those of a program
-conditioned on its data do not. The recorder is deprecated in favour of a compiler that needs a C++ toolchain; where it
-is gone, the function is called as it is.
+A function whose operations depend on the *values* of its argument would be replayed wrongly. Those of a program
+conditioned on its data do not; that a replay is the function is checked at another point before it is used, and a
+function that fails, or a PyTorch without the (deprecated) recorder, is called as it is.
 """
 
 from __future__ import annotations
@@ -21,52 +22,87 @@ from typing import Any
 import torch
 from torch import Tensor
 
-PATIENCE = 8
-"""Calls of one shape before it is recorded: recording costs as much as some ten calls."""
+from noble_prob.inference.tape import NotRecordableError, Tape
+
+PATIENCE = 40
+"""Calls of one shape before it is recorded: recording costs as much as some twenty calls."""
 LARGEST = 256
 """Rows up to which Python's share is worth it."""
+ELSEWHERE, CLOSE = 1.01, 1e-5
+"""Where a replay is checked, as a multiple of the argument, and how close it has to be (networks are in single
+precision, and an operation may be done in another order)."""
+
+Both = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 class Recorded:
-    """A function of one tensor with gradients, recorded when it pays.
+    """Value and gradient of a function of one tensor, recorded when it pays.
 
     Args:
-        function: To be called; its operations may depend on the shape of its argument, not on its values.
+        function: One value for each row; its operations may depend on the shape of its argument, not on its values.
     """
 
     def __init__(self, function: Callable[[Tensor], Tensor]):
         self._function = function
         self._calls: Counter[torch.Size] = Counter()
-        self._replays: dict[torch.Size, Callable[[Tensor], Tensor]] = {}
+        self._replays: dict[torch.Size, Both] = {}
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """The function's value; gradients flow to ``x``."""
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The function's values and the gradient of each, detached."""
         if x.device.type != "cpu" or x.shape[:-1].numel() > LARGEST:
-            return self._function(x)
+            return self._both(x)
         self._calls[x.shape] += 1
         if self._calls[x.shape] == PATIENCE:
             self._replays[x.shape] = self._record(x)
-        replay = self._replays.get(x.shape, self._function)
-        with torch.jit.optimized_execution(False):  # optimising takes longer than most chains
-            return replay(x)
+        return self._replays.get(x.shape, self._both)(x.detach())
 
-    def _record(self, x: Tensor) -> Callable[[Tensor], Tensor]:
-        trace: Any = getattr(torch.jit, "trace", None)
-        if trace is None:
-            return self._function
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it is deprecated; and that shapes become constants, as is meant here
-            recorded = trace(_Called(self._function).eval(), (x,), check_trace=False)
-            replay: Callable[[Tensor], Tensor] = torch.jit.freeze(recorded, optimize_numerics=False)
-        return replay
+    def _both(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = x.detach().requires_grad_()
+        with torch.enable_grad():
+            value = self._function(x)
+            (slope,) = torch.autograd.grad(value.sum(), x)
+        return value.detach(), slope
+
+    def _record(self, x: Tensor) -> Both:
+        replay = _replay(self._both, x.detach().clone())
+        elsewhere = ELSEWHERE * x.detach()
+        alike = replay and all(
+            torch.allclose(ours, theirs, rtol=CLOSE, atol=CLOSE * float(theirs.nan_to_num(0, 0, 0).abs().max()),
+                           equal_nan=True)
+            for ours, theirs in zip(replay(elsewhere), self._both(elsewhere), strict=True)
+        )  # fmt: skip
+        return replay if replay and alike else self._both
 
 
-class _Called(torch.nn.Module):
+def _replay(both: Both, x: Tensor) -> Both | None:
+    """The operations of one call as a program of their own; None where PyTorch can not make one."""
+    trace: Any = getattr(torch.jit, "trace", None)
+    if trace is None:
+        return None
+    try:
+        with Tape(x) as tape:
+            results = both(x)
+    except NotRecordableError:
+        return None
+    player = _Played(tape.player(*results)).eval()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # that it is deprecated; and that shapes become constants, as is meant here
+        frozen = torch.jit.freeze(trace(player, (x,), check_trace=False), optimize_numerics=False)
+
+    def replay(x: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.inference_mode(), torch.jit.optimized_execution(False):  # optimising takes longer than most chains
+            value, slope = frozen(x)
+        return value.clone(), slope.clone()  # as ordinary tensors
+
+    return replay
+
+
+class _Played(torch.nn.Module):
     """A function as a module, whose constants can be folded."""
 
-    def __init__(self, function: Callable[[Tensor], Tensor]):
+    def __init__(self, function: Callable[[Tensor], tuple[Tensor, ...]]):
         super().__init__()
         self._function = function
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         return self._function(x)

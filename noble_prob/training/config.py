@@ -86,6 +86,8 @@ class TrainConfig:
         schedules: How each network is trained.
         seed: Of initial weights, split and data order (a schedule may have its own).
         validation: Perturbed models of each cell that are set aside.
+        published: Share of every batch that is drawn from the published models alone, the rest from all models: a
+            population only surrounds them.
         train_models: Use only so many training models of each cell; all when not given.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         precision: ``float32``, or ``tf32`` for matrix products on tensor cores.
@@ -103,6 +105,7 @@ class TrainConfig:
     schedules: Mapping[str, Schedule] = field(default_factory=lambda: dict(DEFAULT_SCHEDULES))
     seed: int = 0
     validation: int = 120
+    published: float = 0.0
     train_models: int | None = None
     device: str = "cpu"
     precision: Precision = "float32"
@@ -115,6 +118,7 @@ class TrainConfig:
         require(len(set(names)) == len(names) > 0, "cells", "at least one, each with its own name", names or "none",
                 "add a table [[cells]]")  # fmt: skip
         _nearest("latent_space", self.latent_space, SPACES)
+        require(0 <= self.published < 1, "published", "a share from 0 to 1", self.published, "use 0.3, or 0 for none")
         require(self.decoder == "noble" or self.share == "nothing", "share", "\"nothing\" for the paper's decoder",
                 repr(self.share), "train every cell by itself")  # fmt: skip
         alone = self.decoder == "noble" and self.share == "nothing"

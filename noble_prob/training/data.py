@@ -59,6 +59,8 @@ class TrainingData:
         summary: Features of :data:`SUMMARY_NAMES`, NaN where undefined, shape ``(model, sweep, feature)``.
         split: 0 train, 1 validation, 2 held out, shape ``(model,)``.
         rejected: Number of models dropped, by reason.
+        published: Share of a batch that is drawn from the published models alone, the rest from all; 0 draws every
+            trace as often.
     """
 
     responses: ResponseSet
@@ -68,6 +70,7 @@ class TrainingData:
     summary: Float[Tensor, "model sweep feature"]
     split: Int[Tensor, " model"]
     rejected: dict[str, int]
+    published: float = 0.0
 
     def where(self, split: int) -> Int[Tensor, " chosen"]:
         """Positions of the models of a split."""
@@ -75,7 +78,9 @@ class TrainingData:
 
     def digest(self) -> str:
         """SHA-256 over the responses and the split: what a training run must not change under its feet."""
-        return hashlib.sha256(self.responses.digest().encode() + self.split.numpy().tobytes()).hexdigest()
+        drawn = f"{self.published}" if self.published else ""
+        of = (self.responses.digest() + drawn).encode() + self.split.numpy().tobytes()
+        return hashlib.sha256(of).hexdigest()
 
 
 def merge(sets: Sequence[TrainingData], *, cell: str) -> TrainingData:
@@ -95,6 +100,7 @@ def merge(sets: Sequence[TrainingData], *, cell: str) -> TrainingData:
         summary=torch.cat([s.summary for s in sets]),
         split=torch.cat([s.split for s in sets]),
         rejected={name: sum(s.rejected.get(name, 0) for s in sets) for name in sorted(reasons)},
+        published=sets[0].published,
     )
 
 

@@ -33,6 +33,7 @@ def gather(cell: CellData, config: TrainConfig) -> TrainingData:
         held_out=cell.held_out,
     )  # fmt: skip
     require_published(data)
+    data = replace(data, published=config.published)
     return data if config.train_models is None else with_fewer(data, config.train_models, config.seed)
 
 

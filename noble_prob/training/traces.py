@@ -33,6 +33,8 @@ class Traces:
         spikes: Spike times (ms after onset), NaN padded, shape ``(row, spike)``.
         n: Spikes during the step, shape ``(row,)``.
         summary: Summary features, NaN where undefined, shape ``(row, feature)``.
+        published: Rows of the published models.
+        share: Share of a random batch that is drawn from these alone.
     """
 
     def __init__(
@@ -48,6 +50,9 @@ class Traces:
         self.spikes = data.spikes_ms[index].flatten(0, 1)[once].float().to(device)
         self.n = data.n_spikes[index].flatten()[once].to(device)
         self.summary = data.summary[index].flatten(0, 1)[once].to(device)
+        published = (data.responses.model[index] >= 0).repeat_interleave(current.shape[1], 0)[once]
+        self.published = torch.nonzero(published).flatten().to(device)
+        self.share = data.published if len(self.published) else 0.0
         self.counts = data.responses.counts[index].flatten(0, 1)[once].to(device) if voltage else None
 
     def __len__(self) -> int:
@@ -55,7 +60,13 @@ class Traces:
 
     def random(self, batch: int, generator: torch.Generator) -> Int[Tensor, " batch"]:
         """Positions of a random batch."""
-        return torch.randint(0, len(self), (batch,), generator=generator, device=self.x.device)
+        device = self.x.device
+        rows = torch.randint(0, len(self), (batch,), generator=generator, device=device)
+        if not self.share:
+            return rows
+        known = torch.randint(0, len(self.published), (batch,), generator=generator, device=device)
+        alone = torch.rand(batch, generator=generator, device=device) < self.share
+        return torch.where(alone, self.published[known], rows)
 
     def voltage(self, index: Int[Tensor, " batch"]) -> Float[Tensor, "batch time"]:
         """Voltage of some rows (mV)."""

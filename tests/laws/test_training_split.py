@@ -143,6 +143,23 @@ def test_a_sweep_that_folding_repeats_is_drawn_once():
     assert torch.equal(again.counts, once.counts)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_published_models_fill_their_share_of_every_part_of_a_batch(share):
+    data = replace(example_data(n_models=200), published=share)
+    traces = Traces(data, TRAIN, example_decoder(data).space, torch.device("cpu"))
+    published = data.responses.model[data.where(TRAIN)] >= 0
+    assert int(published.sum()) == 8  # of ten, two are held out
+    assert torch.isin(traces.latents[traces.published], data.latents[data.where(TRAIN)][published].float()).all()
+    assert 5 * 8 < len(traces.published) <= 6 * 8  # a random current may come twice
+    rows = traces.random(20_000, torch.Generator().manual_seed(0))
+    expected = share + (1 - share) * len(traces.published) / len(traces)
+    for part in rows.split(10_000):  # members of an ensemble take one part each
+        seen = float(torch.isin(part, traces.published).double().mean())
+        assert abs(seen - expected) < 5 * (expected * (1 - expected) / len(part)) ** 0.5
+    assert len(rows.unique()) > 0.9 * len(traces)
+    assert merge([data, data], cell="twice").published == share
+
+
 def test_cells_are_merged_with_their_splits():
     a, b = example_data(seed=0), example_data(seed=1)
     both = merge([a, b], cell="two")
@@ -157,6 +174,7 @@ def test_the_digest_sees_data_and_split():
     assert data.digest() == example_data().digest()
     assert data.digest() != example_data(seed=3).digest()
     assert data.digest() != replace(data, split=data.split.roll(1)).digest()
+    assert data.digest() != replace(data, published=0.5).digest()
 
 
 def test_the_standard_protocol_is_found_by_its_currents():
