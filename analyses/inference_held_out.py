@@ -28,6 +28,7 @@ from noble_prob.inference.task import Task
 from noble_prob.noise import Design, Evidence, NoisePrior
 from noble_prob.population.hof import HallOfFame, import_hof
 from noble_prob.population.stimuli import OUNoise
+from noble_prob.population.trace import Numerics
 from noble_prob.recording import Protocol
 
 CURRENTS = (-110, -90, -70, -50, -30, 10, 20, 30, 40, 50, 60, 80, 100, 120, 140, 160, 180, 200, 220, 250, 275)
@@ -35,13 +36,15 @@ CURRENTS = (-110, -90, -70, -50, -30, 10, 20, 30, 40, 50, 60, 80, 100, 120, 140,
 
 def simulated(args: argparse.Namespace, cell: nb.Cell, model: int, hof: HallOfFame) -> list[Evidence]:
     """What the likelihood sees of every repeat of one model; simulated once, then read."""
-    path = args.folder / f"model_{model:02d}_sd{args.noise_sd_na:g}_n{args.repeats}_seed{args.seed}.npz"
+    name = f"model_{model:02d}_sd{args.noise_sd_na:g}_n{args.repeats}_seed{args.seed}_dt{args.dt_ms:g}.npz"
+    path = args.folder / name
     if not path.is_file():
         w = cell.decoder.window
         protocol = Protocol.step_family([float(c) for c in CURRENTS], onset_ms=w.onset_ms, duration_ms=w.duration_ms,
                                         total_ms=w.n_samples * w.dt_ms, dt_ms=w.dt_ms)  # fmt: skip
         noise = OUNoise(sd_pa=1000 * args.noise_sd_na, seed=1000 * args.seed + model) if args.noise_sd_na else None
-        answer = nb.simulate(hof.select([model]).models[0], protocol, noise=noise, trials=args.repeats, jobs=args.jobs)
+        answer = nb.simulate(hof.select([model]).models[0], protocol, numerics=Numerics(dt_ms=args.dt_ms), noise=noise,
+                             trials=args.repeats, jobs=args.jobs)  # fmt: skip
         seen = observe(answer, cell.decoder).evidence
         draft = path.with_suffix(".part.npz")
         np.savez(draft, times=seen.times_ms.numpy(), summary=seen.summary.numpy(),
@@ -72,6 +75,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=8)
     parser.add_argument("--sets", type=int, default=3)
     parser.add_argument("--noise-sd-na", type=float, default=0.005)
+    parser.add_argument("--dt-ms", type=float, default=0.02, help="time step; the truths were simulated with 0.02 ms")
     parser.add_argument("--method", choices=("hmc", "importance", "npe"), default="hmc")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)

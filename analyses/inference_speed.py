@@ -3,8 +3,10 @@
 Recordings of six steps are drawn from the program of a shipped cell, and every method infers them: on the processor one
 after the other, as in a session at the rig; with ``--device cuda`` side by side (nuts and svi stay on the processor).
 The smallest bulk effective sample size over latents (of weighted draws Kish's, before they were moved), divided by the
-wall time, is what a user waits for. Agreement is with the first method named: difference of means in its posterior SDs
-and ratio of SDs, median and worst over recordings and latents. ``--voltage-draws`` puts the *whole* decoder into the
+wall time, is what a user waits for; of chains the largest R-hat and the smallest tail sample size are printed too, of
+the worst recording. Agreement is with the first method named: difference of means in its posterior SDs and ratio of
+SDs, median and worst over recordings and latents, and both divided by what so many effective draws let one expect (root
+mean square; 1 if the posteriors are equal). ``--voltage-draws`` puts the *whole* decoder into the
 likelihood: every sample of every voltage, Gaussian around the rendered one, by Pyro's own NUTS begun at the truth; a
 few draws are enough to see what one costs.
 
@@ -32,14 +34,20 @@ from noble_prob.noise import Evidence, NoisePrior
 METHODS = ("nuts", "hmc", "importance", "npe", "svi")
 
 
-def effective(posterior: nb.Posterior) -> float:
-    """Smallest bulk effective sample size of a latent; of weighted draws, Kish's."""
-    if "effective" in posterior.provenance:
-        return float(posterior.provenance["effective"])
-    record = convergence(posterior)
-    known = [record[name]["ess_bulk"] for name in posterior.space.names]
+def effective(posterior: nb.Posterior) -> torch.Tensor:
+    """Bulk effective sample size of every latent; of weighted draws, Kish's."""
+    names, record = posterior.space.names, convergence(posterior)
     independent = posterior.latents.shape[0] * posterior.latents.shape[1]
-    return float(min(independent if value is None else value for value in known))
+    usual = float(posterior.provenance.get("effective", independent))
+    known = [record[name]["ess_bulk"] for name in names]
+    return torch.tensor([usual if value is None else value for value in known], dtype=torch.float64)
+
+
+def chains(found: list[nb.Posterior]) -> dict[str, float]:
+    """Largest R-hat and smallest tail effective sample size over recordings, latents and noise scales, of chains."""
+    records = [r for p in found for r in convergence(p).values() if r["r_hat"] is not None]
+    return {} if not records else {"r_hat": max(float(r["r_hat"] or 0) for r in records),
+                                   "ess_tail": min(float(r["ess_tail"] or 0) for r in records)}  # fmt: skip
 
 
 def through_the_voltage(cell: nb.Cell, truth: torch.Tensor, currents: torch.Tensor, draws: int, seed: int) -> float:
@@ -76,12 +84,19 @@ def inferred(cell: nb.Cell, evidence: list[Evidence], method: str, device: str, 
 
 
 def agreement(found: list[nb.Posterior], reference: list[nb.Posterior]) -> dict[str, float]:
-    """Differences of means (posterior SDs) and ratios of SDs: median and worst over recordings and latents."""
+    """Differences of means (posterior SDs) and ratios of SDs: median and worst over recordings and latents.
+
+    Both also in standard errors, as for normal posteriors: ``1 / n`` and ``1 / 2 n`` are the variances of a mean and a
+    logarithmic SD from ``n`` draws.
+    """
     mean, sd = (torch.stack([f(p) for p in found]) for f in (nb.Posterior.mean, deviation))
     centre, unit = (torch.stack([f(p) for p in reference]) for f in (nb.Posterior.mean, deviation))
     off, ratio = ((mean - centre) / unit).flatten(), (sd / unit).flatten()
     worst = int(ratio.log().abs().argmax())
-    return {"mean_median": float(off.abs().median()), "mean_worst": float(off.abs().max()),
+    error = (sum(1 / torch.stack([effective(p) for p in each]).flatten() for each in (found, reference))) ** 0.5
+    return {"mean_in_errors": float((off / error).square().mean().sqrt()),
+            "sd_in_errors": float((2**0.5 * ratio.log() / error).square().mean().sqrt()),
+            "mean_median": float(off.abs().median()), "mean_worst": float(off.abs().max()),
             "sd_median": float(ratio.median()), "sd_worst": float(ratio[worst])}  # fmt: skip
 
 
@@ -106,18 +121,20 @@ def main() -> None:
                                               seed=args.seed)  # fmt: skip
     report, reference = {}, None
     print(f"{'method':12s}{'s each':>8s}{'ESS':>7s}{'ESS / s':>9s}   |mean| off, median, worst"
-          "   SD ratio, median, worst   fell back")  # fmt: skip
+          "   SD ratio, median, worst   in errors   fell back  R-hat  tail ESS")  # fmt: skip
     for method in args.methods:
         began = time.perf_counter()
         found = inferred(cell if method in ONE_BY_ONE else fast, evidence, method, args.device, args.seed)
         seconds = (time.perf_counter() - began) / args.n
         reference = reference or found
-        size, away = float(np.mean([effective(p) for p in found])), sum(p.method != method for p in found)
-        report[method] = {"seconds": seconds, "ess": size, "ess_per_s": size / seconds, "fell_back": away,
-                          **agreement(found, reference)}  # fmt: skip
-        r = report[method]
+        size, away = float(np.mean([float(effective(p).min()) for p in found])), sum(p.method != method for p in found)
+        r = {"seconds": seconds, "ess": size, "ess_per_s": size / seconds, "fell_back": away,
+             **agreement(found, reference), **chains(found)}  # fmt: skip
+        report[method] = r
+        judged = f"{r['r_hat']:9.3f}{r['ess_tail']:7.0f}" if "r_hat" in r else ""
         print(f"{method:12s}{seconds:8.3f}{size:7.0f}{size / seconds:9.1f}{r['mean_median']:17.3f}"
-              f"{r['mean_worst']:10.3f}{r['sd_median']:19.3f}{r['sd_worst']:8.3f}{away:12d}", flush=True)  # fmt: skip
+              f"{r['mean_worst']:10.3f}{r['sd_median']:19.3f}{r['sd_worst']:8.3f}"
+              f"{r['mean_in_errors']:9.2f}{r['sd_in_errors']:6.2f}{away:8d}{judged}", flush=True)  # fmt: skip
     if args.voltage_draws:
         seconds = through_the_voltage(fast, truth[0], design.current_pa, args.voltage_draws, args.seed)
         report["voltage"] = {"seconds_per_draw": seconds, "ess_per_s": 1 / seconds}
