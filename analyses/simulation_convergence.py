@@ -1,6 +1,6 @@
 """How spike times depend on the time step and on the size of compartments.
 
-Claim: at the standard numerics (0.025 ms, 20 um) counts are right, and spikes are some milliseconds from their limit at
+Claim: at the standard numerics (0.02 ms, 20 um) counts are right, and spikes are some milliseconds from their limit at
 the end of 400 ms: an error of the rate of 0.6 % (published cell) to 2 % (built-in cell). The errors of step and
 compartment have opposite signs and partly cancel, so refining one alone can move the spikes away from the limit. A
 decoder learns the neuron *at the numerics of its training data*: do not mix data of different numerics.

@@ -19,9 +19,9 @@ from noble_prob.recording import Protocol
 
 STANDARD_PA = (-110.0, 50.0, 180.0, 280.0)
 SETTLE = {
-    "300 ms at 0.025 ms (not settled)": Numerics(preroll_ms=300.0, preroll_dt_ms=0.025),
-    "1000 ms at 0.025 ms": Numerics(preroll_ms=1000.0, preroll_dt_ms=0.025),
-    "3000 ms at 0.025 ms": Numerics(preroll_dt_ms=0.025),
+    "300 ms at 0.02 ms (not settled)": Numerics(preroll_ms=300.0, preroll_dt_ms=0.02),
+    "1000 ms at 0.02 ms": Numerics(preroll_ms=1000.0, preroll_dt_ms=0.02),
+    "3000 ms at 0.02 ms": Numerics(preroll_dt_ms=0.02),
     "3000 ms at 1 ms (standard)": Numerics(),
 }
 

@@ -43,7 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Options that every verb with simulations has."""
-    parser.add_argument("--dt-ms", type=finite, default=0.025, help="time step (0.025)")
+    parser.add_argument("--dt-ms", type=finite, default=0.02, help="time step (0.02)")
     parser.add_argument("--cv-um", type=finite, default=20.0, help="largest compartment (20)")
     parser.add_argument("--jobs", type=positive, default=1, help="processes (1)")
     parser.add_argument("--engine", choices=("processes", "ray"), default="processes", help="where to run (processes)")
