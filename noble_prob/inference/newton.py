@@ -1,8 +1,8 @@
 """To the top in a few strides: Newton's method with curvature from differences of gradients.
 
-One gradient of a recording's log density takes as long for sixty points as for one, on a processor: nearly all of it
-is the cost of a thousand small operations. So a Hessian, from differences along every axis, costs no more than a
-point, and seven strides do what a quasi-Newton climb does in thirty. For many recordings at once the arithmetic counts,
+One gradient of a recording's log density takes hardly twice as long for sixty points as for one, on a processor: most
+of it is the cost of a thousand small operations. So a Hessian, from differences along every axis, costs little more
+than a point, and seven strides do what a quasi-Newton climb does in thirty. For many recordings at once the arithmetic counts,
 and :func:`~noble_prob.inference.whiten.climb` is the cheaper one.
 
 The differences are taken over half a standard deviation, as in :func:`~noble_prob.inference.whiten.laplace`; negative

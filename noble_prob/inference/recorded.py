@@ -4,7 +4,7 @@ The log density of a recording is a thousand small operations on two dozen rows,
 autograd's: effect handlers, distributions, the decoder's modules, a graph to build and to walk back. All of it is the
 same at every step of a chain. So the operations of value and gradient are written down once per shape
 (:class:`~noble_prob.inference.tape.Tape`), what does not depend on the argument is folded (``torch.jit``), and the rest
-is replayed, in a quarter of the time. Only where a shape comes again and again, on a processor, for few rows: elsewhere
+is replayed, in a third of the time. Only where a shape comes again and again, on a processor, for few rows: elsewhere
 the arithmetic itself takes the time.
 
 A function whose operations depend on the *values* of its argument would be replayed wrongly. Those of a program
