@@ -2,8 +2,8 @@
 
 One gradient of a recording's log density takes hardly twice as long for sixty points as for one, on a processor: most
 of it is the cost of a thousand small operations. So a Hessian, from differences along every axis, costs little more
-than a point, and seven strides do what a quasi-Newton climb does in thirty. For many recordings at once the arithmetic counts,
-and :func:`~noble_prob.inference.whiten.climb` is the cheaper one.
+than a point, and seven strides do what a quasi-Newton climb does in thirty. For many recordings at once the arithmetic
+counts, and :func:`~noble_prob.inference.whiten.climb` is the cheaper one.
 
 The differences are taken over half a standard deviation, as in :func:`~noble_prob.inference.whiten.laplace`; negative
 curvature is taken by its size (a saddle is left, not approached; Dauphin et al. 2014); the best of several lengths of a
