@@ -7,7 +7,7 @@ counts, and :func:`~noble_prob.inference.whiten.climb` is the cheaper one.
 
 The differences are taken over half a standard deviation, as in :func:`~noble_prob.inference.whiten.laplace`; negative
 curvature is taken by its size (a saddle is left, not approached; Dauphin et al. 2014); the best of several lengths of a
-stride is kept, none of them longer than a few standard deviations.
+stride is kept, none of them longer than a dozen standard deviations: a start a hundred away is not brought to the top.
 """
 
 from __future__ import annotations

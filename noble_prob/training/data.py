@@ -77,7 +77,7 @@ class TrainingData:
         return torch.nonzero(self.split == split).flatten()
 
     def digest(self) -> str:
-        """SHA-256 over the responses and the split: what a training run must not change under its feet."""
+        """SHA-256 over responses, split and share of published models: what may not change under a run's feet."""
         drawn = f"{self.published}" if self.published else ""
         of = (self.responses.digest() + drawn).encode() + self.split.numpy().tobytes()
         return hashlib.sha256(of).hexdigest()
