@@ -7,7 +7,8 @@ a backward pass replays its own forward pass first.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -18,6 +19,23 @@ from noble_prob.decoder.spectral import cached_matrices
 WARM_UP = 3
 KEPT = 8
 """Graphs that a decoder keeps, the latest ones."""
+_avoided = False
+
+
+@contextmanager
+def avoided() -> Iterator[None]:
+    """No decoder answers by a graph of its own in here: its operations are to be seen, for example to be captured."""
+    global _avoided
+    before, _avoided = _avoided, True
+    try:
+        yield
+    finally:
+        _avoided = before
+
+
+def wanted() -> bool:
+    """Whether decoders may answer by graphs: nobody avoids them, and no other graph is being captured."""
+    return not (_avoided or torch.cuda.is_current_stream_capturing())
 
 
 class Replay:

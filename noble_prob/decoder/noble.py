@@ -19,7 +19,7 @@ from noble_prob.decoder.availability import attempt, kernels_run
 from noble_prob.decoder.base import DecoderError, Window
 from noble_prob.decoder.channels import fast_channels
 from noble_prob.decoder.embedding import N_CHANNELS, firing_channels
-from noble_prob.decoder.graphs import Replays
+from noble_prob.decoder.graphs import Replays, wanted
 from noble_prob.decoder.heads import OffsetSpike, SummaryNetwork
 from noble_prob.decoder.operator import Path, VoltageOperator, fused_operator, signature
 from noble_prob.decoder.spike_map import SpikeMap, current_features
@@ -215,7 +215,7 @@ class NobleDecoder(nn.Module):
         """Whether a graph answers: a small batch on a CUDA device with frozen weights."""
         gradient = torch.is_grad_enabled()
         small = self.graphs and x.device.type == "cuda" and 0 < len(x) <= GRAPHED_TRACES[gradient]
-        if not small or self.path == "reference" or torch.cuda.is_current_stream_capturing():
+        if not small or self.path == "reference" or not wanted():
             return False
         return not (gradient and any(p.requires_grad for p in self._parameters_once()))
 

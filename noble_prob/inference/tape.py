@@ -24,6 +24,10 @@ class _Place(NamedTuple):
     number: int
 
 
+_Step = tuple[Any, Any, Any, Any]
+"""An operation, its arguments, those by name, and the places of its results."""
+
+
 class Tape(TorchDispatchMode):
     """Writes down what happens to a tensor while it is active.
 
@@ -38,7 +42,7 @@ class Tape(TorchDispatchMode):
         super().__init__()
         self._made: dict[int, _Place] = {id(x): _Place(0)}
         self._alive = [x]  # a number stays a tensor's only as long as the tensor lives
-        self._steps: list[tuple[Callable[..., Any], Any, Any, Any]] = []
+        self._steps: list[_Step] = []
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -73,7 +77,10 @@ class Tape(TorchDispatchMode):
         Args:
             results: Tensors from while the tape was active.
         """
-        wanted, steps = tuple(self._known(r) for r in results), self._steps
+        wanted = tuple(self._known(r) for r in results)
+        steps = _needed(self._steps, _numbers(wanted))
+
+        last = _last_uses(steps, wanted)
 
         def play(x: Tensor) -> tuple[Tensor, ...]:
             made = {0: x}
@@ -81,11 +88,13 @@ class Tape(TorchDispatchMode):
             def value(item: Any) -> Any:
                 return made[item.number] if isinstance(item, _Place) else item
 
-            for func, args, kwargs, places in steps:
+            for (func, args, kwargs, places), done in zip(steps, last, strict=True):
                 out = func(*_each(value, args), **_each(value, kwargs))
                 for place, tensor in zip(_flat(places), _flat(out), strict=True):
                     if isinstance(place, _Place):
                         made[place.number] = tensor
+                for number in done:
+                    made.pop(number, None)
             return tuple(_each(value, wanted))
 
         return play
@@ -108,6 +117,35 @@ def _any_place(items: Any) -> bool:
     if isinstance(items, _Place) or not isinstance(items, tuple | list):
         return isinstance(items, _Place)
     return any(_any_place(item) for item in items)
+
+
+def _needed(steps: Sequence[_Step], wanted: set[int]) -> list[_Step]:
+    """Those that lead to what is wanted; a look at a value (``item``), which Python needed once, leads nowhere."""
+    kept: list[_Step] = []
+    for step in reversed(steps):
+        func, args, kwargs, out = step
+        if func._schema.is_mutable or wanted & _numbers(out):
+            kept.append(step)
+            wanted = wanted | _numbers((args, kwargs))
+    return kept[::-1]
+
+
+def _last_uses(steps: list[_Step], wanted: tuple[Any, ...]) -> list[set[int]]:
+    """For every operation the tensors that nothing looks at afterwards, whose memory may be used again."""
+    later, last = _numbers(wanted), []
+    for _, args, kwargs, out in reversed(steps):
+        here = _numbers((args, kwargs, out))
+        last.append(here - later)
+        later = later | here
+    return last[::-1]
+
+
+def _numbers(items: Any) -> set[int]:
+    if isinstance(items, dict):
+        items = list(items.values())
+    if isinstance(items, _Place):
+        return {items.number}
+    return set().union(*map(_numbers, items)) if isinstance(items, tuple | list) else set()
 
 
 def _flat(items: Any) -> list[Any]:

@@ -1,14 +1,27 @@
 """A recorded function is the function: same values and gradients for every shape, at points it was not recorded at."""
 
+from functools import partial
+
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+import noble_prob as nb
+from noble_prob.calibration.sbc import recordings_from_program
 from noble_prob.inference import recorded
+from noble_prob.inference.density import LogDensity
+from noble_prob.inference.observe import stack
 from noble_prob.inference.recorded import LARGEST, PATIENCE, Recorded
+from noble_prob.inference.tape import Tape
+from noble_prob.noise import NoisePrior
+from noble_prob.program import program
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+DEVICES = ["cpu", pytest.param("cuda", marks=needs_cuda)]
 
 
 def function(x):
-    matrix = torch.linspace(0.0, 1.0, 9, dtype=torch.float64).reshape(3, 3)
+    matrix = torch.linspace(0.0, 1.0, 9, dtype=torch.float64, device=x.device).reshape(3, 3)
     return torch.where(x[..., 0] > 0, (x @ matrix).exp().sum(-1), -x.square().sum(-1))
 
 
@@ -22,12 +35,13 @@ def point(shape, seed):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("shape", [(3,), (4, 3), (2, 5, 3)])
-def test_replays_equal_the_function(shape):
+def test_replays_equal_the_function(shape, device):
     calls = []
     replayed = Recorded(lambda x: (calls.append(0), function(x))[1])
     for k in range(2 * PATIENCE):
-        x = point(shape, k)
+        x = point(shape, k).to(device)
         for ours, theirs in zip(replayed(x), value_and_slope(function, x), strict=True):
             torch.testing.assert_close(ours, theirs)
             assert not ours.is_inference()  # they can take part in whatever follows
@@ -77,9 +91,48 @@ def test_many_rows_and_missing_recorders_are_called_as_they_are(monkeypatch):
     calls = []
     called = Recorded(lambda x: (calls.append(0), function(x))[1])
     for _ in range(2 * PATIENCE):
-        called(torch.ones(LARGEST + 1, 3, dtype=torch.float64))
+        called(torch.ones(LARGEST["cpu"] + 1, 3, dtype=torch.float64))
     assert len(calls) == 2 * PATIENCE
     monkeypatch.delattr(recorded.torch.jit, "trace")
     for _ in range(2 * PATIENCE):
         called(torch.ones(2, 3, dtype=torch.float64))
-    assert len(calls) == 4 * PATIENCE
+    assert len(calls) == 4 * PATIENCE + 1  # once to write it down
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_log_density_of_a_shipped_cell_is_replayed(device, monkeypatch):
+    cell = nb.load_cell("pvalb-689331391", device=device)
+    prior = cell.prior.to(device)
+    _, drawn = recordings_from_program(cell.decoder, cell.prior, cell.steps(), 2, noise=NoisePrior(), robust=True,
+                                       seed=1)  # fmt: skip
+    evidence = stack(drawn).to(device)
+    model = partial(program, cell.decoder, prior, evidence.design, noise=NoisePrior(), robust=True)
+    density = LogDensity(partial(model, evidence=evidence))
+    size = (3, 2, density.size)
+    for k in range(PATIENCE):
+        density.gradient(0.3 * point(size, k).to(device))
+    x = 0.3 * point(size, 99).to(device)
+    expected = value_and_slope(density, x)
+    monkeypatch.setattr(density, "program", None)  # what is replayed does not ask the program
+    for ours, theirs in zip(density.gradient(x), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5 * float(theirs.abs().max()))
+
+
+def test_what_nobody_needs_is_not_done_again():
+    done = []
+
+    class Seen(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            done.append(func)
+            return func(*args, **(kwargs or {}))
+
+    x = point((4, 3), 0)
+    with Tape(x) as tape:
+        assert float(x.sum()) != 0.0  # a look at a value
+        x.exp()
+        result = x.square().sum(-1)
+    play = tape.player(result)
+    with Seen():
+        (again,) = play(2 * x)
+    torch.testing.assert_close(again, 4 * result)
+    assert len(done) == len(tape) - 3 + 1  # a sum, the look and the exponential less; the doubling of x more
