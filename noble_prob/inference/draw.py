@@ -79,8 +79,7 @@ def _weighted(
     n = task.chains * task.draws
     found = importance.sample(density, coordinates, draws=PROPOSALS[task.method] * n, seed=seed, companion=companion)
     at = found.resample(n, torch.Generator().manual_seed(seed))
-    flat = found.flat.gather(0, at[..., None].expand(*at.shape, found.flat.shape[-1]))
-    moved = refresh.move(density, found, flat, seed=seed)
+    moved = refresh.move(density, found, at, seed=seed)
     return Draws(flat=moved.flat[None], stats={"lp": moved.log_density[None]},
                  record={"k_hat": found.k_hat, "effective": found.effective, "moved": moved.acceptance})  # fmt: skip
 

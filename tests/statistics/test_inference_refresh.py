@@ -38,7 +38,7 @@ def experiment():
     found = importance.sample(Normal(), wrong, draws=1600, seed=3, rounds=0)
     at = found.resample(KEPT, g)
     flat = found.flat.gather(0, at[..., None].expand(*at.shape, SIZE))
-    return truth, found, flat, refresh.move(Normal(), found, flat, seed=3)
+    return truth, found, flat, refresh.move(Normal(), found, at, seed=3)
 
 
 def p_value(truth, flat):
@@ -57,7 +57,7 @@ def test_moved_draws_are_the_posterior(experiment):
     assert p_value(truth, moved.flat) > 0.005
     assert torch.allclose(moved.log_density, Normal()(moved.flat))
     still = torch.isclose(moved.flat, flat).all(-1).double().mean()
-    assert 0.15 < float(still) < 0.45  # proposals refused
+    assert 0.0 < float(still) < 0.08  # moves refused (leapfrog steps, as many slopes: 0.15 to 0.45)
     variance = moved.flat.square().mean(0)  # of each recording and coordinate; means over recordings are independent
     assert abs(float(variance.mean()) - 1) < 4 * float(variance.mean(1).std()) / N**0.5
 
@@ -80,9 +80,8 @@ def test_a_step_that_is_too_long_is_halved():
             return self(flat), -9 * flat
 
     eye = Affine(centre=torch.zeros(1, 6).double(), scale=torch.eye(6).double().expand(1, 6, 6))
-    found = importance.sample(Narrow(), eye, draws=4000, seed=1, rounds=0)
+    found = importance.sample(Narrow(), eye, draws=40_000, seed=1, rounds=0)
     at = found.resample(400, torch.Generator().manual_seed(1))
-    flat = found.flat.gather(0, at[..., None].expand(*at.shape, 6))
-    moved = refresh.move(Narrow(), found, flat, seed=1)
+    moved = refresh.move(Narrow(), found, at, seed=1)
     assert float(moved.acceptance) > 0.5
     assert float(moved.flat.var(0).mean()) == pytest.approx(1 / 9, rel=0.15)
