@@ -8,7 +8,7 @@ approximates the noise: this is the honest test, which simulation-based calibrat
 (``inference_sbc.py``) can not be. Posteriors of one model share the decoder's error about it, so the uncertainty of
 every figure is taken over models (bootstrap).
 
-Run: ``python analyses/inference_held_out.py --hof ../shared/hof/pvalb-689331391 --repeats 8 --sets 3 --method hmc \
+Run: ``python analyses/inference_held_out.py --hof DIR --repeats 8 --sets 3 --method hmc \
 --jobs 32 --folder out/held-out``. Simulations and posteriors are kept in the folder; killed, it continues.
 """
 

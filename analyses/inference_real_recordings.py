@@ -5,7 +5,7 @@ lies in a folder of published recordings, with the decoder of a human PVALB inte
 that are issues or cautions. What must be seen: NP107 (outside the decoder's support) is an issue for every pyramidal
 cell; a recording without steps is refused in one sentence.
 
-    python analyses/inference_real_recordings.py --folder ../shared/recordings [--cells 3] [--json OUT]
+    python analyses/inference_real_recordings.py --folder DIR [--cells 3] [--json OUT]
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ differs from the decoder's, divided by its usual SD (``noble_prob.noise.scales``
 square for all features that share a scale, at all currents; the mean, in SDs, is the lift of features that pick an
 extreme. The decoder's own error is part of it and small here.
 
-Run: ``python analyses/inference_usual_noise.py --hof ../shared/hof/pvalb-689331391 --models 8``
+Run: ``python analyses/inference_usual_noise.py --hof DIR --models 8``
 """
 
 import argparse

@@ -4,7 +4,9 @@ PVALB: a 1 s step of 180 pA (firing) and of -110 pA (sag) against the authors' t
 of 100 pA against the authors' averages over an unstated set of sweeps, so that only rest, spike height and width
 compare closely. Their times are multiples of 0.1 ms, so both sides are measured by eFEL on a grid of 0.1 ms.
 
-    python analyses/simulation_published_features.py --shared ../shared [--jobs 2] [--models 0-59]
+    python analyses/simulation_published_features.py --hof DIR [--jobs 2] [--models 0-59]
+
+DIR holds one folder per cell (pvalb-689331391, vip-650077366): parameter files, morphology, tables of features.
 """
 
 from __future__ import annotations
@@ -86,15 +88,15 @@ def read_table(path: Path, seed: str, rank: str, first_rank: int) -> dict[int, d
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("--hof", type=Path, required=True, help="folder with one Hall of Fame per cell")
     parser.add_argument("--models", type=parse_keys, default=tuple(range(60)))
     parser.add_argument("--jobs", type=int, default=1)
     args = parser.parse_args()
-    pvalb = import_hof(args.shared / "hof" / "pvalb-689331391").select(args.models)
-    table = read_table(args.shared / "hof" / pvalb.name / "published_features.csv", "seed", "hof", 0)
+    pvalb = import_hof(args.hof / "pvalb-689331391").select(args.models)
+    table = read_table(args.hof / pvalb.name / "published_features.csv", "seed", "hof", 0)
     good = compare(pvalb, table, PVALB, respond(pvalb, [-110.0, 180.0], args.jobs))
-    vip = import_hof(args.shared / "hof" / "vip-650077366").select(args.models)
-    table = read_table(args.shared / "hof" / vip.name / "published_features_all_sweeps.csv", "seed_no", "hof_no", 1)
+    vip = import_hof(args.hof / "vip-650077366").select(args.models)
+    table = read_table(args.hof / vip.name / "published_features_all_sweeps.csv", "seed_no", "hof_no", 1)
     good = compare(vip, table, VIP, respond(vip, [100.0], args.jobs)) and good
     return 0 if good else 1
 

@@ -42,7 +42,7 @@ def test_reference_traces_are_met_to_a_twentieth_of_a_millisecond(shared_dir, pv
 
 def test_published_features_are_reproduced(shared_dir, monkeypatch, capsys):
     program = Path(__file__).resolve().parents[2] / "analyses" / "simulation_published_features.py"
-    monkeypatch.setattr(sys, "argv", [str(program), "--shared", str(shared_dir), "--models", "0,27"])
+    monkeypatch.setattr(sys, "argv", [str(program), "--hof", str(shared_dir / "hof"), "--models", "0,27"])
     code = runpy.run_path(str(program), run_name="analysis")["main"]()
     text = capsys.readouterr().out
     assert text.count(" ok\n") == 9, text
