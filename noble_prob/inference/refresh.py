@@ -3,15 +3,15 @@
 Resampling repeats the draws that weigh most: of 200 taken from 1,600 weighted ones of a cell's posterior about 150 are
 distinct. Margins hardly suffer, joint distances do: copies lie closer to each other than draws of the posterior would,
 and the truth looks too far from them all (:func:`noble_prob.calibration.joint.joint_test` sees it in 500 recordings). A
-move that leaves the posterior as it is (resample-move, Gilks and Berzuini 2001) gives every copy a place of its own, and
-the draws are worth more than the weights alone.
+move that leaves the posterior as it is (resample-move, Gilks and Berzuini 2001) gives every copy a place of its own,
+and the draws are worth more than the weights alone.
 
 In white coordinates the posterior is nearly a standard normal, on which a trajectory is a rotation, known exactly. So
 the trajectory turns by ``pi / 2``, after which nothing is left of where it began, and is kicked three times on the way
-by the slope of what the posterior has beyond that normal (splitting, Shahbaba et al. 2014; the kicks stand in the middle
-of each third, so that neither end needs a slope). Leapfrog steps, as many slopes, have to approximate the rotation too:
-they moved draws half as far and were refused three times as often. Each recording has its own angle, from a trial with
-a few of its draws.
+by the slope of what the posterior has beyond that normal (splitting, Shahbaba et al. 2014; the kicks stand in the
+middle of each third, so that neither end needs a slope). Leapfrog steps, as many slopes, have to approximate the
+rotation too: they moved draws half as far and were refused three times as often. Each recording has its own angle, from
+a trial with a few of its draws.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Moved:
     acceptance: Float[Tensor, "*recording"]
 
 
-def move(density: LogDensity, found: Weighted, at: Int[Tensor, "draw *recording"], *, seed: int) -> Moved:
+def move(density: LogDensity, found: Weighted, at: Int[Tensor, " draw *recording"], *, seed: int) -> Moved:
     """One trajectory of every draw.
 
     Args:
