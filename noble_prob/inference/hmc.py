@@ -4,8 +4,8 @@ In white coordinates the posterior is close to a standard normal, for which a tr
 autocorrelation ``cos(t)``. With ``t`` drawn uniformly up to ``pi`` it averages to nothing, so two or three leapfrog
 steps a draw do what a tree of many does elsewhere, and one pass through the decoder serves every chain. Warm-up
 adapts the step size by dual averaging (Hoffman and Gelman 2014), each recording its own, and refreshes the white
-coordinates twice from the pooled draws of its chains. Divergences are counted as Stan does, by an energy error above
-1000.
+coordinates twice from the pooled draws of its chains, the later two thirds of all so far. Divergences are counted as
+Stan does, by an energy error above 1000.
 
 Limits: strongly curved or multimodal posteriors need NUTS or more; R-hat over chains started apart tells.
 """
@@ -116,7 +116,7 @@ def sample(
             pool.append(coordinates(state[0]))
             if k in refresh:
                 coordinates, state = _refresh(density, coordinates, state, torch.stack(pool[len(pool) // 3 :]))
-                rate, pool = _DualAveraging(state[1][0], 0.6), []
+                rate = _DualAveraging(state[1][0], 0.6)
         else:
             kept.append((coordinates(state[0]), state[1], acceptance, diverging, n))
     flat, value, acceptance, diverging = (torch.stack([row[i] for row in kept], 1) for i in range(4))

@@ -24,7 +24,7 @@ from noble_prob.recording import Recording
 BATCH, BATCH_GPU = 64, 256
 """Recordings that are sampled side by side."""
 SETTINGS: dict[str, tuple[int, int]] = {
-    "nuts": (80, 200), "hmc": (200, 800), "importance": (200, 500), "npe": (200, 125), "svi": (200, 500),
+    "nuts": (180, 200), "hmc": (200, 800), "importance": (200, 500), "npe": (200, 125), "svi": (200, 500),
 }  # fmt: skip
 
 
