@@ -132,7 +132,14 @@ class SpikeMap(nn.Module):
         self, x: Float[Tensor, "*batch latent"], current_pa: Float[Tensor, "*batch"]
     ) -> Float[Tensor, "*batch spike"]:
         """Ensemble mean of the spike times in log latency and log interval (ms after onset)."""
-        return self.times(self._outputs(x, current_pa).mean(0))
+        return self.times(self.mean_outputs(x, current_pa))
+
+    def mean_outputs(
+        self, x: Float[Tensor, "*batch latent"], current_pa: Float[Tensor, "*batch"]
+    ) -> Float[Tensor, "*batch out"]:
+        """Ensemble mean of the networks' outputs, what :meth:`times` makes spike times of."""
+        outputs = self._outputs(x, current_pa)
+        return outputs[0] if self.members == 1 else outputs.mean(0)
 
     def _outputs(self, x: Tensor, current_pa: Tensor) -> Float[Tensor, "member *batch out"]:
         inputs = torch.cat([x, current_features(current_pa)], -1)

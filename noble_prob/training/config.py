@@ -39,7 +39,7 @@ Kind = Literal["noble", "paper"]
 Share = Literal["nothing", "operator", "everything"]
 Precision = Literal["float32", "tf32"]
 NETWORKS: dict[str, tuple[str, ...]] = {
-    "noble": ("spike_map", "summary", "offset", "operator"),
+    "noble": ("spike_map", "student", "summary", "offset", "operator"),
     "paper": ("operator",),
 }
 """Networks that are trained, by kind of decoder."""
@@ -88,6 +88,8 @@ class TrainConfig:
         validation: Perturbed models of each cell that are set aside.
         published: Share of every batch that is drawn from the published models alone, the rest from all models: a
             population only surrounds them.
+        teachers: So many networks learn timing from the data, and the spike map is taught what they say on average; 0
+            trains the spike map's members on the data themselves.
         train_models: Use only so many training models of each cell; all when not given.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         precision: ``float32``, or ``tf32`` for matrix products on tensor cores.
@@ -106,6 +108,7 @@ class TrainConfig:
     seed: int = 0
     validation: int = 120
     published: float = 0.0
+    teachers: int = 0
     train_models: int | None = None
     device: str = "cpu"
     precision: Precision = "float32"
@@ -121,6 +124,7 @@ class TrainConfig:
         require(0 <= self.published < 1, "published", "a share from 0 to 1", self.published, "use 0.3, or 0 for none")
         require(self.decoder == "noble" or self.share == "nothing", "share", "\"nothing\" for the paper's decoder",
                 repr(self.share), "train every cell by itself")  # fmt: skip
+        require(self.teachers >= 0, "teachers", "at least 0", self.teachers, "use 5, or 0 for none")
         alone = self.decoder == "noble" and self.share == "nothing"
         started = [cell.name for cell in self.cells if cell.start]
         require(alone or not started, "cells.start", "given where every cell has a noble decoder of its own", started,

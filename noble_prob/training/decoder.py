@@ -20,12 +20,25 @@ from noble_prob.training.history import Row
 from noble_prob.training.loop import FitOptions, Schedule, Task, fit
 from noble_prob.training.operators import PaperTask, SharedOperatorTask
 from noble_prob.training.precision import matrix_products
+from noble_prob.training.student import StudentTask, new_spike_map
 from noble_prob.training.tasks import OffsetTask, OperatorTask, SpikeMapTask, SummaryTask
 
 Schedules = Mapping[str, Schedule]
+TIMING_TASKS: dict[str, Callable[[TrainingData, NobleDecoder], Task]] = {"summary": SummaryTask, "offset": OffsetTask}
+"""What is trained between spike map and operator, in this order."""
 
 DEFAULT_SCHEDULES: Schedules = {
     "spike_map": Schedule(steps=30_000, batch=1024, peak_lr=2e-3, ema=0.999, save_every=5000, validate_every=5000),
+    "student": Schedule(
+        steps=30_000,
+        batch=4096,
+        optimiser="soap",
+        peak_lr=1e-3,
+        warmup=0.05,
+        ema=0.999,
+        save_every=10_000,
+        validate_every=10_000,
+    ),
     "summary": Schedule(steps=8000, batch=512, peak_lr=2e-3, ema=0.999, save_every=8000, validate_every=4000),
     "offset": Schedule(steps=6000, batch=512, peak_lr=2e-3, ema=0.999, save_every=6000, validate_every=3000),
     "operator": Schedule(steps=12_000, batch=64, peak_lr=2e-3, ema=0.999, save_every=2000, validate_every=2000),
@@ -97,6 +110,8 @@ def train_timing(
     data: TrainingData,
     schedules: Schedules,
     folder: Path | None,
+    *,
+    teachers: int = 0,
     **options: Unpack[FitOptions],
 ) -> dict[str, Row]:
     """Train everything but the operator, always in float32.
@@ -107,25 +122,45 @@ def train_timing(
     Args:
         decoder: Trained in place.
         data: Its data.
-        schedules: One each for ``spike_map``, ``summary`` and ``offset``.
+        schedules: One each for ``spike_map``, ``summary`` and ``offset``, and for ``student`` where there are teachers.
         folder: Where states and logs go.
+        teachers: So many networks are trained in the spike map's place, which is then taught their mean; 0 trains the
+            spike map itself.
         options: Those of :func:`~noble_prob.training.loop.fit`.
 
     Returns:
         The last row of each network's log.
     """
-    tasks: dict[str, Callable[[TrainingData, NobleDecoder], Task]] = {
-        "spike_map": SpikeMapTask,
-        "summary": SummaryTask,
-        "offset": OffsetTask,
-    }
     last: dict[str, Row] = {}
     with matrix_products("float32"):
-        for name, task in tasks.items():
+        last |= _train_spike_map(decoder, data, schedules, folder, teachers, options)
+        for name, task in TIMING_TASKS.items():
             job = task(data, decoder)
             own = {"spike_map": weights_digest(decoder.spike_map)} if name == "offset" else {}
             about = _about(decoder, data, job.module) | own
             last[name] = fit(job, schedules[name], folder, name=name, about=about, **options)[-1]
+    return last
+
+
+def _train_spike_map(
+    decoder: NobleDecoder,
+    data: TrainingData,
+    schedules: Schedules,
+    folder: Path | None,
+    teachers: int,
+    options: FitOptions,
+) -> dict[str, Row]:
+    """The spike map from data, or from teachers that learned from data."""
+    schedule, width = schedules["spike_map"], decoder.architecture.map_width
+    several = new_spike_map(decoder, width=width, members=teachers, seed=schedule.seed) if teachers else None
+    job = SpikeMapTask(data, decoder, several)
+    about = _about(decoder, data, job.module)
+    last = {"spike_map": fit(job, schedule, folder, name="spike_map", about=about, **options)[-1]}
+    if several is not None:
+        several.requires_grad_(False)
+        student = StudentTask(decoder, several, job.train.x)
+        about = _about(decoder, data, student.module) | {"teachers": weights_digest(several)}
+        last["student"] = fit(student, schedules["student"], folder, name="student", about=about, **options)[-1]
     return last
 
 

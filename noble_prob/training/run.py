@@ -114,7 +114,7 @@ def _train_cells(
     rows: list[dict[str, Row]] = []
     for d, decoder in zip(data, decoders, strict=True):
         state = config.out / "state" / d.responses.cell
-        rows.append(train_timing(decoder, d, config.schedules, state, **options))
+        rows.append(train_timing(decoder, d, config.schedules, state, teachers=config.teachers, **options))
         if config.share == "nothing":
             last = train_operator(decoder, d, config.schedules, state, compiled=config.compiled, **options)
             rows[-1]["operator"] = last
@@ -134,7 +134,7 @@ def _train_everything(
     joint = merge(data, cell=SHARED)
     decoder = _new(joint, config, device)
     state = config.out / "state" / SHARED
-    rows = train_timing(decoder, joint, config.schedules, state, **options)
+    rows = train_timing(decoder, joint, config.schedules, state, teachers=config.teachers, **options)
     rows["operator"] = train_operator(decoder, joint, config.schedules, state, compiled=config.compiled, **options)
     cells = []
     for d in data:

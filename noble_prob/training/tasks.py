@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from noble_prob.decoder.channels import fast_channels
 from noble_prob.decoder.embedding import firing_channels
 from noble_prob.decoder.noble import NobleDecoder
-from noble_prob.decoder.spike_map import current_features
+from noble_prob.decoder.spike_map import SpikeMap, current_features
 from noble_prob.training.bend import bend
 from noble_prob.training.data import TRAIN, VALIDATION, TrainingData
 from noble_prob.training.losses import spike_map_loss, waveform_loss
@@ -40,27 +40,28 @@ class SpikeMapTask:
     Args:
         data: Traces.
         decoder: Its spike map is trained.
+        spike_map: This one in its place.
     """
 
-    def __init__(self, data: TrainingData, decoder: NobleDecoder):
-        self.decoder = decoder
-        self.module: nn.Module = decoder.spike_map
+    def __init__(self, data: TrainingData, decoder: NobleDecoder, spike_map: SpikeMap | None = None):
+        self.spike_map, self.duration_ms = spike_map or decoder.spike_map, decoder.window.duration_ms
+        self.module: nn.Module = self.spike_map
         self.train, self.valid = both_splits(data, decoder)
 
     def draw(self, batch: int, generator: torch.Generator) -> Tensor:
         """A batch of traces for every member."""
-        return self.train.random(batch * self.decoder.spike_map.members, generator)
+        return self.train.random(batch * self.spike_map.members, generator)
 
     def loss(self, rows: Tensor) -> Tensor:
         """Timing loss, summed over members so that each is trained as if alone."""
         t, i = self.train, rows
-        predicted = self.decoder.spike_map.times(self._answer(t.x[i], t.current[i]))
-        losses = spike_map_loss(predicted, t.spikes[i], t.n[i], duration_ms=self.decoder.window.duration_ms)
+        predicted = self.spike_map.times(self._answer(t.x[i], t.current[i]))
+        losses = spike_map_loss(predicted, t.spikes[i], t.n[i], duration_ms=self.duration_ms)
         return self._over_members(losses)
 
     def bend(self, rows: Tensor) -> Tensor:
         """Bend of log latency and log intervals, summed over members; a neuron near its rheobase may bend."""
-        spike_map = self.decoder.spike_map
+        spike_map = self.spike_map
         each = rows.unflatten(0, (spike_map.members, -1))
         i = each[:, : max(1, each.shape[1] // BENT_SHARE)].flatten()
         x, current = self.train.x[i], self.train.current[i]
@@ -71,17 +72,17 @@ class SpikeMapTask:
 
     def _answer(self, x: Tensor, current_pa: Tensor) -> Tensor:
         """What each member says of its own part of the rows."""
-        net, members = self.decoder.spike_map.net, self.decoder.spike_map.members
+        net, members = self.spike_map.net, self.spike_map.members
         return net(torch.cat([x, current_features(current_pa)], -1).unflatten(0, (members, -1))).flatten(0, 1)
 
     def _over_members(self, each: Tensor) -> Tensor:
-        return each.unflatten(0, (self.decoder.spike_map.members, -1)).mean(1).sum()
+        return each.unflatten(0, (self.spike_map.members, -1)).mean(1).sum()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Spike-time error and spike counts of the ensemble mean on validation models."""
-        predicted = self.decoder.spike_map.mean_times(self.valid.x, self.valid.current)
-        return timing_figures(predicted, self.valid, self.decoder.window.duration_ms)
+        predicted = self.spike_map.mean_times(self.valid.x, self.valid.current)
+        return timing_figures(predicted, self.valid, self.duration_ms)
 
 
 def timing_figures(predicted_ms: Tensor, traces: Traces, duration_ms: float) -> dict[str, float]:
