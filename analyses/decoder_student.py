@@ -40,6 +40,8 @@ def main() -> None:
     prior = Prior.load(args.prior)
     teachers = decoder.spike_map
     decoder.spike_map = new_spike_map(decoder, width=args.width, members=1, seed=args.seed)
+    if args.begin:
+        decoder.spike_map.load_state_dict(load_decoder(args.begin, device=args.device).spike_map.state_dict())
     decoder.architecture = replace(decoder.architecture, map_members=1, map_width=args.width)
     task = StudentTask(decoder, teachers, neurons(prior, DRAWS, seed=args.seed).to(args.device))
     schedule = Schedule(
@@ -56,6 +58,8 @@ def main() -> None:
         "taught_by": card["weights_sha256"], "draws_of_the_prior": DRAWS, "machine": machine(torch.device(args.device)),
         "schedule": schedule.settings(), "wall_s": round(row["seconds"], 1), **figures(row),
     }  # fmt: skip
+    if args.begin:
+        made["went_on_from"] = read_card(args.begin)["training"]["student"]
     facts["training"] = {**card["training"], "student": made}
     save_decoder(decoder, args.out, facts)
     shutil.copy(args.checkpoint / LATENT_TABLE, args.out / LATENT_TABLE)
@@ -66,6 +70,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--prior", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--begin", type=Path, help="checkpoint of a student to go on from, of this width")
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--steps", type=int, default=40_000)
     parser.add_argument("--batch", type=int, default=4096)
@@ -76,8 +81,8 @@ def options() -> argparse.Namespace:
 
 
 def neurons(prior: Prior, n: int, *, seed: int) -> torch.Tensor:
-    """Standardised latents of ``n`` draws and of the published models."""
-    return torch.cat([prior.sample_standardised(n, seed=seed), prior.points]).float()
+    """Standardised latents of ``n`` draws and, as often in all, of the published models."""
+    return torch.cat([prior.sample_standardised(n, seed=seed), prior.points.repeat(n // len(prior.points), 1)]).float()
 
 
 @torch.no_grad()

@@ -90,6 +90,7 @@ class TrainConfig:
             population only surrounds them.
         teachers: So many networks learn timing from the data, and the spike map is taught what they say on average; 0
             trains the spike map's members on the data themselves.
+        teacher_width: Units per hidden layer of these.
         train_models: Use only so many training models of each cell; all when not given.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         precision: ``float32``, or ``tf32`` for matrix products on tensor cores.
@@ -109,6 +110,7 @@ class TrainConfig:
     validation: int = 120
     published: float = 0.0
     teachers: int = 0
+    teacher_width: int = 256
     train_models: int | None = None
     device: str = "cpu"
     precision: Precision = "float32"
@@ -125,6 +127,7 @@ class TrainConfig:
         require(self.decoder == "noble" or self.share == "nothing", "share", "\"nothing\" for the paper's decoder",
                 repr(self.share), "train every cell by itself")  # fmt: skip
         require(self.teachers >= 0, "teachers", "at least 0", self.teachers, "use 5, or 0 for none")
+        require(self.teacher_width > 0, "teacher_width", "above 0", self.teacher_width, "use 256")
         alone = self.decoder == "noble" and self.share == "nothing"
         started = [cell.name for cell in self.cells if cell.start]
         require(alone or not started, "cells.start", "given where every cell has a noble decoder of its own", started,

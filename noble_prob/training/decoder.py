@@ -13,6 +13,7 @@ from torch import nn
 from noble_prob.decoder.checkpoint import TrainedDecoder, load_decoder
 from noble_prob.decoder.noble import Architecture, NobleDecoder
 from noble_prob.decoder.paper import PaperArchitecture, PaperDecoder
+from noble_prob.decoder.spike_map import SpikeMap
 from noble_prob.errors import require
 from noble_prob.population.latents import fit_space
 from noble_prob.training.data import N_SPIKES, SUMMARY_NAMES, TRAIN, TrainingData
@@ -112,6 +113,7 @@ def train_timing(
     folder: Path | None,
     *,
     teachers: int = 0,
+    teacher_width: int = 256,
     **options: Unpack[FitOptions],
 ) -> dict[str, Row]:
     """Train everything but the operator, always in float32.
@@ -126,6 +128,7 @@ def train_timing(
         folder: Where states and logs go.
         teachers: So many networks are trained in the spike map's place, which is then taught their mean; 0 trains the
             spike map itself.
+        teacher_width: Units per hidden layer of these.
         options: Those of :func:`~noble_prob.training.loop.fit`.
 
     Returns:
@@ -133,7 +136,9 @@ def train_timing(
     """
     last: dict[str, Row] = {}
     with matrix_products("float32"):
-        last |= _train_spike_map(decoder, data, schedules, folder, teachers, options)
+        seed = schedules["spike_map"].seed
+        several = new_spike_map(decoder, width=teacher_width, members=teachers, seed=seed) if teachers else None
+        last |= _train_spike_map(decoder, data, schedules, folder, several, options)
         for name, task in TIMING_TASKS.items():
             job = task(data, decoder)
             own = {"spike_map": weights_digest(decoder.spike_map)} if name == "offset" else {}
@@ -147,19 +152,16 @@ def _train_spike_map(
     data: TrainingData,
     schedules: Schedules,
     folder: Path | None,
-    teachers: int,
+    teachers: SpikeMap | None,
     options: FitOptions,
 ) -> dict[str, Row]:
-    """The spike map from data, or from teachers that learned from data."""
-    schedule, width = schedules["spike_map"], decoder.architecture.map_width
-    several = new_spike_map(decoder, width=width, members=teachers, seed=schedule.seed) if teachers else None
-    job = SpikeMapTask(data, decoder, several)
+    """The spike map from data, or from teachers that learn from data first."""
+    job = SpikeMapTask(data, decoder, teachers)
     about = _about(decoder, data, job.module)
-    last = {"spike_map": fit(job, schedule, folder, name="spike_map", about=about, **options)[-1]}
-    if several is not None:
-        several.requires_grad_(False)
-        student = StudentTask(decoder, several, job.train.x)
-        about = _about(decoder, data, student.module) | {"teachers": weights_digest(several)}
+    last = {"spike_map": fit(job, schedules["spike_map"], folder, name="spike_map", about=about, **options)[-1]}
+    if teachers is not None:
+        student = StudentTask(decoder, teachers.requires_grad_(False), job.train.x)
+        about = _about(decoder, data, student.module) | {"teachers": weights_digest(teachers)}
         last["student"] = fit(student, schedules["student"], folder, name="student", about=about, **options)[-1]
     return last
 

@@ -97,6 +97,10 @@ def _train_paper(data: TrainingData, config: TrainConfig, device: torch.device, 
     return _Cell(data=data, decoder=decoder, rows={"operator": row})
 
 
+def _teachers(config: TrainConfig) -> dict[str, int]:
+    return {"teachers": config.teachers, "teacher_width": config.teacher_width}
+
+
 def _new(data: TrainingData, config: TrainConfig, device: torch.device) -> NobleDecoder:
     assert isinstance(config.architecture, Architecture)
     decoder = new_decoder(data, space=config.latent_space, architecture=config.architecture, seed=config.seed)
@@ -114,7 +118,7 @@ def _train_cells(
     rows: list[dict[str, Row]] = []
     for d, decoder in zip(data, decoders, strict=True):
         state = config.out / "state" / d.responses.cell
-        rows.append(train_timing(decoder, d, config.schedules, state, teachers=config.teachers, **options))
+        rows.append(train_timing(decoder, d, config.schedules, state, **_teachers(config), **options))
         if config.share == "nothing":
             last = train_operator(decoder, d, config.schedules, state, compiled=config.compiled, **options)
             rows[-1]["operator"] = last
@@ -134,7 +138,7 @@ def _train_everything(
     joint = merge(data, cell=SHARED)
     decoder = _new(joint, config, device)
     state = config.out / "state" / SHARED
-    rows = train_timing(decoder, joint, config.schedules, state, teachers=config.teachers, **options)
+    rows = train_timing(decoder, joint, config.schedules, state, **_teachers(config), **options)
     rows["operator"] = train_operator(decoder, joint, config.schedules, state, compiled=config.compiled, **options)
     cells = []
     for d in data:

@@ -88,6 +88,21 @@ def test_the_networks_learn(trained, place):
     assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
 
 
+def test_with_teachers_a_stopped_run_ends_with_the_same_bytes_and_one_network(place):
+    schedules = tomllib.loads(CONFIG)["schedules"] | {"student": {"steps": 30, "batch": 32, "log_every": 10}}
+    changes = {"schedules": schedules, "teachers": 2, "teacher_width": 16,
+               "architecture": tomllib.loads(CONFIG)["architecture"] | {"map_members": 1}}  # fmt: skip
+    whole = train(config(place, "taught", **changes), progress=False)["tiny"]
+    for done in [f"spike_map: {k} of 60" for k in range(5, 65, 5)] + ["student: 10 of 30", "student: 20 of 30"]:
+        with pytest.raises(OutOfTimeError, match=done):
+            train(config(place, "taught-stopped", **changes), max_minutes=1e-9, progress=False)
+    again = train(config(place, "taught-stopped", **changes), progress=False)["tiny"]
+    assert (again / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
+    card = read_card(whole)
+    assert "student_time_error_ms" in card["metrics"]["validation"]["student"]
+    assert load_cell(whole).decoder.spike_map.members == 1
+
+
 def test_stopped_by_the_clock_and_continued_it_ends_with_the_same_bytes(trained, place):
     often = tomllib.loads(CONFIG)["schedules"]
     often["spike_map"]["log_every"], often["operator"]["log_every"] = 25, 3  # changes no weight
