@@ -25,7 +25,7 @@ from noble_prob.priors import Prior
 from noble_prob.training.loop import Schedule, figures, fit
 from noble_prob.training.publish import LATENT_TABLE
 from noble_prob.training.run import machine
-from noble_prob.training.student import StudentTask, new_spike_map
+from noble_prob.training.student import StudentTask, spike_map_for
 
 DRAWS = 16_384
 """Neurons of the prior to begin from."""
@@ -39,7 +39,7 @@ def main() -> None:
     assert isinstance(decoder, NobleDecoder)
     prior = Prior.load(args.prior)
     teachers = decoder.spike_map
-    decoder.spike_map = new_spike_map(decoder, width=args.width, members=1, seed=args.seed)
+    decoder.spike_map = spike_map_for(decoder, width=args.width, members=1, seed=args.seed)
     if args.begin:
         decoder.spike_map.load_state_dict(load_decoder(args.begin, device=args.device).spike_map.state_dict())
     decoder.architecture = replace(decoder.architecture, map_members=1, map_width=args.width)

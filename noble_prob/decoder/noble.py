@@ -61,6 +61,20 @@ class Architecture:
     hidden: int = 32
 
 
+def new_spike_map(architecture: Architecture, *, n_latents: int) -> SpikeMap:
+    """A spike map of these sizes with random weights.
+
+    Args:
+        architecture: Sizes.
+        n_latents: Dimension of the latent space.
+    """
+    a = architecture
+    return SpikeMap(
+        n_latents=n_latents, n_spikes=a.n_spikes, width=a.map_width, depth=a.map_depth, members=a.map_members,
+        rhythms=a.map_rhythms,
+    )  # fmt: skip
+
+
 class NobleDecoder(nn.Module):
     """Phase-modulated Fourier neural operator; implements :class:`noble_prob.decoder.base.Decoder`.
 
@@ -90,10 +104,7 @@ class NobleDecoder(nn.Module):
         a, d = architecture, len(space)
         self.space, self.window, self.summary_names, self.architecture = space, window, summary_names, a
         self.measured_error = error
-        self.spike_map = SpikeMap(
-            n_latents=d, n_spikes=a.n_spikes, width=a.map_width, depth=a.map_depth, members=a.map_members,
-            rhythms=a.map_rhythms,
-        )  # fmt: skip
+        self.spike_map = new_spike_map(a, n_latents=d)
         self.summary_net = SummaryNetwork(n_latents=d, n_features=len(summary_names))
         self.offset = OffsetSpike(n_latents=d)
         self.operator = VoltageOperator(

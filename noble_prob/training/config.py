@@ -128,6 +128,9 @@ class TrainConfig:
                 repr(self.share), "train every cell by itself")  # fmt: skip
         require(self.teachers >= 0, "teachers", "at least 0", self.teachers, "use 5, or 0 for none")
         require(self.teacher_width > 0, "teacher_width", "above 0", self.teacher_width, "use 256")
+        fresh = self.decoder == "noble" and not any(cell.start for cell in self.cells)
+        require(fresh or not self.teachers, "teachers", "0 for the paper's decoder and where a cell has a `start`",
+                self.teachers, "leave it out")  # fmt: skip
         alone = self.decoder == "noble" and self.share == "nothing"
         started = [cell.name for cell in self.cells if cell.start]
         require(alone or not started, "cells.start", "given where every cell has a noble decoder of its own", started,

@@ -21,7 +21,7 @@ from noble_prob.training.history import Row
 from noble_prob.training.loop import FitOptions, Schedule, Task, fit
 from noble_prob.training.operators import PaperTask, SharedOperatorTask
 from noble_prob.training.precision import matrix_products
-from noble_prob.training.student import StudentTask, new_spike_map
+from noble_prob.training.student import StudentTask, spike_map_for
 from noble_prob.training.tasks import OffsetTask, OperatorTask, SpikeMapTask, SummaryTask
 
 Schedules = Mapping[str, Schedule]
@@ -137,7 +137,7 @@ def train_timing(
     last: dict[str, Row] = {}
     with matrix_products("float32"):
         seed = schedules["spike_map"].seed
-        several = new_spike_map(decoder, width=teacher_width, members=teachers, seed=seed) if teachers else None
+        several = spike_map_for(decoder, width=teacher_width, members=teachers, seed=seed) if teachers else None
         last |= _train_spike_map(decoder, data, schedules, folder, several, options)
         for name, task in TIMING_TASKS.items():
             job = task(data, decoder)

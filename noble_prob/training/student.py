@@ -12,11 +12,13 @@ Sources of the method: Bucila, Caruana and Niculescu-Mizil 2006, "Model compress
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from noble_prob.decoder.noble import NobleDecoder
+from noble_prob.decoder.noble import NobleDecoder, new_spike_map
 from noble_prob.decoder.spike_map import SpikeMap
 from noble_prob.training.losses import spike_map_loss
 
@@ -100,18 +102,17 @@ class StudentTask:
         }
 
 
-def new_spike_map(decoder: NobleDecoder, *, width: int, members: int, seed: int) -> SpikeMap:
-    """A spike map with random weights, on a decoder's device.
+def spike_map_for(decoder: NobleDecoder, *, width: int, members: int, seed: int) -> SpikeMap:
+    """A spike map with random weights that fits into a decoder, on its device.
 
     Args:
-        decoder: Whose latent space, number of spikes, depth and rhythms it has.
+        decoder: Whose latent space and other sizes it has.
         width: Units per hidden layer.
         members: Networks in it.
         seed: Of the weights.
     """
-    a = decoder.architecture
+    sizes = replace(decoder.architecture, map_width=width, map_members=members)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        made = SpikeMap(n_latents=len(decoder.space), n_spikes=a.n_spikes, width=width, depth=a.map_depth,
-                        members=members, rhythms=a.map_rhythms)  # fmt: skip
+        made = new_spike_map(sizes, n_latents=len(decoder.space))
     return made.to(decoder.support_precision.device)

@@ -221,6 +221,10 @@ WRONG = {
     "[schedules.operator]\nstraight_left = 2": "share",
     '[[cells]]\nname = "a/b"\nparts = ["x.npz"]': "folder",
     '[[cells]]\nname = "b"\nparts = "x.npz"': "a list",
+    "teachers = -1": "at least 0",
+    "teachers = 2\nteacher_width = 0": "above 0",
+    'decoder = "paper"\nteachers = 2': "leave it out",
+    'teachers = 2\n[[cells]]\nname = "b"\nparts = ["x.npz"]\nstart = "run"': "leave it out",
     '[[cells]]\nparts = ["x.npz"]': "name",
     '[[cells]]\nname = "b"\npart = ["x.npz"]': "parts",
 }

@@ -8,7 +8,7 @@ from training_example import SCHEDULES, example_data, example_decoder, one_threa
 
 from noble_prob.training.decoder import train_timing
 from noble_prob.training.loop import Schedule, fit
-from noble_prob.training.student import EXACT, StudentTask, new_spike_map
+from noble_prob.training.student import EXACT, StudentTask, spike_map_for
 
 SHORT = Schedule(steps=400, batch=128, optimiser="soap", peak_lr=5e-3, ema=0.9, save_every=400, validate_every=200)
 
@@ -18,8 +18,8 @@ def school():
     """A decoder with an untaught student of one network, three random teachers, neurons."""
     data = example_data()
     decoder = example_decoder(data)
-    decoder.spike_map = new_spike_map(decoder, width=24, members=1, seed=1)
-    teachers = new_spike_map(decoder, width=24, members=3, seed=2).requires_grad_(False)
+    decoder.spike_map = spike_map_for(decoder, width=24, members=1, seed=1)
+    teachers = spike_map_for(decoder, width=24, members=3, seed=2).requires_grad_(False)
     return decoder, teachers, decoder.space.standardise(data.latents).float()
 
 
@@ -63,7 +63,7 @@ def test_the_student_becomes_the_mean_of_its_teachers_and_not_one_of_them(school
 def test_teachers_learn_from_data_and_the_spike_map_from_them():
     data = example_data()
     decoder = example_decoder(data)
-    decoder.spike_map = new_spike_map(decoder, width=32, members=1, seed=0)
+    decoder.spike_map = spike_map_for(decoder, width=32, members=1, seed=0)
     schedules = SCHEDULES | {"spike_map": SHORT, "student": SHORT}
     rows = train_timing(decoder, data, schedules, None, teachers=2, teacher_width=24, progress=False)
     assert list(rows) == ["spike_map", "student", "summary", "offset"]
@@ -73,5 +73,5 @@ def test_teachers_learn_from_data_and_the_spike_map_from_them():
     times = decoder.spike_map.mean_times(x, torch.full((len(x),), 180.0))[:, 0]
     truth = data.spikes_ms[:, 2, 0].float()
     fires = torch.isfinite(truth)
-    untaught = new_spike_map(decoder, width=32, members=1, seed=0).mean_times(x, torch.full((len(x),), 180.0))[:, 0]
+    untaught = spike_map_for(decoder, width=32, members=1, seed=0).mean_times(x, torch.full((len(x),), 180.0))[:, 0]
     assert (times - truth)[fires].abs().median() < 0.5 * (untaught - truth)[fires].abs().median()
