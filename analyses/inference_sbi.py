@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sbi.inference import NPE
 
 import noble_prob as nb
 from noble_prob.amortised import Estimator
@@ -72,6 +71,8 @@ def main() -> None:
               "ours, the flow alone": figures(cell, truth, plain, trained, 0.01)}  # fmt: skip
     began = time.perf_counter()
     theta, evidence = drawn(args.n, args.seed + 2)
+    from sbi.inference import NPE  # so that --help does without it
+
     engine = NPE(density_estimator="nsf")
     with torch.random.fork_rng():
         torch.manual_seed(args.seed)

@@ -1,4 +1,4 @@
-"""Which prior describes neurons it has not seen: Gaussian, mixture, flow or empirical.
+"""Which prior describes neurons it has not seen: Student t, Gaussian, mixture, flow or empirical.
 
 Fitted to the training models of each shipped cell, scored on the published models that were kept apart: mean log
 density per neuron (nats, with the difference to the Gaussian and its standard error over neurons) and energy distance

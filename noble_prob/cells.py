@@ -4,7 +4,7 @@ A folder holds ``card.json`` and ``weights.safetensors`` (the decoder), ``hof_la
 published models, from our own simulations; held-out models are marked), perhaps ``prior/`` (a stored density),
 ``npe.json`` and ``npe.safetensors`` (an amortised posterior), and
 ``demo_recording.npz`` (simulated sweeps of a held-out model, whose latents the table knows). Without a stored
-prior a Gaussian is fitted to the training models. Held-out models never enter a prior.
+prior a Student t is fitted to the training models. Held-out models never enter a prior.
 
 The name ``toy`` stands for a cell without a folder: the closed-form toy decoder, for tests and first steps.
 """

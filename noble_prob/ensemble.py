@@ -113,9 +113,10 @@ def respond(
         CPU.
 
     Raises:
-        UsageError: If the protocol is not a family of steps on the decoder's window, or a decoder that cannot render
-            given spike times is asked for phase diffusion.
+        UsageError: If the neurons are of another latent space, the protocol is not a family of steps on the decoder's
+            window, or a decoder that cannot render given spike times is asked for phase diffusion.
     """
+    _require_own(decoder, neurons)
     steps = _protocol(decoder, protocol)
     generator = torch.Generator().manual_seed(seed)
     if trials is None:
@@ -136,6 +137,13 @@ def respond(
         axes=(neurons.axis, *("trial" for _ in repeats)),
         provenance={"decoder": type(decoder).__name__, "seed": seed, "neurons": dict(neurons.provenance)},
     )
+
+
+def _require_own(decoder: Decoder, neurons: Neurons) -> None:
+    """Refuse neurons of another latent space."""
+    own = decoder.space.names
+    require(neurons.space.names == own, "neurons", f"in the decoder's latent space {own}", neurons.space.names,
+            "use neurons of the decoder's own cell")  # fmt: skip
 
 
 def respond_features(
@@ -161,7 +169,11 @@ def respond_features(
 
     Returns:
         Value and mask of shape ``(n, 1, feature)`` on the CPU, axis ``neurons.axis``.
+
+    Raises:
+        UsageError: If the neurons are of another latent space.
     """
+    _require_own(decoder, neurons)
     steps, found = _protocol(decoder, [current_pa]), []
     with torch.no_grad():
         for z in tqdm(neurons.value.split(chunk), desc="measure", unit="chunk", disable=not progress):

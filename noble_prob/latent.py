@@ -1,6 +1,6 @@
 """Latent features: the coordinates in which neurons differ, and points in them.
 
-A :class:`LatentSpace` names its coordinates, gives them units and bounds, and maps them one to one to an unbounded,
+A :class:`LatentSpace` names its coordinates, gives them units, and maps them one to one to a
 standardised space (`standardise` / `unstandardise`) in which networks and priors work. :class:`Neurons` are weighted
 points with a *named* leading axis, because three different spreads look alike and must never be mixed:
 

@@ -10,8 +10,8 @@
 Everything else is a handler on it: the prior predictive runs it without evidence, inference conditions it, the
 posterior predictive replays it with drawn latents, the export reads its log densities, calibration does all of these.
 The trial's own latents never appear as sites: to first order they shift a sweep's log latency, log rate and summary
-features, and Gaussian shifts integrate in closed form, so that samplers move in a dozen dimensions and not in
-hundreds.
+features, and Gaussian shifts integrate in closed form, so that samplers move in some thirty dimensions and not
+in hundreds.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from noble_prob.population.stimuli import OUNoise
 from noble_prob.population.trace import Numerics
 from noble_prob.recording import Protocol
 
-BEFORE_MS, AFTER_MS, SAMPLE_MS = 15.0, 115.0, 0.05
+BEFORE_MS, AFTER_MS = 15.0, 115.0
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

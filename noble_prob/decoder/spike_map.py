@@ -14,7 +14,8 @@ adaptation is a decay over spike index (as it is in cells), and nothing refers t
 than its end simply do not happen, a silent response has :math:`t(1)` beyond the end. The phase at any time is the
 piecewise linear inverse.
 
-Several networks trained from different seeds are averaged in log time; their disagreement is a measure of ignorance.
+Several networks can be averaged in log time; what ships is one that was taught such a mean
+(:mod:`noble_prob.training.student`).
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ for finding in judge(calibrate_repeats(repeats, ensemble)):
 ```
 
 Codes NP1xx are about inference, NP20x and NP21x about repeats and populations, NP22x about posterior predictive
-checks, NP23x about recalibration.
+checks, NP23x about recalibration, NP24x about input.
 """
 
 

@@ -2,6 +2,7 @@
 
 from noble_prob.inference.amortise import train_estimator
 from noble_prob.inference.export import convergence, to_datatree, to_json
+from noble_prob.inference.export_population import population_datatree
 from noble_prob.inference.hierarchy import infer_population
 from noble_prob.inference.infer import infer, infer_evidence
 from noble_prob.inference.observe import Observation, observe
@@ -11,5 +12,5 @@ from noble_prob.inference.pyro_export import from_pyro
 
 __all__ = [
     "Observation", "Population", "Posterior", "Predictive", "convergence", "from_pyro", "infer", "infer_evidence",
-    "infer_population", "observe", "to_datatree", "to_json", "train_estimator",
+    "infer_population", "observe", "population_datatree", "to_datatree", "to_json", "train_estimator",
 ]  # fmt: skip

@@ -103,11 +103,16 @@ def infer_evidence(
         estimator: See :func:`infer`.
         device: See :func:`infer`.
         progress: See :func:`infer`.
+
+    Raises:
+        UsageError: As :func:`infer`.
     """
     require(method in get_args(Method), "method", f"one of {get_args(Method)}", method, "pick one of them")
     require(chains >= 2, "chains", "at least 2, for R-hat compares chains", chains, "pass chains=4")
     require(prior.space.names == decoder.space.names, "prior", f"over the decoder's latents {decoder.space.names}",
             prior.space.names, "use the prior that belongs to the decoder")  # fmt: skip
+    require(getattr(decoder, "measured_error", decoder) is not None, "decoder", "one whose error was measured, for it "
+            "is part of the likelihood", f"a {type(decoder).__name__} without", "use a cell's own decoder")  # fmt: skip
     usual = SETTINGS[method]
     length = (usual[0] if warmup is None else warmup, usual[1] if draws is None else draws)
     require(min(length) >= 4, "draws", "at least 4, as warmup", length, "ask for more draws")

@@ -58,7 +58,8 @@ class TrainingData:
         n_spikes: Spikes that peak during the step, shape ``(model, sweep)``.
         summary: Features of :data:`SUMMARY_NAMES`, NaN where undefined, shape ``(model, sweep, feature)``.
         split: 0 train, 1 validation, 2 held out, shape ``(model,)``.
-        rejected: Number of models dropped, by reason.
+        rejected: Rows of the sets with each fault; one may have several, and published models are kept in spite of the
+            last two.
         published: Share of a batch that is drawn from the published models alone, the rest from all; 0 draws every
             trace as often.
     """

@@ -1,10 +1,12 @@
 """Diversity between neurons and noise within one keep their names; refused what is not a step on the window."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from noble_prob.decoder.toy import ToyDecoder
-from noble_prob.ensemble import draw, plausibility, respond
+from noble_prob.ensemble import draw, plausibility, respond, respond_features
 from noble_prob.errors import UsageError
 from noble_prob.features.spikes import find_spikes
 from noble_prob.latent import Neurons
@@ -33,6 +35,15 @@ def test_axes_are_named_and_chunks_do_not_matter(decoder, prior):
     repeats = respond(decoder, neurons, [50.0, 180.0], trials=3, seed=4)
     assert repeats.axes == ("neuron", "trial")
     assert repeats.voltage_mv.shape[:3] == (5, 3, 2)
+
+
+def test_neurons_of_another_latent_space_are_refused(decoder, prior):
+    foreign = draw(prior, 2, seed=1)
+    foreign = replace(foreign, space=replace(foreign.space, latents=foreign.space.latents[::-1]))
+    with pytest.raises(UsageError, match="decoder's own cell"):
+        respond(decoder, foreign, [50.0])
+    with pytest.raises(UsageError, match="decoder's own cell"):
+        respond_features(decoder, foreign, 50.0, names=["spike_count"])
 
 
 def test_repeats_differ_less_than_neurons_and_repeat_with_their_seed(decoder, prior):

@@ -9,7 +9,7 @@ import torch
 
 from noble_prob.errors import UsageError
 from noble_prob.findings.registry import judge
-from noble_prob.inference import infer_population
+from noble_prob.inference import infer_population, population_datatree
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.hierarchy import implied_likelihoods, sample_hyper_parameters
 from noble_prob.inference.posterior import Posterior, Predictive
@@ -187,6 +187,12 @@ def test_partial_pooling_learns_from_the_others(narrow):
     )
     codes = {f.code: f.severity for f in judge(found)}
     assert codes["NP120"] == "passed"
+    tree = population_datatree(found)
+    assert tree["posterior"]["mean"].attrs["units"] == list(space.units)
+    weight = tree["sample_stats"]["weight"].values
+    assert (tree["posterior"]["mean"].values * weight[..., None]).sum((0, 1)) == pytest.approx(
+        found.mean()["mean"].numpy()
+    )
 
 
 def test_a_population_where_the_draws_are_not_is_told(narrow):
