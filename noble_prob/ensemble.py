@@ -20,7 +20,7 @@ from noble_prob.errors import UsageError, require
 from noble_prob.features import Features, measure
 from noble_prob.latent import Neurons
 from noble_prob.noise import TrialModel, diffuse
-from noble_prob.priors import Prior
+from noble_prob.priors import Prior, stream
 from noble_prob.recording import Protocol, Recording
 
 
@@ -118,7 +118,7 @@ def respond(
     """
     _require_own(decoder, neurons)
     steps = _protocol(decoder, protocol)
-    generator = torch.Generator().manual_seed(seed)
+    generator = stream("respond", seed)  # a neuron drawn with the same seed has other noise
     if trials is None:
         require(
             trial_model is None, "trial_model", "given together with trials", "trials=None", "pass trials=1 or more"

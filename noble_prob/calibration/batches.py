@@ -119,6 +119,7 @@ def _about(task: Task, evidences: Sequence[Evidence], seed: int, batch: int, kee
     return {
         "recordings": len(evidences), "data": data.hexdigest(), "belongs_to": fingerprint(task.decoder, task.prior),
         "program": [f"{x:.4g}" for x in probe(task.decoder, task.prior, noise=task.noise, robust=task.robust)],
+        "estimator": repr(task.estimator.facts) if task.estimator and task.method == "npe" else None,
         "method": task.method, "robust": task.robust, "noise": repr(task.noise), "chains": task.chains,
         "warmup": task.warmup, "draws": task.draws, "seed": seed, "batch": batch, "keep": keep,
     }  # fmt: skip

@@ -26,6 +26,7 @@ from noble_prob.errors import require
 MOST_ROWS = 2000
 """Rows of an ensemble beyond which evenly spaced ones stand for all."""
 NOMINAL = np.linspace(0.0, 1.0, 41)[1:-1]
+BAND_CURVES = 400
 
 
 def calibrate_repeats(
@@ -172,12 +173,15 @@ def _energy(
 
 
 def _coverage(u: ndarray, observed: ndarray, ensemble: ndarray, rng: np.random.Generator) -> Coverage:
-    """Coverage over all features, with a band from pseudo-experiments, whose features hang together as they should."""
-    curves = []
-    gaps = np.isnan(observed)
-    for _ in range(200):
-        rows = ensemble[rng.integers(len(ensemble), size=len(observed))]
-        curves.append(coverage_curve(pit(np.where(gaps, np.nan, rows).T, ensemble.T, seed=rng).reshape(-1), NOMINAL))
+    """Coverage over all features, with a band from relabelled rows.
+
+    Were the ensemble right, its rows and the experiment's could be exchanged: both are drawn from all rows together, so
+    that the band knows how features hang together and how few draws the ensemble has.
+    """
+    curves, rows, n = [], np.concatenate([observed, ensemble]), len(observed)
+    for _ in range(BAND_CURVES):
+        mixed = rows[rng.permutation(len(rows))]
+        curves.append(coverage_curve(pit(mixed[:n].T, mixed[n:].T, seed=rng).reshape(-1), NOMINAL))
     low, high = envelope(np.nan_to_num(np.stack(curves)))
     flat = u.reshape(-1)
     return Coverage(

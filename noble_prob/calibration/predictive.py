@@ -1,12 +1,12 @@
 """Posterior predictive check of one recording: would the posterior's neurons have produced these sweeps?
 
 A recording is a single row with one value per sweep and feature, so no spread over repeats can be judged; what can
-be judged is whether the row would be a remarkable one among the predictive draws. Every draw is compared with the
-others exactly as the recording is, which makes the reference distribution of every statistic, with all correlations
-between sweeps and features:
+be judged is whether the row would be a remarkable one among the predictive draws. Recording and draws are compared
+with all of them together, each in the same way, which makes the reference distribution of every statistic, with all
+correlations between sweeps and features:
 
-cell        two-sided rank of one feature of one sweep; the smallest of all cells calibrates them together (minP);
-feature     sum over sweeps of squared deviations from the predictive median, in robust SDs; maxT over features;
+cell        deviation of one feature of one sweep from the median, in robust SDs; maxT over all cells;
+feature     sum over sweeps of their squares (its cube root, which is nearly normal); maxT over features;
 recording   the same sum over everything: large is misfit, very small means a posterior predictive that is too wide.
 
 Limit: the posterior has seen these sweeps, so these p values lean towards one half (Gelman et al., 2013): a misfit is
@@ -17,6 +17,7 @@ misfit of its own.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -125,53 +126,47 @@ def check_predictive(
     share = np.isfinite(draws).mean(0)
     judged = np.isfinite(observed) & (share > max(alpha, 3 / len(draws)))
     u = np.where(judged, pit(observed[..., None], np.moveaxis(draws, 0, -1), seed=rng)[..., 0], np.nan)
-    z, z_draws = _deviations(observed, draws, judged)
-    feature, feature_draws = (np.nansum(a**2, -2) for a in (z, z_draws))
-    total, total_draws = feature.sum(-1), feature_draws.sum(-1)
+    z = _deviations(np.concatenate([observed[None], draws]), judged)
+    feature = np.nansum(z**2, -2)
+    total = feature.sum(-1)
     exists = np.isfinite(observed)
     return PredictiveCheck(
         names=tuple(names), units=tuple(units), sweeps=tuple(sweeps), observed=observed, draws=draws, pit=u,
-        deviation=z, share_defined=share, p_cell=_cells(u, z_draws),
-        p_feature=_features(feature, feature_draws, judged.any(0)),
-        p_misfit=_above(float(total), total_draws) if judged.any() else float("nan"),
-        p_too_wide=_above(-float(total), -total_draws) if judged.any() else float("nan"),
+        deviation=z[0], share_defined=share, p_cell=np.where(judged, _corrected(np.abs(z)), np.nan),
+        p_feature=np.where(judged.any(0), _corrected(np.cbrt(feature)), np.nan),
+        p_misfit=_above(total) if judged.any() else float("nan"),
+        p_too_wide=_above(-total) if judged.any() else float("nan"),
         missing=float((exists & ~judged).sum() / max(exists.sum(), 1)), alpha=alpha,
     )  # fmt: skip
 
 
-def _deviations(observed: ndarray, draws: ndarray, judged: ndarray) -> tuple[ndarray, ndarray]:
-    """Deviations from the predictive median in robust SDs, of the recording and of every draw."""
+def _deviations(rows: ndarray, judged: ndarray) -> ndarray:
+    """Deviations from the median in robust SDs; the recording, row 0, is one of the rows and treated like any other."""
     with np.errstate(all="ignore"):
-        filled = np.where(judged, draws, 0.0)
+        filled = np.where(judged, rows, 0.0)
         centre = np.nanmedian(filled, 0)
         low, high = np.nanquantile(filled, [0.1587, 0.8413], axis=0)
         spread = np.maximum(0.5 * (high - low), 0.25 * np.nanstd(filled, axis=0))
     spread = np.where(spread > 0, spread, np.maximum(1e-9, 1e-6 * np.abs(centre)))
-    z = np.where(judged, (observed - centre) / spread, np.nan).clip(-CLIP, CLIP)
-    return z, np.where(judged & np.isfinite(draws), (draws - centre) / spread, np.nan).clip(-CLIP, CLIP)
+    return np.where(judged & np.isfinite(rows), (rows - centre) / spread, np.nan).clip(-CLIP, CLIP)
 
 
-def _above(value: float, reference: ndarray) -> float:
-    """Rank p value of one number among draws, itself counted."""
-    return float((1 + (reference >= value - 1e-9).sum()) / (1 + len(reference)))
+def _above(value: ndarray) -> float:
+    """Rank p value of the first of some exchangeable numbers: the share of all that are as large."""
+    return float((value >= value[0] - 1e-9).mean())
 
 
-def _features(value: ndarray, reference: ndarray, judged: ndarray) -> ndarray:
-    """Corrected over features (maxT): each statistic as its own rank p value, the smallest of them as reference."""
-    n = len(reference)
-    order = np.argsort(np.argsort(-reference, axis=0), axis=0) + 1  # 1 for the largest
-    p_draws = np.where(judged, order / n, 1.0).min(-1)
-    own = (1 + (reference >= value - 1e-9).sum(0)) / (1 + n)
-    p = (1 + (p_draws[:, None] <= own + 1e-12).sum(0)) / (1 + n)
-    return np.where(judged, p, np.nan)
+def _corrected(statistic: ndarray) -> ndarray:
+    """Corrected p values of row 0 over all columns (maxT of Westfall and Young 1993); NaN counts as nothing.
 
-
-def _cells(u: ndarray, z_draws: ndarray) -> ndarray:
-    """Corrected over all cells (minP), by the ranks of the draws among themselves."""
-    n = len(z_draws)
-    filled = np.where(np.isfinite(z_draws), z_draws, 0.0)
-    rank = (np.argsort(np.argsort(filled, axis=0), axis=0) + 0.5) / n
-    tail = np.where(np.isfinite(z_draws), 2 * np.minimum(rank, 1 - rank), 1.0).reshape(n, -1).min(-1)
-    own = 2 * np.minimum(u, 1 - u)
-    p = (1 + (tail[:, None, None] <= own + 1e-12).sum(0)) / (1 + n)
-    return np.where(np.isfinite(u), p, np.nan)
+    Every column is standardised over all rows, the recording's among them, so that rows are exchangeable and the
+    correction holds at any number of draws; ranks within columns would tie at the extremes.
+    """
+    flat = statistic.reshape(len(statistic), -1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # columns without any value
+        spread = np.nanstd(flat, 0)
+        z = (flat - np.nanmean(flat, 0)) / np.where(spread > 0, spread, 1.0)
+    z = np.where(np.isfinite(z), z, -np.inf)
+    p = (z.max(-1)[:, None] >= z[0] - 1e-12).mean(0)
+    return p.reshape(statistic.shape[1:])

@@ -31,7 +31,7 @@ def train_features(times_ms: ndarray) -> ndarray:
         warnings.simplefilter("ignore", RuntimeWarning)  # empty trains are undefined, not zero
         isi = np.diff(t, axis=-1)
         mean = np.nanmean(isi, -1) if isi.shape[-1] else np.full(count.shape, np.nan)
-        cv = np.nanstd(isi, -1) / mean if isi.shape[-1] else mean
+        cv = np.nanstd(isi, -1, ddof=1) / mean if isi.shape[-1] else mean
         first, last = np.nanmin(t, -1), np.nanmax(t, -1)
     return np.stack([count.astype(float), first, mean, np.where(count >= 3, cv, np.nan), last], -1)
 

@@ -16,7 +16,7 @@ GOLDEN = 0.6180339887498949
 
 
 def exponential_time_constant(
-    t_ms: Float[Tensor, " time"],
+    t_ms: Float[Tensor, "*trace time"],
     v_mv: Float[Tensor, "trace time"],
     used: Bool[Tensor, "trace time"],
     *,
@@ -27,7 +27,7 @@ def exponential_time_constant(
     """Least-squares time constant of one exponential with free amplitude and asymptote.
 
     Args:
-        t_ms: Sample times (ms), shape ``(time,)``.
+        t_ms: Sample times (ms), shape ``(time,)``, or each trace's own, ``(trace, time)``.
         v_mv: Voltage (mV), shape ``(trace, time)``.
         used: Samples that take part, shape ``(trace, time)``.
         shortest_ms: Smallest time constant looked for (ms).
@@ -38,7 +38,7 @@ def exponential_time_constant(
         Time constants (ms), shape ``(trace,)``; NaN where fewer than five samples are used or the optimum lies at a
         bound.
     """
-    t, v, w = t_ms.to(torch.float64) - float(t_ms[0]), v_mv.to(torch.float64), used.to(torch.float64)
+    t, v, w = (t_ms - t_ms[..., :1]).to(torch.float64), v_mv.to(torch.float64), used.to(torch.float64)
     v = torch.where(used, v, 0.0)
     low = torch.full(v.shape[:1], shortest_ms, dtype=torch.float64, device=v.device).log()
     high = torch.full_like(low, longest_ms).log()

@@ -81,12 +81,12 @@ def membrane_time_constant_ms(s: Sweeps) -> Tensor:
     v = s.voltage_mv[rows, first:last]
     level = s.baseline_mv[rows] - CHARGED * (s.baseline_mv - s.minimum_mv)[rows]
     end = (v <= level[:, None]).to(torch.uint8).argmax(1)
-    stride = max(1, (int(end.max()) + 1) // FIT_SAMPLES)
-    index = torch.arange(0, int(end.max()) + 1, stride, device=v.device)
+    stride = ((end + 1) // FIT_SAMPLES).clamp(min=1)  # every trace its own, whatever else is measured with it
+    index = torch.arange(int((end // stride).max()) + 1, device=v.device) * stride[:, None]
     used = index <= end[:, None]
-    out[rows] = exponential_time_constant(
-        s.time_ms[first : first + len(index)].to(v.device) * stride, v[:, index], used
-    )
+    index = index.clamp(max=v.shape[1] - 1)
+    time = s.time_ms[first:last].to(v.device)[index]
+    out[rows] = exponential_time_constant(time, v.gather(1, index), used)
     return out
 
 

@@ -2,12 +2,14 @@
 
 The *common window*: a decoder was trained on steps of one length, a recording may have others. By causality the
 response up to the shorter of the two lengths is the same, so that is what is compared. Steps shorter than 100 ms are
-refused: they say too little. Where a step is shorter than the decoder's, features that look at its end are masked.
+refused: they say too little. Samples that are missing (the file ends, or the voltage is not a number) are not silence:
+a sweep is looked at until the first of them. Where a step is shorter than the decoder's, or looked at in part, features
+that look at its end are masked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -54,13 +56,15 @@ def observe(recording: Recording, decoder: Decoder) -> Observation:
     """
     require(recording.axes in ((), ("trial",)), "recording.axes", "() or ('trial',): one neuron", recording.axes,
             "infer one neuron at a time, or pass a list of recordings")  # fmt: skip
-    reasons = [_why_not(step, recording, decoder) for step in recording.steps]
+    recorded = _recorded_ms(recording)
+    reasons = [_why_not(step, ms, decoder) for step, ms in zip(recording.steps, recorded, strict=True)]
     kept = [k for k, reason in enumerate(reasons) if not reason]
     require(bool(kept), "recording", f"at least one step of {SHORTEST_MS:.0f} ms or more within the decoder's currents",
             _told(reasons, recording.steps), "record longer steps or use another decoder")  # fmt: skip
     part = recording.select(kept)
     repeats = 1 if not recording.axes else recording.voltage_mv.shape[0]
-    ends = [min(step.duration_ms, decoder.window.duration_ms) for step in part.steps if step]
+    whole = [min(step.duration_ms, decoder.window.duration_ms) for step in part.steps if step]
+    ends = [min(end, recorded[k]) for end, k in zip(whole, kept, strict=True)]
     names = decoder.summary_names
     summary = measure(part, names=names, window_ms=decoder.window.duration_ms).value.reshape(-1, len(names))
     design = Design(
@@ -69,7 +73,9 @@ def observe(recording: Recording, decoder: Decoder) -> Observation:
     )  # fmt: skip
     masked = mask_late(summary.to(torch.float64), design, decoder)
     evidence = Evidence(design=design, times_ms=_times(part, ends), summary=masked)
-    return Observation(evidence=evidence, sweeps=tuple(kept) * repeats, notes=_notes(reasons, recording.steps))
+    cut = {k: end for end, full, k in zip(ends, whole, kept, strict=True) if end < full - 1.0}
+    notes = (*_notes(reasons, recording.steps), *_cut_short(cut, len(reasons)))
+    return Observation(evidence=evidence, sweeps=tuple(kept) * repeats, notes=notes)
 
 
 def mask_late(
@@ -87,7 +93,20 @@ def mask_late(
     return torch.where(short[..., None] & late, torch.nan, summary)
 
 
-def _why_not(step: Step | None, recording: Recording, decoder: Decoder) -> str:
+def _recorded_ms(recording: Recording) -> list[float]:
+    """For how long after its onset each sweep was recorded without a gap, by all repeats (ms); 0 without a step."""
+    time = recording.time_ms
+    after = float(time[-1] + (time[1] - time[0]))
+    missing = ~torch.isfinite(recording.voltage_mv).reshape(-1, recording.n_sweeps, len(time)).all(0)
+    out = []
+    for step, gaps in zip(recording.steps, missing, strict=True):
+        onset = after if step is None else step.onset_ms
+        gone = time[gaps.to(time.device) & (time >= onset)]
+        out.append((float(gone[0]) if len(gone) else after) - onset)
+    return out
+
+
+def _why_not(step: Step | None, recorded_ms: float, decoder: Decoder) -> str:
     """Why a sweep can not be used; empty if it can."""
     low, high = decoder.window.current_range_pa
     slack = 0.02 * (high - low)
@@ -97,8 +116,8 @@ def _why_not(step: Step | None, recording: Recording, decoder: Decoder) -> str:
         return f"steps shorter than {SHORTEST_MS:.0f} ms"
     if not low - slack <= step.amplitude_pa <= high + slack:
         return f"steps beyond the decoder's {low:.0f} to {high:.0f} pA"
-    if step.onset_ms + SHORTEST_MS > float(recording.time_ms[-1]):
-        return "a step that ends after the recording"
+    if recorded_ms < SHORTEST_MS - 1e-6:
+        return f"steps of which less than {SHORTEST_MS:.0f} ms were recorded without a gap"
     return ""
 
 
@@ -140,6 +159,22 @@ def _notes(reasons: Sequence[str], steps: Sequence[Step | None]) -> tuple[Findin
             sentence=f"{len(dropped)} of {len(reasons)} sweeps were not used: {_told(reasons, steps)}.",
             evidence={"sweeps": list(dropped), "reasons": list(dropped.values())},
             remedy="Nothing, if the rest is enough; the decoder answers steps within its range of currents only.",
+        ),
+    )  # fmt: skip
+
+
+def _cut_short(ends_ms: Mapping[int, float], n_sweeps: int) -> tuple[Finding, ...]:
+    """One finding about the sweeps that were looked at in part, if any were."""
+    if not ends_ms:
+        return ()
+    low, high = f"{min(ends_ms.values()):.0f}", f"{max(ends_ms.values()):.0f}"
+    return (
+        Finding(
+            code="NP110", title="Sweeps left out", severity="caution",
+            sentence=f"{len(ends_ms)} of {n_sweeps} sweeps were used only until the recording ends or has a gap, "
+                     f"{low if low == high else f'{low} to {high}'} ms into the step.",
+            evidence={"sweeps": list(ends_ms), "until_ms": list(ends_ms.values())},
+            remedy="Nothing, if the rest is enough; features of the end of these steps were left out.",
         ),
     )  # fmt: skip
 

@@ -16,15 +16,21 @@ TAIL = 3
 
 
 def mean_train(trains: list[Tensor]) -> Float[Tensor, " spike"]:
-    """Mean times of the spikes that every repeat has, continued by its last intervals (ms after onset)."""
-    k = min(len(t) for t in trains)
-    if k == 0:
+    """Mean first spike and mean intervals as far as half of the repeats go, continued by the last (ms after onset).
+
+    Every mean is over the repeats that have the spike: one repeat that falls silent early does not end the train.
+    Empty where a repeat has no spike.
+    """
+    lengths = sorted(len(t) for t in trains)
+    if lengths[0] == 0:
         return torch.empty(0, dtype=torch.float64)
-    mean = torch.stack([t[:k].to(torch.float64) for t in trains]).mean(0)
-    if k == 1:
-        return mean
-    step = torch.diff(mean)[-TAIL:].mean()
-    return torch.cat([mean, mean[-1] + step * torch.arange(1, BEYOND + 1, dtype=torch.float64)])
+    whole = [t.to(torch.float64) for t in trains]
+    first = torch.stack([t[0] for t in whole]).mean()
+    k = max(lengths[len(lengths) // 2] - 1, min(1, lengths[-1] - 1))
+    if k == 0:
+        return first[None]
+    step = torch.stack([torch.stack([t[j + 1] - t[j] for t in whole if len(t) > j + 1]).mean() for j in range(k)])
+    return torch.cat([first[None], step, step[-TAIL:].mean().expand(BEYOND)]).cumsum(0)
 
 
 def forecast(fit: RepeatFit, group: int, n: int, *, seed: int = 0) -> Float[Tensor, "repeat spike"]:

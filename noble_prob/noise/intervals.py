@@ -61,7 +61,7 @@ class Intervals:
         extra = r.shape[: max(r.ndim - 1 - own, 0)]
         if not extra:
             return (self.rotation @ r.unsqueeze(-1)).squeeze(-1)
-        columns = r.reshape(-1, *r.shape[len(extra) :]).movedim(0, -1)
+        columns = r.reshape(extra.numel(), *r.shape[len(extra) :]).movedim(0, -1)
         return (self.rotation @ columns).movedim(-1, 0).reshape(r.shape)
 
     def log_variances(self, sigma2: Float[Tensor, "*batch 1 1"]) -> Float[Tensor, "*batch"]:

@@ -167,7 +167,8 @@ class SpikeTrains(dist.TorchDistribution):
         slack = 2 * self.error.residual_ms**2 + self.timing_ms**2 + (LOGISTIC_SD * self.error.count_slack) ** 2
         variance = spread + self._per_ms()[..., 0] * step + slack / step**2
         tail = torch.special.log_ndtr((step.log() + shift - left.log()) / variance.sqrt())
-        return torch.where(n.squeeze(-1) < self.step_ms.shape[-1], tail, 0.0)
+        judged = (n.squeeze(-1) < self.step_ms.shape[-1]) & (self.design.end_ms > TINY_MS)  # not a sweep of padding
+        return torch.where(judged, tail, 0.0)
 
     def sample(self, sample_shape: Any = torch.Size()) -> Float[Tensor, "*sample_batch sweep spike"]:  # noqa: B008
         """Draw spike trains from torch's global generator (Pyro seeds it)."""

@@ -92,13 +92,17 @@ def model(x: Float[Tensor, "n latent"], eta: float) -> None:
 
 
 def fit(x: Float[Tensor, "n latent"], *, eta: float, steps: int = 200, seed: int = 0) -> dict[str, Tensor]:
-    """Posterior mode of location and Cholesky factor.
+    """Location and Cholesky factor near the posterior mode.
+
+    The search is stopped after ``steps`` iterations. Where neurons are few for their latents that is short of the mode
+    (fifty in 21 dimensions: 10 nats), which is no loss: neurons left out of the fit are likelier for it than for the
+    mode (-50 against -62 nats each, five folds of the PVALB training models).
 
     Args:
         x: Standardised latents of the neurons (float64).
         eta: Concentration of the LKJ prior; 1 is flat over correlations, larger shrinks more.
         steps: L-BFGS iterations.
-        seed: Seed of the starting point.
+        seed: Seed of what is drawn while the search is set up; it begins at the origin.
     """
     with seeded(seed), pyro.validation_enabled(False):
         start, potential, transforms, _ = initialize_model(model, model_args=(x, eta))

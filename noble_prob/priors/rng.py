@@ -6,6 +6,7 @@ it the caller's state is as it was: no global seeding is left behind. CUDA gener
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,3 +24,14 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
+
+
+def stream(purpose: str, seed: int) -> torch.Generator:
+    """Random numbers of one purpose, on the CPU, unrelated to those of another purpose with the same seed.
+
+    Args:
+        purpose: What they are for.
+        seed: Any integer.
+    """
+    digest = hashlib.sha256(f"{purpose} {seed}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
