@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from noble_prob.calibration.replay import TRAIN, train_features
 from noble_prob.errors import UsageError
 from noble_prob.features import FEATURES, find_spikes, measure
 from noble_prob.recording import Protocol, Recording
@@ -210,3 +211,28 @@ def test_wrong_use_is_named():
         measure(r, window_ms=0.0)
     with pytest.raises(UsageError, match="name"):
         measure(r, names=["spike_count"])["ap1_peak_mv"]
+
+
+def charging(*constants_ms):
+    """Steps of -50 pA that charge a membrane by 10 mV with these time constants."""
+    protocol = Protocol.step_family(
+        [-50.0] * len(constants_ms), onset_ms=50.0, duration_ms=400.0, total_ms=500.0, dt_ms=0.05
+    )
+    since = (protocol.time_ms - 50.0).clamp(min=0)
+    rows = [-70.0 - 10.0 * (1 - torch.exp(-since / tau)) for tau in constants_ms]
+    return Recording(protocol=protocol, voltage_mv=torch.stack(rows))
+
+
+def test_a_time_constant_does_not_depend_on_the_other_sweeps():
+    names = ["membrane_time_constant_ms"]
+    alone = measure(charging(1.0), names=names).value[0, 0]
+    beside = measure(charging(1.0, 80.0), names=names).value[0, 0]
+    assert float(alone) == pytest.approx(float(beside), rel=1e-6)
+    assert float(alone) == pytest.approx(1.0, rel=1e-3)
+
+
+def test_a_train_s_isi_cv_is_that_of_the_recording():
+    times = torch.tensor([20.0, 50.0, 110.0])
+    intervals = torch.diff(times)
+    column = list(TRAIN).index("isi_cv")
+    assert train_features(times.numpy())[column] == pytest.approx(float(intervals.std() / intervals.mean()))
