@@ -142,7 +142,8 @@ def commands_shown() -> list[tuple[str, str]]:
     """Commands in the pages (on a line or between backticks) and in the help of each verb, with their arguments."""
     texts = [page.read_text() for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
     texts += [ast.get_docstring(ast.parse(p.read_text())) or "" for p in (ROOT / "noble_prob" / "cli").glob("*.py")]
-    found = {m for text in texts for m in re.findall(r"(?:^ *|`)noble-prob (\w+)((?: [^`\n]+)?)", text, re.MULTILINE)}
+    command = r"(?:^ *|`)noble-prob ([\w-]+)((?: [^`\n]+)?)"
+    found = {m for text in texts for m in re.findall(command, text, re.MULTILINE)}
     return sorted(
         (verb, rest)
         for verb, rest in found
@@ -151,7 +152,7 @@ def commands_shown() -> list[tuple[str, str]]:
 
 
 def test_there_are_commands_to_check():
-    assert {"demo", "sample", "infer", "calibrate", "evaluate", "report", "sbc"} <= {
+    assert {"demo", "sample", "infer", "calibrate", "evaluate", "report", "sbc", "train-npe"} <= {
         verb for verb, _ in commands_shown()
     }
 

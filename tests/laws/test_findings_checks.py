@@ -1,10 +1,13 @@
 """Every code fires where it should, is silent where it should be, and says what it could not judge."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from noble_prob.calibration import FeatureTable, calibrate_population, calibrate_repeats, separate_drift
 from noble_prob.calibration.predictive import check_predictive
+from noble_prob.calibration.recalibrate import tilt
 from noble_prob.errors import UsageError
 from noble_prob.findings.registry import judge, load
 
@@ -131,3 +134,27 @@ def test_np220_221_222_judge_one_recording():
     absent = predictive(missing=True)
     assert [f.severity for f in absent if f.code == "NP220"] == ["issue"]
     assert next(f for f in absent if f.code == "NP221").evidence["share_defined"] == 0
+
+
+def tilted(shift, spread=1.0):
+    """Five hundred standard normal neurons, moved to cells whose means and SDs are others."""
+    cells = rows(200, 1, (spread, spread, spread), (shift, shift, shift))
+    return tilt(replace(rows(500, 0), axis="neuron"), replace(cells, axis="neuron"))
+
+
+def test_np230_says_whether_weights_reach_the_population():
+    near, few, far = tilted(0.2), tilted(1.2, 0.6), tilted(9.0)
+    assert [f.severity for result in (near, few, far) for f in judge(result)] == ["passed", "caution", "issue"]
+    for result in (near, few):
+        np.testing.assert_allclose(result.after_mean, result.target_mean, atol=0.05)
+        np.testing.assert_allclose(result.after_sd, result.target_sd, atol=0.05)
+    (found,) = judge(far)
+    assert found.evidence["worst"] in found.sentence
+    assert not found.evidence["reached"]
+
+
+@pytest.mark.parametrize(("n", "ess", "severity"), [(500, 49.0, "caution"), (500, 51.0, "passed"),
+                                                    (50, 19.0, "caution"), (50, 21.0, "passed")])  # fmt: skip
+def test_np230_asks_for_a_tenth_of_the_ensemble_and_twenty_neurons(n, ess, severity):
+    (found,) = judge(replace(tilted(0.2), n=n, ess=ess))
+    assert (found.code, found.severity) == ("NP230", severity)

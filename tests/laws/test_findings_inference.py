@@ -41,6 +41,83 @@ def said(result, code):
     return [f for f in judge(result) if f.code == code]
 
 
+def test_np101_passes_chains_that_mix():
+    (found,) = said(posterior(torch.zeros(5), torch.ones(5), draws=540, seed=3), "NP101")
+    assert found.severity == "passed"
+    assert found.evidence["r_hat"] <= 1.01
+    assert 400 <= min(found.evidence["ess_bulk"], found.evidence["ess_tail"]) < 450
+
+
+def test_np101_sees_chains_apart():
+    """One chain is 0.3 SDs higher in one latent; effective draws are many all the same."""
+    mean = torch.zeros(2, 1, 5)
+    mean[1, 0, 3] = 0.3
+    (found,) = said(posterior(mean, torch.ones(5), draws=4000, seed=1), "NP101")
+    assert found.severity == "issue"
+    assert 1.01 < found.evidence["r_hat"] < 1.02
+    assert f"R-hat of {NAMES[3]}" in found.sentence
+    assert "effective" not in found.sentence
+
+
+def test_np101_asks_for_four_hundred_effective_draws():
+    """Independent draws, too few by a handful: the bulk of one latent falls short, tails and R-hat do not."""
+    (found,) = said(posterior(torch.zeros(5), torch.ones(5), draws=480, seed=1), "NP101")
+    assert found.severity == "issue"
+    assert 350 < found.evidence["ess_bulk"] < 400
+    assert "bulk effective sample size" in found.sentence
+    assert "tail" not in found.sentence
+    assert "R-hat" not in found.sentence
+
+
+def test_np101_sees_tails_that_mix_slowly():
+    """Sizes stay for ten draws and signs do not: the middle is visited at random, the tails are not."""
+    p = posterior(torch.zeros(5), torch.ones(5), draws=1600)
+    size = p.standardised[:, ::10].abs().repeat_interleave(10, 1)
+    stuck = replace(p, latents=SPACE.unstandardise(size * p.standardised.sign()))
+    (found,) = said(stuck, "NP101")
+    assert found.severity == "issue"
+    assert "tail effective sample size" in found.sentence
+    assert "bulk" not in found.sentence
+
+
+def test_np101_can_not_judge_weighted_draws_or_one_chain():
+    p = posterior(torch.zeros(5), torch.ones(5))
+    weighted = replace(p, weights=torch.full(p.latents.shape[:2], 1 / p.latents[..., 0].numel()).double())
+    assert [f.severity for f in said(weighted, "NP101")] == ["not judged"]
+    assert [f.severity for f in said(replace(p, latents=p.latents[:1]), "NP101")] == ["not judged"]
+
+
+@pytest.mark.parametrize(("diverged", "severity"), [(0, "passed"), (1, "caution"), (10, "caution"), (11, "issue"),
+                                                    (20, "issue")])  # fmt: skip
+def test_np102_is_an_issue_above_one_in_a_hundred(diverged, severity):
+    flags = (torch.arange(1000) < diverged).reshape(2, 500)
+    (found,) = said(replace(posterior(torch.zeros(5), torch.ones(5)), stats={"diverging": flags}), "NP102")
+    assert found.severity == severity
+    assert (found.evidence["divergences"], found.evidence["draws"]) == (diverged, 1000)
+
+
+def test_np103_tells_a_second_mode_and_nothing_else():
+    p = posterior(torch.zeros(5), torch.ones(5))
+    (found,) = said(replace(p, provenance={"modes": 2}), "NP103")
+    assert (found.severity, found.evidence["modes"]) == ("caution", 2)
+    assert said(replace(p, provenance={"modes": 1}), "NP103") == []
+    assert said(p, "NP103") == []
+
+
+@pytest.mark.parametrize(("effective", "severity"), [(399.0, "caution"), (400.0, "passed")])
+def test_np104_asks_for_four_hundred_draws_worth_of_weight(effective, severity):
+    p = posterior(torch.zeros(5), torch.ones(5))
+    (found,) = said(replace(p, provenance={"k_hat": 0.3, "effective": effective}), "NP104")
+    assert (found.severity, found.evidence["effective"]) == (severity, effective)
+    assert found.evidence["k_hat"] == 0.3
+
+
+def test_what_is_not_drawn_that_way_is_not_judged_that_way():
+    """Without trajectories nothing is said of divergences, without weights nothing of weights."""
+    p = posterior(torch.zeros(5), torch.ones(5))
+    assert said(p, "NP102") == said(p, "NP104") == []
+
+
 def with_densities(likelihood_mean, likelihood_sd):
     """Posterior of N(0, 1) times a Gaussian likelihood in every latent, with the log densities of its draws."""
     variance = 1 / (1 + likelihood_sd**-2)

@@ -58,7 +58,7 @@ def test_it_agrees_with_the_chains(problems):
         assert float(((a.mean() - b.mean()) / sd).abs().max()) < 0.2
         assert float((a.covariance().diagonal().sqrt() / sd).log().abs().max()) < 0.15
     codes = {f.code: f.severity for f in judge(weighted[0])}
-    assert codes["NP104"] in ("passed", "caution")
+    assert codes["NP104"] == "passed"  # 4,900 draws' worth of weight, Pareto k 0.36
     assert codes["NP101"] == "not judged"
 
 
