@@ -60,6 +60,12 @@ def test_what_a_stimulus_shares_and_gaps_are_left_out():
 
 
 def test_known_scales_are_recovered_and_reach_the_latents():
+    """Ends at 1 and 99 % of 60 draws hold the truth with probability 0.95.
+
+    One of five intervals fails in at most 26 % of right fits; with this seed none does.
+
+    Without drift, 60 contrasts give the jitter to 9 %: one 1.5 times too large is caught.
+    """
     fit = fit_state(simulate(3, 24, 2), draws=60, warmup=80, chains=1, seed=1)
     ends = torch.tensor([0.01, 0.99]).double()
     for found, truth in ((fit.jitter, JITTER), (fit.drift, DRIFT)):
@@ -82,6 +88,10 @@ def test_known_scales_are_recovered_and_reach_the_latents():
 
 
 def test_drift_walks_and_electrode_noise_is_measured_back():
+    """The SD of 400 walks in five latents is known to 1.6 %.
+
+    Right walks miss 6 % once in 700; 10 % is caught with probability 0.98.
+    """
     space = toy_space()
     neuron = Neurons(space=space, value=space.mean[None].repeat(400, 1), axis="neuron")
     drift = torch.full((len(space),), 0.3).double()

@@ -33,14 +33,16 @@ def by_replays(rng, factor):
 
 
 def test_right_trains_pass_and_wrong_jitter_is_caught():
-    assert caught(by_replays, 1.0, 0) <= 0.16  # 4 of 25: a rate of 3 % gives more in one of a thousand; for hundreds of
-    # runs see the next test and analyses/calibration_false_alarms.py
+    """A level of 3 % gives more than 4 of 25 in one of 1,300 repetitions, one of 30 % with probability 0.91."""
+    assert caught(by_replays, 1.0, 0) <= 0.16  # hundreds of runs: next test, analyses/calibration_false_alarms.py
     assert caught(by_replays, 3.0, 1) >= 0.8
     assert caught(by_replays, 1 / 3, 2) >= 0.8
 
 
 def test_false_alarms_over_two_hundred_runs():
-    """The test of ``compare_trains`` alone: a level of 3 % gives more than 13 of 200 in one of two hundred repetitions.
+    """The test of ``compare_trains`` alone: a level of 3 % gives more than 13 of 200 in three of a thousand repetitions.
+
+    A level of 10 % does so with probability 0.94.
 
     Its power is modest: eight repeats with twice the predicted jitter are caught in about half of the runs.
     """
