@@ -40,7 +40,7 @@ def test_right_trains_pass_and_wrong_jitter_is_caught():
 
 
 def test_false_alarms_over_two_hundred_runs():
-    """The test of ``compare_trains`` alone: a level of 3 % gives more than 13 of 200 in three of a thousand repetitions.
+    """The test of ``compare_trains`` alone: a level of 3 % gives more than 13 of 200 three times in a thousand.
 
     A level of 10 % does so with probability 0.94.
 

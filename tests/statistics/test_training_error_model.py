@@ -76,7 +76,7 @@ def test_errors_of_brisk_trains_are_recovered(seed):
 def test_errors_that_grow_towards_threshold_are_seen_to_grow(seed):
     """`slow_ms` is known to 5 % and the latency to 2.5 %.
 
-    The bounds are seven SDs wide or more: right errors fail in less than one of ten thousand; half or twice is caught.
+    The bounds are seven SDs wide or more: right errors fail less than once in ten thousand; half or twice is caught.
     """
     found = measure_error(Oracle(), synthetic(TRUE, seed, slow=True), standard_sweeps=())
     assert found.slow_ms == pytest.approx(60.0, rel=0.35)
