@@ -94,9 +94,8 @@ def model(x: Float[Tensor, "n latent"], eta: float) -> None:
 def fit(x: Float[Tensor, "n latent"], *, eta: float, steps: int = 200, seed: int = 0) -> dict[str, Tensor]:
     """Location and Cholesky factor near the posterior mode.
 
-    The search is stopped after ``steps`` iterations. Where neurons are few for their latents that is short of the mode
-    (fifty in 21 dimensions: 10 nats), which is no loss: neurons left out of the fit are likelier for it than for the
-    mode (-50 against -62 nats each, five folds of the PVALB training models).
+    The search is stopped after ``steps`` iterations. Where neurons are few for their latents (fifty in 21 dimensions)
+    that is short of the mode.
 
     Args:
         x: Standardised latents of the neurons (float64).

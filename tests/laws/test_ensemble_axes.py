@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from toy_example import toy_prior
 
 from noble_prob.decoder.toy import ToyDecoder
 from noble_prob.ensemble import draw, plausibility, respond, respond_features
@@ -11,7 +12,6 @@ from noble_prob.errors import UsageError
 from noble_prob.features.spikes import find_spikes
 from noble_prob.latent import Neurons
 from noble_prob.noise import TrialModel, diffuse
-from noble_prob.priors import fit_prior
 from noble_prob.recording import Protocol
 
 
@@ -22,8 +22,7 @@ def decoder():
 
 @pytest.fixture(scope="module")
 def prior(decoder):
-    x = torch.randn(40, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    return fit_prior(Neurons(space=decoder.space, value=decoder.space.unstandardise(x), axis="neuron"), "gaussian")
+    return toy_prior(decoder)
 
 
 def test_axes_are_named_and_chunks_do_not_matter(decoder, prior):

@@ -10,14 +10,14 @@ import pyro.distributions as dist
 import pytest
 import torch
 from pyro.infer import MCMC, NUTS
+from toy_example import toy_prior
 
 from noble_prob.decoder.toy import ToyDecoder
 from noble_prob.ensemble import draw, respond
 from noble_prob.errors import UsageError
 from noble_prob.inference import from_pyro, infer, observe, to_datatree, to_json
-from noble_prob.latent import Neurons
 from noble_prob.noise import NoisePrior
-from noble_prob.priors import fit_prior, seeded
+from noble_prob.priors import seeded
 from noble_prob.recording import Protocol, Recording
 
 
@@ -28,8 +28,7 @@ def decoder():
 
 @pytest.fixture(scope="module")
 def prior(decoder):
-    x = torch.randn(60, 5, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
-    return fit_prior(Neurons(space=decoder.space, value=decoder.space.unstandardise(x), axis="neuron"), "gaussian")
+    return toy_prior(decoder, 60, 5)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from toy_example import toy_prior
 
 from noble_prob.decoder.toy import ToyDecoder
 from noble_prob.ensemble import draw, respond
@@ -13,7 +14,6 @@ from noble_prob.inference.observe import stack
 from noble_prob.inference.task import Task
 from noble_prob.latent import Neurons
 from noble_prob.noise import NoisePrior
-from noble_prob.priors import fit_prior
 from noble_prob.recording import Recording
 
 
@@ -24,8 +24,7 @@ def decoder():
 
 @pytest.fixture(scope="module")
 def prior(decoder):
-    x = torch.randn(40, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    return fit_prior(Neurons(space=decoder.space, value=decoder.space.unstandardise(x), axis="neuron"), "gaussian")
+    return toy_prior(decoder)
 
 
 def draw_one(decoder):

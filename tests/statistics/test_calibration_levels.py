@@ -1,8 +1,7 @@
 """Corrected p values and simultaneous bands hold their level at any number of draws, and still see what is wrong.
 
-False alarms: each count of rejections at a level of 5 % is held against the 99.9 % quantile of its binomial. Ranks that
-leave the recording out of its reference rejected 16 % of right recordings with 100 draws; a band of pseudo-experiments
-from a fixed ensemble of ten was left by 45 %.
+False alarms: each count of rejections at a level of 5 % is held against the 99.9 % quantile of its binomial. Power: a
+level of 15 % is caught in 200 recordings with probability 0.96, a band that is left by 30 % in 40 ensembles with 0.94.
 """
 
 import numpy as np
