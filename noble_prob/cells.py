@@ -71,6 +71,11 @@ class Cell:
         """Currents that every training model was trained on (pA), by the card; at least those of the latents."""
         return tuple(self.card.get("shared_currents_pa") or protocol_of(self.decoder.space.latents))
 
+    @property
+    def identity(self) -> dict[str, str]:
+        """What a result remembers of the cell it was made with: name, and hash of the decoder's weights."""
+        return {"cell": self.name, "decoder_sha256": str(self.card.get("weights_sha256", "none"))}
+
     def require_current(self, current_pa: float) -> None:
         """Refuse a current beyond those the decoder was trained on.
 
@@ -213,7 +218,7 @@ def _toy(kind: Kind | None) -> Cell:
     labels = tuple(str(k) for k in range(TOY_MODELS))
     models = Neurons(space=space, value=space.unstandardise(points[1:]), axis="neuron", labels=labels)
     exact = Prior(kind="gaussian", space=space, tensors=unit, points=points[1:], labels=labels)
-    prior = exact if kind is None else fit_prior(models, kind)
+    prior = exact if kind in (None, exact.kind) else fit_prior(models, kind)
     value = space.unstandardise(points[0])
     w = decoder.window
     protocol = Protocol.step_family([-110.0, 80.0, 180.0, 240.0], onset_ms=w.onset_ms, duration_ms=w.duration_ms,

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from noble_prob.cli.options import add_cell, add_out, add_sampling, channel, load_cell, positive, read, sampling
@@ -60,6 +61,7 @@ def _run_one(args: argparse.Namespace) -> int:
         recording = read(args, args.file[0] if len(args.file) == 1 else args.file)
         cell = load_cell(args)
         posterior = nb.infer(recording, decoder=cell.decoder, prior=cell.prior, **sampling(args, cell))
+        posterior = replace(posterior, provenance={**posterior.provenance, **cell.identity})
         findings = [f for f in nb.judge(posterior) if f not in posterior.notes]
         values = {"file": args.file[0].name, "cell": cell.name, **to_json(posterior, findings)}
         to_datatree(posterior).to_netcdf(folder / "posterior.nc")

@@ -50,10 +50,15 @@ class Parser(argparse.ArgumentParser):
         raise CommandError(f"{' '.join(message.split())}; see `{self.prog} --help`.")
 
 
-def add_cell(parser: argparse.ArgumentParser) -> None:
-    """Which cell, with which prior."""
-    parser.add_argument("--cell", default=DEFAULT_CELL, metavar="NAME",
-                        help=f"a shipped cell, 'toy', or a folder with a checkpoint ({DEFAULT_CELL})")  # fmt: skip
+def add_cell(parser: argparse.ArgumentParser, *, default: str | None = DEFAULT_CELL) -> None:
+    """Which cell, with which prior.
+
+    Args:
+        parser: Of the verb.
+        default: The cell that is taken where none is named; None where a file knows it.
+    """
+    parser.add_argument("--cell", default=default, metavar="NAME",
+                        help=f"a shipped cell, 'toy', or a checkpoint's folder ({default or 'as stored'})")  # fmt: skip
     parser.add_argument("--prior", choices=("student", "gaussian", "mixture", "flow", "empirical"), default=None,
                         help="density fitted to the cell's models (student)")  # fmt: skip
 

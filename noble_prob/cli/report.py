@@ -1,11 +1,11 @@
 """A page about a posterior that was inferred before, without sampling again.
 
   noble-prob infer cell.abf --cell pvalb-689331391 --out posterior
-  noble-prob report posterior --cell pvalb-689331391 --out page
+  noble-prob report posterior --out page
 
 reads posterior/posterior.nc, judges it again, prints the findings and the table of latents, and writes
 page/report.html and page/report.json. With the recording (--recording cell.abf) the page shows its voltage over that
-of posterior draws.
+of posterior draws. Cell and prior are those of the posterior; another cell, prior or recording is refused.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from noble_prob.cli.options import add_cell, add_out, add_reading, load_cell, read
+from noble_prob.cli.options import DEFAULT_CELL, add_cell, add_out, add_reading, load_cell, read
 from noble_prob.cli.output import new_folder, tell, write_report
 
 
@@ -23,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--recording", type=Path, default=None, metavar="FILE", help="the recording it was inferred from"
     )
-    add_cell(parser)
+    add_cell(parser, default=None)
     add_reading(parser)
     add_out(parser, "folder for report.html and report.json")
 
@@ -31,10 +31,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read, judge, render."""
     from noble_prob.examination import examine_posterior
-    from noble_prob.inference.restore import read_posterior
+    from noble_prob.inference.restore import read_posterior, stored
     from noble_prob.report.parts import examination_report
 
     with new_folder(args.out) as folder:
+        made = stored(args.posterior)
+        args.cell, args.prior = args.cell or made.get("cell", DEFAULT_CELL), args.prior or made.get("prior")
         cell = load_cell(args)
         posterior = read_posterior(args.posterior, decoder=cell.decoder, prior=cell.prior)
         recording = None if args.recording is None else read(args, args.recording)

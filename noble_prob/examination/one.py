@@ -22,7 +22,7 @@ from noble_prob.cells import Cell
 from noble_prob.ensemble import respond
 from noble_prob.errors import require
 from noble_prob.examination.repeats import judge_repeats, judge_trains
-from noble_prob.inference import Posterior, infer
+from noble_prob.inference import Observation, Posterior, infer, observe
 from noble_prob.latent import Neurons
 from noble_prob.recording import Recording
 
@@ -78,7 +78,7 @@ def examine(
         UsageError: If no sweep can be used, or a setting is out of range.
     """
     posterior = infer(recording, decoder=cell.decoder, prior=cell.prior, seed=seed, progress=progress, **settings)
-    return examine_posterior(posterior, cell, recording, seed=seed, truth=truth)
+    return _examine(posterior, cell, recording, seed=seed, truth=truth)
 
 
 def examine_posterior(
@@ -99,18 +99,37 @@ def examine_posterior(
         truth: True latents by name (coordinate units), where known.
 
     Raises:
-        UsageError: If the recording is not the one it was inferred from.
+        UsageError: If the recording is not the one it was inferred from, or was read in another way.
     """
-    used, amplitudes = None, posterior.evidence.design.current_pa
     if recording is not None:
-        kept = [k for k in posterior.sweeps if k < recording.n_sweeps]
-        used = recording.select(kept or [0])
-        same = len(kept) == len(amplitudes) and torch.allclose(used.protocol.amplitudes_pa, amplitudes, atol=1.0)
-        require(same, "recording", f"the one with the steps {[round(a) for a in amplitudes.tolist()]} pA",
-                [round(a) for a in recording.protocol.amplitudes_pa.nan_to_num().tolist()],
-                "pass the file that the posterior was inferred from")  # fmt: skip
+        _require_same(posterior, observe(recording, cell.decoder))
+    return _examine(posterior, cell, recording, seed=seed, truth=truth)
+
+
+def _require_same(posterior: Posterior, again: Observation) -> None:
+    """Refuse a recording that shows other things than the posterior has seen."""
+    saw, shows = posterior.evidence, again.evidence
+    steps, others = ([round(a) for a in e.design.current_pa.tolist()] for e in (saw, shows))
+    require(steps == others and posterior.sweeps == again.sweeps, "recording", f"the one with the steps {steps} pA",
+            f"{others} pA", "pass the file that the posterior was inferred from")  # fmt: skip
+    n = len(steps)
+    trains = [[t[torch.isfinite(t)] for t in e.times_ms] for e in (saw, shows)]
+    same = [len(a) == len(b) and torch.allclose(a, b, atol=0.01) for a, b in zip(*trains, strict=True)]
+    same += [torch.allclose(saw.summary[k], shows.summary[k], atol=0.01, equal_nan=True) for k in range(n)]
+    other = sorted({k % n for k, fits in enumerate(same) if not fits})
+    require(not other, "recording", "the one that the posterior was inferred from, read in the same way",
+            f"another response in {len(other)} of {n} sweeps (first: {steps[(other or [0])[0]]} pA)",
+            "pass the same file with the same --channel, --pulse and --ljp-mv as to infer")  # fmt: skip
+
+
+def _examine(
+    posterior: Posterior, cell: Cell, recording: Recording | None, *, seed: int, truth: Mapping[str, float] | None
+) -> Examination:
+    """Voltages of posterior draws, and the checks."""
+    amplitudes = posterior.evidence.design.current_pa
     return Examination(
-        recording=used, cell=cell, posterior=posterior, truth=truth, check=check_posterior(posterior, seed=seed),
+        recording=None if recording is None else recording.select(list(posterior.sweeps)), cell=cell,
+        posterior=posterior, truth=truth, check=check_posterior(posterior, seed=seed),
         ensemble=respond(cell.decoder, some_draws(posterior, MEMBERS, seed=seed), amplitudes),
         repeats=judge_repeats(posterior, seed=seed), trains=judge_trains(posterior),
     )  # fmt: skip

@@ -17,4 +17,4 @@ from noble_prob.inference.posterior import Posterior
 @check("NP110", "Sweeps left out", Posterior)
 def left_out(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:  # noqa: ARG001
     """Hands on the notes that were taken at input."""
-    yield from result.notes
+    yield from (note for note in result.notes if note.code != "NP111")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pyro
 import torch
@@ -83,7 +83,8 @@ def posteriors(task: Task, items: Sequence[Observation], *, seed: int) -> list[P
     values = {name: value.cpu() for name, value in values.items()}
     stats = {name: value.cpu() for name, value in stats.items()}
     record = {"decoder": type(task.decoder).__name__, "prior": task.prior.kind, "robust": task.robust,
-              "chains": task.chains, "warmup": task.warmup, "draws": task.draws, "batch": len(items)}  # fmt: skip
+              "chains": task.chains, "warmup": task.warmup, "draws": task.draws, "batch": len(items),
+              "noise_prior": asdict(task.noise)}  # fmt: skip
     out = []
     for r, item in enumerate(items):
         row, n = (r if rows else None), len(item.evidence.design)
@@ -95,7 +96,8 @@ def posteriors(task: Task, items: Sequence[Observation], *, seed: int) -> list[P
             sweeps=item.sweeps, notes=item.notes, method=task.method, seed=seed, predictive=after.take(row, n),
             prior_predictive=before.take(row, n), wall_s=(time.perf_counter() - began) / len(items),
             provenance={**record, **{k: (v[r] if rows else v).item() if isinstance(v, Tensor) else v
-                                     for k, v in found.record.items()}},
+                                     for k, v in found.record.items()},
+                        **({"recording": dict(item.source)} if item.source else {})},
         ))  # fmt: skip
     return out
 

@@ -9,6 +9,7 @@ R-hat and effective sample sizes, with names that other programs may rely on.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -178,7 +179,8 @@ def _annotate(tree: Any, posterior: Posterior) -> None:
             if str(name) in units:
                 variable.attrs["units"] = units[str(name)]
     tree.attrs.update(_flat({"method": posterior.method, "seed": posterior.seed, "wall_s": posterior.wall_s,
-                             "space": posterior.space.name, **posterior.provenance}))  # fmt: skip
+                             "space": posterior.space.name, **posterior.provenance,
+                             "notes": [note.to_dict() for note in posterior.notes]}))  # fmt: skip
 
 
 def _unit(name: str) -> str:
@@ -187,8 +189,6 @@ def _unit(name: str) -> str:
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Values that netCDF attributes can hold."""
-    return {
-        k: int(v) if isinstance(v, bool) else v if isinstance(v, int | float | str) else str(v)
-        for k, v in record.items()
-    }
+    """Values that netCDF attributes can hold: numbers and words; all else as JSON."""
+    return {k: int(v) if isinstance(v, bool) else v if isinstance(v, int | float | str) else json.dumps(v, default=str)
+            for k, v in record.items()}  # fmt: skip

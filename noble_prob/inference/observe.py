@@ -10,7 +10,8 @@ that look at its end are masked.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -36,12 +37,14 @@ class Observation:
     Attributes:
         evidence: What the likelihood sees.
         sweeps: Index, in the recording, of each sweep of the evidence.
-        notes: What was left out and why.
+        notes: What was left out and why, and what the reader of the file had to choose.
+        source: Where the recording came from: its provenance as plain values, empty for evidence without a file.
     """
 
     evidence: Evidence
     sweeps: tuple[int, ...]
     notes: tuple[Finding, ...]
+    source: Mapping[str, Any] = field(default_factory=dict)
 
 
 def observe(recording: Recording, decoder: Decoder) -> Observation:
@@ -74,8 +77,8 @@ def observe(recording: Recording, decoder: Decoder) -> Observation:
     masked = mask_late(summary.to(torch.float64), design, decoder)
     evidence = Evidence(design=design, times_ms=_times(part, ends), summary=masked)
     cut = {k: end for end, full, k in zip(ends, whole, kept, strict=True) if end < full - 1.0}
-    notes = (*_notes(reasons, recording.steps), *_cut_short(cut, len(reasons)))
-    return Observation(evidence=evidence, sweeps=tuple(kept) * repeats, notes=notes)
+    notes = (*_notes(reasons, recording.steps), *_cut_short(cut, len(reasons)), *_read_with_choices(recording))
+    return Observation(evidence=evidence, sweeps=tuple(kept) * repeats, notes=notes, source=dict(part.provenance))
 
 
 def mask_late(
@@ -175,6 +178,20 @@ def _cut_short(ends_ms: Mapping[int, float], n_sweeps: int) -> tuple[Finding, ..
                      f"{low if low == high else f'{low} to {high}'} ms into the step.",
             evidence={"sweeps": list(ends_ms), "until_ms": list(ends_ms.values())},
             remedy="Nothing, if the rest is enough; features of the end of these steps were left out.",
+        ),
+    )  # fmt: skip
+
+
+def _read_with_choices(recording: Recording) -> tuple[Finding, ...]:
+    """One finding about what the reader of the file chose or left out, if it had to."""
+    remarks = [str(remark) for remark in recording.provenance.get("remarks", ())]
+    if not remarks:
+        return ()
+    return (
+        Finding(
+            code="NP111", title="Reading of the file", severity="caution", sentence=" ".join(remarks),
+            evidence={"remarks": remarks},
+            remedy="Nothing, if this is what was meant; else choose the channel, the pulse or the file yourself.",
         ),
     )  # fmt: skip
 

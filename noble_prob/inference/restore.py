@@ -6,6 +6,9 @@ population) or is left undefined (the latents of single predictive draws). Impor
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +19,31 @@ from torch import Tensor
 
 from noble_prob.decoder.base import Decoder
 from noble_prob.errors import UsageError, require
+from noble_prob.findings.base import Finding
+from noble_prob.inference.density import LogDensity
 from noble_prob.inference.posterior import Posterior, Predictive
-from noble_prob.noise import Design, Evidence
+from noble_prob.inference.predict import likelihoods
+from noble_prob.noise import Design, Evidence, NoisePrior, Scale
 from noble_prob.priors import Prior
+from noble_prob.program import program
 
-KNOWN = ("method", "seed", "wall_s", "space")
+KNOWN = ("method", "seed", "wall_s", "space", "notes")
+AGREED = 0.05
+"""Largest difference of log densities (nats) computed then and now: hardware rounds, another density is far off."""
+PROBED = 8
+"""Draws whose likelihood is computed again."""
+
+
+def stored(path: str | Path) -> dict[str, Any]:
+    """How a stored posterior was made: the attributes of its file, among them ``cell``, ``prior`` and ``method``.
+
+    Args:
+        path: The file, or the folder that holds ``posterior.nc``.
+
+    Raises:
+        UsageError: If the file is missing or damaged.
+    """
+    return _attributes(_open(path))
 
 
 def read_posterior(path: str | Path, *, decoder: Decoder, prior: Prior) -> Posterior:
@@ -32,19 +55,31 @@ def read_posterior(path: str | Path, *, decoder: Decoder, prior: Prior) -> Poste
         prior: The prior it was inferred with.
 
     Raises:
-        UsageError: If the file is missing, damaged, or of other latents.
+        UsageError: If the file is missing, damaged, or was inferred with another decoder or prior.
     """
+    tree = _open(path)
+    try:
+        return from_datatree(tree, decoder=decoder, prior=prior)
+    except UsageError:
+        raise
+    except (KeyError, ValueError, RuntimeError, AttributeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _open(path: str | Path) -> Any:
+    """The DataTree of a file, or of the folder that holds it."""
     path = Path(path) / "posterior.nc" if Path(path).is_dir() else Path(path)
     require(path.is_file(), "path", "a posterior.nc, or a folder that holds one", f"{path.name!r}, which is not there",
             "run `noble-prob infer` first")  # fmt: skip
     try:
-        tree = az.from_netcdf(str(path))
-        return from_datatree(tree, decoder=decoder, prior=prior)
-    except UsageError:
-        raise
+        return az.from_netcdf(str(path))
     except (OSError, KeyError, ValueError, RuntimeError, AttributeError) as error:
-        found = f"{path.name} ({type(error).__name__})"
-        raise UsageError("path", "a posterior.nc as `noble-prob infer` writes it", found, "infer again") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: str | Path, error: Exception) -> UsageError:
+    found = f"{Path(path).name} ({type(error).__name__})"
+    return UsageError("path", "a posterior.nc as `noble-prob infer` writes it", found, "infer again")
 
 
 def from_datatree(tree: Any, *, decoder: Decoder, prior: Prior) -> Posterior:
@@ -56,7 +91,7 @@ def from_datatree(tree: Any, *, decoder: Decoder, prior: Prior) -> Posterior:
         prior: The prior it was inferred with.
 
     Raises:
-        UsageError: If its latents are not the decoder's.
+        UsageError: If it was inferred with another decoder or prior: other latents, or other densities of its draws.
     """
     space, draws = decoder.space, tree["posterior"]
     missing = [name for name in space.names if name not in draws]
@@ -67,12 +102,12 @@ def from_datatree(tree: Any, *, decoder: Decoder, prior: Prior) -> Posterior:
     if "log_prior" in tree.children:
         stats["log_prior"] = _tensor(tree["log_prior"]["latents"])
     weights = stats.pop("weight", None)
-    attrs = dict(tree.attrs)
+    attrs = _attributes(tree)
     standardised = space.standardise(latents)
     member = {"density_quantile": prior.quantile_of_density(standardised), "support": decoder.support(latents).double()}
     before = torch.stack([_tensor(tree["prior"][name])[0] for name in space.names], -1)
     names = decoder.summary_names
-    return Posterior(
+    posterior = Posterior(
         space=space, latents=latents, weights=weights, stats=stats, membership=member,
         scales={str(n): _tensor(v) for n, v in draws.data_vars.items() if n not in space.names},
         log_likelihood=_tensor(tree["log_likelihood"]["sweeps"]), evidence=_evidence(tree, names),
@@ -81,7 +116,45 @@ def from_datatree(tree: Any, *, decoder: Decoder, prior: Prior) -> Posterior:
         sweeps=tuple(tree["constant_data"]["recorded_sweep"].values.tolist()), method=str(attrs["method"]),
         seed=int(attrs["seed"]), wall_s=float(attrs["wall_s"]),
         provenance={k: v for k, v in attrs.items() if k not in KNOWN},
+        notes=tuple(Finding(**note) for note in attrs.get("notes", ())),
     )  # fmt: skip
+    _require_same_densities(posterior, decoder, prior)
+    return posterior
+
+
+def _require_same_densities(posterior: Posterior, decoder: Decoder, prior: Prior) -> None:
+    """Refuse a decoder and a prior that give the draws other densities than were stored with them."""
+    z = posterior.standardised
+    before = posterior.stats.get("log_prior")
+    require(before is None or _near(prior.log_prob(z), before), "prior", f"the prior it was inferred with "
+            f"({posterior.provenance.get('prior', 'unknown')})", f"another density ({prior.kind})",
+            "pass the same --cell and --prior as to infer, or infer again")  # fmt: skip
+    if "noise_prior" not in posterior.provenance:  # of another version, which did not keep it
+        return
+    pick = torch.linspace(0, z.shape[1] - 1, min(PROBED, z.shape[1])).long()
+    values = {"z": z[:1, pick], **{name: draws[:1, pick] for name, draws in posterior.scales.items()}}
+    evidence, robust = posterior.evidence, bool(posterior.provenance.get("robust", True))
+    noise = _noise(posterior.provenance["noise_prior"])
+    density = LogDensity(partial(program, decoder, prior, evidence.design, evidence, noise=noise, robust=robust))
+    now, _ = likelihoods(density, values, evidence)
+    require(_near(now, posterior.log_likelihood[:1, pick]), "cell", "the cell that the posterior was inferred with",
+            "a decoder that gives its draws another likelihood",
+            "pass the same --cell as to infer, or infer again")  # fmt: skip
+
+
+def _noise(stored: Mapping[str, Any]) -> NoisePrior:
+    """The priors of the noise scales, from plain values."""
+    values: dict[str, Any] = {k: Scale(**v) if isinstance(v, Mapping) else v for k, v in stored.items()}
+    return NoisePrior(**values)
+
+
+def _near(now: Tensor, then: Tensor) -> bool:
+    return bool(((now.cpu() - then).abs() <= AGREED + 1e-3 * then.abs()).all())
+
+
+def _attributes(tree: Any) -> dict[str, Any]:
+    """Attributes of the file; what was written as JSON is read as such."""
+    return {name: json.loads(v) if isinstance(v, str) and v[:1] in "[{" and v else v for name, v in tree.attrs.items()}
 
 
 def _evidence(tree: Any, names: tuple[str, ...]) -> Evidence:

@@ -14,7 +14,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -150,7 +150,7 @@ def infer_batch(batch: Batch) -> dict[str, Files]:
         except Exception as error:
             done[source.name] = _refusal(source, error)
     for source, result in _sample(batch, cell, observations):
-        done[source.name] = _refusal(source, result) if isinstance(result, Exception) else _files(source, result, s)
+        done[source.name] = _refusal(source, result) if isinstance(result, Exception) else _files(source, result, cell)
     return {source.name: done[source.name] for source in batch.sources}
 
 
@@ -183,10 +183,11 @@ def _cell(where: str, prior: Kind | None, device: str) -> Cell:
     return load_cell(where, prior=prior, device=device)
 
 
-def _files(source: Source, posterior: Posterior, settings: Settings) -> Files:
+def _files(source: Source, posterior: Posterior, cell: Cell) -> Files:
     """``posterior.nc`` and ``posterior.json``, as the verb ``infer`` writes them, with the hash of the recording."""
+    posterior = replace(posterior, provenance={**posterior.provenance, **cell.identity})
     findings = [f for f in judge(posterior) if f not in posterior.notes]
-    values = {"file": source.path.name, "cell": settings.cell, "sha256": source.sha256, **to_json(posterior, findings)}
+    values = {"file": source.path.name, "cell": cell.name, "sha256": source.sha256, **to_json(posterior, findings)}
     with tempfile.TemporaryDirectory() as folder:
         to_datatree(posterior).to_netcdf(Path(folder) / "posterior.nc")
         tree = (Path(folder) / "posterior.nc").read_bytes()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import arviz as az
@@ -15,6 +17,8 @@ from cli_example import QUICK, call
 
 from noble_prob.cells import load_cell
 from noble_prob.cli import output
+from noble_prob.errors import UsageError
+from noble_prob.inference.restore import read_posterior
 from noble_prob.readers import write_npz
 from noble_prob.recording import Recording
 
@@ -94,6 +98,44 @@ def test_report_reads_back_what_infer_wrote(inferred, toy_file, tmp_path, capsys
     again = {f["code"]: f["severity"] for f in values["findings"]}
     assert {code: again[code] for code in codes} == codes
     assert "<svg" in (tmp_path / "page" / "report.html").read_text()
+
+
+def test_report_takes_cell_prior_and_notes_from_the_posterior(toy_file, tmp_path, capsys):
+    """What was inferred under other settings than usual is reported under them, without naming them again."""
+    recording = load_cell("toy").demo[0]
+    short = replace(recording, provenance={**recording.provenance, "remarks": ["Of two channels this is A."]})
+    write_npz(short, tmp_path / "noted.npz")
+    out = tmp_path / "posterior"
+    reading = ("--prior", "mixture", "--noiseless", "--ljp-mv", 3)
+    assert call("infer", tmp_path / "noted.npz", *QUICK, *reading, "--out", out, "--quiet") == 0
+    made = json.loads((out / "posterior.json").read_text())["provenance"]
+    assert (made["cell"], made["prior"]) == ("toy", "mixture")
+    assert made["recording"]["sha256"] == hashlib.sha256((tmp_path / "noted.npz").read_bytes()).hexdigest()
+    assert made["recording"]["liquid_junction_potential_mv"] == 3
+    capsys.readouterr()
+    assert call("report", out, "--out", tmp_path / "page", "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["provenance"]["sha256"] == made["recording"]["sha256"]
+    for other in (("--prior", "gaussian"), ("--cell", "vip-650077366")):
+        assert call("report", out, *other, "--out", tmp_path / "other") == 2
+        assert "infer" in capsys.readouterr().err
+    shifted = ("--recording", tmp_path / "noted.npz")
+    assert call("report", out, *shifted, "--out", tmp_path / "other") == 2
+    assert "--ljp-mv" in capsys.readouterr().err
+    assert call("report", out, *shifted, "--ljp-mv", 3, "--out", tmp_path / "other", "--quiet") == 0
+
+
+def test_another_decoder_of_the_same_latents_is_refused(inferred):
+    """Names of latents do not tell decoders apart; the densities of the draws do."""
+    cell = load_cell("toy")
+
+    class Louder(type(cell.decoder)):
+        def summary(self, latents, current_pa):
+            return super().summary(latents, current_pa) + 0.5
+
+    assert read_posterior(inferred, decoder=cell.decoder, prior=cell.prior).seed == 1
+    with pytest.raises(UsageError, match="another likelihood"):
+        read_posterior(inferred, decoder=Louder(), prior=cell.prior)
 
 
 def test_report_refuses_another_recording(inferred, toy_file, tmp_path, capsys):

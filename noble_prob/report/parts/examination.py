@@ -47,11 +47,12 @@ def examination_report(
         *(trains_part(c, level="Trial to trial", window_ms=(0.0, _end(e))) for c in e.trains),
         *further,
     ]
-    source = e.recording.provenance if e.recording else {}
-    file = {k: v for k, v in source.items() if k in ("file", "sha256")}
+    made = {k: v for k, v in posterior.provenance.items() if k not in ("recording", "noise_prior")}
+    source = posterior.provenance.get("recording", {})
+    file = {k: source[k] for k in ("file", "sha256", "liquid_junction_potential_mv") if source.get(k) is not None}
     known = {"cell": e.cell.name, "decoder_sha256": e.cell.card.get("weights_sha256", "none"), **file}
     subtitle = f"decoder of {e.cell.name}, {posterior.method}, {len(posterior.sweeps)} sweeps"
-    return merge(title, parts, subtitle=subtitle, provenance={**known, **posterior.provenance, **(provenance or {})})
+    return merge(title, parts, subtitle=subtitle, provenance={**known, **made, **(provenance or {})})
 
 
 def _without_repeats(part: ReportData, e: Examination) -> ReportData:
