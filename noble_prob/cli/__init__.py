@@ -8,10 +8,13 @@ final name only when the verb has succeeded. Only the module of the verb that wa
 from __future__ import annotations
 
 import difflib
+import signal
 import sys
+import threading
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 
 from noble_prob.cli.options import CommandError, Parser
@@ -32,6 +35,8 @@ VERBS = {
     "populate": "a data set of perturbed models, resumable",
 }
 
+RESUMABLE = ("sbc", "train", "train-npe", "populate")
+"""Verbs that keep what they have done when they are interrupted."""
 USAGE = """usage: noble-prob VERB [options]
 
 Probabilistic surrogates of neurons: sample plausible cells, infer a neuron from its recording, check variability.
@@ -57,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _terminable():
             if "--debug" not in arguments:
                 warnings.simplefilter("ignore")
             return _dispatch(arguments)
@@ -66,11 +71,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # argparse after --help
         return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
-        return _complain(arguments, "interrupted; nothing was written.", 1)
+        kept = bool(arguments) and arguments[0] in RESUMABLE
+        outcome = "what is finished is kept, the same command continues" if kept else "nothing was written"
+        return _complain(arguments, f"interrupted; {outcome}.", 1)
     except Exception as error:
         return _complain(
             arguments, f"failed: {type(error).__name__}: {' '.join(str(error).split()) or 'no message'}", 1
         )
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends a verb as Ctrl-C does, so that drafts are cleared away; only the main thread may ask for that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _dispatch(arguments: list[str]) -> int:

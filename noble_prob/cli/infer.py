@@ -23,7 +23,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from noble_prob.cli.options import add_cell, add_out, add_sampling, channel, load_cell, positive, read, sampling
+from noble_prob.cli.options import add_cell, add_out, add_sampling, load_cell, positive, read, reading, sampling
 from noble_prob.cli.output import new_folder, tell, write_json
 from noble_prob.errors import UsageError
 
@@ -76,8 +76,7 @@ def _run_many(args: argparse.Namespace) -> int:
 
     settings = Settings(
         cell=args.cell, prior=args.prior, method=args.method, seed=args.seed, chains=args.chains, warmup=args.warmup,
-        draws=args.draws, noiseless=args.noiseless, batch=args.batch, channel=channel(args), pulse=args.pulse,
-        liquid_junction_potential_mv=args.ljp_mv,
+        draws=args.draws, noiseless=args.noiseless, batch=args.batch, **reading(args),
     )  # fmt: skip
     try:
         summary = infer_many(find_recordings(args.file), args.out, settings, device=args.device, jobs=args.jobs,

@@ -87,6 +87,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     """What to take from a file."""
     parser.add_argument("--channel", default=None, help="voltage channel or electrode, where a file has several")
     parser.add_argument("--pulse", type=pulse, default=0, help="which pulse of a sweep, from 0, or 'all' (0)")
+    parser.add_argument("--sweeps", default=None, metavar="LIST", help="only these sweeps, from 0, such as 0-5,8 (all)")
     parser.add_argument("--ljp-mv", type=finite, default=None, help="liquid junction potential to subtract (none)")
 
 
@@ -106,7 +107,20 @@ def read(args: argparse.Namespace, path: Path | list[Path]) -> Any:
     """A recording, read as the options say."""
     import noble_prob as nb
 
-    return nb.read(path, channel=channel(args), pulse=args.pulse, liquid_junction_potential_mv=args.ljp_mv)
+    return nb.read(path, **reading(args))
+
+
+def reading(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of :func:`add_reading` as arguments of ``read``."""
+    from noble_prob.population.hof import parse_keys
+
+    sweeps = None if args.sweeps is None else parse_keys(args.sweeps, "sweeps")
+    return {
+        "channel": channel(args),
+        "pulse": args.pulse,
+        "sweeps": sweeps,
+        "liquid_junction_potential_mv": args.ljp_mv,
+    }
 
 
 def channel(args: argparse.Namespace) -> int | str | None:

@@ -107,7 +107,7 @@ def sample(
     kept: list[tuple[Any, ...]] = []
     pool: list[Tensor] = []
     gradients, refresh = 1, {int(warmup * share) for share in (0.4, 0.75)}
-    for k in tqdm(range(warmup + draws), desc="hmc", unit="draw", disable=not progress):
+    for k in tqdm(range(warmup + draws), desc="hmc", unit="draw", leave=None, disable=not progress):
         step = (rate.log_step if k < warmup else rate.average).exp()
         state, acceptance, diverging, n = _move(density, coordinates, state, step, generator)
         gradients += n

@@ -46,7 +46,7 @@ def sample(
         value, slope = coordinates.pull_back(density, w)
         return -torch.where(torch.isfinite(value), value, -1e10), -slope
 
-    bar = tqdm(total=len(start) * draws, desc="nuts", unit="draw", disable=not progress)
+    bar = tqdm(total=len(start) * draws, desc="nuts", unit="draw", leave=None, disable=not progress)
     flags = {name: value for name, value in pyro.settings.get().items() if name.startswith("validate")}
     with seeded(seed), bar, pyro.settings.context(**flags):  # kernels switch these off and on, each in its own time
         chains = [partial(_chain, w, step_size, draws, bar) for w in start]

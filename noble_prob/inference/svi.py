@@ -93,6 +93,6 @@ def _fit(density: LogDensity, guide: FlowGuide, progress: bool) -> float:
     elbo = Trace_ELBO(num_particles=PARTICLES, vectorize_particles=True, max_plate_nesting=0)
     engine = SVI(density.program, guide, ClippedAdam({"lr": RATE, "lrd": 0.03 ** (1 / STEPS), "clip_norm": 10.0}), elbo)
     losses: list[float] = []
-    for _ in tqdm(range(STEPS), desc="svi", unit="step", disable=not progress):
+    for _ in tqdm(range(STEPS), desc="svi", unit="step", leave=None, disable=not progress):
         losses.append(float(engine.step()))
     return -float(Tensor(losses[-50:]).mean())

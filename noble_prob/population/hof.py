@@ -181,8 +181,12 @@ def prune_swc(text: str) -> str:
     return "\n".join(kept) + "\n"
 
 
-def parse_keys(text: str) -> tuple[int, ...]:
+def parse_keys(text: str, parameter: str = "models") -> tuple[int, ...]:
     """Numbers from a list such as ``0,2,5-9``.
+
+    Args:
+        text: The list.
+        parameter: What is listed, for the error.
 
     Raises:
         UsageError: If the text is not such a list.
@@ -191,7 +195,7 @@ def parse_keys(text: str) -> tuple[int, ...]:
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
         if match is None:
-            raise UsageError("models", "numbers and ranges such as 0,2,5-9", text, "separate them by commas")
+            raise UsageError(parameter, "numbers and ranges such as 0,2,5-9", text, "separate them by commas")
         keys += range(int(match[1]), int(match[2] or match[1]) + 1)
     return tuple(keys)
 

@@ -39,6 +39,7 @@ def read(
     channel: int | str | None = None,
     liquid_junction_potential_mv: float | None = None,
     pulse: PulseChoice = 0,
+    sweeps: Sequence[int] | None = None,
     require_current: bool = True,
 ) -> Recording:
     """Read one current-clamp recording.
@@ -49,6 +50,7 @@ def read(
         channel: Which voltage channel (ABF), electrode (NWB) or channel number (IBW), where there are several.
         liquid_junction_potential_mv: Potential to subtract from the voltage (mV). Nothing is subtracted unless given.
         pulse: Which pulse to keep where sweeps have several, counted from 0, or ``"all"`` (each becomes a sweep).
+        sweeps: Which sweeps to keep, counted from 0 in the recording that is read without this argument; all if None.
         require_current: Whether a file without any injected current is refused.
 
     Returns:
@@ -63,13 +65,24 @@ def read(
         >>> recording.protocol.amplitudes_pa  # doctest: +SKIP
         tensor([-100.,  -75.,  -50., ...], dtype=torch.float64)
     """
-    return read_all(
+    recording = read_all(
         path,
         channel=channel,
         liquid_junction_potential_mv=liquid_junction_potential_mv,
         pulse=pulse,
         require_current=require_current,
     )[0]
+    return recording if sweeps is None else _selected(recording, sweeps)
+
+
+def _selected(recording: Recording, sweeps: Sequence[int]) -> Recording:
+    """Some sweeps of a recording, in the order in which they are named."""
+    last = recording.n_sweeps - 1
+    strange = [k for k in sweeps if not 0 <= k <= last]
+    require(not strange and len(sweeps) > 0, "sweeps", f"among 0..{last}, the sweeps of this recording",
+            ", ".join(map(str, strange)) or "none", "count from 0, or leave it out for all")  # fmt: skip
+    require(len(set(sweeps)) == len(sweeps), "sweeps", "each sweep once", ", ".join(map(str, sweeps)), "name it once")
+    return recording.select(list(sweeps))
 
 
 def read_all(
@@ -80,7 +93,7 @@ def read_all(
     pulse: PulseChoice = 0,
     require_current: bool = True,
 ) -> tuple[Recording, ...]:
-    """Read every sweep family of a file, one recording each; the arguments are those of :func:`read`.
+    """Read every sweep family of a file, one recording each; the arguments are those of :func:`read`, less ``sweeps``.
 
     Returns:
         Recordings, the one with most steps of 100 ms or more first.

@@ -15,11 +15,12 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
 from noble_prob.cells import Cell, load_cell
 from noble_prob.errors import UsageError, require
@@ -53,6 +54,7 @@ class Settings:
         batch: Recordings sampled side by side; ``nuts`` and ``svi`` take one at a time.
         channel: Voltage channel, where files have several.
         pulse: Pulse of a sweep, or ``"all"``.
+        sweeps: Sweeps to use, from 0; all if None.
         liquid_junction_potential_mv: Potential to subtract (mV).
     """
 
@@ -67,6 +69,7 @@ class Settings:
     batch: int = 16
     channel: int | str | None = None
     pulse: PulseChoice = 0
+    sweeps: tuple[int, ...] | None = None
     liquid_junction_potential_mv: float | None = None
 
     def plan(self, cell: Cell) -> dict[str, Any]:
@@ -83,6 +86,7 @@ class Batch:
     sources: tuple[Source, ...]
     device: str
     single_thread: bool
+    progress: bool = False
 
     @property
     def seed(self) -> int:
@@ -119,19 +123,27 @@ def infer_many(
     size = 1 if settings.method in ONE_BY_ONE else settings.batch
     how = {"jobs": jobs, "engine": engine, "address": address}
     apart = jobs > 1 or engine == "ray"
+    kind = partial(Batch, settings=settings, device=device, single_thread=apart, progress=progress and not apart)
     with opened(Path(out), settings.plan(cell)) as record:
         todo = record.pending(sources)
         pieces = [tuple(todo[at : at + size]) for at in range(0, len(todo), size)]
-        while pieces:
-            batches = [Batch(settings=settings, sources=p, device=device, single_thread=apart) for p in pieces]
-            pieces = []
-            for outcome in fan_out(infer_batch, batches, progress="infer" if progress else None, **how):  # type: ignore[arg-type]
-                sources_of = batches[outcome.index].sources
-                if outcome.error and len(sources_of) > 1:
-                    pieces += [(source,) for source in sources_of]  # one of them is guilty; find out which
-                else:
-                    record.commit(outcome.value or _died(sources_of[0], outcome))
+        with _bar(len(sources), len(todo), show=progress) as bar:
+            while pieces:
+                batches = [kind(sources=piece) for piece in pieces]
+                pieces = []
+                for outcome in fan_out(infer_batch, batches, **how):  # type: ignore[arg-type]
+                    sources_of = batches[outcome.index].sources
+                    if outcome.error and len(sources_of) > 1:
+                        pieces += [(source,) for source in sources_of]  # one of them is guilty; find out which
+                    else:
+                        record.commit(outcome.value or _died(sources_of[0], outcome))
+                        bar.update(len(sources_of))
         return summarise(record, sources, cell)
+
+
+def _bar(total: int, todo: int, *, show: bool) -> Any:
+    """Counts recordings that are on disk, those of an earlier run included."""
+    return tqdm(total=total, initial=total - todo, desc="infer", unit="recording", smoothing=0, disable=not show)
 
 
 def infer_batch(batch: Batch) -> dict[str, Files]:
@@ -144,7 +156,7 @@ def infer_batch(batch: Batch) -> dict[str, Files]:
     observations: dict[Source, Observation] = {}
     for source in batch.sources:
         try:
-            recording = read(source.path, channel=s.channel, pulse=s.pulse,
+            recording = read(source.path, channel=s.channel, pulse=s.pulse, sweeps=s.sweeps,
                              liquid_junction_potential_mv=s.liquid_junction_potential_mv)  # fmt: skip
             observations[source] = observe(recording, cell.decoder)
         except Exception as error:
@@ -160,7 +172,7 @@ def _sample(
     """Posteriors of a batch; where the sampler breaks, of each recording alone."""
     every = list(observations)
     try:
-        found = _infer(batch.settings, cell, list(observations.values()), batch.seed, batch.device)
+        found = _infer(batch.settings, cell, list(observations.values()), batch.seed, batch.device, batch.progress)
         yield from zip(every, found, strict=True)
     except Exception as error:
         if len(every) == 1:
@@ -170,11 +182,14 @@ def _sample(
             yield from _sample(batch, cell, {source: observations[source]})
 
 
-def _infer(s: Settings, cell: Cell, observations: Sequence[Observation], seed: int, device: str) -> list[Posterior]:
+def _infer(
+    s: Settings, cell: Cell, observations: Sequence[Observation], seed: int, device: str, progress: bool = False
+) -> list[Posterior]:
     noise = NoisePrior.simulated() if s.noiseless else None
     return infer_evidence(
         observations, decoder=cell.decoder, prior=cell.prior, method=s.method, noise=noise, seed=seed, chains=s.chains,
         warmup=s.warmup, draws=s.draws, estimator=cell.estimator, device=device,
+        progress=progress,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -187,6 +188,31 @@ def test_sbc_writes_the_agreed_figures(tmp_path, capsys):
         assert set(values[key]) == names
     assert 0 <= values["joint_p_value"] <= 1
     assert "joint p value" in capsys.readouterr().out
+
+
+def test_sigterm_leaves_nothing_behind(tmp_path, monkeypatch, capsys):
+    """A cluster's scheduler ends a job as Ctrl-C would: no draft stays, and the handler of before is back."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("noble_prob.cli.sample.write_json", lambda *_: signal.raise_signal(signal.SIGTERM))
+    asked = ("sample", "--cell", "toy", "--draws", 2, "--current-pa", 1, "--quiet")
+    assert call(*asked, "--out", tmp_path / "out") == 1
+    assert "interrupted; nothing was written" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_some_sweeps_of_a_file(toy_file, tmp_path, capsys):
+    """A sweep that went wrong is left out by number, and a number that is not there is told."""
+    assert call("infer", toy_file, *QUICK, "--noiseless", "--sweeps", "0,2-3", "--out", tmp_path / "a", "--quiet") == 0
+    content = json.loads((tmp_path / "a" / "posterior.json").read_text())
+    assert content["current_pa"] == [-110, 180, 240]
+    assert [s["source_sweep"] for s in content["provenance"]["recording"]["sweeps"]] == [0, 2, 3]
+    capsys.readouterr()
+    for wrong, told in (("0,7", "0..3"), ("x", "0,2,5-9"), ("1,1", "once")):
+        assert call("infer", toy_file, *QUICK, "--sweeps", wrong, "--out", tmp_path / "b", "--quiet") == 2
+        said = capsys.readouterr().err
+        assert "`sweeps`" in said
+        assert told in said
 
 
 def test_nothing_is_left_when_the_work_fails(tmp_path, monkeypatch, capsys):
