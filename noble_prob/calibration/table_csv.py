@@ -106,7 +106,7 @@ def _numbers(cells: list[str], lines: list[int], head: str, file: str) -> list[f
     """A column as numbers, None if it holds labels.
 
     Raises:
-        UsageError: If most of its cells are numbers, and some cell is a word.
+        UsageError: If at least half of its cells are numbers, and some cell is a word.
     """
     values = [_number(cell) for cell in cells]
     words = [(line, cell) for line, cell, value in zip(lines, cells, values, strict=True) if value is None]
@@ -115,7 +115,7 @@ def _numbers(cells: list[str], lines: list[int], head: str, file: str) -> list[f
         labels = not known and any(cell.strip().lower() == "none" for cell in cells)
         return None if labels else [float("nan") if value is None else value for value in values]
     commas = sum(has_decimal_comma(cell) for _, cell in words)
-    if known + commas <= len(words) - commas:
+    if known + commas < len(words) - commas:
         return None
     line, cell = next(((n, c) for n, c in words if has_decimal_comma(c)), words[0])
     found = f"{cell.strip()[:24]!r} in line {line}"

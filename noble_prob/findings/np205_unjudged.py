@@ -26,8 +26,8 @@ def unjudged(result: Calibration, say: Callable[..., Finding]) -> Iterator[Findi
     yield from _too_weak(result, say)
     if result.left_out:
         tables = {"first": result.observed.source, "second": result.ensemble.source}
-        told = [f"only the {which} table ({source}) has {listed(names, 12)}" for which, source in tables.items()
-                if (names := [name for name, owner in result.left_out.items() if owner == which])]  # fmt: skip
+        told = [f"only the {which} table ({source}) has numbers for {listed(names, 12)}"
+                for which, source in tables.items() if (names := [n for n, owner in result.left_out.items() if owner == which])]  # fmt: skip
         yield say(
             "not judged",
             f"Columns left out of the comparison: {'; '.join(told)}.",

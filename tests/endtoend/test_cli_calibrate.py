@@ -99,7 +99,7 @@ def test_calibrate_names_what_only_one_table_has(tmp_path, capsys):
     values = json.loads(capsys.readouterr().out)
     assert values["calibration"]["trial"]["left_out"] == {"width_ms": "first", "breadth_ms": "second"}
     assert [f["name"] for f in values["features"]] == ["latency_ms"]
-    sentence = "only the first table (a.csv) has width_ms; only the second table (b.csv) has breadth_ms"
+    sentence = "(a.csv) has numbers for width_ms; only the second table (b.csv) has numbers for breadth_ms"
     assert any(f["code"] == "NP205" and sentence in f["sentence"] for f in values["findings"])
     assert sentence in (tmp_path / "out" / "report.html").read_text()
     assert call(*ask, "--quiet") == 0

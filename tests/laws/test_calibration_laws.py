@@ -145,9 +145,8 @@ def test_columns_of_one_table_alone_are_named():
     assert result.left_out == {"breadth": "first", "width": "second", "sag": "second"}
     (found,) = (f for f in judge(result) if f.code == "NP205" and "left_out" in f.evidence)
     assert found.severity == "not judged"
-    assert "only the first table (seen.csv) has breadth; only the second table (predicted.csv) has width, sag" in (
-        found.sentence
-    )
+    assert "only the first table (seen.csv) has numbers for breadth; only the second" in found.sentence
+    assert "(predicted.csv) has numbers for width, sag." in found.sentence
     part = calibration_part(result)
     for form in ("text", "html"):
         assert "breadth" in render(part, form)
@@ -192,6 +191,7 @@ def test_names_that_only_look_like_units_are_kept_apart():
         ("a,a\n1,2\n", "twice"),
         ("a,b\n1,2\n# no row\n\n3,none yet\n4,5\n", "column 'b' of bad.csv; found 'none yet' in line 5"),
         ("a,b\n1,2\n3,4_0\n4,5\n", "'4_0' in line 3"),
+        ("a,b\n1,abc\n3,4\n", "'abc' in line 2"),
         ("a;b\n1;2,5\n3;3,5\n", "'2,5' in line 2, with a decimal comma; write decimals with a point"),
         ("a;b\n1;2\n3;3,5\n", "'3,5' in line 3, with a decimal comma"),
         ("a,b\n1,2,5\n3,3,5\n", "3 in line 2; export the table again, decimals with a point"),
