@@ -24,16 +24,19 @@ def unjudged(result: Calibration, say: Callable[..., Finding]) -> Iterator[Findi
     """At most one finding of each kind."""
     yield from _not_comparable(result, say)
     yield from _too_weak(result, say)
-    if result.left_out:
-        tables = {"first": result.observed.source, "second": result.ensemble.source}
-        told = [f"only the {which} table ({source}) has numbers for {listed(names, 12)}"
-                for which, source in tables.items() if (names := [n for n, owner in result.left_out.items() if owner == which])]  # fmt: skip
-        yield say(
-            "not judged",
-            f"Columns left out of the comparison: {'; '.join(told)}.",
-            "Give a feature the same name in both tables if both have it.",
-            left_out=dict(result.left_out),
-        )
+    yield from _alone(result, say)
+
+
+def _alone(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
+    """Columns that one table has and the other has not."""
+    told = []
+    for which, source in (("first", result.observed.source), ("second", result.ensemble.source)):
+        names = [name for name, owner in result.left_out.items() if owner == which]
+        if names:
+            told.append(f"only the {which} table ({source}) has numbers for {listed(names, 12)}")
+    if told:
+        yield say("not judged", f"Columns left out of the comparison: {'; '.join(told)}.",
+                  "Give a feature the same name in both tables if both have it.", left_out=dict(result.left_out))  # fmt: skip
 
 
 def _not_comparable(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
