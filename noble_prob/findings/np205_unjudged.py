@@ -36,7 +36,8 @@ def _alone(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding
             told.append(f"only the {which} table ({source}) has numbers for {listed(names, 12)}")
     if told:
         yield say("not judged", f"Columns left out of the comparison: {'; '.join(told)}.",
-                  "Give a feature the same name in both tables if both have it.", left_out=dict(result.left_out))  # fmt: skip
+                  "Give a feature the same name in both tables if both have it.",
+                  left_out=dict(result.left_out))  # fmt: skip
 
 
 def _not_comparable(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
