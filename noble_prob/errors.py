@@ -6,6 +6,8 @@ Wrong *outcomes* (a chain that did not mix, a recording outside the decoder's su
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class UsageError(ValueError):
     """A caller's mistake that the caller can repair.
@@ -34,3 +36,23 @@ def require(condition: bool, parameter: str, expected: str, found: object, remed
     """
     if not condition:
         raise UsageError(parameter, expected, found, remedy)
+
+
+def require_seed(seed: int) -> None:
+    """Refuse a seed that generators of random numbers do not take.
+
+    Raises:
+        UsageError: Beyond 63 bits.
+    """
+    require(abs(seed) < 2**63, "seed", "a whole number below 2^63 in size", seed, "choose a smaller one")
+
+
+def listed(names: Iterable[object], most: int = 8) -> str:
+    """Names for a sentence: the first few, and how many there are where some are left out.
+
+    Example:
+        >>> print(listed("abcd", 2))
+        a, b, … (4 in all)
+    """
+    every = [str(name) for name in names]
+    return ", ".join(every if len(every) <= most else [*every[:most], f"… ({len(every)} in all)"])

@@ -9,16 +9,18 @@ tables say what a row is.
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 from numpy import ndarray
 
+from noble_prob.calibration.matching import common_features, left_out
 from noble_prob.calibration.per_feature import feature_verdicts
 from noble_prob.calibration.pit import coverage_curve, envelope, pit
 from noble_prob.calibration.power import spread_power
 from noble_prob.calibration.result import Calibration, Coverage
 from noble_prob.calibration.scores import energy_score, self_energy_score
-from noble_prob.calibration.table import FeatureTable, common_features
+from noble_prob.calibration.table import FeatureTable
 from noble_prob.calibration.verdict import LEVEL, QUESTIONS, relabel_test
 from noble_prob.calibration.wording import power_sentence, verdict_sentence
 from noble_prob.errors import require
@@ -96,11 +98,12 @@ def _calibrate(
             "use the verb of the other level")  # fmt: skip
     require(0 < alpha < 1, "alpha", "between 0 and 1", alpha, "give a level such as 0.05")
     rng = np.random.default_rng(seed)
+    alone = left_out(observed, ensemble)
     observed, ensemble, skipped = _comparable(*common_features(observed, ensemble))
     n, names = len(observed), observed.names
     if not names or n < 2 or len(ensemble) < 2:
         reason = "no shared feature is defined in both" if not names else f"{n} rows against {len(ensemble)}"
-        return _unjudged(observed, ensemble, level, alpha, skipped, seed, reason)
+        return replace(_unjudged(observed, ensemble, level, alpha, skipped, seed, reason), left_out=alone)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # means of columns that are undefined in a relabelling
         test = relabel_test(observed.value, ensemble.value, permutations=permutations, seed=rng, fitted_to=fitted_to)
@@ -116,6 +119,7 @@ def _calibrate(
         coverage=_coverage(u, observed.value, ensemble.value, rng),
         energy_ratio=energy[0], energy_ratio_low=energy[1], energy_ratio_high=energy[2], severity=severity,
         sentence=sentence, power_sentence=power_sentence(level, n, power, against), skipped=skipped, seed=seed,
+        left_out=alone,
     )  # fmt: skip
 
 

@@ -21,7 +21,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy import optimize
 
-from noble_prob.calibration.table import FeatureTable, common_features
+from noble_prob.calibration.matching import common_features
+from noble_prob.calibration.table import FeatureTable
 from noble_prob.errors import require
 from noble_prob.latent import Neurons
 

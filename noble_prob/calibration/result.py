@@ -119,6 +119,7 @@ class Calibration:
         sentence: The verdict in one sentence.
         power_sentence: What the test could have seen.
         skipped: Feature to the reason why it was not compared.
+        left_out: Column that only one table has to that table, ``first`` (experiment) or ``second``.
         seed: Of all randomness.
     """
 
@@ -139,6 +140,7 @@ class Calibration:
     sentence: str
     power_sentence: str
     skipped: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
     seed: int = 0
 
     def __getitem__(self, name: str) -> FeatureVerdict:

@@ -6,13 +6,14 @@ judged alike, with no decoder in sight. The meaning of a row is its ``axis`` (se
 axes are never compared.
 
 CSV: a header with the feature names (a unit may follow in brackets, ``latency (ms)``), one line per row, an empty
-cell or ``nan`` where undefined. Columns that are not numbers are kept aside as labels.
+cell, ``nan`` or ``n/a`` where undefined. The separator is a comma, a semicolon or a tab; decimals have a point; lines
+that begin with ``#`` are comments. Columns without any number are labels; one of numbers and words is refused
+(:mod:`noble_prob.calibration.table_csv`).
 """
 
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,12 +23,10 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from noble_prob.errors import UsageError, require
+from noble_prob.calibration.table_csv import read_columns
+from noble_prob.errors import require
 from noble_prob.features import Features
 from noble_prob.latent import Axis
-
-_HEAD = re.compile(r"^(?P<name>.*?)\s*(?:\((?P<unit>[^()]*)\)|\[(?P<unit2>[^\[\]]*)\])?$")
-_MISSING = {"", "nan", "na", "none", "null"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,26 +116,11 @@ class FeatureTable:
             where: Only rows in which these columns hold these words, for example ``{"cell_type": "PVALB"}``.
 
         Raises:
-            UsageError: If the file is absent, has no row (left), or has no numerical column.
+            UsageError: If the file is absent, has no row (left), no numerical column, or a word among numbers.
         """
-        path = Path(path)
-        require(path.is_file(), "path", "an existing CSV file", path, "check the name")
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            try:
-                lines = [line for line in csv.reader(file) if line]
-            except (csv.Error, UnicodeDecodeError) as error:
-                raise UsageError("path", "a CSV file in UTF-8", f"{path.name}: {error}", "export it as CSV") from error
-        require(
-            len(lines) >= 2, "path", "a header and at least one row", f"{len(lines)} lines", "export the table again"
-        )
-        width = len(lines[0])
-        twice = sorted({head for head in lines[0] if lines[0].count(head) > 1})
-        require(not twice, "path", f"different column names in {path.name}", f"{twice[:1]} twice", "rename one column")
-        ragged = [k + 2 for k, line in enumerate(lines[1:]) if len(line) != width]
-        require(not ragged, "path", f"{width} cells in every line of {path.name}",
-                f"another number in line {ragged[:1]}", "export the table again")  # fmt: skip
-        columns = _where({head: [line[k] for line in lines[1:]] for k, head in enumerate(lines[0])}, where or {})
-        return _from_columns(columns, axis, path.name)
+        found = read_columns(path, where=where or {})
+        return cls(names=found.names, units=found.units, value=found.value, axis=axis, source=Path(path).name,
+                   labels=found.labels)  # fmt: skip
 
     def to_csv(self, path: str | Path) -> None:
         """Write the table so that :meth:`from_csv` reads it back."""
@@ -147,57 +131,3 @@ class FeatureTable:
             for k, row in enumerate(self.value):
                 cells = ["" if np.isnan(v) else repr(float(v)) for v in row]
                 writer.writerow([*([self.labels[k]] if self.labels else []), *cells])
-
-
-def _where(columns: dict[str, list[str]], where: Mapping[str, str]) -> dict[str, list[str]]:
-    """The rows in which every named column holds the wanted word."""
-    for head, word in where.items():
-        require(head in columns, "where", f"a column among {', '.join([*columns][:12])}", head, "check the name")
-        kept = [k for k, cell in enumerate(columns[head]) if cell.strip() == word]
-        found = ", ".join(sorted(set(columns[head]))[:8])
-        require(bool(kept), "where", f"a word that {head} holds ({found})", repr(word), "check the word")
-        columns = {name: [cells[k] for k in kept] for name, cells in columns.items()}
-    return columns
-
-
-def _from_columns(columns: dict[str, list[str]], axis: Axis, source: str) -> FeatureTable:
-    """Numerical columns become features; the first other column becomes the labels."""
-    numbers = {head: values for head, cells in columns.items() if (values := _numbers(cells)) is not None}
-    words = [cells for head, cells in columns.items() if head not in numbers]
-    require(bool(numbers), "path", "at least one numerical column", ", ".join(columns), "give features as numbers")
-    heads = [_HEAD.match(head.strip()) for head in numbers]
-    return FeatureTable(
-        names=tuple(m["name"] for m in heads if m),
-        units=tuple(m["unit"] or m["unit2"] or "" for m in heads if m),
-        value=np.column_stack(list(numbers.values())),
-        axis=axis,
-        source=source,
-        labels=tuple(words[0]) if words else (),
-    )
-
-
-def _numbers(cells: list[str]) -> list[float] | None:
-    """A column as numbers, None if it holds words (or nothing at all)."""
-    try:
-        values = [float("nan") if cell.strip().lower() in _MISSING else float(cell) for cell in cells]
-    except ValueError:
-        return None
-    return None if np.isnan(values).all() and any(cell.strip().lower() == "none" for cell in cells) else values
-
-
-def common_features(observed: FeatureTable, ensemble: FeatureTable) -> tuple[FeatureTable, FeatureTable]:
-    """Both tables with the features that they share, in the order of the first.
-
-    Raises:
-        UsageError: If the axes differ, a unit differs, or nothing is shared.
-    """
-    require(observed.axis == ensemble.axis, "ensemble", f"rows that are '{observed.axis}', as in the observed table",
-            f"'{ensemble.axis}'", "do not mix ignorance (draw), diversity (neuron) and repeats (trial)")  # fmt: skip
-    shared = [name for name in observed.names if name in ensemble.names]
-    require(bool(shared), "ensemble", f"at least one of the features {', '.join(observed.names)}",
-            ", ".join(ensemble.names), "rename the columns alike")  # fmt: skip
-    a, b = observed.select(shared), ensemble.select(shared)
-    for name, unit, other in zip(shared, a.units, b.units, strict=True):
-        require(not unit or not other or unit == other, "ensemble", f"{name} in {unit}", other, "convert one table")
-    units = tuple(unit or other for unit, other in zip(a.units, b.units, strict=True))
-    return replace(a, units=units), replace(b, units=units)

@@ -18,13 +18,16 @@ from noble_prob.cli.options import positive
 from noble_prob.cli.output import new_file, write_json
 
 JSON_FILE = True
+PATHS = ("fast", "products", "reference")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of this verb."""
     parser.add_argument("--cell", default="pvalb-689331391", help="shipped cell or checkpoint folder (pvalb-689331391)")
     parser.add_argument("--batches", type=counts, default=[1, 8, 64], help="traces per call (1,8,64)")
-    parser.add_argument("--paths", default="fast,reference", help="fast, products, reference (fast,reference)")
+    parser.add_argument(
+        "--paths", type=paths, default=["fast", "reference"], help="fast, products, reference (fast,reference)"
+    )
     parser.add_argument("--repeats", type=positive, default=5, help="calls per row (5)")
     parser.add_argument("--no-paper", action="store_true", help="leave out the paper's architecture")
     parser.add_argument("--training", type=counts, default=None, help="also time training steps of so many traces")
@@ -42,6 +45,14 @@ def counts(text: str) -> list[int]:
     return [positive(part) for part in text.split(",")]
 
 
+def paths(text: str) -> list[str]:
+    """Paths of the decoder, separated by commas."""
+    found = [part.strip() for part in text.split(",")]
+    if not set(found) <= set(PATHS):
+        raise argparse.ArgumentTypeError(f"should be among {', '.join(PATHS)}, separated by commas; found {text!r}")
+    return found
+
+
 def run(args: argparse.Namespace) -> int:
     """Time, print a table, write the JSON file."""
     from noble_prob.bench import benchmark
@@ -51,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         draft = stack.enter_context(new_file(args.json)) if args.json else None
         require_device(args.device)
         report = benchmark(
-            args.cell, batches=args.batches, paths=args.paths.split(","), device=args.device, repeats=args.repeats,
+            args.cell, batches=args.batches, paths=args.paths, device=args.device, repeats=args.repeats,
             paper=not args.no_paper, training=args.training or (), ensemble=args.ensemble,
             simulator_cores=args.simulator_cores or (), hof=args.hof,
         )  # fmt: skip

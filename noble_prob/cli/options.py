@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from pathlib import Path
 from typing import Any, NoReturn
 
 DEFAULT_CELL = "pvalb-689331391"
+MOST_NA = 10.0
+"""Strongest step that is simulated (nA): far beyond any that a patched neuron survives."""
+_NEGATIVE = re.compile(r"^-[\d.][\d.,eE+-]*$")
+"""A negative number, or several with commas between: the value of an option, no option."""
 
 
 class CommandError(Exception):
@@ -16,6 +21,10 @@ class CommandError(Exception):
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one sentence, and whose help keeps the layout of the verb's text."""
+
+    def __init__(self, *args: Any, **keywords: Any):
+        super().__init__(*args, **keywords)
+        self._negative_number_matcher = _NEGATIVE
 
     @classmethod
     def of_verb(cls, verb: str, text: str) -> Parser:
@@ -72,10 +81,10 @@ def add_sampling(parser: argparse.ArgumentParser, *, file: bool = True) -> None:
     """
     parser.add_argument("--method", default="nuts",
                         help="nuts (the reference), hmc (batched), importance, npe (seconds), svi (nuts)")  # fmt: skip
-    parser.add_argument("--seed", type=whole, default=0, help="seed of everything random (0)")
+    parser.add_argument("--seed", type=seed, default=0, help="seed of everything random (0)")
     parser.add_argument("--chains", type=positive, default=4, help="chains (4)")
-    parser.add_argument("--warmup", type=positive, default=None, help="draws thrown away per chain (by method)")
-    parser.add_argument("--draws", type=positive, default=None, help="draws kept per chain (by method)")
+    parser.add_argument("--warmup", type=enough, default=None, help="draws thrown away per chain (by method)")
+    parser.add_argument("--draws", type=enough, default=None, help="draws kept per chain, at least 4 (by method)")
     if file:
         parser.add_argument("--noiseless", action="store_true", help="the recording is a simulation without noise")
         add_reading(parser)
@@ -145,6 +154,11 @@ def positive(text: str) -> int:
     return _number(text, int, "a whole number of at least 1", lambda n: n >= 1)
 
 
+def enough(text: str) -> int:
+    """A whole number of at least 4: draws of a chain that R-hat can judge."""
+    return _number(text, int, "a whole number of at least 4", lambda n: n >= 4)
+
+
 def several(text: str) -> int:
     """A whole number of at least 20: enough for a figure about shares."""
     return _number(text, int, "a whole number of at least 20", lambda n: n >= 20)
@@ -153,6 +167,20 @@ def several(text: str) -> int:
 def whole(text: str) -> int:
     """A whole number of at least 0."""
     return _number(text, int, "a whole number of at least 0", lambda n: n >= 0)
+
+
+def seed(text: str) -> int:
+    """A whole number that generators take: 0 to 2^63 - 1."""
+    return _number(text, int, "a whole number of at least 0 and below 2^63", lambda n: 0 <= n < 2**63)
+
+
+def step_na(text: str) -> list[float]:
+    """Heights of current steps in nA, separated by commas; beyond 10 nA they were meant in pA."""
+    heights = numbers(text)
+    if any(abs(height) > MOST_NA for height in heights):
+        expected = f"in nA, within -{MOST_NA:g}..{MOST_NA:g}"
+        raise argparse.ArgumentTypeError(f"should be {expected}; found {text!r}; divide by 1000 if these are pA")
+    return heights
 
 
 def finite(text: str) -> float:

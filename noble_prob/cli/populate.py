@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from noble_prob.cli.options import Parser, finite, numbers, positive, whole
+from noble_prob.cli.options import MOST_NA, Parser, finite, numbers, positive, seed, whole
 from noble_prob.cli.output import tell
 from noble_prob.cli.simulate import add_engine
 from noble_prob.errors import require
@@ -42,7 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--held-out", type=parse_keys, default=None, help=f"models never perturbed {HELD_OUT_MODELS}")
     parser.add_argument("--include-base", action="store_true", help="the base models come first")
     parser.add_argument("--noise-sd", type=finite, default=0.15, help="noise, in SDs of the base models (0.15)")
-    parser.add_argument("--seed", type=whole, default=0, help="seed of the population (0)")
+    parser.add_argument("--seed", type=seed, default=0, help="seed of the population (0)")
     parser.add_argument("--targets", default="fires", help="'fires' (5 spikes at 180 pA), 'base' (the base models' own "
                         "features) or a CSV file")  # fmt: skip
     parser.add_argument("--k-sd", type=finite, default=3.0, help="acceptable distance from a target, in SDs (3)")
@@ -79,7 +79,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _design(args: argparse.Namespace) -> Design:
     """The currents asked for."""
-    known = DESIGNS[args.design]
+    known, most = DESIGNS[args.design], 1000 * MOST_NA
+    strongest = max(args.range_pa or known.range_pa, key=abs)
+    require(abs(strongest) <= most, "range_pa", f"in pA, within -{most:g}..{most:g}", f"{strongest:g}",
+            "give the lowest and highest current in pA")  # fmt: skip
     return replace(
         known, n_random=args.n_random, total_ms=args.total_ms, near_share=args.near_share,
         range_pa=_two(args.range_pa, "range_pa", "-110,280") or known.range_pa,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 
-from noble_prob.cli.options import add_cell, add_out, finite, load_cell, positive, whole
+from noble_prob.cli.options import add_cell, add_out, finite, load_cell, positive, seed
 from noble_prob.cli.output import new_folder, tell, write_json
 
 
@@ -23,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_cell(parser)
     parser.add_argument("--draws", type=positive, default=100, help="number of neurons (100)")
     parser.add_argument("--current-pa", type=finite, required=True, help="height of the current step (pA)")
-    parser.add_argument("--seed", type=whole, default=0, help="same seed, same neurons (0)")
+    parser.add_argument("--seed", type=seed, default=0, help="same seed, same neurons (0)")
     add_out(parser, "folder for ensemble.npz and summary.json")
 
 

@@ -16,7 +16,7 @@ import argparse
 import shutil
 from contextlib import ExitStack
 
-from noble_prob.cli.options import add_cell, load_cell, numbers, positive, several, whole
+from noble_prob.cli.options import add_cell, enough, load_cell, numbers, positive, seed, several
 from noble_prob.cli.output import new_file, write_json
 
 JSON_FILE = True
@@ -26,10 +26,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of this verb."""
     add_cell(parser)
     parser.add_argument("--n", type=several, default=100, help="recordings (100)")
-    parser.add_argument("--seed", type=whole, default=0, help="seed of everything (0)")
+    parser.add_argument("--seed", type=seed, default=0, help="seed of everything (0)")
     parser.add_argument("--currents-pa", type=numbers, default=None, help="steps of every recording, comma separated")
     parser.add_argument("--chains", type=positive, default=2, help="chains per recording (2)")
-    parser.add_argument("--draws", type=positive, default=200, help="draws per chain (200)")
+    parser.add_argument("--draws", type=enough, default=200, help="draws per chain (200)")
     parser.add_argument("--method", choices=("hmc", "importance", "npe"), default="hmc", help="how to infer (hmc)")
     parser.add_argument("--batch", type=positive, default=50, help="recordings inferred side by side (50)")
     parser.add_argument("--jobs", type=positive, default=1, help="processes (1)")

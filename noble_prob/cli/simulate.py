@@ -1,7 +1,7 @@
 """Biophysical models under current steps: models and currents in, voltages out.
 
-  noble-prob simulate --hof DIR --models 0,2,5-9 --amps-na=-0.11,0.05,0.18 --out traces.npz
-  noble-prob simulate --hof builtin --amps-na=0.1 --noise-sd-na 0.02 --seed 1 --out noisy.npz
+  noble-prob simulate --hof DIR --models 0,2,5-9 --amps-na -0.11,0.05,0.18 --out traces.npz
+  noble-prob simulate --hof builtin --amps-na 0.1 --noise-sd-na 0.02 --seed 1 --out noisy.npz
 
 writes voltage_mv (model, current, time), time_ms (the step begins 15 ms after the first sample), models, amps_na. Needs
 Arbor: pip install 'noble_prob[simulate]'.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from noble_prob.cli.options import finite, numbers, positive, whole
+from noble_prob.cli.options import finite, positive, seed, step_na
 from noble_prob.cli.output import new_file, tell
 from noble_prob.population.builtin import open_hof
 from noble_prob.population.hof import parse_keys
@@ -31,13 +31,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of this verb."""
     parser.add_argument("--hof", required=True, help="folder of a Hall of Fame, or 'builtin'")
     parser.add_argument("--models", default=None, help="model numbers such as 0,2,5-9 (all)")
-    parser.add_argument("--amps-na", type=numbers, required=True, help="step heights in nA, separated by commas")
+    parser.add_argument("--amps-na", type=step_na, required=True, help="step heights in nA, separated by commas")
     parser.add_argument("--out", type=Path, required=True, help="NPZ file to write")
     parser.add_argument("--duration-ms", type=finite, default=400.0, help="length of the step (400)")
     parser.add_argument("--sample-ms", type=finite, default=None, help="sampling interval of the file (the time step)")
     parser.add_argument("--noise-sd-na", type=finite, default=0.0, help="SD of an Ornstein-Uhlenbeck background (0)")
     parser.add_argument("--noise-tau-ms", type=finite, default=3.0, help="its correlation time (3)")
-    parser.add_argument("--seed", type=whole, default=0, help="seed of the background (0)")
+    parser.add_argument("--seed", type=seed, default=0, help="seed of the background (0)")
     add_engine(parser)
 
 

@@ -17,7 +17,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from noble_prob.cli.options import add_cell, load_cell, positive, whole
+from noble_prob.cli.options import add_cell, load_cell, positive, seed
 from noble_prob.cli.output import tell
 
 
@@ -27,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--n", type=positive, default=40_000, help="recordings to train on (40000)")
     parser.add_argument("--steps", type=positive, default=6000, help="steps of training (6000)")
     parser.add_argument("--batch", type=positive, default=512, help="recordings per step (512)")
-    parser.add_argument("--seed", type=whole, default=0, help="seed of everything (0)")
+    parser.add_argument("--seed", type=seed, default=0, help="seed of everything (0)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for npe.json, npe.safetensors")
 
 

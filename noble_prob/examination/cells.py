@@ -16,9 +16,10 @@ from typing import Literal
 import numpy as np
 
 from noble_prob.calibration import Calibration, FeatureTable, Recalibration, calibrate_population, tilt, widen
+from noble_prob.calibration.matching import require_alike
 from noble_prob.cells import Cell
 from noble_prob.ensemble import draw, respond
-from noble_prob.errors import require
+from noble_prob.errors import listed, require
 from noble_prob.examination.columns import rename_published, with_height
 from noble_prob.features import FEATURES, measure
 from noble_prob.latent import Neurons
@@ -74,23 +75,26 @@ def examine_population(
     measured = rename_published(table)
     latents = cell.prior.space.names
     offered = (*FEATURES, *latents, "ap1_peak_to_trough")
+    units = {**{f.name: f.unit for f in FEATURES.values()}, **dict(zip(latents, cell.prior.space.units, strict=True))}
+    require_alike(zip(table.names, table.units, strict=True), units.items())
     shared = [name for name in measured.names if name in offered]
     require(bool(shared), "population", f"a table with a latent ({', '.join(latents)}) or a feature of "
-            "docs/features.md", f"the columns {', '.join(table.names[:6])}", "rename its columns")  # fmt: skip
-    measured = measured.select(shared)
+            "docs/features.md", f"the columns {listed(table.names, 6)}", "rename its columns")  # fmt: skip
+    whole, measured = measured, measured.select(shared)  # the comparison is given all, to name what it leaves out
     wanted = tuple(name for name in shared if name in FEATURES and name not in latents)
 
     def ensemble(novel: Neurons, source: str) -> FeatureTable:
-        return _features(novel, wanted, cell, current_pa, source, progress, device)
+        found = _features(novel, wanted, cell, current_pa, source, progress, device)
+        return found.select([name for name in shared if name in found.names])
 
     novel = draw(cell.prior, neurons, seed=seed)
     rows = ensemble(novel, f"novel neurons of {cell.name}")
     weights = tilt(rows, measured.select(_matched(measured, rows))) if recalibrate in ("tilt", "both") else None
     moved = _moved(novel, measured) if recalibrate in ("widen", "both") else None
     return Population(
-        before=calibrate_population(measured, rows, seed=seed), weights=weights, moved=moved,
+        before=calibrate_population(whole, rows, seed=seed), weights=weights, moved=moved,
         after=None if moved is None else calibrate_population(
-            measured, ensemble(moved, f"novel neurons of {cell.name}, moved"), seed=seed),
+            whole, ensemble(moved, f"novel neurons of {cell.name}, moved"), seed=seed),
     )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 *Not judged* for every feature that is undefined, or does not vary, in experiment or ensemble: its spread has no
 ratio; and, in a sentence of their own, for those whose spread alone, off by two, would have been missed too often.
-Silent when every feature was judged. Silence of other checks about such a feature is no pass.
+Another sentence names the columns that only one of the two tables has, which were left out of the comparison. Silent
+when every feature was judged. Silence of other checks about such a feature is no pass.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from noble_prob.calibration.result import Calibration
 from noble_prob.calibration.wording import percent
+from noble_prob.errors import listed
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
 
@@ -20,6 +22,26 @@ from noble_prob.findings.registry import check
 @check("NP205", "Features not judged", Calibration)
 def unjudged(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
     """At most one finding of each kind."""
+    yield from _not_comparable(result, say)
+    yield from _too_weak(result, say)
+    yield from _alone(result, say)
+
+
+def _alone(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
+    """Columns that one table has and the other has not."""
+    told = []
+    for which, source in (("first", result.observed.source), ("second", result.ensemble.source)):
+        names = [name for name, owner in result.left_out.items() if owner == which]
+        if names:
+            told.append(f"only the {which} table ({source}) has numbers for {listed(names, 12)}")
+    if told:
+        yield say("not judged", f"Columns left out of the comparison: {'; '.join(told)}.",
+                  "Give a feature the same name in both tables if both have it.",
+                  left_out=dict(result.left_out))  # fmt: skip
+
+
+def _not_comparable(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
+    """Features whose spread has no ratio."""
     reasons = dict(result.skipped)
     for item in result.features:
         if item.severity == "not judged" and not np.isfinite(item.sd_ratio):
@@ -28,6 +50,10 @@ def unjudged(result: Calibration, say: Callable[..., Finding]) -> Iterator[Findi
         listed = "; ".join(reason if name in reason else f"{name}: {reason}" for name, reason in reasons.items())
         yield say("not judged", f"{len(reasons)} features could not be judged: {listed}.",
                   "Give more rows, or a stimulus that defines them.", features=list(reasons))  # fmt: skip
+
+
+def _too_weak(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
+    """Features that too few rows judge alone."""
     weak = [item for item in result.features if item.severity == "not judged" and np.isfinite(item.sd_ratio)]
     if weak:
         most = max(np.nan_to_num([item.power_narrow, item.power_wide]).min() for item in weak)

@@ -145,11 +145,11 @@ def draw_pool(
     """
     density, truths, evidences = None, [], []
     for k in tqdm(range(0, n, CHUNK), desc="recordings", unit="batch", disable=not progress):
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + k)
+        generator = torch.Generator().manual_seed((seed * 1_000_003 + k) % 2**63)
         design = random_design(decoder, min(CHUNK, n - k), generator)
         model = partial(program, decoder, prior, design, noise=noise, robust=robust)
         density = density or LogDensity(partial(program, decoder, prior, _one(design), noise=noise), observed=OBSERVED)
-        with seeded(seed * 1_000_003 + k), torch.no_grad():
+        with seeded((seed * 1_000_003 + k) % 2**63), torch.no_grad():
             nodes: Any = poutine.trace(model).get_trace(batch=(len(design.end_ms),)).nodes
         truths.append(density.pack({site.name: nodes[site.name]["value"] for site in density.sites}))
         times = nodes["spikes"]["value"]

@@ -9,7 +9,7 @@ from typing import Any, get_args, overload
 
 from noble_prob.amortised import Estimator
 from noble_prob.decoder.base import Decoder
-from noble_prob.errors import require
+from noble_prob.errors import require, require_seed
 from noble_prob.findings.base import Finding
 from noble_prob.inference.batch import posteriors
 from noble_prob.inference.belongs import stranger
@@ -23,6 +23,8 @@ from noble_prob.recording import Recording
 
 BATCH, BATCH_GPU = 64, 256
 """Recordings that are sampled side by side."""
+FEWEST = 4
+"""Draws, and steps of warm-up, per chain: fewer have no R-hat over split chains."""
 SETTINGS: dict[str, tuple[int, int]] = {
     "nuts": (180, 200), "hmc": (200, 800), "importance": (200, 500), "npe": (200, 125), "svi": (200, 500),
 }  # fmt: skip
@@ -73,6 +75,7 @@ def infer(  # type: ignore[misc]
     Raises:
         UsageError: If a recording has no usable step, is an ensemble, or an argument is out of range.
     """
+    _require_length(chains, warmup, draws)
     one = isinstance(recordings, Recording)
     observations = [observe(r, decoder) for r in ([recordings] if isinstance(recordings, Recording) else recordings)]
     found = infer_evidence(
@@ -108,14 +111,14 @@ def infer_evidence(
         UsageError: As :func:`infer`.
     """
     require(method in get_args(Method), "method", f"one of {get_args(Method)}", method, "pick one of them")
-    require(chains >= 2, "chains", "at least 2, for R-hat compares chains", chains, "pass chains=4")
+    _require_length(chains, warmup, draws)
+    require_seed(seed)
     require(prior.space.names == decoder.space.names, "prior", f"over the decoder's latents {decoder.space.names}",
             prior.space.names, "use the prior that belongs to the decoder")  # fmt: skip
     require(getattr(decoder, "measured_error", decoder) is not None, "decoder", "one whose error was measured, for it "
             "is part of the likelihood", f"a {type(decoder).__name__} without", "use a cell's own decoder")  # fmt: skip
     usual = SETTINGS[method]
     length = (usual[0] if warmup is None else warmup, usual[1] if draws is None else draws)
-    require(min(length) >= 4, "draws", "at least 4, as warmup", length, "ask for more draws")
     items = [o if isinstance(o, Observation) else Observation(evidence=o, sweeps=tuple(range(len(o.design))), notes=())
              for o in observations]  # fmt: skip
     task = Task(decoder=decoder, prior=prior.to(device), noise=noise or NoisePrior(), robust=robust, method=method,
@@ -129,6 +132,13 @@ def infer_evidence(
     starts = range(0, len(items), size)
     found = [p for at in starts for p in posteriors(task, items[at : at + size], seed=seed + at)]
     return _replace_unbelievable(found, items, task, seed) if method in WEIGHTED else found
+
+
+def _require_length(chains: int, warmup: int | None, draws: int | None) -> None:
+    """Refuse chains that no diagnostic can judge, before any work."""
+    require(chains >= 2, "chains", "at least 2, for R-hat compares chains", chains, "pass chains=4")
+    for name, n in (("warmup", warmup), ("draws", draws)):
+        require(n is None or n >= FEWEST, name, f"at least {FEWEST} per chain", n, f"ask for more, such as {name}=200")
 
 
 def _checked(task: Task, items: list[Observation]) -> tuple[Task, list[Observation]]:

@@ -63,7 +63,7 @@ def load_abf(path: Path, channel: int | str | None) -> RawFile:
 def _signals(segment: Any) -> list[Signal]:
     """Name, unit and samples of each channel of a neo segment."""
     return [
-        (s.name or "", s.units.dimensionality.string, np.asarray(s.magnitude, float)[:, 0])
+        (str(s.name or ""), s.units.dimensionality.string, np.asarray(s.magnitude, float)[:, 0])
         for s in segment.analogsignals
     ]
 

@@ -77,7 +77,7 @@ def recordings(
         "current_pa",
         f"an injected current in {raw.name}",
         "zero in every sample",
-        "export the command or current channel with the voltage, or pass `require_current=False`",
+        "export the command or current channel with the voltage (Python: `require_current=False` takes it)",
     )
     return [_recording(raw, group, groups, potential, pulse) for group in groups]
 

@@ -2,8 +2,8 @@
 
 The limits are wide on purpose: they catch a wrong unit or a wrong file, not a bad cell (that is a finding's work).
 A membrane lives between -200 and +200 mV, so values below 1 or above 500 in size are another unit. Currents of patch
-clamp are 10 to a few 1000 pA, so volleys below 5 that move the voltage by 10 mV are nA. Spikes last less than a
-millisecond, so fewer than two samples per ms can not time them.
+clamp are 10 to a few 1000 pA, so volleys below 5 that move the voltage by 10 mV are nA, or A if smaller still. Spikes
+last less than a millisecond, so fewer than two samples per ms can not time them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from noble_prob.readers.sweeps import RawSweep
 SLOWEST_HZ = 2000.0
 SHORTEST_MS = 100.0
 _FASTEST_HZ = 2e6
+_SMALL = ((5e-3, "nA", "1000"), (5e-6, "µA", "1e6"), (5e-9, "mA", "1e9"), (0.0, "amperes", "1e12"))
+"""Smallest strongest current that a response to some 5 to 5000 pA has in each unit, and the factor from it to pA."""
 
 
 def check_sweep(sweep: RawSweep, name: str) -> None:
@@ -90,8 +92,13 @@ def check_units(sweeps: list[RawSweep], name: str) -> None:
     """
     voltage = np.stack([s.voltage_mv for s in sweeps])
     spread = float(np.nanmax(voltage) - np.nanmin(voltage))
-    _check_voltage(float(np.nanmax(np.abs(voltage))), spread, name)
-    _check_current(max(float(np.abs(s.current_pa).max()) for s in sweeps), spread, name)
+    _check_voltage(_farthest(voltage), spread, name)
+    _check_current(_farthest(np.concatenate([s.current_pa for s in sweeps])), spread, name)
+
+
+def _farthest(values: np.ndarray) -> float:
+    """The value farthest from 0, with its sign."""
+    return float(values.flat[int(np.nanargmax(np.abs(values)))])
 
 
 def _check_voltage(largest: float, spread: float, name: str) -> None:
@@ -103,35 +110,36 @@ def _check_voltage(largest: float, spread: float, name: str) -> None:
         "check which channel is connected, and pass it as `channel`",
     )
     require(
-        largest >= 1,
+        abs(largest) >= 1,
         "voltage_mv",
         f"in mV in {name}",
-        f"values below {largest:.3g} in size, which look like volts",
+        f"values up to {largest:.3g}, which look like volts",
         "multiply the voltage by 1000",
     )
     require(
-        largest <= 500,
+        abs(largest) <= 500,
         "voltage_mv",
         f"in mV, within -500..500, in {name}",
         f"values up to {largest:.4g}",
-        "convert the voltage to mV; no membrane has this voltage",
+        "convert the voltage to mV (from microvolts divide it by 1000); no membrane has this voltage",
     )
 
 
 def _check_current(strongest: float, spread: float, name: str) -> None:
     require(
-        strongest <= 1e5,
+        abs(strongest) <= 1e5,
         "current_pa",
         f"in pA, below 100000, in {name}",
         f"values up to {strongest:.4g}",
         "convert the current to pA; no electrode passes this much",
     )
+    unit, factor = next(((unit, factor) for least, unit, factor in _SMALL if abs(strongest) >= least), _SMALL[-1][1:])
     require(
-        strongest == 0 or strongest >= 5 or spread <= 10,
+        strongest == 0 or abs(strongest) >= 5 or spread <= 10,
         "current_pa",
         f"in pA in {name}",
-        f"values up to {strongest:.3g} with {spread:.0f} mV of response, which look like nA",
-        "multiply the current by 1000",
+        f"values up to {strongest:.3g} with {spread:.0f} mV of response, which look like {unit}",
+        f"multiply the current by {factor}",
     )
 
 

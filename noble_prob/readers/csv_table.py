@@ -1,8 +1,9 @@
 """CSV: one row a sample, columns ``time_ms``, ``current_pa``, ``voltage_mv`` and, for several sweeps, ``sweep``.
 
-The unit is part of the column's name, so that a table in volts or seconds can not be read by mistake. The separator
-may be a comma, a semicolon or a tab; decimals have a point; lines that begin with ``#`` are comments; ``nan`` marks
-a missing voltage. Sweeps are numbered in any way and kept in order of appearance; each has its own regular time.
+The unit is part of the column's name, as above or in brackets (``time (ms)``), so that a table in volts or seconds can
+not be read by mistake. The separator may be a comma, a semicolon or a tab; decimals have a point; lines that begin with
+``#`` are comments; ``nan`` marks a missing voltage. Sweeps are numbered in any way and kept in order of appearance;
+each has its own regular time.
 """
 
 from __future__ import annotations
@@ -14,9 +15,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from noble_prob.errors import UsageError, require
+from noble_prob.errors import UsageError, listed, require
 from noble_prob.readers.checks import regular_interval
 from noble_prob.readers.sweeps import RawFile, RawSweep
+from noble_prob.readers.text_table import (
+    Header,
+    factor_between,
+    has_decimal_comma,
+    read_header,
+    spelled,
+    split_suffix,
+    split_unit,
+)
 
 COLUMNS = ("time_ms", "current_pa", "voltage_mv")
 _WANTED = "the columns time_ms, current_pa, voltage_mv and, for several sweeps, sweep"
@@ -35,8 +45,7 @@ def load_csv(path: Path, channel: int | str | None) -> RawFile:
     require(
         channel is None, "channel", "left out for CSV", repr(channel), "name the voltage column `voltage_mv` instead"
     )
-    columns, separator, skip = _header(path)
-    table = _numbers(path, columns, separator, skip)
+    table = _numbers(path, read_header(path, _WANTED))
     sweeps = table["sweep"] if "sweep" in table else np.zeros(len(table["time_ms"]))
     require(
         bool(np.isfinite(sweeps).all()), "sweep", f"a number in every row of {path.name}", "NaN", "number the sweeps"
@@ -47,38 +56,23 @@ def load_csv(path: Path, channel: int | str | None) -> RawFile:
     return RawFile(name=path.name, format="CSV", files=(path,), sweeps=tuple(built))
 
 
-def _header(path: Path) -> tuple[list[str], str, int]:
-    """Column names, separator, and number of lines before the data."""
-    try:
-        with path.open(encoding="utf-8-sig") as stream:
-            for skip, line in enumerate(stream, start=1):
-                if line.strip() and not line.startswith("#"):
-                    separator = max(",;\t", key=line.count)
-                    return [_clean(name) for name in line.split(separator)], separator, skip
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            "path",
-            "a CSV file in UTF-8 text",
-            f"{path.name}, which is binary or in another encoding",
-            "save it as CSV UTF-8",
-        ) from error
-    raise UsageError("path", f"a CSV file with {_WANTED}", f"{path.name} without a header line", "add the header line")
+def _named(head: str) -> str:
+    """The name that a head means: small letters, a unit in brackets at its end (``Time (ms)``: ``time_ms``)."""
+    name, unit = split_unit(head.lower())
+    return f"{name}_{spelled(unit)}" if unit and not name.endswith(f"_{spelled(unit)}") else name
 
 
-def _clean(name: str) -> str:
-    return name.strip().strip("\"'").strip().lower()
-
-
-def _numbers(path: Path, columns: list[str], separator: str, skip: int) -> dict[str, NDArray[np.float64]]:
+def _numbers(path: Path, header: Header) -> dict[str, NDArray[np.float64]]:
+    columns = [_named(head) for head in header.cells]
     for name in COLUMNS:
         if name not in columns:
-            _refuse_column(name, columns, path.name)
+            _refuse_column(name, dict(zip(columns, header.cells, strict=True)), path.name)
     repeated = sorted({name for name in columns if columns.count(name) > 1})
     require(
         not repeated, "header", f"one column of each name in {path.name}", f"{repeated} twice", "rename or drop one"
     )
     wanted = [name for name in (*COLUMNS, "sweep") if name in columns]
-    data = _parse(path, [columns.index(name) for name in wanted], separator, skip)
+    data = _parse(path, [columns.index(name) for name in wanted], header)
     require(
         len(data) > 0,
         "path",
@@ -89,15 +83,15 @@ def _numbers(path: Path, columns: list[str], separator: str, skip: int) -> dict[
     return dict(zip(wanted, data.T, strict=True))
 
 
-def _parse(path: Path, usecols: list[int], separator: str, skip: int) -> NDArray[np.float64]:
+def _parse(path: Path, usecols: list[int], header: Header) -> NDArray[np.float64]:
     """Numbers of the chosen columns, one row a sample."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # numpy's, of an empty table: the caller refuses it
             return np.loadtxt(
                 path,
-                delimiter=separator,
-                skiprows=skip,
+                delimiter=header.separator,
+                skiprows=header.line,
                 comments="#",
                 encoding="utf-8-sig",
                 ndmin=2,
@@ -106,27 +100,34 @@ def _parse(path: Path, usecols: list[int], separator: str, skip: int) -> NDArray
             )
     except ValueError as error:
         raise UsageError(
-            "cell",
-            f"a number in every row and column of {path.name}",
-            _plain(error, skip),
-            "fill in the cell, write decimals with a point, or drop the row",
-        ) from error
+            "table cell", f"a number in every row and column of {path.name}", *_plain(error, header)
+        ) from (error)
 
 
-def _refuse_column(name: str, columns: list[str], file: str) -> None:
-    """Say that a column lacks, and which one looks like it in another unit."""
-    like = [c for c in columns if c.startswith(name.split("_")[0]) and c != name]
-    found = f"{like[0]!r} in another unit" if like else f"columns {[c[:24] for c in columns[:8]]}"
-    remedy = f"convert {like[0]!r} and name it {name!r}" if like else f"add a column {name!r}"
+def _refuse_column(name: str, columns: dict[str, str], file: str) -> None:
+    """Say that a column lacks, and which one looks like it in another unit; ``columns`` are names and heads."""
+    stem, unit = split_suffix(name)
+    found, remedy = f"columns {listed((repr(head[:24]) for head in columns.values()), 8)}", f"add a column {name!r}"
+    like = next((column for column in columns if column.startswith(stem)), None)
+    if like is not None:
+        factor = factor_between(split_suffix(like)[1], unit)
+        found = f"{columns[like]!r}, " + ("which does not say its unit" if factor is None else "in another unit")
+        how = f"convert it to {unit}" if factor is None else f"multiply it by {factor:g}"
+        remedy = f"{how} and name it {name!r}"
     raise UsageError(name, f"a column of {file}, which needs {_WANTED}", found, remedy)
 
 
-def _plain(error: ValueError, skip: int) -> str:
-    """The complaint of numpy with the line number in the file."""
-    text = str(error)
+def _plain(error: ValueError, header: Header) -> tuple[str, str]:
+    """The complaint of numpy with the line in the file and the name of the column; what to do about it."""
+    text, remedy = str(error), "fill in the table cell, or drop the row"
     if match := re.search(r"could not convert string '(.*?)' to float64 at row (\d+), column (\d+)", text):
-        return f"{match[1]!r} about line {int(match[2]) + skip + 1}, column {match[3]}"
-    return text.split(";")[0].rstrip(".")
+        place = f"about line {int(match[2]) + header.line + 1}, column {header.cells[int(match[3]) - 1]!r}"
+        if has_decimal_comma(match[1]):
+            return f"{match[1]!r}, with a decimal comma, {place}", "write decimals with a point"
+        return f"{match[1] or 'nothing'!r} {place}", remedy
+    if match := re.search(r"invalid column index \d+ at row (\d+) with (\d+) columns", text):
+        return f"only {match[2]} of {len(header.cells)} cells about line {int(match[1]) + header.line}", remedy
+    return text.split(";")[0].rstrip("."), remedy
 
 
 def _sweep(table: dict[str, NDArray[np.float64]], index: NDArray[np.int64], label: float, file: str) -> RawSweep:

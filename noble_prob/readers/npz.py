@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noble_prob.errors import UsageError, require
+from noble_prob.errors import UsageError, listed, require
 from noble_prob.readers.checks import regular_interval
 from noble_prob.readers.sweeps import RawFile, RawSweep
 from noble_prob.recording import Step
 
 FIELDS = ("time_ms", "current_pa", "voltage_mv")
 _EXTRA = ("steps", "axes", "provenance")
+_SAVE = "save it again with numpy.savez and the names time_ms, current_pa, voltage_mv"
 
 
 def load_npz(path: Path, channel: int | str | None) -> RawFile:
@@ -59,34 +60,34 @@ def load_npz(path: Path, channel: int | str | None) -> RawFile:
 
 
 def _fields(path: Path) -> dict[str, Any]:
+    """The fields that are used; a file that numpy can not open is told from a field that it can not read."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            require(
-                not isinstance(archive, np.ndarray),
-                "path",
-                "an NPZ archive",
-                f"{path.name}, a single array",
-                "save with numpy.savez and the names time_ms, current_pa, voltage_mv",
-            )
-            names = list(archive.files)
-            for name in FIELDS:
-                require(
-                    name in names,
-                    name,
-                    f"a field of {path.name}, which needs {', '.join(FIELDS)}",
-                    f"fields {names[:8]}",
-                    f"save it with a field {name!r}",
-                )
-            return {name: archive[name] for name in (*FIELDS, *_EXTRA) if name in names}
-    except UsageError:
-        raise
+        opened = np.load(path, allow_pickle=False)
     except Exception as error:
-        raise UsageError(
-            "path",
-            "a complete NPZ file of plain numbers",
-            f"{path.name}, which numpy can not read ({type(error).__name__}: {str(error)[:80]})",
-            "save it again with numpy.savez; objects are not accepted",
-        ) from error
+        found = f"{path.name}, which is truncated or no NPZ file"
+        raise UsageError("path", "a complete NPZ file of plain numbers", found, _SAVE) from error
+    require(not isinstance(opened, np.ndarray), "path", "an NPZ archive", f"{path.name}, a single array", _SAVE)
+    with opened as archive:
+        names = list(archive.files)
+        for name in FIELDS:
+            require(name in names, name, f"a field of {path.name}, which needs {', '.join(FIELDS)}",
+                    f"fields {listed(map(repr, names))}", f"save it with a field {name!r}")  # fmt: skip
+        return {name: _field(archive, name, path.name) for name in (*FIELDS, *_EXTRA) if name in names}
+
+
+def _field(archive: Any, name: str, file: str) -> NDArray[Any]:
+    """One field, as numbers or text."""
+    try:
+        values: NDArray[Any] = archive[name]
+    except Exception as error:
+        if "pickle" in str(error):  # numpy's word for an array of objects, in every version
+            raise UsageError(name, f"plain numbers in {file}", "an array of Python objects",
+                             "save a plain float array, for example numpy.asarray(x, float)") from error  # fmt: skip
+        raise UsageError("path", "a complete NPZ file of plain numbers", f"{file}, whose field {name!r} is damaged",
+                         _SAVE) from error  # fmt: skip
+    numerical = values.dtype.kind in "fiub" or name in ("axes", "provenance")
+    require(numerical, name, f"plain numbers in {file}", f"values of type {values.dtype}", "save it as a float array")
+    return values
 
 
 def _require_shapes(

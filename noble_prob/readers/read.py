@@ -125,14 +125,7 @@ def _load(path: PathLike | Sequence[PathLike], channel: int | str | None) -> Raw
         "check the path and its spelling",
     )
     if path.is_dir():
-        waves = [p for p in path.iterdir() if p.suffix.lower() == ".ibw"]
-        require(
-            bool(waves),
-            "path",
-            "a file, or a folder of .ibw waves",
-            f"folder {path.name!r} without .ibw files",
-            f"pass one of its files ({_KNOWN})",
-        )
+        _require_waves(path)
         return load_ibw(path, channel)
     _require_content(path)
     return _LOADERS[path.suffix.lower()](path, channel)
@@ -153,6 +146,19 @@ def _load_list(paths: list[Path], channel: int | str | None) -> RawFile:
         )
         _require_content(path)
     return load_ibw(paths, channel)
+
+
+def _require_waves(folder: Path) -> None:
+    """Refuse a folder that is no family of Igor waves, and say whether it holds anything that can be read."""
+    kinds = {p.suffix.lower() for p in folder.iterdir()}
+    some = bool(kinds & set(EXTENSIONS))
+    require(
+        ".ibw" in kinds,
+        "path",
+        f"a recording ({_KNOWN}), or a folder of .ibw waves",
+        f"folder {folder.name!r} without .ibw files" + ("" if some else " and without any other recording"),
+        "pass one of its files" if some else "check the path, or export a recording to one of these formats",
+    )
 
 
 def _require_content(path: Path) -> None:

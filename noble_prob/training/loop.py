@@ -205,7 +205,7 @@ class _Run:
 
     def _step(self, step: int) -> Tensor:
         schedule, state = self.schedule, self.state
-        seed = schedule.seed * 1_000_003 + step + processes.rank() * RANK_STRIDE
+        seed = (schedule.seed * 1_000_003 + step + processes.rank() * RANK_STRIDE) % 2**63
         batch = max(1, schedule.batch // processes.world())
         rows = self.task.draw(batch, torch.Generator(self.device).manual_seed(seed))
         for group in state.optimiser.param_groups:

@@ -59,6 +59,11 @@ def _cell(column: int, text: str) -> Callable[[Path], Path]:
     return make
 
 
+def _header(text: str) -> Callable[[Path], Path]:
+    """A CSV file of a step family below another header."""
+    return _csv(lambda t, i, v: (t, i, v), header=text)
+
+
 def _truncated(make: Callable[[Path], Path], share: float) -> Callable[[Path], Path]:
     def cut(folder: Path) -> Path:
         path = make(folder)
@@ -116,6 +121,7 @@ CASES: tuple[BadInput, ...] = (
     BadInput("missing file", lambda folder: folder / "nowhere.abf", "not there"),
     BadInput("empty file", _text("cell.abf", b""), "empty"),
     BadInput("folder without waves", _folder, "without .ibw"),
+    BadInput("folder without recordings", _folder, ".abf, .csv, .ibw, .npz, .nwb"),
     BadInput("unknown extension", _text("cell.smr", b"CED"), "known format"),
     BadInput("no extension", _text("cell", b"data"), "known format"),
     # broken or foreign content
@@ -127,8 +133,11 @@ CASES: tuple[BadInput, ...] = (
     BadInput("HDF5 that is no NWB", _hdf5, "NWB"),
     BadInput("truncated NPZ", _truncated(_npz(lambda d: d), 0.7), "NPZ"),
     BadInput(
-        "NPZ of pickled objects", _npz(lambda d: {**d, "voltage_mv": np.array([{}, {}], object)}), "plain numbers"
+        "NPZ of pickled objects",
+        _npz(lambda d: {**d, "voltage_mv": np.array([{}, {}], object)}),
+        "plain numbers in cell.npz; found an array of Python objects; save a plain float array",
     ),
+    BadInput("NPZ of words", _npz(lambda d: {**d, "voltage_mv": d["voltage_mv"].astype(str)}), "plain numbers"),
     BadInput("binary named CSV", _text("cell.csv", bytes(range(128, 256)) * 9), "UTF-8"),
     # the table
     BadInput("CSV without header", _csv(lambda t, i, v: (t, i, v), header="0,0,0,-70"), "column"),
@@ -148,9 +157,15 @@ CASES: tuple[BadInput, ...] = (
     BadInput(
         "CSV time in s by name", _csv(lambda t, i, v: (t, i, v), header="sweep,time_s,current_pa,voltage_mv"), "time_s"
     ),
-    BadInput("CSV cell that is no number", _cell(3, "overload"), "overload"),
-    BadInput("CSV cell left empty", _cell(2, ""), "number"),
-    BadInput("CSV row too short", _text("cell.csv", f"{_LONG}\n0,0,0,-70\n0,0.1,0\n0,0.2,0,-70\n"), "number"),
+    BadInput("CSV time in s in brackets", _header("sweep,time (s),current (pA),voltage (mV)"), "multiply it by 1000"),
+    BadInput("CSV current in A in brackets", _header("sweep,time_ms,current [A],voltage_mv"), "multiply it by 1e+12"),
+    BadInput("CSV column without a unit", _header("sweep,time_ms,current_pa,voltage"), "does not say its unit"),
+    BadInput("CSV of many other columns", _header(",".join("abcdefghij")), "'h', … (10 in all)"),
+    BadInput("CSV cell that is no number", _cell(3, "overload"), "'overload' about line 201, column 'voltage_mv'"),
+    BadInput("CSV cell left empty", _cell(2, ""), "`table cell` should be a number"),
+    BadInput("CSV row too short", _text("cell.csv", f"{_LONG}\n0,0,0,-70\n0,0.1,0\n0,0.2,0,-70\n"), "3 of 4 cells"),
+    BadInput("CSV with decimal commas", _text("cell.csv", "time_ms;current_pa;voltage_mv\n0;0;-70\n0,1;0;-70\n"),
+             "'0,1', with a decimal comma, about line 3"),
     BadInput("CSV header only", _text("cell.csv", f"{_LONG}\n"), "no row"),
     BadInput("NPZ lacking a field", _npz(lambda d: {"time_ms": d["time_ms"], "V_mV": d["voltage_mv"]}), "current_pa"),
     BadInput("NPZ of mismatched lengths", _npz(lambda d: {**d, "voltage_mv": d["voltage_mv"][:, :-5]}), "voltage_mv"),
@@ -162,14 +177,15 @@ CASES: tuple[BadInput, ...] = (
     BadInput("sampling below 2 kHz", _csv(lambda t, i, v: (t[::10], i[:, ::10], v[:, ::10])), "2 kHz"),
     BadInput("sweeps of 50 ms", _csv(lambda t, i, v: (t[:500], i[:, 900:1400], v[:, 900:1400])), "100 ms"),
     # voltage and current
-    BadInput("voltage in V as mV", _csv(lambda t, i, v: (t, i, v / 1000)), "volts"),
+    BadInput("voltage in V as mV", _csv(lambda t, i, v: (t, i, v / 1000)), "up to -0.0"),
     BadInput("voltage in uV as mV", _csv(lambda t, i, v: (t, i, v * 1000)), "500"),
-    BadInput("voltage that never changes", _csv(lambda t, i, v: (t, i, 0 * v - 70)), "varies"),
+    BadInput("voltage that never changes", _csv(lambda t, i, v: (t, i, 0 * v - 70)), "found -70 mV throughout"),
     BadInput("sweep of NaN", _csv(lambda t, i, v: (t, i, _with(v, 1, np.nan))), "only NaN"),
     BadInput("NaN in the current", _csv(lambda t, i, v: (t, _with(i, (1, 7), np.nan), v)), "NaN"),
-    BadInput("current in nA as pA", _csv(lambda t, i, v: (t, i / 1000, v)), "nA"),
+    BadInput("current in nA as pA", _csv(lambda t, i, v: (t, i / 1000, v)), "nA; multiply the current by 1000."),
+    BadInput("current in A as pA", _npz(lambda d: {**d, "current_pa": d["current_pa"] * 1e-12}), "current by 1e12."),
     BadInput("current in fA as pA", _csv(lambda t, i, v: (t, i * 1e4, v)), "electrode"),
-    BadInput("no current at all", _csv(lambda t, i, v: (t, 0 * i, v)), "injected current"),
+    BadInput("no current at all", _csv(lambda t, i, v: (t, 0 * i, v)), "export the command or current channel"),
     # formats of laboratories
     BadInput("IBW without its current", lambda folder: _ibw(folder, ("V",), (1e-4,)), "no current wave"),
     BadInput("IBW without its voltage", lambda folder: _ibw(folder, ("A",), (1e-4,)), "no voltage wave"),
@@ -179,4 +195,4 @@ CASES: tuple[BadInput, ...] = (
     BadInput("ABF without a current", lambda folder: _abf(folder, ("mV",)), "injected current"),
     BadInput("NWB of voltage clamp", lambda folder: _nwb(folder, clamp="voltage"), "current-clamp"),
     BadInput("NWB without stimulus", lambda folder: _nwb(folder, stimulus=False), "stimulus"),
-)
+)  # fmt: skip

@@ -86,6 +86,12 @@ def read_only(folder: Path) -> list[object]:
     return ["sample", "--cell", "toy", "--current-pa", 100, "--out", "/proc/out"]
 
 
+def empty(folder: Path) -> Path:
+    """A folder with nothing in it."""
+    (folder / "day_4").mkdir()
+    return folder / "day_4"
+
+
 def table(text: str) -> Callable[[Path], list[object]]:
     """`calibrate --population` on a table."""
 
@@ -135,6 +141,7 @@ MISTAKES = (
     Mistake("no draws", sample("--draws", 0), "at least 1"),
     Mistake("fractional draws", sample("--draws", 2.5), "whole number"),
     Mistake("negative seed", sample("--seed", -1), "at least 0"),
+    Mistake("seed of more than 63 bits", sample("--seed", 2**63), "below 2^63"),
     Mistake("current that is no number", sample("--current-pa", "strong"), "finite number"),
     Mistake("current NaN", sample("--current-pa", "nan"), "finite number"),
     Mistake("current infinite", sample("--current-pa", "inf"), "finite number"),
@@ -145,7 +152,10 @@ MISTAKES = (
     Mistake("out not writable", read_only, "written"),
     Mistake("unknown method", infer("--method", "metropolis"), "nuts"),
     Mistake("one chain", infer("--chains", 1), "R-hat"),
-    Mistake("too few draws", infer("--draws", 1), "draws"),
+    Mistake("too few draws", infer("--draws", 3), "--draws: should be a whole number of at least 4; found '3'"),
+    Mistake("too little warm-up", infer("--warmup", 1), "--warmup: should be a whole number of at least 4"),
+    Mistake("folder without recordings", lambda f: [
+        "infer", empty(f), "--cell", "toy", "--out", f / "o"], ".abf, .csv, .ibw, .npz, .nwb"),
     Mistake("pulse that is no number", infer("--pulse", "second"), "whole number"),
     Mistake("pulse that is not there", infer("--pulse", 7), "pulse"),
     Mistake("junction potential that is no number", infer("--ljp-mv", "minus"), "finite number"),
@@ -173,6 +183,13 @@ MISTAKES = (
         "simulate", "--hof", "builtin", "--models", "a-b", "--amps-na", 0.1, "--out", f / "o.npz"], "models"),
     Mistake("currents that are no numbers", lambda f: [
         "simulate", "--hof", "builtin", "--amps-na", "0.1,x", "--out", f / "o.npz"], "finite number"),
+    Mistake("currents in pA as nA", lambda f: [
+        "simulate", "--hof", "builtin", "--amps-na", "-50,100", "--out", f / "o.npz"], "if these are pA"),
+    Mistake("random currents beyond reason", lambda f: [
+        "populate", "--hof", "builtin", "--design", "builtin", "--n-models", 1, "--range-pa", "-1e5,100",
+        "--out", f / "o"], "within -10000..10000"),
+    Mistake("path of the decoder that is not there", lambda f: [
+        "bench", "--paths", "fast,quick", "--json", f / "o.json"], "fast, products, reference"),
     Mistake("Hall of Fame that is not there", lambda f: [
         "simulate", "--hof", f / "no", "--amps-na", 0.1, "--out", f / "o.npz"], "folder"),
     Mistake("training file that is not there", lambda f: ["train", f / "no.toml"], "TOML"),

@@ -2,9 +2,13 @@
 
 import json
 import math
+from typing import get_args
 
 import pytest
 from cli_example import call
+
+from noble_prob.cli import bench
+from noble_prob.decoder.operator import Path
 
 KEYS = {
     "results": {"decoder", "path", "device", "dtype", "batch", "traces_per_s", "latency_ms", "rel_error",
@@ -28,6 +32,10 @@ def test_the_file_holds_what_the_page_names(timed):
     for part, keys in KEYS.items():
         assert all(keys <= set(row) for row in timed[part]), part
     assert [timed[part] for part in ("training", "ensemble", "simulator")] == [[], [], []]  # not asked for
+
+
+def test_every_path_of_the_decoder_can_be_asked_for():
+    assert get_args(Path) == bench.PATHS
 
 
 def test_rows_are_what_was_asked_for(timed):

@@ -87,6 +87,41 @@ def test_calibrate_recalibrates_a_prior_when_asked(tmp_path, capsys):
     assert before["p_value"] < after["p_value"]
 
 
+def test_calibrate_names_what_only_one_table_has(tmp_path, capsys):
+    """A missing cell takes nothing out of the comparison; a column without a partner is told in every form."""
+    rng = np.random.default_rng(0)
+    for name, n, head in (("a", 12, "kind;latency_ms;width_ms"), ("b", 300, "kind;latency_ms;breadth_ms")):
+        rows = [f"x;{x:.4f};{y:.4f}" for x, y in rng.normal(10, 1, (n, 2))]
+        rows[3] = "x;n/a;10"
+        (tmp_path / f"{name}.csv").write_text("\n".join(["# exported", head, *rows]))
+    ask = ("calibrate", "--repeats", tmp_path / "a.csv", "--ensemble", tmp_path / "b.csv", "--out", tmp_path / "out")
+    assert call(*ask, "--quiet", "--json") == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["calibration"]["trial"]["left_out"] == {"width_ms": "first", "breadth_ms": "second"}
+    assert [f["name"] for f in values["features"]] == ["latency_ms"]
+    sentence = "(a.csv) has numbers for width_ms; only the second table (b.csv) has numbers for breadth_ms"
+    assert any(f["code"] == "NP205" and sentence in f["sentence"] for f in values["findings"])
+    assert sentence in (tmp_path / "out" / "report.html").read_text()
+    assert call(*ask, "--quiet") == 0
+    assert sentence in " ".join(capsys.readouterr().out.split())
+    (tmp_path / "b.csv").write_text((tmp_path / "b.csv").read_text().replace("latency_ms", "latency_s"))
+    assert call(*ask, "--quiet") == 2
+    assert "'latency_ms' in the first and 'latency_s' in the second; convert one table" in capsys.readouterr().err
+
+
+def test_calibrate_names_columns_that_are_no_feature(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    rows = [f"{k},{v:.4f}" for k, v in enumerate(rng.normal(-70, 3, 40))]
+    ask = ("calibrate", "--population", tmp_path / "cells.csv", "--cell", "toy", "--out", tmp_path / "out", "--quiet")
+    (tmp_path / "cells.csv").write_text("\n".join(["slice,resting_voltage_mv", *rows]))
+    assert call(*ask, "--json") == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["calibration"]["neuron"]["left_out"] == {"slice": "first"}
+    (tmp_path / "cells.csv").write_text("\n".join(["voltage_deflection_mv,resting_voltage_v", *rows]))
+    assert call(*ask) == 2
+    assert "'resting_voltage_v' in the first and 'resting_voltage_mv'" in capsys.readouterr().err
+
+
 def test_calibrate_compares_two_tables_without_a_decoder(tmp_path, capsys):
     rng = np.random.default_rng(0)
     for name, n, sd in (("a", 12, 1.0), ("b", 300, 3.0), ("c", 12, 1.0)):

@@ -179,7 +179,7 @@ def test_evaluate_writes_both_groups(tmp_path, shared_dir, capsys):
 
 def test_sbc_writes_the_agreed_figures(tmp_path, capsys):
     out = tmp_path / "sbc.json"
-    few = ("--n", 20, "--batch", 20, "--draws", 30, "--currents-pa=-110,180")
+    few = ("--n", 20, "--batch", 20, "--draws", 30, "--currents-pa", "-110,180")
     assert call("sbc", "--cell", "toy", *few, "--seed", 1, "--json", out, "--quiet") == 0
     values = json.loads(out.read_text())
     names = set(load_cell("toy").decoder.space.names)

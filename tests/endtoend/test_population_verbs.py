@@ -11,7 +11,7 @@ from noble_prob.population.store import Store
 
 def test_simulate_writes_the_agreed_file(tmp_path):
     out = tmp_path / "traces.npz"
-    code = call("simulate", "--hof", "builtin", "--models", "0,2-3", "--amps-na=-0.11,0.18", "--out", out,
+    code = call("simulate", "--hof", "builtin", "--models", "0,2-3", "--amps-na", "-0.11,0.18", "--out", out,
                 "--duration-ms", 100, "--dt-ms", 0.025)  # fmt: skip
     assert code == 0
     with np.load(out) as data:

@@ -2,9 +2,18 @@
 
 import pytest
 from bad_inputs import CASES
+from foreign_files import step_family, write_abf
 
 from noble_prob.errors import UsageError
 from noble_prob.readers import read
+
+
+def test_names_of_abf_channels_are_plain_words(tmp_path):
+    _, current, voltage = step_family()
+    path = write_abf(tmp_path / "a.abf", {"Vm": ("mV", voltage), "V2": ("mV", voltage), "I": ("pA", current)})
+    with pytest.raises(UsageError, match="0 = 'Vm', 1 = 'V2'"):
+        read(path, channel="V9")
+    assert read(path).provenance["remarks"][0] == "Of the voltage channels ['Vm', 'V2'] this is 'Vm'."
 
 
 def test_at_least_twenty_distinct_mistakes():

@@ -124,6 +124,16 @@ def test_csv_of_any_separator_and_column_order(tmp_path, separator):
     assert_is_the_family(read(path))
 
 
+@pytest.mark.parametrize(
+    "header", ["sweep,time (ms),current (pA),voltage (mV)", "Sweep,Time [ms],Current [pA],Voltage [mV]"]
+)
+def test_csv_units_may_stand_in_brackets(tmp_path, header):
+    assert_is_the_family(read(write_table(tmp_path / "a.csv", *step_family(), header=header)))
+    twice = write_table(tmp_path / "b.csv", *step_family(), header="time_ms,time (ms),current (pA),voltage (mV)")
+    with pytest.raises(UsageError, match=r"'time_ms'. twice"):
+        read(twice)
+
+
 def test_sweeps_of_different_lengths_are_grouped(tmp_path):
     time, current, voltage = step_family()
     path = write_table(tmp_path / "a.csv", time, current, voltage)

@@ -1,5 +1,7 @@
 """What must hold for any data: levels are not mixed, units and order do not matter, what is undefined is said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,9 @@ from noble_prob.calibration import (
     within,
 )
 from noble_prob.errors import UsageError
+from noble_prob.findings.registry import judge
+from noble_prob.report import render
+from noble_prob.report.parts import calibration_part
 
 NAMES, UNITS = ("spike_count", "latency", "width"), ("", "ms", "ms")
 
@@ -116,6 +121,66 @@ def test_csv_round_trip(tmp_path):
     assert (second.names, second.units, second.labels) == (first.names, first.units, first.labels)
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_csv_of_any_separator_with_comments_and_missing_cells(tmp_path, separator):
+    cells = [["cell", "latency (ms)", "width"], ["a", "7.5", "n/a"], ["b", "-", "1e-1"], ["c", "#N/A", "n.a."],
+             ["d", "", "-0.5"]]  # fmt: skip
+    lines = ["# of a test, with a comma; and more", *map(separator.join, cells[:2]), "", "# in between",
+             *map(separator.join, cells[2:])]  # fmt: skip
+    (tmp_path / "t.csv").write_text("\ufeff" + "\n".join(lines), encoding="utf-8")
+    found = FeatureTable.from_csv(tmp_path / "t.csv", axis="trial")
+    assert (found.names, found.units, found.labels) == (("latency", "width"), ("ms", ""), ("a", "b", "c", "d"))
+    nan = np.nan
+    np.testing.assert_array_equal(found.value, [[7.5, nan], [nan, 0.1], [nan, nan], [nan, -0.5]])
+    chosen = FeatureTable.from_csv(tmp_path / "t.csv", axis="trial", where={"cell": "b"})
+    np.testing.assert_array_equal(chosen.value, [[nan, 0.1]])
+
+
+def test_columns_of_one_table_alone_are_named():
+    """Left out on either side, in the result, as a finding, and on every form of the page."""
+    more = FeatureTable(names=(*NAMES, "sag"), units=(*UNITS, "mV"), value=np.c_[rows(300, 1), rows(300, 2)[:, 1]],
+                        axis="trial", source="predicted.csv")  # fmt: skip
+    observed = replace(table(rows(30)), names=("spike_count", "latency", "breadth"), source="seen.csv")
+    result = quick(calibrate_repeats, observed, more)
+    assert result.left_out == {"breadth": "first", "width": "second", "sag": "second"}
+    (found,) = (f for f in judge(result) if f.code == "NP205" and "left_out" in f.evidence)
+    assert found.severity == "not judged"
+    assert "only the first table (seen.csv) has numbers for breadth; only the second" in found.sentence
+    assert "(predicted.csv) has numbers for width, sag." in found.sentence
+    part = calibration_part(result)
+    for form in ("text", "html"):
+        assert "breadth" in render(part, form)
+        assert "width, sag" in render(part, form)
+    assert not quick(calibrate_repeats, table(rows(30)), table(rows(300, 1))).left_out
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "match"),
+    [
+        (("latency_s", ""), ("latency_ms", ""), "'latency_s' in the first and 'latency_ms' in the second; convert"),
+        (("rest_mv", ""), ("rest_v", ""), "mv times 0.001 is v"),
+        (("rin_mohm", ""), ("rin_gohm", ""), "convert one table"),
+        (("hold_pa", ""), ("hold_na", ""), "convert one table"),
+        (("rate_hz", ""), ("rate_khz", ""), "convert one table"),
+        (("latency_s", ""), ("latency", "ms"), "s times 1000 is ms"),
+        (("latency_ms", ""), ("latency", "ms"), "rename one column"),
+    ],
+)
+def test_the_same_feature_in_two_units_is_refused(one, other, match):
+    a, b = (replace(table(rows(9, k)), names=("count", "width", name), units=("", "", unit))
+            for k, (name, unit) in enumerate((one, other)))  # fmt: skip
+    for first, second in ((a, b), (b, a)):
+        with pytest.raises(UsageError, match=r"convert|rename"):
+            quick(calibrate_repeats, first, second)
+    with pytest.raises(UsageError, match=match):
+        quick(calibrate_repeats, a, b)
+
+
+def test_names_that_only_look_like_units_are_kept_apart():
+    a, b = (replace(table(rows(9, k)), names=("count", "width", name)) for k, name in enumerate(("peak_mv", "peak_ms")))
+    assert set(quick(calibrate_repeats, a, b).left_out) == {"peak_mv", "peak_ms"}
+
+
 @pytest.mark.parametrize(
     ("text", "match"),
     [
@@ -124,6 +189,14 @@ def test_csv_round_trip(tmp_path):
         ("a,b\n1,2\n3\n", "cells"),
         ("a,b\nx,y\n", "numerical"),
         ("a,a\n1,2\n", "twice"),
+        ("a,b\n1,2\n# no row\n\n3,none yet\n4,5\n", "column 'b' of bad.csv; found 'none yet' in line 5"),
+        ("a,b\n1,2\n3,4_0\n4,5\n", "'4_0' in line 3"),
+        ("a,b\n1,abc\n3,4\n", "'abc' in line 2"),
+        ("a;b\n1;2,5\n3;3,5\n", "'2,5' in line 2, with a decimal comma; write decimals with a point"),
+        ("a;b\n1;2\n3;3,5\n", "'3,5' in line 3, with a decimal comma"),
+        ("a,b\n1,2,5\n3,3,5\n", "3 in line 2; export the table again, decimals with a point"),
+        ("7.5,8\n1,2\n3,4\n", "names"),
+        (",a\n0,2\n1,4\n", "name it, or drop it"),
     ],
 )
 def test_bad_tables_are_refused_in_one_sentence(tmp_path, text, match):

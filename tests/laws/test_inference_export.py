@@ -99,6 +99,9 @@ def test_what_can_not_be_inferred_is_refused(decoder, prior, recording):
     brief = Recording(protocol=Protocol.step_family([100.0], duration_ms=60.0), voltage_mv=torch.zeros(1, 8192))
     with pytest.raises(UsageError, match="100 ms or more"):
         infer(brief, decoder=decoder, prior=prior)
+    for wrong in ({"draws": 3}, {"warmup": 3}, {"chains": 1}, {"seed": 2**63}):
+        with pytest.raises(UsageError, match=f"^.{next(iter(wrong))}. should be"):
+            infer(recording, decoder=decoder, prior=prior, **wrong)
     with pytest.raises(UsageError, match="nuts"):
         infer(recording, decoder=decoder, prior=prior, method="magic")
 

@@ -101,7 +101,7 @@ def _values(c: Calibration) -> dict[str, object]:
         "p_value": c.p_value, "p_question": c.p_question, "alpha": c.alpha, "miscalibrated": c.miscalibrated,
         "power_narrow": c.power_narrow, "power_wide": c.power_wide, "n": len(c.observed), "ensemble": len(c.ensemble),
         "energy_ratio": c.energy_ratio, "energy_ratio_low": c.energy_ratio_low, "seed": c.seed,
-        "energy_ratio_high": c.energy_ratio_high, "skipped": c.skipped,
+        "energy_ratio_high": c.energy_ratio_high, "skipped": c.skipped, "left_out": c.left_out,
     }  # fmt: skip
 
 

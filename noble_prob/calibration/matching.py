@@ -1,0 +1,70 @@
+"""Which columns of two tables are compared: those of one name; and what is said about the others.
+
+A feature that one table gives in seconds and the other in milliseconds (``latency_s``, ``latency_ms``) is an error, for
+it would drop out although both have it. What only one table has is left out, and the result says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from noble_prob.calibration.table import FeatureTable
+from noble_prob.errors import UsageError, require
+from noble_prob.readers.text_table import factor_between, spelled, split_suffix
+
+
+def common_features(observed: FeatureTable, ensemble: FeatureTable) -> tuple[FeatureTable, FeatureTable]:
+    """Both tables with the features that they share, in the order of the first.
+
+    Raises:
+        UsageError: If the axes differ, a unit differs, or nothing is shared.
+    """
+    require(observed.axis == ensemble.axis, "ensemble", f"rows that are '{observed.axis}', as in the observed table",
+            f"'{ensemble.axis}'", "do not mix ignorance (draw), diversity (neuron) and repeats (trial)")  # fmt: skip
+    require_alike(zip(observed.names, observed.units, strict=True), zip(ensemble.names, ensemble.units, strict=True))
+    shared = [name for name in observed.names if name in ensemble.names]
+    require(bool(shared), "ensemble", f"at least one of the features {', '.join(observed.names)}",
+            ", ".join(ensemble.names), "rename the columns alike")  # fmt: skip
+    a, b = observed.select(shared), ensemble.select(shared)
+    for name, unit, other in zip(shared, a.units, b.units, strict=True):
+        require(not unit or not other or unit == other, "ensemble", f"{name} in {unit}", other, "convert one table")
+    units = tuple(unit or other for unit, other in zip(a.units, b.units, strict=True))
+    return replace(a, units=units), replace(b, units=units)
+
+
+def require_alike(first: Iterable[tuple[str, str]], second: Iterable[tuple[str, str]]) -> None:
+    """Refuse columns that are the same but for the unit in their names.
+
+    Args:
+        first: Name and unit of the columns of one table.
+        second: The same of the other.
+
+    Raises:
+        UsageError: If a column of the one is a column of the other in another unit, or written otherwise.
+    """
+    one, two = dict(first), dict(second)
+    other = {_meaning(name, unit)[0]: (name, _meaning(name, unit)[1]) for name, unit in two.items() if name not in one}
+    for name, unit in one.items():
+        stem, ours = _meaning(name, unit)
+        if name in two or stem not in other:
+            continue
+        theirs, measure = other[stem]
+        factor = factor_between(ours, measure)
+        if factor is None:
+            continue
+        remedy = "rename one column" if factor == 1 else f"convert one table ({ours} times {factor:g} is {measure})"
+        found = f"{name!r} in the first and {theirs!r} in the second"
+        raise UsageError("ensemble", "a table with the same names and units", found, remedy)
+
+
+def _meaning(name: str, unit: str) -> tuple[str, str]:
+    """What a column is about, and its unit: the one its name ends in, or else the one it states."""
+    stem, end = split_suffix(name)
+    return (stem, end) if end else (name, spelled(unit))
+
+
+def left_out(observed: FeatureTable, ensemble: FeatureTable) -> dict[str, str]:
+    """Columns that only one of two tables has, and which: ``first`` or ``second``."""
+    first = {name: "first" for name in observed.names if name not in ensemble.names}
+    return first | {name: "second" for name in ensemble.names if name not in observed.names}
