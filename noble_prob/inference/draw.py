@@ -106,7 +106,7 @@ def _chains(
 
 def _no_u_turns(task: Task, density: LogDensity, warm: hmc.Chains, seed: int) -> hmc.Chains:
     """NUTS from where the warm-up ended; goes on until the chains agree, if that is wanted."""
-    run = partial(nuts.sample, density, warm.coordinates, step_size=1.15 * float(warm.step_size.min()),
+    run = partial(nuts.sample, nuts.Energy(density, warm.coordinates), step_size=1.15 * float(warm.step_size.min()),
                   progress=task.progress)  # fmt: skip
     chains = run(warm.coordinates.white(warm.flat[:, -1]), draws=task.draws, seed=seed)
     while task.until_converged and chains.flat.shape[1] < LONGEST * task.draws and not agreed(chains.flat):

@@ -83,9 +83,8 @@ class Funnel:
         return (bounded.unsqueeze(-2) @ self.rate).squeeze(-2)
 
     def _joined(self, rest: Tensor, scales: Tensor) -> Tensor:
-        out = torch.empty((*rest.shape[:-1], self.centre.shape[-1]), dtype=rest.dtype, device=rest.device)
-        out[..., self.rest], out[..., self.scales] = rest, scales
-        return out
+        place = torch.argsort(torch.cat([self.rest, self.scales]))
+        return torch.cat([rest, scales], -1)[..., place]
 
 
 def measure(density: LogDensity, coordinates: Affine) -> Funnel | None:

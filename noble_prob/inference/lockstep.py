@@ -3,13 +3,19 @@
 A sampler that asks for one gradient at a time leaves a batched decoder idle. Here every chain runs in a thread of its
 own, but only one thread moves at any moment, in fixed order: a chain runs until it asks for a gradient and then
 waits. When all chains wait, their points are evaluated together and they go on. The order is fixed, so the draws
-depend on the seed alone; nothing runs in parallel, so nothing needs to be thread-safe.
+depend on the seed alone.
+
+Two groups of chains keep two cores busy: while the one is evaluated, in compiled code, the chains of the other move.
+Whoever moves holds a baton, and the random numbers of its group with it, so samplers need not be thread-safe and draws
+do not depend on which group was faster; only the evaluation has to be.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -39,59 +45,122 @@ class _Known(torch.autograd.Function):
         return grad[0] * slope, None, None
 
 
-def run(chains: Sequence[Callable[[Potential], Any]], evaluate: Batch) -> tuple[list[Any], int]:
+def run(chains: Sequence[Callable[[Potential], Any]], evaluate: Batch, *, groups: int = 1) -> tuple[list[Any], int]:
     """Run the chains side by side.
 
     Args:
         chains: Each is given a function from a point to a differentiable value, and returns its result.
-        evaluate: Computes values and slopes for a batch of points.
+        evaluate: Computes values and slopes for a batch of points, one per chain of a group (of a chain that has ended
+            the last one again); with several groups called by several threads at once.
+        groups: Into how many groups the chains are split.
 
     Returns:
-        The results in order, and the number of batched evaluations.
+        The results in order, and the number of batched evaluations of the group that had most.
 
     Raises:
         Exception: Whatever a chain raised first.
     """
-    n = len(chains)
-    turn, back = [threading.Semaphore(0) for _ in chains], threading.Semaphore(0)
-    asked: dict[int, Tensor] = {}
-    answers: dict[int, tuple[Tensor, Tensor]] = {}
-    results: list[Any] = [None] * n
     failed: list[BaseException] = []
+    baton = threading.Lock()
+    seeds = [0] if groups == 1 else torch.randint(2**62, (groups,)).tolist()
+    parts = [_Group(part, evaluate, _Turn(baton, None if groups == 1 else seed), failed)
+             for part, seed in zip(split(chains, groups), seeds, strict=True)]  # fmt: skip
+    threads = [threading.Thread(target=part.drive, daemon=True) for part in parts[1:]]
+    for thread in threads:
+        thread.start()
+    parts[0].drive()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+    return [result for part in parts for result in part.results], max(part.evaluations for part in parts)
 
-    def potential(k: int, point: Tensor) -> Tensor:
-        asked[k] = point.detach()
-        back.release()
-        turn[k].acquire()
-        if failed:
-            raise _Stop
-        return _Known.apply(point, *answers[k])
 
-    def body(k: int) -> None:
-        turn[k].acquire()
+def split(chains: Sequence[Any], groups: int) -> list[Sequence[Any]]:
+    """Consecutive groups of nearly equal size, none empty.
+
+    Args:
+        chains: What to split, at least as many as groups.
+        groups: How many.
+    """
+    ends = [len(chains) * k // groups for k in range(groups + 1)]
+    return [chains[a:b] for a, b in pairwise(ends)]
+
+
+class _Turn:
+    """The right to move, and the random numbers that belong to whoever has it."""
+
+    def __init__(self, baton: threading.Lock, seed: int | None):
+        self._baton = baton
+        self._state = None if seed is None else torch.Generator().manual_seed(seed).get_state()
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Move; the global random state is the group's meanwhile."""
+        with self._baton:
+            if self._state is None:
+                yield
+                return
+            torch.set_rng_state(self._state)
+            yield
+            self._state = torch.get_rng_state()
+
+
+class _Group:
+    """Chains that are evaluated together."""
+
+    def __init__(self, chains: Sequence[Callable[[Potential], Any]], evaluate: Batch, turn: _Turn, failed: list[Any]):
+        self.results: list[Any] = [None] * len(chains)
+        self.evaluations = 0
+        self._chains, self._evaluate, self._turn, self._failed = chains, evaluate, turn, failed
+        self._go, self._back = [threading.Semaphore(0) for _ in chains], threading.Semaphore(0)
+        self._asked: dict[int, Tensor] = {}
+        self._answers: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def drive(self) -> None:
+        """Move all chains to where they wait, evaluate, and again, until none is left."""
+        for k in range(len(self._chains)):
+            threading.Thread(target=self._body, args=(k,), daemon=True).start()
+        points: dict[int, Tensor] = {}
+        alive = list(range(len(self._chains)))
+        while alive:
+            with self._turn.taken():
+                for k in alive:
+                    self._go[k].release()
+                    self._back.acquire()
+            points |= self._asked
+            alive = sorted(self._asked)
+            self._asked.clear()
+            if alive and not self._failed:
+                self._answer(points)
+
+    def _answer(self, points: dict[int, Tensor]) -> None:
+        """Evaluate; a failure is the whole run's."""
         try:
-            if not failed:
-                results[k] = chains[k](lambda point: potential(k, point))
+            value, slope = self._evaluate(torch.stack(list(points.values())))
+        except BaseException as error:
+            self._failed.append(error)
+        else:
+            self._answers = {k: (value[i], slope[i]) for i, k in enumerate(points)}
+        self.evaluations += 1
+
+    def _potential(self, k: int, point: Tensor) -> Tensor:
+        """Ask for the gradient at a point, and wait for it."""
+        self._asked[k] = point.detach()
+        self._back.release()
+        self._go[k].acquire()
+        if self._failed:
+            raise _Stop
+        return _Known.apply(point, *self._answers[k])
+
+    def _body(self, k: int) -> None:
+        """The life of a chain."""
+        self._go[k].acquire()
+        try:
+            if not self._failed:
+                self.results[k] = self._chains[k](lambda point: self._potential(k, point))
         except _Stop:
             pass
         except BaseException as error:
-            failed.append(error)
-        back.release()
-
-    threads = [threading.Thread(target=body, args=(k,), daemon=True) for k in range(n)]
-    for thread in threads:
-        thread.start()
-    evaluations, alive = 0, list(range(n))
-    while alive:
-        for k in alive:
-            turn[k].release()
-            back.acquire()
-        alive = sorted(asked)
-        if alive and not failed:
-            value, slope = evaluate(torch.stack([asked[k] for k in alive]))
-            answers.update({k: (value[i], slope[i]) for i, k in enumerate(alive)})
-            evaluations += 1
-        asked.clear()
-    if failed:
-        raise failed[0]
-    return results, evaluations
+            self._failed.append(error)
+        self._back.release()

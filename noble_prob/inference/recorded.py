@@ -42,10 +42,11 @@ class Recorded:
 
     Args:
         function: One value for each row; its operations may depend on the shape of its argument, not on its values.
+        patience: Calls of one shape before it is recorded.
     """
 
-    def __init__(self, function: Callable[[Tensor], Tensor]):
-        self._function = function
+    def __init__(self, function: Callable[[Tensor], Tensor], *, patience: int = PATIENCE):
+        self._function, self._patience = function, patience
         self._calls: Counter[torch.Size] = Counter()
         self._replays: dict[torch.Size, Both] = {}
 
@@ -54,9 +55,13 @@ class Recorded:
         if x.shape[:-1].numel() > LARGEST.get(x.device.type, 0):
             return self._both(x)
         self._calls[x.shape] += 1
-        if self._calls[x.shape] == PATIENCE:
+        if self._calls[x.shape] == self._patience:
             self._replays[x.shape] = self._record(x)
         return self._replays.get(x.shape, self._both)(x.detach())
+
+    def is_replayed(self, shape: torch.Size) -> bool:
+        """Whether arguments of this shape are replayed, hence without Python, its handlers and its lock."""
+        return self._replays.get(shape, self._both) != self._both
 
     def _both(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = x.detach().requires_grad_()

@@ -29,6 +29,10 @@ class Coordinates(Protocol):
         """Inverse of the map."""
         ...
 
+    def log_density(self, density: LogDensity, w: Tensor) -> Tensor:
+        """Log density over white coordinates, up to a constant."""
+        ...
+
     def pull_back(self, density: LogDensity, w: Tensor) -> tuple[Tensor, Tensor]:
         """Log density over white coordinates, up to a constant, and its gradient."""
         ...
@@ -57,6 +61,11 @@ class Straight:
     def white(self, u: Float[Tensor, "*draws size"]) -> Float[Tensor, "*draws size"]:
         """Inverse of the map."""
         return self.affine.white(self.funnel.straight(u)[0])
+
+    def log_density(self, density: LogDensity, w: Float[Tensor, "*draws size"]) -> Float[Tensor, "*draws"]:
+        """Log density over white coordinates, up to a constant."""
+        straight = self.affine(w)
+        return density(self.funnel(straight)) + self.funnel.log_volume(straight)
 
     def pull_back(
         self, density: LogDensity, w: Float[Tensor, "*draws size"]

@@ -42,6 +42,10 @@ class Affine:
         """Inverse of the map."""
         return torch.linalg.solve(self.scale, (u - self.centre).unsqueeze(-1)).squeeze(-1)
 
+    def log_density(self, density: LogDensity, w: Float[Tensor, "*draws size"]) -> Float[Tensor, "*draws"]:
+        """Log density over white coordinates (the constant Jacobian is left out)."""
+        return density(self(w))
+
     def pull_back(
         self, density: LogDensity, w: Float[Tensor, "*draws size"]
     ) -> tuple[Float[Tensor, "*draws"], Float[Tensor, "*draws size"]]:
