@@ -10,9 +10,13 @@ import noble_prob as nb
 from noble_prob.calibration.sbc import recordings_from_program
 from noble_prob.inference import recorded
 from noble_prob.inference.density import LogDensity
+from noble_prob.inference.funnel import measure
+from noble_prob.inference.nuts import Energy
 from noble_prob.inference.observe import stack
 from noble_prob.inference.recorded import LARGEST, PATIENCE, Recorded
+from noble_prob.inference.straight import Straight, white_coordinates
 from noble_prob.inference.tape import Tape
+from noble_prob.inference.whiten import Affine
 from noble_prob.noise import NoisePrior
 from noble_prob.program import program
 
@@ -115,6 +119,26 @@ def test_the_log_density_of_a_shipped_cell_is_replayed(device, monkeypatch):
     expected = value_and_slope(density, x)
     monkeypatch.setattr(density, "program", None)  # what is replayed does not ask the program
     for ours, theirs in zip(density.gradient(x), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5 * float(theirs.abs().max()))
+
+
+def test_the_energy_of_a_shipped_cell_is_replayed_for_two_groups(monkeypatch):
+    """In coordinates that widen with the noise; were it not replayed, chains would wait for Python in one group."""
+    cell = nb.load_cell("pvalb-689331391")
+    _, drawn = recordings_from_program(cell.decoder, cell.prior, cell.steps(), 1, noise=NoisePrior(), robust=True,
+                                       seed=1)  # fmt: skip
+    model = partial(program, cell.decoder, cell.prior, drawn[0].design, noise=NoisePrior(), robust=True)
+    density = LogDensity(partial(model, evidence=drawn[0]))
+    n = density.size
+    affine = Affine(centre=torch.zeros(n, dtype=torch.float64), scale=0.3 * torch.eye(n, dtype=torch.float64))
+    straight = white_coordinates(affine, measure(density, affine))
+    assert isinstance(straight, Straight)
+    energy = Energy(density, straight)
+    assert energy.groups(point((4, n), 0)) == 2
+    x = 0.5 * point((2, n), 1)
+    value, slope = straight.pull_back(density, x)
+    monkeypatch.setattr(density, "program", None)
+    for ours, theirs in zip(energy(x), (-value, -slope), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5 * float(theirs.abs().max()))
 
 
