@@ -109,9 +109,10 @@ def examine_posterior(
         require(same, "recording", f"the one with the steps {[round(a) for a in amplitudes.tolist()]} pA",
                 [round(a) for a in recording.protocol.amplitudes_pa.nan_to_num().tolist()],
                 "pass the file that the posterior was inferred from")  # fmt: skip
+    members = some_draws(posterior, MEMBERS, seed=seed)
     return Examination(
         recording=used, cell=cell, posterior=posterior, truth=truth, check=check_posterior(posterior, seed=seed),
-        ensemble=respond(cell.decoder, some_draws(posterior, MEMBERS, seed=seed), amplitudes),
+        ensemble=respond(cell.decoder, members, amplitudes, extrapolate=True),  # whatever it was inferred from
         repeats=judge_repeats(posterior, seed=seed), trains=judge_trains(posterior),
     )  # fmt: skip
 
