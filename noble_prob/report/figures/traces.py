@@ -23,7 +23,7 @@ def draw_overlay(panel: Overlay, salt: str) -> str:
             axes.plot(panel.stimulus_ms, [0.0, 0.0], transform=axes.get_xaxis_transform(), color=STIMULUS, lw=4,
                       solid_capstyle="butt", clip_on=False)  # fmt: skip
         axes.set_xlim(time[0], time[-1])
-        tidy(axes, "time (ms)", "voltage (mV)", panel.title)
+        tidy(axes, panel.xlabel, "voltage (mV)", panel.title)
         return to_svg(figure, _overlay_alt(panel))
 
 
@@ -37,7 +37,7 @@ def overlay_caption(panel: Overlay) -> str:
 
 
 def _overlay_alt(panel: Overlay) -> str:
-    return f"Voltage in mV against time in ms, {panel.title}: {overlay_caption(panel)}."
+    return f"Voltage in mV against {panel.xlabel}, {panel.title}: {overlay_caption(panel)}."
 
 
 def draw_raster(panel: Raster, salt: str) -> str:
@@ -56,10 +56,10 @@ def draw_raster(panel: Raster, salt: str) -> str:
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.set(xlim=panel.window_ms, ylim=(row - 1, -1))
-        axes.set_xlabel("time (ms)")
+        axes.set_xlabel(panel.xlabel)
         axes.set_title(panel.title)
         sizes = ", ".join(f"{name} {len(trains)} rows" for name, trains in panel.groups.items())
-        return to_svg(figure, f"Spike raster, time in ms, {panel.title}: {sizes}.")
+        return to_svg(figure, f"Spike raster, {panel.xlabel}, {panel.title}: {sizes}.")
 
 
 def _colours(n: int) -> list[str]:
