@@ -27,7 +27,16 @@ def by_severity(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """A value for people: some significant digits, words as they are, a dash for what is not known."""
+    """A value for people: some significant digits, words as they are, a dash for what is not known.
+
+    Args:
+        value: A number or a word; a list or an object of them is told one after the other.
+        digits: Significant digits of every number.
+    """
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {number(v, digits)}" for key, v in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(number(v, digits) for v in value)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, bool | np.bool_):

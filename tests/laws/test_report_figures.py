@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_hex
 from report_example import example
 
-from noble_prob.report import FeaturePanel, FiCurve, PairPlot, Raster
+from noble_prob.report import FeaturePanel, FiCurve, Overlay, PairPlot, Raster
 from noble_prob.report.figures import features, latents, pairs, traces
 from noble_prob.report.svg import ENSEMBLE, MUTED, PRIOR, TRUTH, drawing
 
@@ -108,6 +108,12 @@ def test_a_raster_says_what_zero_is(drawn):
         raster = Raster(title="", groups={"a": [[1.0]]}, window_ms=(0, 9), xlabel=label)
         assert label in traces.draw_raster(raster, "raster")
         assert drawn[-1].axes[0].get_xlabel() == label
+
+
+@pytest.mark.parametrize(("total", "said"), [(None, "2 draws"), (2, "2 draws"), (400, "2 of 400 draws")])
+def test_a_caption_says_of_how_many_only_where_some_were_left_out(total, said):
+    panel = Overlay(title="", time_ms=[0.0, 1.0], ensemble_mv=np.zeros((2, 2)), members="draws", n_members=total)
+    assert traces.overlay_caption(panel) == said
 
 
 def test_every_axis_with_numbers_has_a_label(drawn):

@@ -157,7 +157,8 @@ def test_thinning_keeps_every_spike():
 @pytest.mark.parametrize(
     ("value", "text"),
     [(None, "–"), (float("nan"), "–"), (0.0, "0"), (-70.123, "−70.1"), (1234567.0, "1.23e+06"), (3, "3"), (-3, "−3"),
-     (True, "yes"), (np.float64(0.001234), "0.00123"), ("word", "word"), (float("inf"), "∞")],
+     (True, "yes"), (np.float64(0.001234), "0.00123"), ("word", "word"), (float("inf"), "∞"),
+     ({"sag": 0.123456789, "width": None}, "sag 0.123, width –"), (["sag", 2.0], "sag, 2.00"), ([], "")],
 )  # fmt: skip
 def test_numbers_for_people(value, text):
     assert number(value) == text

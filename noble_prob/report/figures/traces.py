@@ -30,7 +30,7 @@ def draw_overlay(panel: Overlay, salt: str) -> str:
 def overlay_caption(panel: Overlay) -> str:
     """Who is who, with n."""
     members = np.asarray(panel.ensemble_mv)
-    total = f" of {panel.n_members}" if panel.n_members else ""
+    total = f" of {panel.n_members}" if (panel.n_members or 0) > len(members) else ""
     drawn = f"{len(members)}{total} {panel.members}" if len(members) else ""
     seen = "" if panel.observed_mv is None else f"{len(np.asarray(panel.observed_mv))} recorded"
     return ", ".join(part for part in (seen, drawn) if part)
