@@ -79,6 +79,8 @@ def test_axes_hold_the_draws_but_not_the_farthest(corner):
     low, high = pairs.span(PairPlot(names="a", units=[""], posterior=heavy[:, None], truth=[3.0]), 0)
     assert -1.5 < low < -0.9
     assert 3 < high < 4
+    few = PairPlot(names="a", units=[""], posterior=heavy[:, None], population=[[0.0], [7.0]])
+    assert 7 < pairs.span(few, 0)[1] < 8
 
 
 def fi(currents):

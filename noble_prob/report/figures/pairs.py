@@ -21,7 +21,7 @@ MOST_POINTS = 150
 FINE, COARSE = 36, 3
 """Bins of a latent, and how many of them make one of the outline of the population, which is small."""
 TAIL = 0.005
-"""Share of a cloud of draws that may lie beyond each end of an axis."""
+"""Share of a cloud of more than :data:`MOST_POINTS` that may lie beyond each end of an axis."""
 LINE = 14
 """Characters of a line of an axis label."""
 
@@ -54,7 +54,7 @@ def draw_pairs(panel: PairPlot, salt: str, max_points: int = MOST_POINTS) -> str
 
 
 def span(panel: PairPlot, k: int) -> tuple[float, float]:
-    """Ends of every axis about one latent: they hold 99 % of the draws, all of the population, and the truth.
+    """Ends of every axis about one latent: they hold 99 % of each large cloud, all of a small one, and the truth.
 
     Args:
         panel: The draws.
@@ -64,9 +64,9 @@ def span(panel: PairPlot, k: int) -> tuple[float, float]:
         Lower and upper end, in the latent's unit.
     """
     ends: list[float] = []
-    for points, colour, *_ in _clouds(panel):
-        beyond = 0.0 if colour == MUTED else TAIL
+    for points, *_ in _clouds(panel):
         column = points[np.isfinite(points[:, k]), k]
+        beyond = TAIL if len(column) > MOST_POINTS else 0.0
         ends += np.quantile(column, [beyond, 1 - beyond]).tolist() if len(column) else []
     if panel.truth is not None:
         ends += [t for t in [float(np.asarray(panel.truth)[k])] if np.isfinite(t)]
