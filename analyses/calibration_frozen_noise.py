@@ -89,7 +89,9 @@ def page(drift: Drift, found: dict[str, tuple[Calibration, TrainContrast]], sour
         verdict = Verdict(level=f"{what}: spike trains", severity=contrast.severity, sentence=contrast.sentence)
         parts += [
             ReportData(title="", verdicts=(verdict,)),
-            trains_part(contrast, level=what, window_ms=(0, 2000), names=names),
+            trains_part(
+                contrast, level=what, window_ms=(0, 2000), names=names, xlabel="time after start of sweep (ms)"
+            ),
             calibration_part(result, level=what),
         ]
     return merge("Nine repeats of frozen noise", parts, subtitle=source, provenance={"seed": 1})

@@ -85,9 +85,7 @@ class Cell:
         Raises:
             UsageError: If it is out of range or not a number.
         """
-        low, high = self.decoder.window.current_range_pa
-        require(low <= current_pa <= high, "current_pa", f"within the decoder's range of {low:.0f} to {high:.0f} pA",
-                f"{current_pa:g}", "choose a current in this range")  # fmt: skip
+        self.decoder.window.require_current(current_pa)
 
     def steps(self, currents_pa: Sequence[float] | None = None) -> Design:
         """Steps of the decoder's own length, as the likelihood looks at them.

@@ -94,6 +94,7 @@ def respond(
     chunk: int = 64,
     device: str | torch.device | None = None,
     progress: bool = False,
+    extrapolate: bool = False,
 ) -> Recording:
     """Voltage of every neuron at every step current, in chunks of bounded memory.
 
@@ -107,6 +108,7 @@ def respond(
         chunk: Traces rendered at once.
         device: Device the latents are sent to; the decoder must live there.
         progress: Show a bar on stderr.
+        extrapolate: Also answer steps beyond the currents that the decoder was trained on: nothing vouches for it.
 
     Returns:
         Recording with axes ``(neurons.axis,)`` or ``(neurons.axis, "trial")``; voltage (mV) in single precision, on the
@@ -114,10 +116,11 @@ def respond(
 
     Raises:
         UsageError: If the neurons are of another latent space, the protocol is not a family of steps on the decoder's
-            window, or a decoder that cannot render given spike times is asked for phase diffusion.
+            window and within its currents, or a decoder that cannot render given spike times is asked for them.
     """
     _require_own(decoder, neurons)
     steps = _protocol(decoder, protocol)
+    _require_trained(decoder, () if extrapolate else steps.amplitudes_pa.tolist(), "protocol")
     generator = stream("respond", seed)  # a neuron drawn with the same seed has other noise
     if trials is None:
         require(
@@ -155,6 +158,7 @@ def respond_features(
     chunk: int = 512,
     device: str | torch.device | None = None,
     progress: bool = False,
+    extrapolate: bool = False,
 ) -> Features:
     """Features of every neuron's response to one step, measured where the decoder lives; no voltage is kept.
 
@@ -166,14 +170,16 @@ def respond_features(
         chunk: Traces rendered and measured at once.
         device: Device the latents are sent to; the decoder must live there.
         progress: Show a bar on stderr.
+        extrapolate: As in :func:`respond`.
 
     Returns:
         Value and mask of shape ``(n, 1, feature)`` on the CPU, axis ``neurons.axis``.
 
     Raises:
-        UsageError: If the neurons are of another latent space.
+        UsageError: If the neurons are of another latent space, or the step is beyond the decoder's range of currents.
     """
     _require_own(decoder, neurons)
+    _require_trained(decoder, () if extrapolate else (current_pa,), "current_pa")
     steps, found = _protocol(decoder, [current_pa]), []
     with torch.no_grad():
         for z in tqdm(neurons.value.split(chunk), desc="measure", unit="chunk", disable=not progress):
@@ -183,6 +189,13 @@ def respond_features(
     values = torch.cat([f.value.cpu() for f in found])
     return Features(names=found[0].names, units=found[0].units, value=values, mask=torch.isfinite(values),
                     axes=(neurons.axis,))  # fmt: skip
+
+
+def _require_trained(decoder: Decoder, current_pa: Sequence[float], parameter: str) -> None:
+    """Refuse steps that the decoder was not trained on."""
+    remedy = "choose steps in this range, or pass extrapolate=True and trust no number of the answer"
+    for current in current_pa:
+        decoder.window.require_current(current, parameter, remedy)
 
 
 def _protocol(decoder: Decoder, protocol: Protocol | Sequence[float] | Tensor) -> Protocol:

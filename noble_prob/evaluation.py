@@ -147,7 +147,8 @@ def table(result: Mapping[str, Any]) -> str:
 def _predict(decoder: Decoder, latents: Tensor, truth: Recording, device: str | torch.device | None) -> Recording:
     """The decoder's answer to the sweeps of one model."""
     neuron = Neurons(space=decoder.space, value=latents[None], axis="neuron")
-    answer = respond(decoder, neuron, truth.protocol.amplitudes_pa, device=device)
+    asked = truth.protocol.amplitudes_pa  # those of the reference, whatever the decoder was trained on
+    answer = respond(decoder, neuron, asked, device=device, extrapolate=True)
     return replace(answer, protocol=truth.protocol, voltage_mv=answer.voltage_mv[0].to(truth.voltage_mv), axes=())
 
 

@@ -22,7 +22,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from noble_prob.errors import require
 from noble_prob.latent import LatentSpace
+
+TOLERANCE = 0.02
+"""Share of the range of currents by which a step may leave it: amplifiers deliver 301 pA where 300 were asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +51,31 @@ class Window:
     def time_ms(self) -> Float[Tensor, " time"]:
         """Sample times (ms), float64."""
         return torch.arange(self.n_samples, dtype=torch.float64) * self.dt_ms
+
+    def admits(self, current_pa: float) -> bool:
+        """Whether a step lies within the training range, give or take :data:`TOLERANCE` of its width.
+
+        Args:
+            current_pa: Height of the step (pA); not a number is never admitted.
+        """
+        low, high = self.current_range_pa
+        slack = TOLERANCE * (high - low)
+        return low - slack <= current_pa <= high + slack
+
+    def require_current(self, current_pa: float, parameter: str = "current_pa", remedy: str = "") -> None:
+        """Refuse a step on which the decoder was not trained.
+
+        Args:
+            current_pa: Height of the step (pA).
+            parameter: What the caller calls it.
+            remedy: What to do instead; to choose another current if not given.
+
+        Raises:
+            UsageError: If the step is beyond the range (see :meth:`admits`) or not a number.
+        """
+        low, high = self.current_range_pa
+        require(self.admits(current_pa), parameter, f"within the decoder's range of {low:.0f} to {high:.0f} pA",
+                f"{current_pa:g} pA", remedy or "choose a current in this range")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -119,18 +119,18 @@ def _require_same(posterior: Posterior, again: Observation) -> None:
     other = sorted({k % n for k, fits in enumerate(same) if not fits})
     require(not other, "recording", "the one that the posterior was inferred from, read in the same way",
             f"another response in {len(other)} of {n} sweeps (first: {steps[(other or [0])[0]]} pA)",
-            "pass the same file with the same --channel, --pulse and --ljp-mv as to infer")  # fmt: skip
+            "pass the same file with the same --channel, --pulse, --sweeps and --ljp-mv as to infer")  # fmt: skip
 
 
 def _examine(
     posterior: Posterior, cell: Cell, recording: Recording | None, *, seed: int, truth: Mapping[str, float] | None
 ) -> Examination:
     """Voltages of posterior draws, and the checks."""
-    amplitudes = posterior.evidence.design.current_pa
+    amplitudes, members = posterior.evidence.design.current_pa, some_draws(posterior, MEMBERS, seed=seed)
     return Examination(
         recording=None if recording is None else recording.select(list(posterior.sweeps)), cell=cell,
         posterior=posterior, truth=truth, check=check_posterior(posterior, seed=seed),
-        ensemble=respond(cell.decoder, some_draws(posterior, MEMBERS, seed=seed), amplitudes),
+        ensemble=respond(cell.decoder, members, amplitudes, extrapolate=True),  # whatever it was inferred from
         repeats=judge_repeats(posterior, seed=seed), trains=judge_trains(posterior),
     )  # fmt: skip
 

@@ -112,12 +112,11 @@ def _recorded_ms(recording: Recording) -> list[float]:
 def _why_not(step: Step | None, recorded_ms: float, decoder: Decoder) -> str:
     """Why a sweep can not be used; empty if it can."""
     low, high = decoder.window.current_range_pa
-    slack = 0.02 * (high - low)
     if step is None:
         return "a stimulus that is not a step"
     if step.duration_ms < SHORTEST_MS - 1e-6:
         return f"steps shorter than {SHORTEST_MS:.0f} ms"
-    if not low - slack <= step.amplitude_pa <= high + slack:
+    if not decoder.window.admits(step.amplitude_pa):
         return f"steps beyond the decoder's {low:.0f} to {high:.0f} pA"
     if recorded_ms < SHORTEST_MS - 1e-6:
         return f"steps of which less than {SHORTEST_MS:.0f} ms were recorded without a gap"

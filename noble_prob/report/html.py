@@ -13,10 +13,13 @@ from markupsafe import Markup
 
 from noble_prob.report.data import LatentRow, ReportData, Table
 from noble_prob.report.figures.features import draw_coverage, draw_feature, draw_fi
-from noble_prob.report.figures.latents import draw_intervals, draw_pairs
+from noble_prob.report.figures.latents import draw_intervals
+from noble_prob.report.figures.pairs import MOST_POINTS, draw_pairs
 from noble_prob.report.figures.traces import draw_overlay, draw_raster, overlay_caption
-from noble_prob.report.plain import by_severity, jsonable, label, number
+from noble_prob.report.plain import by_severity, jsonable, label, number, to_sd
 
+ENDS = ("5.5 %", "94.5 %")
+"""Columns of the ends of an interval."""
 _SYMBOLS = {"issue": "✕", "caution": "!", "not judged": "?", "passed": "✓"}
 
 
@@ -33,11 +36,13 @@ def render_html(report: ReportData) -> str:
         findings=by_severity(report.findings),
         symbols=_SYMBOLS,
         latent_table=latent_table(report.latents),
+        latent_cells=latent_cells(report.latents),
         provenance=jsonable(report.provenance),
         figures=_figures(report),
         groups=_groups(report),
         overlay_caption=overlay_caption,
         label=label,
+        most_points=MOST_POINTS,
     )
 
 
@@ -74,8 +79,8 @@ def latent_table(rows: Sequence[LatentRow]) -> Table | None:
         "unit": [r.unit for r in rows],
         "mean": [r.mean for r in rows],
         "SD": [r.sd for r in rows],
-        "5.5 %": [r.low for r in rows],
-        "94.5 %": [r.high for r in rows],
+        ENDS[0]: [r.low for r in rows],
+        ENDS[1]: [r.high for r in rows],
         "R-hat": [r.r_hat for r in rows],
         "ESS bulk": [None if r.ess_bulk is None else round(r.ess_bulk) for r in rows],
         "ESS tail": [None if r.ess_tail is None else round(r.ess_tail) for r in rows],
@@ -87,6 +92,19 @@ def latent_table(rows: Sequence[LatentRow]) -> Table | None:
     }
     kept = {name: cells for name, cells in columns.items() if any(cell is not None for cell in cells)}
     return Table(title="Latents", columns=tuple(kept), rows=list(zip(*kept.values(), strict=True)))
+
+
+def latent_cells(rows: Sequence[LatentRow]) -> list[list[str]]:
+    """The cells of :func:`latent_table` as the page shows them, each estimate as exactly as its SD says."""
+    table = latent_table(rows)
+    if table is None:
+        return []
+    by = {"prior mean": "prior_sd", "prior SD": "prior_sd", **dict.fromkeys(("mean", "SD", *ENDS, "truth"), "sd")}
+    return [
+        [to_sd(cell, getattr(row, by[name])) if name in by else number(cell, 4)
+         for name, cell in zip(table.columns, cells, strict=True)]
+        for row, cells in zip(rows, table.rows, strict=True)
+    ]  # fmt: skip
 
 
 def csv_uri(table: Table) -> str:

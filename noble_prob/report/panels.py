@@ -13,6 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from noble_prob.errors import require
 
+AFTER_ONSET = "time after step onset (ms)"
+"""Label of a time axis whose zero is where the step begins."""
+
 
 def _array(value: ArrayLike, ndim: int, name: str) -> NDArray[np.float64]:
     """Any array-like as float64 of the given number of axes."""
@@ -35,6 +38,7 @@ class Overlay:
         stimulus_ms: Onset and end of the pulse, drawn as a bar.
         members: What a member is (``"posterior draws"``, ``"novel neurons"``).
         n_members: Size of the ensemble the drawn members were taken from.
+        xlabel: What the zero of the time axis is, and its unit.
     """
 
     title: str
@@ -44,6 +48,7 @@ class Overlay:
     stimulus_ms: tuple[float, float] | None = None
     members: str = "ensemble members"
     n_members: int | None = None
+    xlabel: str = "time (ms)"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "time_ms", _array(self.time_ms, 1, "time_ms"))
@@ -60,11 +65,13 @@ class Raster:
         title: For example ``"+180 pA"``.
         groups: Group name (``"experiment"``, ``"ensemble"``) to spike times (ms) of each row.
         window_ms: Start and end of the axis.
+        xlabel: What its zero is, and its unit.
     """
 
     title: str
     groups: Mapping[str, Sequence[ArrayLike]]
     window_ms: tuple[float, float]
+    xlabel: str = "time (ms)"
 
     @property
     def wide(self) -> bool:

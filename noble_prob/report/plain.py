@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from noble_prob.report.data import LatentRow, ReportData
 
 SEVERITIES = ("issue", "caution", "not judged", "passed")
 """Order in which findings are shown."""
+COLUMNS = 100
+"""Width of a report as text."""
 MARKS = {"issue": "[!]", "caution": "[~]", "not judged": "[?]", "passed": "[ok]"}
 
 
@@ -25,7 +27,16 @@ def by_severity(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """A value for people: some significant digits, words as they are, a dash for what is not known."""
+    """A value for people: some significant digits, words as they are, a dash for what is not known.
+
+    Args:
+        value: A number or a word; a list or an object of them is told one after the other.
+        digits: Significant digits of every number.
+    """
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {number(v, digits)}" for key, v in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(number(v, digits) for v in value)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, bool | np.bool_):
@@ -43,6 +54,19 @@ def number(value: Any, digits: int = 3) -> str:
     return f"{value:.{min(max(places, 0), 6)}f}".replace("-", "−")
 
 
+def to_sd(value: float | None, sd: float | None) -> str:
+    """A value for people down to the second digit of its SD: what is beyond says nothing, what is before all.
+
+    Args:
+        value: An estimate, an end of its interval, or the SD itself; a dash for None.
+        sd: Its SD in the same unit; as :func:`number` where there is none, or one below a millionth.
+    """
+    if value is None or sd is None or not (math.isfinite(value) and math.isfinite(sd)) or sd < 1e-6:
+        return number(value)
+    places = 1 - int(f"{sd:.1e}".split("e")[1])  # rounded first: an SD of 0.0997 is 0.10
+    return f"{value:z.{max(places, 0)}f}".replace("-", "−")
+
+
 def label(name: str, unit: str) -> str:
     """A feature's name for people: ``ap1_width_ms`` in ms becomes ``ap1 width (ms)``."""
     words = name.removesuffix(f"_{unit.lower()}") if unit else name
@@ -52,6 +76,11 @@ def label(name: str, unit: str) -> str:
 def words(name: str, unit: str) -> str:
     """The same without the unit: ``ap1 width``."""
     return label(name, unit).removesuffix(f" ({unit})")
+
+
+def count(n: int, noun: str) -> str:
+    """``1 sweep``, ``2 sweeps``."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def jsonable(value: Any) -> Any:
@@ -99,7 +128,7 @@ def render_json(report: ReportData) -> str:
 
 
 def render_text(report: ReportData) -> str:
-    """Verdicts, findings and the table of latents in at most 100 columns."""
+    """Verdicts, findings and the table of latents in at most :data:`COLUMNS` columns."""
     lines = [report.title, report.subtitle] if report.subtitle else [report.title]
     for verdict in report.verdicts:
         lines += ["", *_paragraph(f"{MARKS[verdict.severity]} {verdict.level}: {verdict.sentence} {verdict.power}")]
@@ -114,21 +143,31 @@ def render_text(report: ReportData) -> str:
 
 
 def _paragraph(text: str) -> list[str]:
-    return textwrap.wrap(text.strip(), 100, subsequent_indent="     ")
+    return textwrap.wrap(text.strip(), COLUMNS, subsequent_indent="     ")
 
 
-def _latent_lines(rows: Iterable[LatentRow]) -> list[str]:
-    """The table of latents; the column of the truth only where some truth is known."""
-    rows = list(rows)
-    known = any(row.truth is not None for row in rows)
-    width = max(len(row.name) for row in rows)
-    head = f"{'latent':<{width}} {'unit':>7} {'mean':>9} {'sd':>9} {'89 % interval':>21} {'R-hat':>6} {'ESS':>6}"
-    lines = [head + ("     truth" if known else "")]
-    for row in rows:
-        interval = f"{number(row.low)} .. {number(row.high)}"
-        line = f"{row.name:<{width}} {row.unit:>7} {number(row.mean):>9} {number(row.sd):>9} {interval:>21} "
-        line += f"{number(row.r_hat, 4):>6} {number(None if row.ess_bulk is None else round(row.ess_bulk)):>6}"
-        if known:
-            line += f" {number(row.truth):>9} {'' if row.inside is None else 'inside' if row.inside else 'OUTSIDE'}"
-        lines.append(line.rstrip())
-    return lines
+def _latent_lines(rows: Sequence[LatentRow]) -> list[str]:
+    """The table of latents; what is known of no latent gets no column."""
+    columns = [c for c in _latent_columns(rows) if set(c[1:]) - {"", "–"}]
+    width = [max(map(len, column)) for column in columns]
+    gap = "  " if sum(width) + 2 * (len(width) - 1) <= COLUMNS else " "
+    words = [column[0] in ("latent", "") for column in columns]
+    return [
+        gap.join(c.ljust(w) if word else c.rjust(w) for c, w, word in zip(line, width, words, strict=True)).rstrip()
+        for line in zip(*columns, strict=True)
+    ]
+
+
+def _latent_columns(rows: Sequence[LatentRow]) -> list[tuple[str, ...]]:
+    """Heading and cells of every column."""
+    return [
+        ("latent", *(row.name for row in rows)),
+        ("unit", *(row.unit for row in rows)),
+        ("mean", *(to_sd(row.mean, row.sd) for row in rows)),
+        ("sd", *(to_sd(row.sd, row.sd) for row in rows)),
+        ("89 % interval", *(f"{to_sd(row.low, row.sd)} .. {to_sd(row.high, row.sd)}" for row in rows)),
+        ("R-hat", *(number(row.r_hat, 4) for row in rows)),
+        ("ESS", *(number(None if row.ess_bulk is None else round(row.ess_bulk)) for row in rows)),
+        ("truth", *(to_sd(row.truth, row.sd) for row in rows)),
+        ("", *({None: "", True: "inside", False: "OUTSIDE"}[row.inside] for row in rows)),
+    ]

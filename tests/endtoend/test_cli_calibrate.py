@@ -30,6 +30,7 @@ def test_twenty_files_with_a_broken_one_and_one_that_crashes():
     """A finding for each of the two, an examination for each of the others."""
     from noble_prob.examination import examine_files
     from noble_prob.findings.registry import judge
+    from noble_prob.report.parts import session_report
 
     cell = load_cell("toy")
     names = [f"cell_{k}.npz" for k in range(20)]
@@ -45,6 +46,9 @@ def test_twenty_files_with_a_broken_one_and_one_that_crashes():
     assert list(session.examinations) == [n for n in names if n not in ("cell_3.npz", "cell_7.npz")]
     assert [f.code for f in judge(session)] == ["NP240", "NP240"]
     assert session.refused["cell_7.npz"] == "failed: ZeroDivisionError: a reader's mistake"
+    told = [text for text in session_report(session, "day").methods if "Latent features" in text]
+    assert len(told) == 1
+    assert "each of 18 recordings" in told[0]
     with pytest.raises(UsageError, match="draws"):
         examine_files(names[:3], cell, reader=reader, method="hmc", draws=1)
 

@@ -98,7 +98,10 @@ def test_report_reads_back_what_infer_wrote(inferred, toy_file, tmp_path, capsys
     codes = {f["code"]: f["severity"] for f in written["findings"]}
     again = {f["code"]: f["severity"] for f in values["findings"]}
     assert {code: again[code] for code in codes} == codes
-    assert "<svg" in (tmp_path / "page" / "report.html").read_text()
+    page = (tmp_path / "page" / "report.html").read_text()
+    assert "Voltage in mV against time after step onset (ms)" in page
+    assert "Spike raster, time after step onset (ms)" in page
+    assert "time (ms)" not in page
 
 
 def test_report_takes_cell_prior_and_notes_from_the_posterior(toy_file, tmp_path, capsys):

@@ -10,9 +10,10 @@ from noble_prob.decoder.toy import ToyDecoder
 from noble_prob.ensemble import draw, plausibility, respond, respond_features
 from noble_prob.errors import UsageError
 from noble_prob.features.spikes import find_spikes
+from noble_prob.inference.observe import observe
 from noble_prob.latent import Neurons
 from noble_prob.noise import TrialModel, diffuse
-from noble_prob.recording import Protocol
+from noble_prob.recording import Protocol, Recording
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +90,27 @@ def test_it_refuses_another_window_and_trials_without_number(decoder, prior):
         respond(decoder, neurons, Protocol.step_family([100.0], duration_ms=300.0))
     with pytest.raises(UsageError, match="trials"):
         respond(decoder, neurons, [100.0], trial_model=TrialModel.isotropic(decoder.space))
+
+
+@pytest.mark.parametrize("current", [5000.0, 290.0, -125.0])
+def test_steps_that_the_decoder_was_not_trained_on_are_refused_unless_asked_for(decoder, prior, current):
+    neurons = draw(prior, 2, seed=0)
+    with pytest.raises(UsageError, match=r"protocol.*range of -110 to 280 pA; found .*extrapolate=True"):
+        respond(decoder, neurons, [100.0, current])
+    with pytest.raises(UsageError, match=rf"current_pa.*-110 to 280 pA; found {current:g} pA"):
+        respond_features(decoder, neurons, current, names=["spike_count"])
+
+
+def test_extrapolation_is_there_for_those_who_ask(decoder, prior):
+    neurons = draw(prior, 2, seed=0)
+    answer = respond(decoder, neurons, [320.0], extrapolate=True)
+    assert torch.equal(answer.voltage_mv[:, 0], decoder.respond(neurons.value, torch.tensor([320.0])).to(torch.float32))
+    found = respond_features(decoder, neurons, 320.0, names=["spike_count"], extrapolate=True)
+    assert found.mask.all()
+
+
+@pytest.mark.parametrize("current", [-117.0, 287.0])
+def test_a_step_is_rendered_wherever_inference_looks_at_it(decoder, prior, current):
+    """Amplifiers miss the step that was asked for: the same tolerance holds on the way there and back."""
+    answer = respond(decoder, draw(prior, 1, seed=0), [current, -110.0])
+    assert observe(Recording(protocol=answer.protocol, voltage_mv=answer.voltage_mv[0]), decoder).sweeps == (0, 1)

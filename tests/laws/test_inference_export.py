@@ -33,7 +33,7 @@ def prior(decoder):
 
 @pytest.fixture(scope="module")
 def recording(decoder, prior):
-    ensemble = respond(decoder, draw(prior, 1, seed=3), [-110.0, 100.0, 180.0, 320.0])
+    ensemble = respond(decoder, draw(prior, 1, seed=3), [-110.0, 100.0, 180.0, 320.0], extrapolate=True)
     return Recording(protocol=ensemble.protocol, voltage_mv=ensemble.voltage_mv[0])
 
 

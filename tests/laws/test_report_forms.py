@@ -6,15 +6,18 @@ import html.parser
 import io
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from report_example import example
 
 from noble_prob.errors import UsageError
-from noble_prob.report import ReportData, render
+from noble_prob.report import LatentRow, ReportData, render
 from noble_prob.report.html import csv_uri
-from noble_prob.report.plain import label, number
+from noble_prob.report.parts.methods import posterior_methods
+from noble_prob.report.plain import label, number, to_sd
 from noble_prob.report.svg import thin
 
 
@@ -154,7 +157,8 @@ def test_thinning_keeps_every_spike():
 @pytest.mark.parametrize(
     ("value", "text"),
     [(None, "–"), (float("nan"), "–"), (0.0, "0"), (-70.123, "−70.1"), (1234567.0, "1.23e+06"), (3, "3"), (-3, "−3"),
-     (True, "yes"), (np.float64(0.001234), "0.00123"), ("word", "word"), (float("inf"), "∞")],
+     (True, "yes"), (np.float64(0.001234), "0.00123"), ("word", "word"), (float("inf"), "∞"),
+     ({"sag": 0.123456789, "width": None}, "sag 0.123, width –"), (["sag", 2.0], "sag, 2.00"), ([], "")],
 )  # fmt: skip
 def test_numbers_for_people(value, text):
     assert number(value) == text
@@ -163,3 +167,79 @@ def test_numbers_for_people(value, text):
 def test_labels_for_people():
     assert label("ap1_width_ms", "ms") == "ap1 width (ms)"
     assert label("spike_count", "") == "spike count"
+
+
+@pytest.mark.parametrize(
+    ("value", "sd", "text"),
+    [(-70.1234, 0.0217, "−70.123"), (0.0217, 0.0217, "0.022"), (134.4, 21.3, "134"), (0.0997, 0.0997, "0.10"),
+     (-0.0004, 0.02, "0.000"), (2.6403, 0.0035, "2.6403"), (None, 0.1, "–"), (float("nan"), 0.1, "–"),
+     (-70.1234, 0.0, "−70.1"), (-70.1234, None, "−70.1")],
+)  # fmt: skip
+def test_estimates_are_told_as_exactly_as_their_sd(value, sd, text):
+    assert to_sd(value, sd) == text
+
+
+def narrow(**given):
+    """A latent known so well that three digits say nothing about its interval; as wide in text as names get."""
+    known = {"name": "log_mean_isi_to_200ms_180pa", "unit": "ln(ms)", "mean": -70.1234, "sd": 0.00217, "low": -70.1269,
+             "high": -70.1199, "prior_mean": -71.0, "prior_sd": 1.5, "truth": -70.1301, "r_hat": 0.9997,
+             "ess_bulk": 1234.0}  # fmt: skip
+    return LatentRow(**{**known, **given})
+
+
+def test_a_narrow_interval_has_two_ends_in_text_and_on_the_page():
+    report = ReportData(title="narrow", latents=[narrow()])
+    text = render(report, "text")
+    assert "−70.1269 .. −70.1199" in text
+    assert "−70.1301 OUTSIDE" in text
+    assert max(map(len, text.splitlines())) <= 100
+    page = render(report)
+    for cell in ("−70.1234", "0.0022", "−70.1269", "−70.1199", "−70.1301", "−71.0", "1.5", "0.9997"):
+        assert f'<td class="num">{cell}</td>' in page
+
+
+def test_columns_of_the_text_are_aligned_and_those_without_content_left_out():
+    rows = [narrow(r_hat=None, ess_bulk=None, truth=None), narrow(name="sag", unit="mV", sd=12.0, r_hat=None,
+                                                                  ess_bulk=None, truth=None)]  # fmt: skip
+    head, first, second = render(ReportData(title="x", latents=rows), "text").splitlines()[2:5]
+    assert head.split() == ["latent", "unit", "mean", "sd", "89", "%", "interval"]
+    assert len(head) == len(first) == len(second)
+
+
+def made(method, shape=(4, 200), sweeps=6, seed=1, **provenance):
+    """What the paragraph looks at of a posterior."""
+    return SimpleNamespace(method=method, latents=torch.zeros(*shape, 3), sweeps=tuple(range(sweeps)), seed=seed,
+                           wall_s=12.0, provenance=provenance)  # fmt: skip
+
+
+def test_chains_are_told_with_their_warm_up():
+    (text,) = posterior_methods([made("nuts", warmup=180)])
+    assert "from 6 sweeps by the no-U-turn sampler (nuts: 4 chains of 200 draws after 180 of warm-up; seed 1" in text
+    assert "R-hat and ESS" in text
+    assert "k-hat" not in text
+
+
+@pytest.mark.parametrize("method", ["npe", "importance"])
+def test_weighted_draws_are_told_with_their_weights_and_without_chains(method):
+    (text,) = posterior_methods([made(method, (1, 500), k_hat=0.3123, effective=1234.5, chains=4, warmup=200)])
+    for words in (f"({method}: 500 draws", "weights", "k-hat was 0.31", "sample size 1234", "Vehtari et al. 2024"):
+        assert words in text
+    for words in ("chain", "warm", "R-hat"):
+        assert words not in text
+
+
+def test_a_variational_flow_has_neither_chains_nor_weights():
+    (text,) = posterior_methods([made("svi", (1, 2000), sweeps=1, guide_k_hat=0.55)])
+    assert "from 1 sweep by a variational normalising flow (svi: " in text
+    assert "2000 draws, not weighted, k-hat 0.55" in text
+    for words in ("chain", "warm", "R-hat"):
+        assert words not in text
+
+
+def test_several_recordings_get_one_paragraph_per_method():
+    many = [made("npe", (1, 500), sweeps=n, seed=n, k_hat=0.1 * n, effective=900.0) for n in (3, 4, 5)]
+    weighted, chains = posterior_methods([*many, made("hmc", (4, 800), warmup=200)])
+    assert "from each of 3 recordings, 3 to 5 sweeps each," in weighted
+    assert "seeds 3 to 5, 12 s each" in weighted
+    assert "k-hat was 0.30 to 0.50" in weighted
+    assert "from 6 sweeps by Hamiltonian Monte Carlo (hmc: 4 chains of 800 draws" in chains

@@ -23,21 +23,21 @@ def draw_overlay(panel: Overlay, salt: str) -> str:
             axes.plot(panel.stimulus_ms, [0.0, 0.0], transform=axes.get_xaxis_transform(), color=STIMULUS, lw=4,
                       solid_capstyle="butt", clip_on=False)  # fmt: skip
         axes.set_xlim(time[0], time[-1])
-        tidy(axes, "time (ms)", "voltage (mV)", panel.title)
+        tidy(axes, panel.xlabel, "voltage (mV)", panel.title)
         return to_svg(figure, _overlay_alt(panel))
 
 
 def overlay_caption(panel: Overlay) -> str:
     """Who is who, with n."""
     members = np.asarray(panel.ensemble_mv)
-    total = f" of {panel.n_members}" if panel.n_members else ""
+    total = f" of {panel.n_members}" if (panel.n_members or 0) > len(members) else ""
     drawn = f"{len(members)}{total} {panel.members}" if len(members) else ""
     seen = "" if panel.observed_mv is None else f"{len(np.asarray(panel.observed_mv))} recorded"
     return ", ".join(part for part in (seen, drawn) if part)
 
 
 def _overlay_alt(panel: Overlay) -> str:
-    return f"Voltage in mV against time in ms, {panel.title}: {overlay_caption(panel)}."
+    return f"Voltage in mV against {panel.xlabel}, {panel.title}: {overlay_caption(panel)}."
 
 
 def draw_raster(panel: Raster, salt: str) -> str:
@@ -56,10 +56,10 @@ def draw_raster(panel: Raster, salt: str) -> str:
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.set(xlim=panel.window_ms, ylim=(row - 1, -1))
-        axes.set_xlabel("time (ms)")
+        axes.set_xlabel(panel.xlabel)
         axes.set_title(panel.title)
         sizes = ", ".join(f"{name} {len(trains)} rows" for name, trains in panel.groups.items())
-        return to_svg(figure, f"Spike raster, time in ms, {panel.title}: {sizes}.")
+        return to_svg(figure, f"Spike raster, {panel.xlabel}, {panel.title}: {sizes}.")
 
 
 def _colours(n: int) -> list[str]:

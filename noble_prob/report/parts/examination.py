@@ -8,13 +8,16 @@ from typing import Any
 
 from noble_prob.examination import Examination, Session
 from noble_prob.findings.registry import judge
+from noble_prob.inference import Posterior
 from noble_prob.report.data import ReportData, Table, Verdict
+from noble_prob.report.panels import AFTER_ONSET
 from noble_prob.report.parts.calibration import calibration_part
 from noble_prob.report.parts.merge import merge
+from noble_prob.report.parts.methods import posterior_methods
 from noble_prob.report.parts.posterior import posterior_part, predictive_part
 from noble_prob.report.parts.traces import ensemble_overlays
 from noble_prob.report.parts.trains import trains_part
-from noble_prob.report.plain import SEVERITIES
+from noble_prob.report.plain import SEVERITIES, count, to_sd
 
 NO_REPEATS = Verdict(
     level="Trial to trial", severity="not judged",
@@ -44,14 +47,14 @@ def examination_report(
         ReportData(title="", overlays=ensemble_overlays(e.ensemble, e.recording)),
         _without_repeats(predictive_part(e.check, posterior), e),
         ReportData(title="", verdicts=(NO_REPEATS,)) if e.repeats is None else calibration_part(e.repeats),
-        *(trains_part(c, level="Trial to trial", window_ms=(0.0, _end(e))) for c in e.trains),
+        *(trains_part(c, level="Trial to trial", window_ms=(0.0, _end(e)), xlabel=AFTER_ONSET) for c in e.trains),
         *further,
     ]
     made = {k: v for k, v in posterior.provenance.items() if k not in ("recording", "noise_prior")}
     source = posterior.provenance.get("recording", {})
     file = {k: source[k] for k in ("file", "sha256", "liquid_junction_potential_mv") if source.get(k) is not None}
     known = {"cell": e.cell.name, "decoder_sha256": e.cell.card.get("weights_sha256", "none"), **file}
-    subtitle = f"decoder of {e.cell.name}, {posterior.method}, {len(posterior.sweeps)} sweeps"
+    subtitle = f"decoder of {e.cell.name}, {posterior.method}, {count(len(posterior.sweeps), 'sweep')}"
     return merge(title, parts, subtitle=subtitle, provenance={**known, **made, **(provenance or {})})
 
 
@@ -76,27 +79,29 @@ def session_report(session: Session, title: str) -> ReportData:
     pages = {name: examination_report(e, name) for name, e in session.examinations.items()}
     if len(pages) == 1 and not session.refused:
         return next(iter(pages.values()))
-    parts = [_named(name, page) for name, page in pages.items()]
+    parts = [_named(name, page, session.examinations[name].posterior) for name, page in pages.items()]
     total = len(pages) + len(session.refused)
     left = f"; left out: {', '.join(session.refused)}" if session.refused else ""
     whole = Verdict(level="Files", severity="caution" if left else "passed",
                     sentence=f"{len(pages)} of {total} files could be used{left}.")  # fmt: skip
     verdicts = (whole, *by_level(pages)) if len(pages) > 1 else (whole, *next(iter(pages.values())).verdicts)
     tables = (verdict_table(pages), _posterior_means(session))
-    head = ReportData(title="", verdicts=verdicts, findings=tuple(judge(session)), tables=tables)
+    how = posterior_methods([e.posterior for e in session.examinations.values()])
+    head = ReportData(title="", verdicts=verdicts, findings=tuple(judge(session)), tables=tables, methods=how)
     values = {"files": {name: dict(page.values) for name, page in pages.items()}, "refused": session.refused}
     return replace(merge(title, [head, *parts], subtitle=f"{len(pages)} recordings"), values=values)
 
 
-def _named(name: str, page: ReportData) -> ReportData:
-    """A page whose parts say which file they are about; the pair plot and the rasters stay with single files."""
+def _named(name: str, page: ReportData, posterior: Posterior) -> ReportData:
+    """A page whose parts say which file they are about; what is shown of single files, or said of all, is left out."""
+    own = (*posterior_methods([posterior]), page.methods[-1])
     return replace(
         page, pairs=None, rasters=(), features=(), coverage=(),
         verdicts=(),
         findings=[replace(f, sentence=f"{name}: {f.sentence}") for f in page.findings],
         overlays=[replace(p, title=f"{name}, {p.title}") for p in page.overlays[-1:]],
         fi=[replace(p, title=f"{name}, {p.title}") for p in page.fi[:1]],
-        latents=(), methods=page.methods[:-1],
+        latents=(), methods=[text for text in page.methods if text not in own],
     )  # fmt: skip
 
 
@@ -139,5 +144,5 @@ def _posterior_means(session: Session) -> Table:
     rows = []
     for name, e in session.examinations.items():
         mean, sd = e.posterior.mean().tolist(), e.posterior.covariance().diagonal().sqrt().tolist()
-        rows.append([name, *(f"{m:.3g} ± {s:.2g}" for m, s in zip(mean, sd, strict=True))])
+        rows.append([name, *(f"{to_sd(m, s)} ± {to_sd(s, s)}" for m, s in zip(mean, sd, strict=True))])
     return Table(title="Latents of every recording", columns=columns, rows=rows, caption="Posterior mean ± SD.")

@@ -12,7 +12,8 @@ from noble_prob.findings.registry import judge
 from noble_prob.inference import Posterior, to_json
 from noble_prob.latent import Neurons
 from noble_prob.report.data import LatentRow, ReportData, Verdict
-from noble_prob.report.panels import FiCurve, PairPlot, Raster
+from noble_prob.report.panels import AFTER_ONSET, FiCurve, PairPlot, Raster
+from noble_prob.report.parts.methods import posterior_methods
 from noble_prob.report.plain import label, words
 
 MOST_PAIRS = 6
@@ -45,7 +46,7 @@ def posterior_part(
         findings=found,
         latents=rows,
         pairs=pair_plot(posterior, rows, population, truth),
-        methods=(_methods(posterior),),
+        methods=posterior_methods([posterior]),
         provenance={"method": posterior.method, "seed": posterior.seed, "wall_s": posterior.wall_s},
         values={"wall_s": posterior.wall_s, "method": posterior.method, "seed": posterior.seed},
     )
@@ -135,7 +136,8 @@ def _raster(posterior: Posterior, sweep: int, title: str) -> Raster:
     draws = posterior.predictive.times_ms[:16, sweep].cpu().numpy()
     seen = posterior.evidence.times_ms[sweep : sweep + 1].cpu().numpy()
     end = float(posterior.evidence.design.end_ms[sweep])
-    return Raster(title=title, groups={"recording": rows(seen), "posterior": rows(draws)}, window_ms=(0.0, end))
+    groups = {"recording": rows(seen), "posterior": rows(draws)}
+    return Raster(title=title, groups=groups, window_ms=(0.0, end), xlabel=AFTER_ONSET)
 
 
 def _curve(check: PredictiveCheck, current: np.ndarray, k: int) -> FiCurve:
@@ -151,13 +153,3 @@ def _curve(check: PredictiveCheck, current: np.ndarray, k: int) -> FiCurve:
         observed=np.array(points).reshape(-1, 2), n_members=len(check.draws), level="Posterior predictive check",
         ylabel=label(check.names[k], check.units[k]),
     )  # fmt: skip
-
-
-def _methods(posterior: Posterior) -> str:
-    chains, draws = posterior.latents.shape[:2]
-    return (
-        f"Latent features were inferred from {len(posterior.sweeps)} sweeps by {posterior.method} "
-        f"({chains} chains of {draws} draws after warm-up, seed {posterior.seed}, {posterior.wall_s:.0f} s) through "
-        "the spike-time and summary-feature likelihood of noble_prob, with the prior fitted to the Hall-of-Fame "
-        "models. Intervals are equal-tailed 89 % intervals; R-hat and ESS follow Vehtari et al. (2021)."
-    )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from noble_prob.recording import Recording, Step
-from noble_prob.report.panels import Overlay, Raster
+from noble_prob.report.panels import AFTER_ONSET, Overlay, Raster
 
 MEMBERS = {"draw": "posterior draws", "neuron": "novel neurons", "trial": "predicted repeats"}
 
@@ -52,8 +52,8 @@ def _overlay(
     title = f"sweep {sweeps[0]}" if len(sweeps) == 1 else f"{len(sweeps)} sweeps"
     title += f", {step.amplitude_pa:+.0f} pA" if step else ""
     return Overlay(
-        title=title.replace("-", "−"), time_ms=time, ensemble_mv=members, observed_mv=observed,
-        stimulus_ms=(step.onset_ms, step.offset_ms) if step else None,
+        title=title.replace("-", "−"), time_ms=time - _onset(step), ensemble_mv=members, observed_mv=observed,
+        stimulus_ms=(0.0, step.duration_ms) if step else None, xlabel=AFTER_ONSET if step else "time (ms)",
         members=MEMBERS.get(ensemble.axes[-1] if ensemble.axes else "", "ensemble members"), n_members=total,
     )  # fmt: skip
 
@@ -71,7 +71,7 @@ def _onset(step: Step | None) -> float:
 
 def repeat_raster(
     observed: Sequence[np.ndarray], predicted: Sequence[np.ndarray], *, title: str, window_ms: tuple[float, float],
-    names: tuple[str, str] = ("experiment", "ensemble"),
+    names: tuple[str, str] = ("experiment", "ensemble"), xlabel: str = "time (ms)",
 ) -> Raster:  # fmt: skip
     """Spike times of recorded and predicted repeats, one above the other.
 
@@ -81,5 +81,7 @@ def repeat_raster(
         title: For example the current.
         window_ms: Start and end of the axis.
         names: What the two are called.
+        xlabel: What the zero of the spike times is, and their unit.
     """
-    return Raster(title=title, groups={names[0]: list(observed), names[1]: list(predicted)}, window_ms=window_ms)
+    groups = {names[0]: list(observed), names[1]: list(predicted)}
+    return Raster(title=title, groups=groups, window_ms=window_ms, xlabel=xlabel)

@@ -18,7 +18,12 @@ MOST_ROWS = 24
 
 
 def trains_part(
-    c: TrainContrast, *, level: str, window_ms: tuple[float, float], names: tuple[str, str] = ("experiment", "ensemble")
+    c: TrainContrast,
+    *,
+    level: str,
+    window_ms: tuple[float, float],
+    names: tuple[str, str] = ("experiment", "ensemble"),
+    xlabel: str = "time (ms)",
 ) -> ReportData:
     """What a report shows of a comparison of spike trains.
 
@@ -27,12 +32,13 @@ def trains_part(
         level: Heading that the panels are shown under.
         window_ms: Start and end of the raster.
         names: What the two sides are called.
+        xlabel: What the zero of the spike times is, and their unit.
     """
     title = f"{c.stimulus}, repeats" if c.stimulus else "repeats"
     raster = repeat_raster(
         [t[(t >= window_ms[0]) & (t <= window_ms[1])] for t in c.observed],
         [t[(t >= window_ms[0]) & (t <= window_ms[1])] for t in c.predicted[:MOST_ROWS]],
-        title=title, window_ms=window_ms, names=names,
+        title=title, window_ms=window_ms, names=names, xlabel=xlabel,
     )  # fmt: skip
     return ReportData(
         title="", findings=tuple(judge(c)), rasters=(raster,),
