@@ -23,7 +23,7 @@ from scipy import optimize
 
 from noble_prob.calibration.matching import common_features
 from noble_prob.calibration.table import FeatureTable
-from noble_prob.errors import require
+from noble_prob.errors import listed, require
 from noble_prob.latent import Neurons
 
 
@@ -60,6 +60,23 @@ class Recalibration:
     reached: bool
 
 
+def _weights(statistics: Float[ndarray, "row statistic"], ridge: float) -> Float[ndarray, " row"]:
+    """Weights nearest to equal ones under which the statistics have mean zero (exponential family, convex dual)."""
+
+    def dual(multiplier: ndarray) -> tuple[float, ndarray]:
+        energy = statistics @ multiplier
+        top = energy.max()
+        w = np.exp(energy - top)
+        value = top + np.log(w.mean()) + 0.5 * ridge * multiplier @ multiplier
+        return value, (w / w.sum()) @ statistics + ridge * multiplier
+
+    start = np.zeros(statistics.shape[1])
+    found = optimize.minimize(dual, start, jac=True, method="L-BFGS-B", options={"maxiter": 2000})
+    energy = statistics @ found.x
+    w = np.exp(energy - energy.max())
+    return np.asarray(w / w.sum())
+
+
 def tilt(ensemble: FeatureTable, population: FeatureTable, *, ridge: float = 1e-4) -> Recalibration:
     """Weights under which the ensemble has the population's means and SDs.
 
@@ -70,30 +87,20 @@ def tilt(ensemble: FeatureTable, population: FeatureTable, *, ridge: float = 1e-
             reach.
 
     Raises:
-        UsageError: If a row is not a neuron, or fewer than three rows of the ensemble have every feature.
+        UsageError: If a row is not a neuron, fewer than three rows of the ensemble have every feature, or a feature is
+            the same in all cells.
     """
     observed, predicted = common_features(population, ensemble)
     require(observed.axis == "neuron", "ensemble", "rows that are cells ('neuron')", observed.axis, "pass populations")
     whole = np.isfinite(predicted.value).all(-1)
     require(int(whole.sum()) >= 3, "ensemble", "at least three rows with every feature", int(whole.sum()),
             "select features that most neurons have")  # fmt: skip
+    alike = [name for name, column in zip(observed.names, observed.value.T, strict=True) if not np.nanstd(column) > 0]
+    require(not alike, "population", "features that vary between its cells", f"{listed(alike, 6)}, which does not",
+            "leave this column out: its SD can not be a target")  # fmt: skip
     mean, sd = np.nanmean(observed.value, 0), np.nanstd(observed.value, 0)
     x = (predicted.value[whole] - mean) / sd
-    statistics = np.concatenate([x, x**2 - 1], 1)  # both have mean zero in the population
-
-    def dual(multiplier: ndarray) -> tuple[float, ndarray]:
-        energy = statistics @ multiplier
-        top = energy.max()
-        w = np.exp(energy - top)
-        value = top + np.log(w.mean()) + 0.5 * ridge * multiplier @ multiplier
-        return value, (w / w.sum()) @ statistics + ridge * multiplier
-
-    found = optimize.minimize(
-        dual, np.zeros(statistics.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 2000}
-    )
-    energy = statistics @ found.x
-    w = np.exp(energy - energy.max())
-    w /= w.sum()
+    w = _weights(np.concatenate([x, x**2 - 1], 1), ridge)  # both have mean zero in the population
     centre = w @ x
     spread = np.sqrt(np.maximum(w @ x**2 - centre**2, 0))
     weight = np.zeros(len(ensemble))

@@ -6,8 +6,6 @@ van Rossum (2001)
     ``k(s, t) = exp(-|s - t| / tau)``), up to sqrt(2) for a pair moved far apart. It is a distance in a Hilbert space.
 Victor and Purpura (1996)
     cheapest edit: insert or delete a spike for 1, move it by ``dt`` for ``q dt``.
-coincidence factor Gamma (Kistler, Gerstner and van Hemmen, 1997)
-    share of spikes that coincide within ``delta``, beyond chance; 1 is identical, 0 is Poisson.
 
 Repeats *within* the experiment against *across* experiment and ensemble make an energy distance; its permutation test
 (:func:`energy_test`) asks whether the two sets of trains could be repeats of one cell.
@@ -64,26 +62,6 @@ def victor_purpura(a: Float[ndarray, " spike"], b: Float[ndarray, " spike"], *, 
         best = np.minimum(row + 1, np.r_[i + 1.0, row[:-1] + cost_per_ms * np.abs(b - t)])
         row = np.minimum.accumulate(best - steps) + steps
     return float(row[-1])
-
-
-def coincidence(
-    a: Float[ndarray, " spike"], b: Float[ndarray, " spike"], *, duration_ms: float, delta_ms: float = 2.0
-) -> float:
-    """Coincidence factor Gamma of train ``b`` with reference ``a``; NaN if either is empty.
-
-    Args:
-        a: Reference spike times (ms), increasing.
-        b: Spike times (ms), increasing.
-        duration_ms: Length of the observation (ms).
-        delta_ms: Half-width of the window (ms).
-    """
-    if not len(a) or not len(b):
-        return float("nan")
-    near = np.searchsorted(b, a + delta_ms, side="right") > np.searchsorted(b, a - delta_ms, side="left")
-    rate = len(a) / duration_ms  # chance: Poisson spikes of the reference's rate
-    expected = 2 * rate * delta_ms * len(b)
-    norm = 1 - 2 * rate * delta_ms
-    return float((near.sum() - expected) / (0.5 * (len(a) + len(b)) * norm))
 
 
 def distances(

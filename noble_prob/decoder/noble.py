@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from noble_prob.decoder.availability import attempt, kernels_run
 from noble_prob.decoder.base import DecoderError, Window
@@ -23,7 +23,7 @@ from noble_prob.decoder.graphs import Replays, wanted
 from noble_prob.decoder.heads import OffsetSpike, SummaryNetwork
 from noble_prob.decoder.operator import Path, VoltageOperator, fused_operator, signature
 from noble_prob.decoder.spike_map import SpikeMap, current_features
-from noble_prob.decoder.support import distance, fit_extent
+from noble_prob.decoder.trained import TrainedDecoder
 from noble_prob.latent import LatentSpace
 
 BYTES_PER_SAMPLE = 4 * 6 * 64
@@ -75,7 +75,7 @@ def new_spike_map(architecture: Architecture, *, n_latents: int) -> SpikeMap:
     )  # fmt: skip
 
 
-class NobleDecoder(nn.Module):
+class NobleDecoder(TrainedDecoder):
     """Phase-modulated Fourier neural operator; implements :class:`noble_prob.decoder.base.Decoder`.
 
     Args:
@@ -86,8 +86,6 @@ class NobleDecoder(nn.Module):
         error: Its error on unseen neurons; None until it has been measured.
     """
 
-    support_precision: Tensor
-    support_radius: Tensor
     condition_scale: Tensor
     condition_shift: Tensor
 
@@ -100,18 +98,15 @@ class NobleDecoder(nn.Module):
         architecture: Architecture,
         error: DecoderError | None = None,
     ):
-        super().__init__()
+        super().__init__(space, error)
         a, d = architecture, len(space)
-        self.space, self.window, self.summary_names, self.architecture = space, window, summary_names, a
-        self.measured_error = error
+        self.window, self.summary_names, self.architecture = window, summary_names, a
         self.spike_map = new_spike_map(a, n_latents=d)
         self.summary_net = SummaryNetwork(n_latents=d, n_features=len(summary_names))
         self.offset = OffsetSpike(n_latents=d)
         self.operator = VoltageOperator(
             n_channels=N_CHANNELS, n_condition=d + 4, width=a.width, layers=a.layers, modes=a.modes, hidden=a.hidden
         )
-        self.register_buffer("support_precision", torch.eye(d))
-        self.register_buffer("support_radius", torch.tensor(float(d)).sqrt())
         self.register_buffer("condition_scale", torch.ones(d))
         self.register_buffer("condition_shift", torch.zeros(d))
         self.path: Path = "fast"
@@ -129,21 +124,6 @@ class NobleDecoder(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         """Copies and processes capture their own graphs."""
         return {**self.__dict__, "_replays": Replays(), "_at": None, "_small": None, "_scale": None}
-
-    @property
-    def error(self) -> DecoderError:
-        """Error on unseen neurons.
-
-        Raises:
-            RuntimeError: If it was never measured.
-        """
-        if self.measured_error is None:
-            raise RuntimeError("the decoder's error on validation models has not been measured")
-        return self.measured_error
-
-    @error.setter
-    def error(self, value: DecoderError) -> None:
-        self.measured_error = value
 
     def spike_times(
         self, latents: Float[Tensor, "*batch latent"], current_pa: Float[Tensor, "*batch"]
@@ -254,17 +234,6 @@ class NobleDecoder(nn.Module):
         late = torch.where(odds > 0, end + delay, torch.inf)
         happens = torch.where(during, times_ms, torch.inf)
         return happens.scatter(-1, n, late[..., None])
-
-    def support(self, latents: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch"]:
-        """Mahalanobis distance from the training models; 1 holds their central 99 %."""
-        x = self.space.standardise(latents).to(self.support_precision)
-        return distance(x, self.support_precision, self.support_radius)
-
-    def fit_support(self, latents: Float[Tensor, "model latent"]) -> None:
-        """Learn the extent of the training population from its latents (in their units)."""
-        precision, radius = fit_extent(self.space.standardise(latents))
-        self.support_precision.copy_(precision)
-        self.support_radius.copy_(radius)
 
     def _space_on(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         """Centre and spread of the space where the latents are, kept there."""

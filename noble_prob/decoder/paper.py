@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from noble_prob.decoder.availability import attempt, kernels_run
 from noble_prob.decoder.base import DecoderError, Window
 from noble_prob.decoder.operator import signature
-from noble_prob.decoder.support import distance, fit_extent
+from noble_prob.decoder.trained import TrainedDecoder
 from noble_prob.features import find_spikes, measure
 from noble_prob.latent import LatentSpace
 from noble_prob.recording import Protocol, Recording
@@ -70,7 +70,7 @@ class PaperArchitecture:
         return 1 + 2 * (self.current_frequencies + n_latents * self.latent_frequencies)
 
 
-class PaperDecoder(nn.Module):
+class PaperDecoder(TrainedDecoder):
     """The paper's operator; implements :class:`noble_prob.decoder.base.Decoder` as far as it goes.
 
     Args:
@@ -83,8 +83,6 @@ class PaperDecoder(nn.Module):
 
     low: Tensor
     high: Tensor
-    support_precision: Tensor
-    support_radius: Tensor
 
     def __init__(
         self,
@@ -95,9 +93,8 @@ class PaperDecoder(nn.Module):
         architecture: PaperArchitecture,
         error: DecoderError | None = None,
     ):
-        super().__init__()
-        self.space, self.window, self.summary_names, self.architecture = space, window, summary_names, architecture
-        self.measured_error = error
+        super().__init__(space, error)
+        self.window, self.summary_names, self.architecture = window, summary_names, architecture
         self.operator = _operator(architecture, len(space))
         self.path: Literal["fast", "reference"] = "fast"
         """``fast``: fused kernels where they run and no gradient is asked for."""
@@ -107,36 +104,12 @@ class PaperDecoder(nn.Module):
         self._kept: dict[Any, Any] = {}
         self.register_buffer("low", torch.zeros(len(space)))
         self.register_buffer("high", torch.ones(len(space)))
-        self.register_buffer("support_precision", torch.eye(len(space)))
-        self.register_buffer("support_radius", torch.tensor(float(len(space))).sqrt())
-
-    @property
-    def error(self) -> DecoderError:
-        """Error on unseen neurons.
-
-        Raises:
-            RuntimeError: If it was never measured.
-        """
-        if self.measured_error is None:
-            raise RuntimeError("the decoder's error on validation models has not been measured")
-        return self.measured_error
-
-    @error.setter
-    def error(self, value: DecoderError) -> None:
-        self.measured_error = value
 
     def fit_support(self, latents: Float[Tensor, "model latent"]) -> None:
         """Learn the range and extent of the training population from its latents (in their units)."""
-        precision, radius = fit_extent(self.space.standardise(latents))
-        self.support_precision.copy_(precision)
-        self.support_radius.copy_(radius)
+        super().fit_support(latents)
         self.low.copy_(latents.amin(0))
         self.high.copy_(latents.amax(0))
-
-    def support(self, latents: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch"]:
-        """Mahalanobis distance from the training models; 1 holds their central 99 %."""
-        x = self.space.standardise(latents).to(self.support_precision)
-        return distance(x, self.support_precision, self.support_radius)
 
     def respond(
         self,

@@ -23,6 +23,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import constraints
 
+from noble_prob.errors import require
 from noble_prob.priors.base import builder
 
 
@@ -56,7 +57,13 @@ def fit_mixture(
         seed: Seed of the starting means, neurons picked at random.
         shrink: Weight of the target, in neurons.
         steps: Iterations.
+
+    Raises:
+        UsageError: If there are more Gaussians than neurons.
     """
+    require(
+        1 <= components <= len(x), "components", f"1 to {len(x)}, the number of neurons", components, "ask for fewer"
+    )
     generator = torch.Generator().manual_seed(seed)
     loc = x[torch.randperm(len(x), generator=generator)[:components]].clone()
     logits, cov = torch.zeros(components, dtype=x.dtype), covariance.clone()

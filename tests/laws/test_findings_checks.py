@@ -153,6 +153,13 @@ def test_np230_says_whether_weights_reach_the_population():
     assert not found.evidence["reached"]
 
 
+def test_a_feature_that_is_the_same_in_all_cells_is_no_target():
+    cells = replace(rows(200, 1), axis="neuron")
+    cells.value[:, 0] = 5.0
+    with pytest.raises(UsageError, match=f"{cells.names[0]}, which does not"):
+        tilt(replace(rows(500, 0), axis="neuron"), cells)
+
+
 @pytest.mark.parametrize(("n", "ess", "severity"), [(500, 49.0, "caution"), (500, 51.0, "passed"),
                                                     (50, 19.0, "caution"), (50, 21.0, "passed")])  # fmt: skip
 def test_np230_asks_for_a_tenth_of_the_ensemble_and_twenty_neurons(n, ess, severity):

@@ -124,6 +124,11 @@ def test_a_t_without_a_covariance_is_refused():
         fit_prior(_population(20, 0), "student", df=2.0)
 
 
+def test_more_gaussians_than_neurons_are_refused():
+    with pytest.raises(UsageError, match="components"):
+        fit_prior(_population(20, 0), "mixture", components=21)
+
+
 def test_a_posterior_is_not_a_population():
     neurons = _population(20, 0)
     draws = Neurons(space=neurons.space, value=neurons.value, axis="draw")
