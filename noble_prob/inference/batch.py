@@ -8,16 +8,18 @@ how far one goes: :func:`draw_latents` stops at the draws, which is what calibra
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from typing import Any
 
 import pyro
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from noble_prob.inference.draw import draw
+from noble_prob.inference.density import LogDensity
+from noble_prob.inference.draw import Draws, draw
 from noble_prob.inference.importance import BELIEVABLE
 from noble_prob.inference.observe import Observation, stack
 from noble_prob.inference.posterior import Posterior
@@ -68,38 +70,54 @@ def posteriors(task: Task, items: Sequence[Observation], *, seed: int) -> list[P
     began = time.perf_counter()
     single = task.method in ONE_BY_ONE
     evidence = (items[0].evidence if single else stack([item.evidence for item in items])).to(task.device)
-    density, model, space = task.density(evidence), task.model(evidence), task.prior.space
     rows = tuple(evidence.design.current_pa.shape[:-1])
     with _quick(task, len(items)), torch.no_grad():
+        density, model = task.density(evidence), task.model(evidence)
         found = draw(task, density, evidence, rows, seed)
         values, _ = density.unpack(found.flat)
-        likelihood, whole = likelihoods(density, values, evidence)
-        stats = {**found.stats, "log_prior": task.prior.log_prob(values["z"]), "log_likelihood": whole}
+        drawn = _about(task, density, evidence, found, values)
         after = predict(model, task.prior, values, evidence, n=PREDICTIVE, seed=seed).cpu()
         before = predict(model, task.prior, None, evidence, n=PREDICTIVE, seed=seed + 1).cpu()
-        latents = space.unstandardise(values["z"])
-        quantile, support = task.prior.quantile_of_density(values["z"]), task.decoder.support(latents).double()
-    latents, quantile, support, likelihood = (x.cpu() for x in (latents, quantile, support, likelihood))
-    values = {name: value.cpu() for name, value in values.items()}
-    stats = {name: value.cpu() for name, value in stats.items()}
-    record = {"decoder": type(task.decoder).__name__, "prior": task.prior.kind, "robust": task.robust,
-              "chains": task.chains, "warmup": task.warmup, "draws": task.draws, "batch": len(items),
-              "noise_prior": asdict(task.noise)}  # fmt: skip
     out = []
     for r, item in enumerate(items):
-        row, n = (r if rows else None), len(item.evidence.design)
-        at = (slice(None), slice(None), r) if rows else (slice(None), slice(None))
+        row, n = (None if single else r), len(item.evidence.design)
+        own = {part: {name: v if single else v[:, :, r] for name, v in tensors.items()}
+               for part, tensors in drawn.items()}  # fmt: skip
         out.append(Posterior(
-            space=space, latents=latents[at], scales={k: v[at] for k, v in values.items() if k != "z"},
-            membership={"density_quantile": quantile[at], "support": support[at]}, evidence=item.evidence,
-            log_likelihood=likelihood[at][..., :n], stats={k: v[at] for k, v in stats.items()},
+            space=task.prior.space, latents=own["latents"]["latents"], log_likelihood=own["sweeps"]["sweeps"][..., :n],
+            scales=own["scales"], membership=own["membership"], stats=own["stats"], evidence=item.evidence,
             sweeps=item.sweeps, notes=item.notes, method=task.method, seed=seed, predictive=after.take(row, n),
             prior_predictive=before.take(row, n), wall_s=(time.perf_counter() - began) / len(items),
-            provenance={**record, **{k: (v[r] if rows else v).item() if isinstance(v, Tensor) else v
-                                     for k, v in found.record.items()},
-                        **({"recording": dict(item.source)} if item.source else {})},
+            provenance=_provenance(task, found, row, item, len(items)),
         ))  # fmt: skip
     return out
+
+
+def _about(
+    task: Task, density: LogDensity, evidence: Evidence, found: Draws, values: Mapping[str, Tensor]
+) -> dict[str, dict[str, Tensor]]:
+    """What is known of every draw, by part and name, on the CPU, each ``(chain, draw, *recording, ...)``."""
+    z = values["z"]
+    sweeps, whole = likelihoods(density, values, evidence)
+    latents = task.prior.space.unstandardise(z)
+    parts = {
+        "latents": {"latents": latents},
+        "scales": {name: value for name, value in values.items() if name != "z"},
+        "sweeps": {"sweeps": sweeps},
+        "stats": {**found.stats, "log_prior": task.prior.log_prob(z), "log_likelihood": whole},
+        "membership": {"density_quantile": task.prior.quantile_of_density(z),
+                       "support": task.decoder.support(latents).double()},
+    }  # fmt: skip
+    return {part: {name: value.cpu() for name, value in tensors.items()} for part, tensors in parts.items()}
+
+
+def _provenance(task: Task, found: Draws, row: int | None, item: Observation, batch: int) -> dict[str, Any]:
+    """Settings, the sampler's record, and where the recording came from."""
+    record = {k: (v if row is None else v[row]).item() if isinstance(v, Tensor) else v for k, v in found.record.items()}
+    return {"decoder": type(task.decoder).__name__, "prior": task.prior.kind, "robust": task.robust,
+            "chains": task.chains, "warmup": task.warmup, "draws": task.draws, "batch": batch,
+            "noise_prior": asdict(task.noise), **record,
+            **({"recording": dict(item.source)} if item.source else {})}  # fmt: skip
 
 
 def _quick(task: Task, recordings: int) -> ExitStack:

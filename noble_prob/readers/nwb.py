@@ -58,7 +58,8 @@ def load_nwb(path: Path, channel: int | str | None) -> RawFile:
         ) from error
 
 
-def _read(nwb: Any, path: Path, channel: int | str | None) -> RawFile:
+def _responses(nwb: Any, path: Path) -> tuple[list[Any], int]:
+    """Current-clamp responses of a file, and how many series of other clamps there are."""
     from pynwb.icephys import CurrentClampSeries, IZeroClampSeries, VoltageClampSeries
 
     series = list(nwb.acquisition.values())
@@ -71,6 +72,12 @@ def _read(nwb: Any, path: Path, channel: int | str | None) -> RawFile:
         f"{path.name} with {other} voltage-clamp or zero-current and {len(series) - other} other series",
         "choose a file with current-clamp sweeps",
     )
+    return responses, other
+
+
+def _read(nwb: Any, path: Path, channel: int | str | None) -> RawFile:
+    """The sweeps of one electrode."""
+    responses, other = _responses(nwb, path)
     electrodes = list(dict.fromkeys(_electrode(s) for s in responses))
     chosen = electrodes[choose(channel, electrodes, "electrodes")]
     mine = sorted((s for s in responses if _electrode(s) == chosen), key=_order)
