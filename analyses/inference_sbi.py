@@ -65,10 +65,12 @@ def main() -> None:
     began = time.perf_counter()
     ours = thinned_draws(task, test, seed=args.seed, batch=20, keep=KEEP, jobs=args.jobs, title="ours")
     each = (time.perf_counter() - began) / args.test
+    began = time.perf_counter()
     plain = np.stack([raw_draws(estimator, e, len(cell.prior.space)) for e in test])
+    alone = (time.perf_counter() - began) / args.test
     print("ours, weighted; ours, the flow alone; sbi NPE:")
     report = {"ours, weighted": figures(cell, truth, ours, trained, each),
-              "ours, the flow alone": figures(cell, truth, plain, trained, 0.01)}  # fmt: skip
+              "ours, the flow alone": figures(cell, truth, plain, trained, alone)}  # fmt: skip
     began = time.perf_counter()
     theta, evidence = drawn(args.n, args.seed + 2)
     from sbi.inference import NPE  # so that --help does without it

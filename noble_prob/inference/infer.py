@@ -57,8 +57,9 @@ def infer(  # type: ignore[misc]
         decoder: Predicts responses from latents; states its own error.
         prior: The population the neuron is believed to come from.
         method: ``nuts`` (Pyro's, the reference), ``hmc`` (all chains and recordings in one batch, faster),
-            ``importance`` (weighted draws of a fitted proposal), ``npe`` (the same begun by an amortised flow, fastest;
-            both fall back to ``hmc`` where their weights fail) or ``svi`` (a variational flow, for comparison).
+            ``importance`` (weighted draws of a fitted proposal), ``npe`` (the same begun by an amortised flow, fastest)
+            or ``svi`` (a variational flow, for comparison). Where weights fail, chains are run: ``nuts`` for one
+            recording on a processor, else ``hmc``.
         noise: What is believed about trial noise; by default that of a patch-clamp recording.
         robust: Student-t likelihood of the summary features, for real data; False for data from the program itself.
         seed: Seed of everything random.
@@ -161,9 +162,15 @@ def _checked(task: Task, items: list[Observation]) -> tuple[Task, list[Observati
 def _replace_unbelievable(
     found: list[Posterior], items: Sequence[Observation], task: Task, seed: int
 ) -> list[Posterior]:
-    """Batched chains for the recordings whose importance weights can not be believed, and a note that says so."""
+    """Chains for the recordings whose importance weights can not be believed, and a note that says so.
+
+    One recording on a processor, somebody waiting for it, gets the reference and, unless a number of draws was asked
+    for, as many as it takes; several, or on a graphics card, get batched chains.
+    """
     bad = [k for k, p in enumerate(found) if not p.provenance["k_hat"] <= BELIEVABLE]
-    again = replace(task, method="hmc", warmup=SETTINGS["hmc"][0])
+    method: Method = "nuts" if len(items) == 1 and task.device == "cpu" else "hmc"
+    length = SETTINGS["nuts"][1] if method == "nuts" and task.until_converged else task.draws
+    again = replace(task, method=method, warmup=SETTINGS[method][0], draws=length)
     noted = []
     for k in bad:
         shape = found[k].provenance["k_hat"]

@@ -66,12 +66,15 @@ def test_it_falls_back_to_chains_when_its_weights_fail(problems, monkeypatch):
     decoder, prior, evidence = problems
     module = sys.modules[infer_evidence.__module__]
     monkeypatch.setattr(module, "BELIEVABLE", -1.0)
-    monkeypatch.setitem(module.SETTINGS, "hmc", (20, 40))  # which method it is, is asked, not where its chains end
-    result = infer_evidence(evidence[:1], decoder=decoder, prior=prior, method="importance", seed=1, draws=40)[0]
-    assert result.method == "hmc"
-    assert [note.code for note in result.notes] == ["NP104"]
-    assert "chains were run instead" in result.notes[0].sentence
-    assert result.latents.shape[0] == 4
+    for method in ("hmc", "nuts"):  # which method it is, is asked, not where its chains end
+        monkeypatch.setitem(module.SETTINGS, method, (20, 40))
+    for n, method in ((1, "nuts"), (2, "hmc")):
+        found = infer_evidence(evidence[:n], decoder=decoder, prior=prior, method="importance", seed=1, draws=40)
+        for result in found:
+            assert result.method == method
+            assert [note.code for note in result.notes] == ["NP104"]
+            assert "chains were run instead" in result.notes[0].sentence
+            assert result.latents.shape[:2] == (4, 40)
 
 
 def test_findings_tell_a_stranger_from_a_member(problems):
