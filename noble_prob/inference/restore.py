@@ -149,7 +149,7 @@ def _noise(stored: Mapping[str, Any]) -> NoisePrior:
 
 
 def _near(now: Tensor, then: Tensor) -> bool:
-    return bool(((now.cpu() - then).abs() <= AGREED + 1e-3 * then.abs()).all())
+    return torch.allclose(now.cpu(), then, rtol=1e-3, atol=AGREED)
 
 
 def _attributes(tree: Any) -> dict[str, Any]:
