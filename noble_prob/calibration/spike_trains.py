@@ -6,6 +6,8 @@ van Rossum (2001)
     ``k(s, t) = exp(-|s - t| / tau)``), up to sqrt(2) for a pair moved far apart. It is a distance in a Hilbert space.
 Victor and Purpura (1996)
     cheapest edit: insert or delete a spike for 1, move it by ``dt`` for ``q dt``.
+coincidence factor Gamma (Kistler, Gerstner and van Hemmen, 1997)
+    share of spikes that coincide within ``delta``, each with one, beyond chance; 1 is identical, 0 is Poisson.
 
 Repeats *within* the experiment against *across* experiment and ensemble make an energy distance; its permutation test
 (:func:`energy_test`) asks whether the two sets of trains could be repeats of one cell.
@@ -16,10 +18,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from numpy import ndarray
 
 from noble_prob.errors import require
+from noble_prob.metrics.spike_trains import coincidences
 
 Trains = Sequence[ndarray]
 
@@ -62,6 +66,25 @@ def victor_purpura(a: Float[ndarray, " spike"], b: Float[ndarray, " spike"], *, 
         best = np.minimum(row + 1, np.r_[i + 1.0, row[:-1] + cost_per_ms * np.abs(b - t)])
         row = np.minimum.accumulate(best - steps) + steps
     return float(row[-1])
+
+
+def coincidence(
+    a: Float[ndarray, " spike"], b: Float[ndarray, " spike"], *, duration_ms: float, delta_ms: float = 2.0
+) -> float:
+    """Coincidence factor Gamma of train ``b`` with reference ``a``; NaN if either is empty.
+
+    Args:
+        a: Reference spike times (ms), increasing.
+        b: Spike times (ms), increasing.
+        duration_ms: Length of the observation (ms).
+        delta_ms: Half-width of the window (ms).
+    """
+    if not len(a) or not len(b):
+        return float("nan")
+    reference, train = (torch.as_tensor(np.asarray(x, dtype=float))[None] for x in (a, b))
+    hits = float(coincidences(reference, train, delta_ms))
+    chance = 2 * delta_ms * len(a) / duration_ms  # Poisson spikes of the reference's rate
+    return (hits - chance * len(b)) / (0.5 * (len(a) + len(b)) * (1 - chance))
 
 
 def distances(

@@ -79,6 +79,8 @@ def test_distances_are_metrics_and_coincidence_is_one_for_equal_and_zero_for_ran
         np.testing.assert_allclose(d, d.T, atol=1e-9)
         assert (d[:, None, :] <= d[:, :, None] + d[None].transpose(0, 2, 1) + 1e-9).all()
     assert coincidence(trains[0], trains[0], duration_ms=1000.0) == pytest.approx(1.0)
+    burst = 500.0 + np.linspace(-1.5, 1.5, 7)  # seven spikes near one of the other: one of them coincides
+    assert coincidence(burst, burst[3:4], duration_ms=1000.0) == pytest.approx(0.25)
     pairs = [[np.sort(rng.uniform(0, 5000, 100)) for _ in range(2)] for _ in range(200)]
     assert np.mean([coincidence(a, b, duration_ms=5000.0) for a, b in pairs]) == pytest.approx(0.0, abs=0.02)
 
