@@ -11,8 +11,9 @@ import pytest
 import torch
 from cli_example import toy_file
 from hypothesis import settings
+from toy_example import decoder, prior
 
-__all__ = ["shared_dir", "toy_file"]
+__all__ = ["decoder", "prior", "shared_dir", "toy_file"]
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"  # one process per core: none needs threads, nor do the programs it starts
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))

@@ -4,9 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from toy_example import toy_prior
 
-from noble_prob.decoder.toy import ToyDecoder
 from noble_prob.ensemble import draw, plausibility, respond, respond_features
 from noble_prob.errors import UsageError
 from noble_prob.features.spikes import find_spikes
@@ -14,16 +12,6 @@ from noble_prob.inference.observe import observe
 from noble_prob.latent import Neurons
 from noble_prob.noise import TrialModel, diffuse
 from noble_prob.recording import Protocol, Recording
-
-
-@pytest.fixture(scope="module")
-def decoder():
-    return ToyDecoder()
-
-
-@pytest.fixture(scope="module")
-def prior(decoder):
-    return toy_prior(decoder)
 
 
 def test_axes_are_named_and_chunks_do_not_matter(decoder, prior):

@@ -4,9 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from toy_example import toy_prior
 
-from noble_prob.decoder.toy import ToyDecoder
 from noble_prob.ensemble import draw, respond
 from noble_prob.errors import UsageError
 from noble_prob.inference import infer, observe
@@ -15,16 +13,6 @@ from noble_prob.inference.task import Task
 from noble_prob.latent import Neurons
 from noble_prob.noise import NoisePrior
 from noble_prob.recording import Recording
-
-
-@pytest.fixture(scope="module")
-def decoder():
-    return ToyDecoder()
-
-
-@pytest.fixture(scope="module")
-def prior(decoder):
-    return toy_prior(decoder)
 
 
 def draw_one(decoder):
