@@ -19,12 +19,13 @@ from typing import Any
 
 import torch
 
-from noble_prob.decoder.noble import Architecture
+from noble_prob.decoder.architecture import Architecture
 from noble_prob.population.latents import SPACES, STANDARD_CURRENTS_PA
 from noble_prob.training.data import HELD_OUT, VALIDATION, TrainingData, concatenate, prepare
 from noble_prob.training.decoder import new_decoder
 from noble_prob.training.gather import with_fewer
-from noble_prob.training.loop import Schedule, fit
+from noble_prob.training.loop import fit
+from noble_prob.training.schedule import Schedule
 from noble_prob.training.sources import from_store
 from noble_prob.training.tasks import SpikeMapTask, timing_figures
 from noble_prob.training.traces import Traces

@@ -22,9 +22,10 @@ from noble_prob.decoder.checkpoint import load_decoder, read_card, save_decoder
 from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.decoder.spike_map import SpikeMap
 from noble_prob.priors import Prior
-from noble_prob.training.loop import Schedule, figures, fit
+from noble_prob.training.loop import figures, fit
 from noble_prob.training.publish import LATENT_TABLE
 from noble_prob.training.run import machine
+from noble_prob.training.schedule import Schedule
 from noble_prob.training.student import StudentTask, spike_map_for
 
 DRAWS = 16_384

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from noble_prob.decoder.architecture import Architecture
 from noble_prob.decoder.base import Window
-from noble_prob.decoder.noble import Architecture
 from noble_prob.population.codec import encode, quantise
 from noble_prob.training.data import N_SPIKES, SUMMARY_NAMES, ResponseSet, TrainingData, split_models
 from noble_prob.training.decoder import new_decoder
-from noble_prob.training.loop import Schedule
+from noble_prob.training.schedule import Schedule
 
 WINDOW = Window(dt_ms=0.5, n_samples=256, onset_ms=12.0, duration_ms=100.0, current_range_pa=(-110.0, 280.0))
 TINY = Architecture(n_spikes=24, map_width=24, map_depth=2, map_members=2, width=8, layers=2, modes=24, hidden=8)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from noble_prob.bench.timing import Row, median_seconds
+from noble_prob.decoder.architecture import Architecture
 from noble_prob.decoder.embedding import N_CHANNELS
-from noble_prob.decoder.noble import Architecture
 from noble_prob.decoder.paper import PaperArchitecture
 from noble_prob.decoder.spectral import local_basis
 

@@ -19,8 +19,9 @@ from typing import Any
 import torch
 from safetensors.torch import load, save_file
 
+from noble_prob.decoder.architecture import Architecture
 from noble_prob.decoder.base import DecoderError, Window
-from noble_prob.decoder.noble import Architecture, NobleDecoder
+from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.decoder.paper import PaperArchitecture, PaperDecoder
 from noble_prob.errors import UsageError, require
 from noble_prob.latent import LatentSpace

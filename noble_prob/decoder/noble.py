@@ -7,7 +7,6 @@ both into channels, the operator renders millivolts. Each part can be asked alon
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from noble_prob.decoder.architecture import Architecture, new_spike_map
 from noble_prob.decoder.availability import attempt, kernels_run
 from noble_prob.decoder.base import DecoderError, Window
 from noble_prob.decoder.channels import fast_channels
@@ -22,57 +22,14 @@ from noble_prob.decoder.embedding import N_CHANNELS, firing_channels
 from noble_prob.decoder.graphs import Replays, wanted
 from noble_prob.decoder.heads import OffsetSpike, SummaryNetwork
 from noble_prob.decoder.operator import Path, VoltageOperator, fused_operator, signature
-from noble_prob.decoder.spike_map import SpikeMap, current_features
+from noble_prob.decoder.spike_map import current_features
 from noble_prob.decoder.trained import TrainedDecoder
 from noble_prob.latent import LatentSpace
 
 BYTES_PER_SAMPLE = 4 * 6 * 64
 """Activations alive at once while a trace is rendered, per sample: some six of 64 single-precision channels."""
-
-
 GRAPHED_TRACES = (64, 16)
 """Batches up to this are answered by CUDA graphs, without and with gradients."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Architecture:
-    """Sizes of the networks; what a checkpoint needs to rebuild them.
-
-    Attributes:
-        n_spikes: Spike times predicted.
-        map_width: Units per hidden layer of the spike map.
-        map_depth: Hidden layers of the spike map.
-        map_members: Networks averaged in the spike map.
-        map_rhythms: Whether intervals of the spike map may alternate.
-        width: Channels of the operator.
-        layers: Fourier layers of the operator.
-        modes: Fourier modes as ``neuralop`` counts them.
-        hidden: Hidden channels of the operator's channel MLPs.
-    """
-
-    n_spikes: int = 64
-    map_width: int = 256
-    map_depth: int = 3
-    map_members: int = 3
-    map_rhythms: bool = True
-    width: int = 32
-    layers: int = 6
-    modes: int = 256
-    hidden: int = 32
-
-
-def new_spike_map(architecture: Architecture, *, n_latents: int) -> SpikeMap:
-    """A spike map of these sizes with random weights.
-
-    Args:
-        architecture: Sizes.
-        n_latents: Dimension of the latent space.
-    """
-    a = architecture
-    return SpikeMap(
-        n_latents=n_latents, n_spikes=a.n_spikes, width=a.map_width, depth=a.map_depth, members=a.map_members,
-        rhythms=a.map_rhythms,
-    )  # fmt: skip
 
 
 class NobleDecoder(TrainedDecoder):

@@ -32,7 +32,8 @@ from noble_prob.inference.observe import SHORTEST_MS, mask_late
 from noble_prob.noise import Design, Evidence, NoisePrior, mask_undefined
 from noble_prob.priors import Prior, seeded
 from noble_prob.program import program
-from noble_prob.training.loop import Schedule, fit
+from noble_prob.training.loop import fit
+from noble_prob.training.schedule import Schedule
 
 SWEEPS, CHUNK, HELD_OUT = 12, 500, 1000
 

@@ -20,22 +20,18 @@ over minutes belongs to :func:`noble_prob.calibration.separate_drift`.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyro
 import pyro.distributions as dist
 import torch
 from jaxtyping import Bool, Float
-from pyro.infer import MCMC, NUTS
 from pyro.infer.autoguide import init_to_value
 from torch import Tensor
 
 from noble_prob.errors import require
-from noble_prob.priors.rng import seeded
-from noble_prob.priors.threads import single_thread
+from noble_prob.noise.chains import run_chains, worst_r_hat
 
 SCALES = ("latency", "rate", "phase_diffusion")
 """The three scales, in the order of the last axis of everything here."""
@@ -219,34 +215,10 @@ def fit_repeats(
     data = pieces(repeats)
     names = tuple(dict.fromkeys(repeats.cell))
     cell = torch.tensor([names.index(name) for name in repeats.cell])
-    runs, divergences = [], 0
-    for chain in range(chains):
-        with _quiet(), seeded(seed + 1000 * chain), single_thread(), pyro.validation_enabled(False):
-            kernel = NUTS(model, max_tree_depth=6, target_accept_prob=0.85, jit_compile=True, ignore_jit_warnings=True,
-                          init_strategy=init_to_value(values={"group": rough_scales(data)}))  # fmt: skip
-            mcmc = MCMC(kernel, num_samples=draws, warmup_steps=warmup, disable_progbar=True)
-            mcmc.run(data, cell)
-            runs.append(mcmc.get_samples())
-            divergences += sum(map(len, mcmc.diagnostics()["divergences"].values()))
-    site = {name: torch.stack([run[name] for run in runs]) for name in runs[0]}
+    start = init_to_value(values={"group": rough_scales(data)})
+    site, divergences = run_chains(model, data, cell, draws=draws, warmup=warmup, chains=chains, seed=seed, start=start)
     cell_log = site["common"].unsqueeze(-2) + site["between_cells"].unsqueeze(-2) * site["cell"]
     deviating = cell_log[..., cell, :] + site["between_stimuli"].unsqueeze(-2) * site["group"]
     log = torch.where(CENTRED, site["group"], deviating)
     return RepeatFit(repeats=repeats, scales=log.exp().flatten(0, 1), cell_scales=cell_log.exp().flatten(0, 1),
-                     cells=names, r_hat=_split_r_hat(log), divergences=divergences, seed=seed)  # fmt: skip
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the notice that tracing, which makes this model 2.5 times faster, will one day be replaced."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        yield
-
-
-def _split_r_hat(x: Float[Tensor, "chain draw *event"]) -> float:
-    """Largest split R-hat over the event (Gelman et al., 2013)."""
-    half = x.shape[1] // 2
-    y = torch.cat([x[:, :half], x[:, half : 2 * half]])
-    within, between = y.var(1).mean(0), y.mean(1).var(0)
-    return float((((half - 1) / half * within + between) / within).sqrt().max())
+                     cells=names, r_hat=worst_r_hat(log), divergences=divergences, seed=seed)  # fmt: skip

@@ -25,13 +25,10 @@ import pyro
 import pyro.distributions as dist
 import torch
 from jaxtyping import Bool, Float
-from pyro.infer import MCMC, NUTS
 from torch import Tensor
 
 from noble_prob.errors import require
-from noble_prob.noise.repeats import _quiet, _split_r_hat
-from noble_prob.priors.rng import seeded
-from noble_prob.priors.threads import single_thread
+from noble_prob.noise.chains import run_chains, worst_r_hat
 
 SPREAD = -1.0
 """Log of the median spread of log scales between cells."""
@@ -235,15 +232,7 @@ def fit_state(states: SweepStates, *, draws: int = 500, warmup: int = 300, chain
         UsageError: If no stimulus was repeated.
     """
     rows = rows_of(states)
-    runs, divergences = [], 0
-    for chain in range(chains):
-        with _quiet(), seeded(seed + 1000 * chain), single_thread(), pyro.validation_enabled(False):
-            kernel = NUTS(model, max_tree_depth=6, target_accept_prob=0.85, jit_compile=True, ignore_jit_warnings=True)
-            mcmc = MCMC(kernel, num_samples=draws, warmup_steps=warmup, disable_progbar=True)
-            mcmc.run(rows)
-            runs.append(mcmc.get_samples())
-            divergences += sum(map(len, mcmc.diagnostics()["divergences"].values()))
-    site = {name: torch.stack([run[name] for run in runs]) for name in runs[0]}
+    site, divergences = run_chains(model, rows, draws=draws, warmup=warmup, chains=chains, seed=seed)
     log_jitter, log_drift = _cells(site, "jitter", "cell"), _cells(site, "drift", "drift_cell")
     tril = site["correlation"].flatten(0, 1)
     electrode = site["electrode_cell"] if "electrode_cell" in site else log_jitter[..., :0, 0]
@@ -251,7 +240,7 @@ def fit_state(states: SweepStates, *, draws: int = 500, warmup: int = 300, chain
     return StateFit(
         states=states, jitter=log_jitter.exp().flatten(0, 1) * rows.unit,
         drift=log_drift.exp().flatten(0, 1) * rows.unit, correlation=tril @ tril.mT,
-        electrode_mv=electrode.exp().flatten(0, 1), r_hat=_split_r_hat(log), divergences=divergences, seed=seed,
+        electrode_mv=electrode.exp().flatten(0, 1), r_hat=worst_r_hat(log), divergences=divergences, seed=seed,
         chains=chains,
     )  # fmt: skip
 

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from noble_prob.decoder.noble import Architecture
+from noble_prob.decoder.architecture import Architecture
 from noble_prob.decoder.paper import PaperArchitecture
 from noble_prob.errors import UsageError, require
 from noble_prob.population.latents import HELD_OUT_MODELS, SPACES

@@ -10,17 +10,20 @@ from typing import Any, Unpack
 import torch
 from torch import nn
 
+from noble_prob.decoder.architecture import Architecture
 from noble_prob.decoder.checkpoint import TrainedDecoder, load_decoder
-from noble_prob.decoder.noble import Architecture, NobleDecoder
+from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.decoder.paper import PaperArchitecture, PaperDecoder
 from noble_prob.decoder.spike_map import SpikeMap
 from noble_prob.errors import require
 from noble_prob.population.latents import fit_space
 from noble_prob.training.data import N_SPIKES, SUMMARY_NAMES, TRAIN, TrainingData
 from noble_prob.training.history import Row
-from noble_prob.training.loop import FitOptions, Schedule, Task, fit
+from noble_prob.training.loop import FitOptions, fit
+from noble_prob.training.objective import Task
 from noble_prob.training.operators import PaperTask, SharedOperatorTask
 from noble_prob.training.precision import matrix_products
+from noble_prob.training.schedule import Schedule
 from noble_prob.training.student import StudentTask, spike_map_for
 from noble_prob.training.tasks import OffsetTask, OperatorTask, SpikeMapTask, SummaryTask
 

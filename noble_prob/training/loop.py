@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TypedDict, runtime_checkable
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -21,16 +21,13 @@ from tqdm import tqdm
 from noble_prob.training import processes
 from noble_prob.training.captured import CapturedStep
 from noble_prob.training.history import Board, Row, write_csv
+from noble_prob.training.objective import Objective, Task
 from noble_prob.training.schedule import Schedule
 from noble_prob.training.soap import Soap
 from noble_prob.training.state import State
 
-__all__ = ["FitOptions", "OutOfTimeError", "Schedule", "Task", "figures", "fit"]
-
 ALWAYS = ("step", "loss", "lr", "seconds")
 """Columns of every row of the log; the others are a validation's figures."""
-
-
 RANK_STRIDE = 2_654_435_761
 """Between the seeds of two processes; it differs in the low 32 bits, all that a generator on the CPU looks at."""
 
@@ -46,24 +43,6 @@ class FitOptions(TypedDict, total=False):
     deadline: float | None
     tensorboard: bool
     progress: bool
-
-
-class Task(Protocol):
-    """What is trained: a module, random batches, the loss of a batch, a validation."""
-
-    module: nn.Module
-
-    def draw(self, batch: int, generator: torch.Generator) -> Tensor:
-        """A random batch: positions of its rows, or the rows themselves."""
-        ...
-
-    def loss(self, rows: Tensor) -> Tensor:
-        """Scalar loss of a batch."""
-        ...
-
-    def validate(self) -> dict[str, float]:
-        """Figures on the validation models; the first is the one to be small."""
-        ...
 
 
 def fit(
@@ -121,34 +100,6 @@ def figures(row: Row) -> Row:
     return {name: value for name, value in row.items() if name not in ALWAYS}
 
 
-@runtime_checkable
-class Bending(Protocol):
-    """A task whose network can be charged for curvature over neurons (see :mod:`noble_prob.training.bend`)."""
-
-    def bend(self, rows: Tensor) -> Tensor:
-        """Scalar bend of a batch."""
-        ...
-
-
-class _Loss(nn.Module):
-    """A task's loss as the forward of a module, which is what gradients are averaged over.
-
-    Args:
-        task: What is trained.
-        straight: Weight of the task's bend; the tensor is filled anew at every step.
-    """
-
-    def __init__(self, task: Task, straight: Tensor | None):
-        super().__init__()
-        self.task, self.module, self.straight = task, task.module, straight
-
-    def forward(self, rows: Tensor) -> Tensor:
-        loss = self.task.loss(rows)
-        if self.straight is not None and isinstance(self.task, Bending):
-            loss = loss + self.straight * self.task.bend(rows)
-        return loss
-
-
 def _optimiser(params: list[Tensor], schedule: Schedule, captured: bool) -> torch.optim.Optimizer:
     """AdamW or SOAP; one that a CUDA graph can hold keeps its learning rate and step counts on the device."""
     lr: Any = torch.ones((), device=params[0].device) if captured else 1.0
@@ -178,7 +129,7 @@ class _Run:
         params: list[Tensor] = [p for p in task.module.parameters() if p.requires_grad]
         self.device = params[0].device
         self.straight = torch.zeros((), device=self.device) if schedule.straight else None
-        self.loss = processes.shared(_Loss(task, self.straight))  # from here on all processes have the same weights
+        self.loss = processes.shared(Objective(task, self.straight))  # from here on all processes have the same weights
         captured = captured and self.device.type == "cuda" and processes.world() == 1
         self.state = State(params=params, optimiser=_optimiser(params, schedule, captured))
         self.captured = CapturedStep(self.loss, self.state, schedule.clip) if captured else None

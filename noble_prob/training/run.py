@@ -17,8 +17,9 @@ from typing import Any
 
 import torch
 
+from noble_prob.decoder.architecture import Architecture
 from noble_prob.decoder.checkpoint import TrainedDecoder, read_card
-from noble_prob.decoder.noble import Architecture, NobleDecoder
+from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.decoder.paper import PaperArchitecture
 from noble_prob.population.latents import fit_space, protocol_of
 from noble_prob.training import processes

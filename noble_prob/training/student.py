@@ -18,7 +18,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from noble_prob.decoder.noble import NobleDecoder, new_spike_map
+from noble_prob.decoder.architecture import new_spike_map
+from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.decoder.spike_map import SpikeMap
 from noble_prob.training.losses import spike_map_loss
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from noble_prob.decoder.noble import Architecture
+from noble_prob.decoder.architecture import Architecture
 from noble_prob.decoder.paper import PaperArchitecture
 from noble_prob.training.config import CellData, TrainConfig, read_config
 from noble_prob.training.schedule import Schedule

@@ -5,9 +5,10 @@ import json
 import pytest
 import torch
 
+from noble_prob.decoder.architecture import Architecture
 from noble_prob.decoder.base import DecoderError, Window
 from noble_prob.decoder.checkpoint import CARD, WEIGHTS, load_decoder, read_card, save_decoder, shipped_cells
-from noble_prob.decoder.noble import Architecture, NobleDecoder
+from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.errors import UsageError
 from noble_prob.latent import LatentSpace
 from noble_prob.population.latents import NOBLE2

@@ -9,7 +9,8 @@ from training_example import example_data, example_decoder, one_thread  # noqa: 
 
 from noble_prob.decoder.spike_map import mlp
 from noble_prob.training.bend import bend
-from noble_prob.training.loop import Schedule, fit
+from noble_prob.training.loop import fit
+from noble_prob.training.schedule import Schedule
 from noble_prob.training.tasks import OperatorTask, SpikeMapTask, SummaryTask
 
 seeds = st.integers(min_value=0, max_value=2**31)

@@ -4,7 +4,8 @@ import pytest
 import torch
 from training_example import SCHEDULES, example_data, example_decoder, one_thread  # noqa: F401
 
-from noble_prob.training.loop import Schedule, fit
+from noble_prob.training.loop import fit
+from noble_prob.training.schedule import Schedule
 from noble_prob.training.tasks import SpikeMapTask
 
 pytestmark = [

@@ -11,7 +11,8 @@ from training_example import one_thread  # noqa: F401
 
 from noble_prob.errors import UsageError
 from noble_prob.training.history import read_csv
-from noble_prob.training.loop import OutOfTimeError, Schedule, figures, fit
+from noble_prob.training.loop import OutOfTimeError, figures, fit
+from noble_prob.training.schedule import Schedule
 
 SHORT = Schedule(steps=30, batch=16, peak_lr=0.1, ema=0.9, save_every=7, validate_every=10, log_every=2)
 

@@ -5,7 +5,8 @@ import torch
 from training_example import SCHEDULES, example_data, example_decoder, one_thread  # noqa: F401
 
 from noble_prob.errors import UsageError
-from noble_prob.training.loop import Schedule, fit
+from noble_prob.training.loop import fit
+from noble_prob.training.schedule import Schedule
 from noble_prob.training.soap import TURN_EVERY, Soap
 from noble_prob.training.tasks import SpikeMapTask
 

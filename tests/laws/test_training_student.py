@@ -7,7 +7,8 @@ import torch
 from training_example import SCHEDULES, example_data, example_decoder, one_thread  # noqa: F401
 
 from noble_prob.training.decoder import train_timing
-from noble_prob.training.loop import Schedule, fit
+from noble_prob.training.loop import fit
+from noble_prob.training.schedule import Schedule
 from noble_prob.training.student import EXACT, StudentTask, spike_map_for
 
 SHORT = Schedule(steps=400, batch=128, optimiser="soap", peak_lr=5e-3, ema=0.9, save_every=400, validate_every=200)
