@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from noble_prob.cells import load_cell
 from noble_prob.features import fi_curve, measure
 from noble_prob.recording import Protocol, Recording
 
@@ -113,3 +114,18 @@ def test_fi_intercept_is_where_the_power_law_ends():
     v = trains(protocol, [3.0 * max(a - 20.0, 0.0) ** (2 / 3) for a in amps])
     curve = fi_curve(Recording(protocol=protocol, voltage_mv=v))
     assert float(curve["fi_intercept_na"][0]) == pytest.approx(0.020, abs=2e-4)
+
+
+@pytest.mark.parametrize("name", ["pvalb-689331391", "vip-650077366"])
+def test_features_mean_what_they_meant_when_the_decoders_were_trained(name):
+    """A definition that drifts moves every neuron in the latent space; 100 samples in the fit in place of 250 do."""
+    cell = load_cell(name)
+    recording, truth = cell.demo
+    measured, space = measure(recording), cell.decoder.space
+    first = {"resting_voltage": "resting_voltage_mv", "voltage_deflection": "voltage_deflection_mv", "sag": "sag_mv",
+             "log_time_constant": "membrane_time_constant_ms"}  # fmt: skip
+    for latent, feature in first.items():
+        value = measured[feature][0][0].double()
+        value = value.log() if latent.startswith("log_") else value
+        sd = float(space.sd[space.names.index(latent)])
+        assert float(value) == pytest.approx(truth[latent], abs=0.05 * sd), latent
