@@ -20,8 +20,8 @@ SMALLEST_DEFLECTION_MV = 1.0
 CHARGED = 0.95
 """Share of the largest deflection at which the fit of the onset ends."""
 FIT_SAMPLES = 250
-"""Samples of the onset that take part in the fit; longer windows are thinned to this many or up to twice as many. Fewer end
-earlier on average and give shorter time constants: with these the shipped decoders' latents come back without bias."""
+"""Samples of the onset in the fit: longer windows are thinned to between this many and twice as many. Fewer end earlier
+on average and give shorter time constants; with these the latents of the shipped decoders come back without bias."""
 
 
 @feature("mV", defined_when="there are samples before the step and none is above threshold", efel_name="voltage_base")
