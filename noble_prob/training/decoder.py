@@ -124,6 +124,19 @@ def train_timing(
     Tensor cores round the factors of a product to a thousandth (tf32). In a short comparison
     (docs/decoder_experiments.md) that was a fifth faster and no less accurate; these networks are small, so they are
     spared the question.
+
+    Args:
+        decoder: Trained in place.
+        data: Its data.
+        schedules: One each for ``spike_map``, ``summary`` and ``offset``, and for ``student`` where there are teachers.
+        folder: Where states and logs go.
+        teachers: So many networks are trained in the spike map's place, which is then taught their mean; 0 trains the
+            spike map itself.
+        teacher_width: Units per hidden layer of these.
+        options: Those of :func:`~noble_prob.training.loop.fit`.
+
+    Returns:
+        The last row of each network's log.
     """
     last: dict[str, Row] = {}
     with matrix_products("float32"):
