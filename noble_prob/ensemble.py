@@ -19,7 +19,7 @@ from noble_prob.decoder.base import Decoder
 from noble_prob.errors import UsageError, require
 from noble_prob.features import Features, measure
 from noble_prob.latent import Neurons
-from noble_prob.noise import TrialModel, diffuse
+from noble_prob.noise import TrialModel
 from noble_prob.priors import Prior, stream
 from noble_prob.recording import Protocol, Recording
 
@@ -239,10 +239,7 @@ def _answer(
         if "times_ms" not in signature(decoder.respond).parameters:
             raise UsageError("trial_model", "without timing scatter and phase diffusion for a decoder that can not "
                              "render given spike times", model.phase_diffusion, "leave them out")  # fmt: skip
-        times = decoder.spike_times(latents, current_pa)
-        if model.timing is not None:
-            times = model.timing.move(times, current_pa, generator)
-        times = diffuse(times, model.phase_diffusion, generator, slope=model.diffusion_slope)
+        times = model.scatter(decoder.spike_times(latents, current_pa), current_pa, generator)
         voltage = decoder.respond(latents, current_pa, times_ms=times)  # type: ignore[call-arg]
     if model is None or model.electrode_mv == 0:
         return voltage

@@ -27,13 +27,26 @@ MOST_DRAWS = 100
 REPLAYS, FEWEST_DRAWS = 200, 80
 
 
-def groups_of_repeats(posterior: Posterior) -> dict[int, list[int]]:
-    """Sweeps of the evidence by the step they share (rounded, pA), where there are at least two of one length."""
+def groups_of_repeats(posterior: Posterior) -> dict[str, list[int]]:
+    """Sweeps of the evidence by the step they share, where there are at least two: equal in length, close in current.
+
+    Keys tell the steps apart: ``"+180 pA"``, or ``"+180 pA, 200 ms"`` where one current was given for several times.
+    """
     design = posterior.evidence.design
-    found: dict[tuple[int, int], list[int]] = {}
-    for k, (current, end) in enumerate(zip(design.current_pa.tolist(), design.end_ms.tolist(), strict=True)):
-        found.setdefault((round(current / SAME_PA), round(end)), []).append(k)
-    return {step: sweeps for (step, _), sweeps in found.items() if len(sweeps) >= 2}
+    current, end = design.current_pa.tolist(), [round(ms) for ms in design.end_ms.tolist()]
+    groups: list[list[int]] = []
+    for k in sorted(range(len(current)), key=lambda k: (end[k], current[k])):
+        last = groups[-1][-1] if groups else None
+        if last is not None and end[last] == end[k] and current[k] - current[last] <= SAME_PA:
+            groups[-1].append(k)
+        else:
+            groups.append([k])
+    repeated = [sorted(group) for group in groups if len(group) >= 2]
+    steps = [f"{np.mean([current[k] for k in group]):+.0f} pA" for group in repeated]
+    return {
+        step if steps.count(step) == 1 else f"{step}, {end[group[0]]} ms": group
+        for step, group in zip(steps, repeated, strict=True)
+    }
 
 
 def judge_repeats(posterior: Posterior, *, seed: int = 0) -> Calibration | None:
@@ -50,7 +63,7 @@ def judge_repeats(posterior: Posterior, *, seed: int = 0) -> Calibration | None:
     if not groups:
         return None
     sweeps = [s for members in groups.values() for s in members]
-    steps = [f"{step} pA" for step, members in groups.items() for _ in members]
+    steps = [step for step, members in groups.items() for _ in members]
     e, p = posterior.evidence, posterior.predictive
     seen = _table(e.times_ms[None], e.summary[None], posterior, sweeps, "recorded repeats")
     drawn = _table(p.times_ms[:MOST_DRAWS], p.summary[:MOST_DRAWS], posterior, sweeps, "posterior predictive repeats")
@@ -78,7 +91,7 @@ def judge_trains(posterior: Posterior) -> tuple[TrainContrast, ...]:
         seen, drawn = (_trains(x) for x in (posterior.evidence.times_ms[sweeps][None],
                                             posterior.predictive.times_ms[:REPLAYS, sweeps]))  # fmt: skip
         if any(map(len, seen[0])) and len(drawn) >= FEWEST_DRAWS:
-            found.append(compare_replays(seen[0], drawn, stimulus=f"{step:+d} pA".replace("-", "−")))
+            found.append(compare_replays(seen[0], drawn, stimulus=step.replace("-", "−")))
     return tuple(found)
 
 

@@ -8,9 +8,11 @@ chains.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import isfinite
 
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
+from noble_prob.findings.words import in_words, listed
 from noble_prob.inference.export import convergence
 from noble_prob.inference.posterior import Posterior
 
@@ -27,6 +29,15 @@ def converged(result: Posterior, say: Callable[..., Finding]) -> Iterator[Findin
         yield say("not judged", "R-hat compares chains, and these draws are not chains.")
         return
     rows = convergence(result)
+    still = sorted(name for name, r in rows.items() if r["r_hat"] is None or not isfinite(r["r_hat"]))
+    if still:
+        yield say(
+            "issue",
+            f"R-hat of {listed(map(in_words, still))} is not defined: some chains stood still.",
+            REMEDY,
+            still=still,
+        )
+        return
     worst = {key: (max if key == "r_hat" else min)((r[key] or 0.0, name) for name, r in rows.items())
              for key in ("r_hat", "ess_bulk", "ess_tail")}  # fmt: skip
     evidence = {key: value for key, (value, _) in worst.items()} | {"draws": result.latents[..., 0].numel()}

@@ -106,7 +106,8 @@ def sample(
     rate = _DualAveraging(state[1][0])
     kept: list[tuple[Any, ...]] = []
     pool: list[Tensor] = []
-    gradients, refresh = 1, {int(warmup * share) for share in (0.4, 0.75)}
+    refresh = {k for k in (int(warmup * share) for share in (0.4, 0.75)) if k < warmup - 1}  # step sizes adapt after it
+    gradients = 1
     for k in tqdm(range(warmup + draws), desc="hmc", unit="draw", leave=None, disable=not progress):
         step = (rate.log_step if k < warmup else rate.average).exp()
         state, acceptance, diverging, n = _move(density, coordinates, state, step, generator)

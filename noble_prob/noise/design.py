@@ -114,7 +114,8 @@ class Evidence:
 
 SILENT_ONLY = ("steady_state_voltage_mv", "voltage_deflection_mv", "input_resistance_mohm", "sag_mv", "sag_ratio",
                "membrane_time_constant_ms")  # fmt: skip
-HYPERPOLARISED_ONLY = ("sag_mv", "sag_ratio")
+HYPERPOLARISED_ONLY = ("sag_mv", "sag_ratio", "membrane_time_constant_ms")
+NEEDS_CURRENT = ("input_resistance_mohm",)
 NEEDS_SPIKE = ("ap1_", "ahp_", "mean_ap_", "first_spike", "last_spike")
 
 
@@ -134,5 +135,6 @@ def defined(names: tuple[str, ...], count: Tensor, current_pa: Tensor) -> Tensor
     for name in names:
         exists = count > 0 if name.startswith(NEEDS_SPIKE) else yes
         exists = exists & (count == 0) if name in SILENT_ONLY else exists
+        exists = exists & (current_pa != 0) if name in NEEDS_CURRENT else exists
         columns.append(exists & (current_pa < 0) if name in HYPERPOLARISED_ONLY else exists)
     return torch.stack(columns, -1)

@@ -117,6 +117,26 @@ class TrialModel:
         tril = share * torch.eye(len(space), dtype=torch.float64)
         return cls(latent_tril=tril, phase_diffusion=phase_diffusion, electrode_mv=electrode_mv)
 
+    def scatter(
+        self, times_ms: Float[Tensor, "row spike"], current_pa: Float[Tensor, " row"], generator: torch.Generator
+    ) -> Float[Tensor, "row spike"]:
+        """Spike times (ms after onset) of other repeats.
+
+        How latency varies is either known (``timing``, which holds all of it) or follows from the diffusing phase:
+        both would count the same scatter twice.
+
+        Args:
+            times_ms: Times of the noiseless response, increasing.
+            current_pa: Step of each row (pA).
+            generator: Source of randomness, on the CPU.
+        """
+        if self.timing is None:
+            return diffuse(times_ms, self.phase_diffusion, generator, slope=self.diffusion_slope)
+        moved = self.timing.move(times_ms, current_pa, generator)
+        first, train = moved[..., :1], moved[..., 1:] - moved[..., :1]
+        behind = diffuse(train, self.phase_diffusion, generator, slope=self.diffusion_slope)
+        return torch.cat([first, torch.where(torch.isfinite(moved[..., 1:]), first + behind, torch.inf)], -1)
+
     def latents(
         self, neurons: Neurons, trials: int, generator: torch.Generator
     ) -> Float[Tensor, "neuron trial latent"]:

@@ -80,6 +80,15 @@ def test_np101_sees_tails_that_mix_slowly():
     assert "bulk" not in found.sentence
 
 
+def test_np101_sees_chains_that_stand_still():
+    p = posterior(torch.zeros(5), torch.ones(5), draws=4000, seed=1)
+    latents = p.latents.clone()
+    latents[..., 2] = latents[0, 0, 2]
+    (found,) = said(replace(p, latents=latents), "NP101")
+    assert found.severity == "issue"
+    assert in_words(NAMES[2]) in found.sentence
+
+
 def test_np101_can_not_judge_weighted_draws_or_one_chain():
     p = posterior(torch.zeros(5), torch.ones(5))
     weighted = replace(p, weights=torch.full(p.latents.shape[:2], 1 / p.latents[..., 0].numel()).double())

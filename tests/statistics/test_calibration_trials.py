@@ -21,7 +21,7 @@ from noble_prob.ensemble import respond
 from noble_prob.errors import UsageError
 from noble_prob.latent import Neurons
 from noble_prob.noise.repeats import JITTER_MS, SpikeRepeats, contrasts, log_likelihood, pieces
-from noble_prob.noise.trial import TimingScatter
+from noble_prob.noise.trial import TimingScatter, TrialModel
 
 TRUTH = (0.12, 0.02, 0.4)
 STIMULI = ((20.0, 25.0), (12.0, 14.0), (6.0, 9.0))
@@ -151,6 +151,28 @@ def test_latency_that_varies_leaves_intervals_alone():
         assert ((moved[:, 2] - moved[:, 0]) / 22).std() == pytest.approx(rate, rel=0.05, abs=1e-9)
         assert torch.isinf(moved[:, 3]).all()
         assert (torch.diff(moved[:, :3]) > 0).all()
+
+
+def test_the_trial_model_scatters_spikes_as_its_fit_says():
+    """At a latency of 100 ms phase diffusion would move the first spike by 10 ms where 2 were fitted."""
+    latency, rate, sigma = 0.02, 0.01, 0.3
+    timing = TimingScatter(current_pa=torch.tensor([30.0]).double(), latency=torch.tensor([latency]).double(),
+                           rate=torch.tensor([rate]).double())  # fmt: skip
+    model = TrialModel(latent_tril=torch.zeros(1, 1), timing=timing, phase_diffusion=sigma)
+    train = torch.tensor([100.0, 140.0, 180.0, torch.inf]).double().expand(4000, 4)
+    moved = model.scatter(train, torch.full((4000,), 30.0), torch.Generator().manual_seed(2))
+    assert moved[:, 0].std() == pytest.approx(latency * 100, rel=0.05)
+    interval = (40.0**3 / 1000 * sigma**2 + (rate * 40) ** 2) ** 0.5
+    assert (moved[:, 1] - moved[:, 0]).std() == pytest.approx(interval, rel=0.05)
+    assert (moved[:, 1] - moved[:, 0]).mean() == pytest.approx(40.0, abs=0.2)
+    assert torch.isinf(moved[:, 3]).all()
+
+
+def test_without_fitted_shares_the_first_spike_diffuses_too():
+    model = TrialModel(latent_tril=torch.zeros(1, 1), phase_diffusion=0.3)
+    train = torch.tensor([100.0, 140.0]).double().expand(4000, 2)
+    moved = model.scatter(train, torch.full((4000,), 30.0), torch.Generator().manual_seed(3))
+    assert moved[:, 0].std() == pytest.approx(0.3 * 1000**0.5, rel=0.05)
 
 
 def test_silent_repeats_are_refused_where_nothing_can_be_fitted():
