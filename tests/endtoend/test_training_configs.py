@@ -6,6 +6,7 @@ import tomllib
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from training_example import one_thread, write_parts  # noqa: F401
 
 from noble_prob import cli
@@ -16,6 +17,7 @@ from noble_prob.population.latents import HELD_OUT_MODELS
 from noble_prob.training.config import parse_config, read_config
 from noble_prob.training.history import board_installed, read_csv
 from noble_prob.training.loop import OutOfTimeError
+from noble_prob.training.place import held
 from noble_prob.training.publish import LATENT_TABLE, read_latent_table
 from noble_prob.training.run import train
 
@@ -226,6 +228,19 @@ WRONG = {
     'decoder = "paper"\nteachers = 2': "leave it out",
     'teachers = 2\n[[cells]]\nname = "b"\nparts = ["x.npz"]\nstart = "run"': "leave it out",
     '[[cells]]\nparts = ["x.npz"]': "name",
+    "seed = -1": "at least 0",
+    "seed = 99999999999999999999": "below 2^63",
+    "validation = 0": "above 0",
+    "[architecture]\nwidth = 0": "architecture.width",
+    "[schedules.operator]\nweight_decay = -1": "weight_decay",
+    "[schedules.operator]\nweight_decay = nan": "weight_decay",
+    "[schedules.operator]\npeak_lr = inf": "finite",
+    "[schedules.operator]\npatience = -3": "patience",
+    "[schedules.operator]\nseed = -1": "seed",
+    '[[cells]]\nname = "b"\nparts = ["x.npz"]\nheld_out = [-1]': "held_out",
+    '[[cells]]\nname = "state"\nparts = ["x.npz"]': "another than state",
+    '[[cells]]\nname = "a\\u0000b"\nparts = ["x.npz"]': "control characters",
+    f'[[cells]]\nname = "{"n" * 300}"\nparts = ["x.npz"]': "300 bytes",
     '[[cells]]\nname = "b"\npart = ["x.npz"]': "parts",
 }
 HEAD = 'out = "run"\n'
@@ -267,6 +282,25 @@ def test_data_that_can_not_be_used(place, tmp_path):
         train(config(place, "many", train_models=500), progress=False)
     assert not (tmp_path / "run").exists()
     assert not (place / "many").exists()
+
+
+def test_two_runs_in_one_folder_and_folders_that_are_none(place, tmp_path, capsys):
+    (tmp_path / "taken").write_text("mine")
+    for out in (tmp_path / "taken", tmp_path / "taken" / "out", "/proc/x"):
+        assert cli.main(["train", str(place / "tiny.toml"), "--out", str(out), "--quiet"]) == 2
+        assert "`out` should be a folder" in capsys.readouterr().err
+    with held(tmp_path / "run"), pytest.raises(UsageError, match="where one is"):
+        train(config(place, str(tmp_path / "run")), progress=False)
+    assert [p.name for p in (tmp_path / "run").iterdir()] == [".lock"]
+
+
+def test_a_state_without_its_settings_is_refused(place):
+    short = {n: {**s, "steps": 2} for n, s in tomllib.loads(CONFIG)["schedules"].items()}
+    train(config(place, "cut", schedules=short), progress=False)
+    state = place / "cut" / "state" / "tiny" / "spike_map.state"
+    save_file(load_file(state), state, metadata={"run": json.dumps({"step": 1})})
+    with pytest.raises(UsageError, match=r"spike_map.state without .*settings"):
+        train(config(place, "cut", schedules=short), progress=False)
 
 
 def test_the_verb(place, trained, capsys):
