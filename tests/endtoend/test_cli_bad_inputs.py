@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 from bad_inputs import CASES
 from foreign_files import step_family, write_table
@@ -114,6 +116,33 @@ def reference(content: bytes | None) -> Callable[[Path], list[object]]:
     return make
 
 
+def two_tables(rows: str) -> Callable[[Path], list[object]]:
+    """`calibrate --repeats` on a table, against another."""
+
+    def make(folder: Path) -> list[object]:
+        (folder / "first.csv").write_text("latency_ms\n" + rows)
+        (folder / "second.csv").write_text("latency_ms\n8\n9\n10\n")
+        return ["calibrate", "--repeats", folder / "first.csv", "--ensemble", folder / "second.csv",
+                "--out", folder / "out"]  # fmt: skip
+
+    return make
+
+
+def archive(**changes: object) -> bytes:
+    """A reference file of noise at one current."""
+    rng = np.random.default_rng(0)
+    arrays = {"V": rng.integers(-9999, 9999, (1, 400)).astype(np.int16), "scale": 0.01, "amps": [0.1]} | changes
+    file = io.BytesIO()
+    np.savez_compressed(file, **{name: np.asarray(value) for name, value in arrays.items()})
+    return file.getvalue()
+
+
+def flipped(content: bytes) -> bytes:
+    """The same bytes but for one bit in the middle."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
 def simulate(*options: object) -> Callable[[Path], list[object]]:
     """A `simulate` command on the built-in population."""
     return lambda folder: ["simulate", "--hof", "builtin", "--amps-na", 0.1, "--out", folder / "o.npz", *options]
@@ -144,7 +173,7 @@ def not_a_posterior(folder: Path) -> list[object]:
 def only_bad_files(folder: Path) -> list[object]:
     """`calibrate` with two files, both broken."""
     for name in ("a.abf", "b.abf"):
-        (folder / name).write_bytes(b"nothing")
+        (folder / name).write_bytes(b"nothing in " + name.encode())
     return ["calibrate", folder / "a.abf", folder / "b.abf", "--cell", "toy", "--out", folder / "out", "--quiet"]
 
 
@@ -185,6 +214,14 @@ MISTAKES = (
         "calibrate", "--population", f / "x.csv", "--out", f / "o"], "CSV"),
     Mistake("population of unknown columns", table("colour,mood\n1,2\n2,3\n3,1\n"), "colour"),
     Mistake("population without numbers", table("colour\nred\nblue\n"), "numerical"),
+    Mistake("population of one cell to recalibrate to", lambda f: [
+        *table("resting_voltage_mv\n-70\n")(f), "--recalibrate", "both"], "at least two cells that differ"),
+    Mistake("population with an infinite value", table("resting_voltage_mv\n-70\ninf\n-71\n"), "inf in row 2"),
+    Mistake("population in volts", table("resting_voltage_mv\n-0.07\n-0.071\n-0.069\n"), "multiply by 1000"),
+    Mistake("repeats with an infinite value", two_tables("7\ninf\n"), "first.csv"),
+    Mistake("the same recording twice", lambda f: [
+        "calibrate", good_file(f), shutil.copy(good_file(f), f / "copy.csv"), "--cell", "toy", "--out", f / "out"],
+        "copy.csv, which are the same"),
     Mistake("population without rows", table("sag_mv\n"), "row"),
     Mistake("repeats without anything to compare", lambda f: [
         "calibrate", "--repeats", f / "x.csv", "--out", f / "o"], "--ensemble"),
@@ -196,6 +233,13 @@ MISTAKES = (
         "calibrate", "--population", f / "x.csv", "--where", "kind", "--out", f / "o"], "COLUMN=WORD"),
     Mistake("reference that is not there", reference(None), "folder"),
     Mistake("reference that is broken", reference(b"PK nothing"), "s1_h0.npz"),
+    Mistake("reference that is truncated", reference(archive()[:300]), "s1_h0.npz"),
+    Mistake("reference with another bit", reference(flipped(archive())), "s1_h0.npz"),
+    *(Mistake(f"reference with wrong {name}", reference(archive(**{name: value})), word) for name, value, word in (
+        ("scale", [0.01, 0.01], "one scale"), ("scale", float("nan"), "positive scale"),
+        ("scale", 0.0, "positive scale"),
+        ("V", [["a", "b"]], "s1_h0.npz"), ("V", [[0.0, float("nan")]], "finite V"), ("V", [0, 1], "(current, time)"),
+        ("amps", [0.1, 0.2], "one of amps per current"))),
     Mistake("posterior that is not there", lambda f: ["report", f / "no", "--cell", "toy", "--out", f / "o"], "infer"),
     Mistake("posterior that is none", not_a_posterior, "posterior.nc"),
     Mistake("calibration of nothing", lambda f: ["sbc", "--cell", "toy", "--n", 0, "--json", f / "o"], "at least 20"),
