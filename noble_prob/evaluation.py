@@ -68,7 +68,7 @@ def read_reference(path: Path, window: Window) -> Recording:
         UsageError: If the file is damaged, or lacks an array or one of numbers that fit.
     """
     counts, scale, amps = _arrays(path)
-    protocol = Protocol.step_family(1000.0 * amps, onset_ms=ONSET_MS, duration_ms=STEP_MS, dt_ms=DT_MS,
+    protocol = Protocol.step_family((1000.0 * amps).tolist(), onset_ms=ONSET_MS, duration_ms=STEP_MS, dt_ms=DT_MS,
                                     total_ms=counts.shape[-1] * DT_MS)  # fmt: skip
     raw = Recording(protocol=protocol, voltage_mv=torch.from_numpy(counts * scale))
     total = window.n_samples * window.dt_ms

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -10,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pytest
 from bad_inputs import CASES
 from foreign_files import step_family, write_table
@@ -104,18 +102,6 @@ def table(text: str) -> Callable[[Path], list[object]]:
     return make
 
 
-def reference(content: bytes | None) -> Callable[[Path], list[object]]:
-    """`evaluate` on a folder of references, or without one."""
-
-    def make(folder: Path) -> list[object]:
-        if content is not None:
-            (folder / "ref").mkdir()
-            (folder / "ref" / "s1_h0.npz").write_bytes(content)
-        return ["evaluate", "--cell", "toy", "--reference", folder / "ref", "--json", folder / "out.json", "--quiet"]
-
-    return make
-
-
 def two_tables(rows: str) -> Callable[[Path], list[object]]:
     """`calibrate --repeats` on a table, against another."""
 
@@ -124,42 +110,6 @@ def two_tables(rows: str) -> Callable[[Path], list[object]]:
         (folder / "second.csv").write_text("latency_ms\n8\n9\n10\n")
         return ["calibrate", "--repeats", folder / "first.csv", "--ensemble", folder / "second.csv",
                 "--out", folder / "out"]  # fmt: skip
-
-    return make
-
-
-def archive(**changes: object) -> bytes:
-    """A reference file of noise at one current."""
-    rng = np.random.default_rng(0)
-    arrays = {"V": rng.integers(-9999, 9999, (1, 400)).astype(np.int16), "scale": 0.01, "amps": [0.1]} | changes
-    file = io.BytesIO()
-    np.savez_compressed(file, **{name: np.asarray(value) for name, value in arrays.items()})
-    return file.getvalue()
-
-
-def flipped(content: bytes) -> bytes:
-    """The same bytes but for one bit in the middle."""
-    middle = len(content) // 2
-    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
-
-
-def simulate(*options: object) -> Callable[[Path], list[object]]:
-    """A `simulate` command on the built-in population."""
-    return lambda folder: ["simulate", "--hof", "builtin", "--amps-na", 0.1, "--out", folder / "o.npz", *options]
-
-
-def populate(*options: object, out: object = "set") -> Callable[[Path], list[object]]:
-    """A `populate` command on the built-in population."""
-    asked = ["populate", "--hof", "builtin", "--design", "builtin", "--n-models", 1, "--quiet", *options]
-    return lambda folder: [*asked, "--out", folder / str(out)]
-
-
-def targets(row: str) -> Callable[[Path], list[object]]:
-    """`populate --targets` with one target."""
-
-    def make(folder: Path) -> list[object]:
-        (folder / "targets.csv").write_text(f"feature,current_pa,mean,sd,source\n{row}\n")
-        return populate("--targets", folder / "targets.csv")(folder)
 
     return make
 
@@ -231,15 +181,6 @@ MISTAKES = (
         "calibrate", "a.abf", "--recalibrate", "tilt", "--out", f / "o"], "--population"),
     Mistake("condition without a word", lambda f: [
         "calibrate", "--population", f / "x.csv", "--where", "kind", "--out", f / "o"], "COLUMN=WORD"),
-    Mistake("reference that is not there", reference(None), "folder"),
-    Mistake("reference that is broken", reference(b"PK nothing"), "s1_h0.npz"),
-    Mistake("reference that is truncated", reference(archive()[:300]), "s1_h0.npz"),
-    Mistake("reference with another bit", reference(flipped(archive())), "s1_h0.npz"),
-    *(Mistake(f"reference with wrong {name}", reference(archive(**{name: value})), word) for name, value, word in (
-        ("scale", [0.01, 0.01], "one scale"), ("scale", float("nan"), "positive scale"),
-        ("scale", 0.0, "positive scale"),
-        ("V", [["a", "b"]], "s1_h0.npz"), ("V", [[0.0, float("nan")]], "finite V"), ("V", [0, 1], "(current, time)"),
-        ("amps", [0.1, 0.2], "one of amps per current"))),
     Mistake("posterior that is not there", lambda f: ["report", f / "no", "--cell", "toy", "--out", f / "o"], "infer"),
     Mistake("posterior that is none", not_a_posterior, "posterior.nc"),
     Mistake("calibration of nothing", lambda f: ["sbc", "--cell", "toy", "--n", 0, "--json", f / "o"], "at least 20"),
@@ -253,19 +194,6 @@ MISTAKES = (
     Mistake("random currents beyond reason", lambda f: [
         "populate", "--hof", "builtin", "--design", "builtin", "--n-models", 1, "--range-pa", "-1e5,100",
         "--out", f / "o"], "within -10000..10000"),
-    *(Mistake(f"simulate {wrong}", simulate(*wrong.split()), word) for wrong, word in (
-        ("--dt-ms 0", "above 0"), ("--dt-ms 50", "at most 1 ms"), ("--sample-ms 0", "above 0"),
-        ("--sample-ms -1", "above 0"), ("--duration-ms 1e300", "10,000,000"), ("--timeout-s -1", "above 0"),
-        ("--models 0-99999999999", "ranges"), ("--models 0,0", "more than once"), ("--noise-sd-na -1", "sd_pa"))),
-    *(Mistake(f"populate {wrong}", populate(*wrong.split()), word) for wrong, word in (
-        ("--timeout-s -1", "above 0"), ("--random-duration-ms 0,60", "positive"), ("--chunks 50", "chunks"),
-        ("--chunks 5-2", "upwards"), ("--max-minutes -1", "above 0"), ("--noise-sd -1", "at least 0"),
-        ("--random-duration-share 9", "from 0 to 1"), ("--held-out 77", "77"), ("--total-ms 1e300", "at most"))),
-    Mistake("targets at a current that is not simulated", targets("spike_count,20,9,2,x"), "20 pA of spike_count"),
-    Mistake("targets without spread", targets("spike_count,180,9,0,x"), "positive standard deviations"),
-    Mistake("data set in place of a file", lambda f: populate(out=occupied(f)[-1])(f), "can be written"),
-    Mistake("data set below a file", lambda f: populate(out=below_a_file(f)[-1])(f), "can be written"),
-    Mistake("data set where nobody may write", populate(out="/proc/x"), "can be written"),
     Mistake("path of the decoder that is not there", lambda f: [
         "bench", "--paths", "fast,quick", "--json", f / "o.json"], "fast, products, reference"),
     Mistake("Hall of Fame that is not there", lambda f: [
