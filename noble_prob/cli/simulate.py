@@ -13,6 +13,7 @@ import argparse
 import sys
 from collections import Counter
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -36,7 +37,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", default=None, help="model numbers such as 0,2,5-9 (all)")
     parser.add_argument("--amps-na", type=step_na, required=True, help="step heights in nA, separated by commas")
     parser.add_argument("--out", type=Path, required=True, help="NPZ file to write")
-    parser.add_argument("--overwrite", action="store_true", help="replace the file if it is there (refused)")
     parser.add_argument("--duration-ms", type=above_zero, default=400.0, help="length of the step (400)")
     parser.add_argument("--sample-ms", type=above_zero, default=None, help="sampling interval (the time step)")
     parser.add_argument("--noise-sd-na", type=finite, default=0.0, help="SD of an Ornstein-Uhlenbeck background (0)")
@@ -65,8 +65,8 @@ def above_zero(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Simulate the models and write the NPZ file, unless every trace failed."""
-    require(args.overwrite or not args.out.is_file(), "out", "a new file", f"{str(args.out)!r}, which exists",
-            "choose another name, or add --overwrite")  # fmt: skip
+    require(not args.out.is_file() or _ours(args.out), "out", "a new file, or one that simulate has written",
+            f"{str(args.out)!r}, which is another", "choose another name")  # fmt: skip
     hof = open_hof(args.hof)
     hof = hof if args.models is None else hof.select(parse_keys(args.models))
     with new_file(args.out) as draft, draft.open("wb") as file:
@@ -89,6 +89,15 @@ def run(args: argparse.Namespace) -> int:
     tell(args, f"voltage of shape (model, current, time) = {tuple(shape)} in {args.out}",
          {"out": str(args.out), "shape": shape, "models": list(hof.keys), "failures": dict(failures)})  # fmt: skip
     return 1 if failures else 0
+
+
+def _ours(path: Path) -> bool:
+    """Whether a file is a result of this verb, which may be replaced."""
+    try:
+        with np.load(path) as file:
+            return set(file.files) == {"voltage_mv", "time_ms", "models", "amps_na"}
+    except (OSError, ValueError, EOFError, BadZipFile):
+        return False
 
 
 def _protocol(args: argparse.Namespace) -> Protocol:

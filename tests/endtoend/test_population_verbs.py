@@ -47,7 +47,7 @@ def test_noise_needs_only_its_size_and_a_seed(tmp_path):
 def test_the_noise_of_a_trace_does_not_depend_on_its_company(tmp_path):
     def voltage(models, amps):
         asked = ("--models", models, f"--amps-na={amps}", "--duration-ms", 10, "--noise-sd-na", 0.05, "--seed", 3)
-        assert call("simulate", "--hof", "builtin", *asked, "--out", tmp_path / "n.npz", "--overwrite") == 0
+        assert call("simulate", "--hof", "builtin", *asked, "--out", tmp_path / "n.npz") == 0
         return np.load(tmp_path / "n.npz")["voltage_mv"]
 
     several = voltage("0,1", "0.05,0.1,0.05")
@@ -62,7 +62,7 @@ def test_simulate_writes_nothing_over_a_file_and_nothing_of_failures(tmp_path, c
     out.write_text("a recording")
     asked = ("simulate", "--hof", "builtin", "--models", "0,2", "--amps-na", 0.1, "--duration-ms", 10, "--quiet")
     assert call(*asked, "--out", out) == 2
-    assert "--overwrite" in capsys.readouterr().err
+    assert "one that simulate has written" in capsys.readouterr().err
     assert out.read_text() == "a recording"
     for wrong in (("--timeout-s", 1e-4), ("--noise-sd-na", 1e6)):
         assert call(*asked, *wrong, "--out", tmp_path / "new.npz") == 1
