@@ -13,6 +13,8 @@ trained on, and held-out models at all currents. No trace is dropped; a model wi
 from __future__ import annotations
 
 import re
+import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +36,7 @@ from noble_prob.windows import to_grid
 
 DT_MS, ONSET_MS, STEP_MS = 0.02, 15.0, 400.0
 RESAMPLING = "polyphase FIR filter (anti-aliased) from 0.02 ms to the decoder's interval, step aligned with its onset"
+AGAIN = "make the reference again"
 _NAME = re.compile(r"s(\d+)_h(\d+)\.npz$")
 
 
@@ -62,19 +65,31 @@ def read_reference(path: Path, window: Window) -> Recording:
         window: The decoder's grid.
 
     Raises:
-        UsageError: If the file is damaged or lacks an array.
+        UsageError: If the file is damaged, or lacks an array or one of numbers that fit.
     """
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            counts, scale, amps = data["V"], float(data["scale"]), data["amps"]
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise UsageError("reference", "NPZ files with V, scale and amps", f"{path.name} ({error})",
-                         "make the reference again") from error  # fmt: skip
-    protocol = Protocol.step_family(1000.0 * amps, onset_ms=ONSET_MS, duration_ms=STEP_MS, dt_ms=DT_MS,
+    counts, scale, amps = _arrays(path)
+    protocol = Protocol.step_family((1000.0 * amps).tolist(), onset_ms=ONSET_MS, duration_ms=STEP_MS, dt_ms=DT_MS,
                                     total_ms=counts.shape[-1] * DT_MS)  # fmt: skip
     raw = Recording(protocol=protocol, voltage_mv=torch.from_numpy(counts * scale))
     total = window.n_samples * window.dt_ms
     return to_grid(raw, dt_ms=window.dt_ms, onset_ms=window.onset_ms, total_ms=total, trained_ms=window.duration_ms)
+
+
+def _arrays(path: Path) -> tuple[np.ndarray, float, np.ndarray]:
+    """Voltage (current, time), mV per count and currents (nA) of a reference file."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            counts, scale, amps = data["V"], data["scale"], data["amps"]
+        numbers = [np.asarray(x, dtype=np.float64) for x in (counts, scale, amps)]
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UsageError("reference", "NPZ files with V, scale and amps", f"{path.name} ({error})", AGAIN) from error
+    shapes = [x.shape for x in numbers]
+    fit = counts.ndim == 2 and counts.size > 0 and scale.size == 1 and amps.shape == counts.shape[:1]
+    require(fit, "reference", "V of shape (current, time), one scale, one of amps per current",
+            f"{path.name} with shapes {shapes}", AGAIN)  # fmt: skip
+    finite = all(np.isfinite(x).all() for x in numbers) and scale.item() > 0
+    require(finite, "reference", "finite V and amps and a positive scale", f"{path.name} with others", AGAIN)
+    return counts, float(scale.item()), amps
 
 
 def evaluate(

@@ -18,6 +18,7 @@ published after eFEL): the spread between neurons of the cell's prior against it
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from noble_prob.cli.options import (
     several,
 )
 from noble_prob.cli.output import new_folder, tell, write_report
+from noble_prob.errors import UsageError
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from noble_prob.report.parts import merge
 
     _check(args)
+    _require_different(args.files)
     with new_folder(args.out) as folder:
         tables = _tables(args)
         cell = None if "other" in tables and not args.files else load_cell(args)
@@ -91,6 +94,7 @@ def _check(args: argparse.Namespace) -> None:
 def _tables(args: argparse.Namespace) -> dict[str, Any]:
     """The tables that were given, read before any work is done."""
     from noble_prob.calibration import FeatureTable
+    from noble_prob.examination.columns import require_measured, require_spread
 
     first, second = args.population or args.repeats, args.ensemble or args.experiment
     axis: Any = "trial" if args.repeats else "neuron"
@@ -99,7 +103,26 @@ def _tables(args: argparse.Namespace) -> dict[str, Any]:
         found["first"] = FeatureTable.from_csv(first, axis=axis, where=dict(args.where or ()))
     if second:
         found["other"] = FeatureTable.from_csv(second, axis=axis)
+    for table in found.values():
+        require_measured(table)
+    if args.recalibrate != "none":
+        require_spread(found["first"])
     return found
+
+
+def _require_different(files: list[Path]) -> None:
+    """Refuse a recording that is given twice: it would count as two."""
+    from noble_prob.readers.provenance import sha256_of
+
+    sizes = {path: path.stat().st_size for path in files if path.is_file()}
+    if len(files) == len(sizes) == len(set(sizes.values())):
+        return
+    seen: dict[str, Path] = {}
+    for path in (p for p in files if p.is_file() and os.access(p, os.R_OK)):
+        first = seen.setdefault(sha256_of(path), path)
+        if first is not path:
+            raise UsageError("files", "different recordings", f"{first.name} and {path.name}, which are the same",
+                             "name every recording once")  # fmt: skip
 
 
 def _of_files(args: argparse.Namespace, cell: Any) -> list[Any]:

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from noble_prob.cli.options import MOST_NA, Parser, finite, numbers, positive, seed, whole
+from noble_prob.cli.options import MOST_NA, finite, numbers, positive, seed, whole
 from noble_prob.cli.output import tell
-from noble_prob.cli.simulate import add_engine
-from noble_prob.errors import require
+from noble_prob.cli.simulate import above_zero, add_engine
+from noble_prob.errors import listed, require
 from noble_prob.population.accept import FIRES, Criterion
 from noble_prob.population.builtin import open_hof
 from noble_prob.population.hof import HallOfFame, parse_keys
@@ -45,36 +45,43 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=seed, default=0, help="seed of the population (0)")
     parser.add_argument("--targets", default="fires", help="'fires' (5 spikes at 180 pA), 'base' (the base models' own "
                         "features) or a CSV file")  # fmt: skip
-    parser.add_argument("--k-sd", type=finite, default=3.0, help="acceptable distance from a target, in SDs (3)")
+    parser.add_argument("--k-sd", type=above_zero, default=3.0, help="acceptable distance from a target, in SDs (3)")
     parser.add_argument(
         "--random-duration-ms", type=numbers, default=None, help="shortest,longest random pulse duration"
     )
     parser.add_argument("--random-duration-share", type=finite, default=1.0, help="share of models that get them (1)")
-    parser.add_argument("--total-ms", type=finite, default=512.0, help="length of a trace (512)")
+    parser.add_argument("--total-ms", type=above_zero, default=512.0, help="length of a trace (512)")
     parser.add_argument("--chunk-models", type=positive, default=8, help="models per chunk (8)")
     parser.add_argument("--chunks", default=None, help="make only these chunks, such as 0-99 (all that are missing)")
-    parser.add_argument("--max-minutes", type=finite, default=None, help="begin nothing after so many minutes")
+    parser.add_argument("--max-minutes", type=above_zero, default=None, help="begin nothing after so many minutes")
     add_engine(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Make the data set and print how many models were accepted, rejected (by reason) or failed."""
     design = _design(args)
-    held_out = args.held_out or (() if args.hof == "builtin" else HELD_OUT_MODELS)
-    base = open_hof(args.hof).without(held_out)
+    base = _base(args)
     numerics = Numerics(dt_ms=args.dt_ms, cv_um=args.cv_um)
     plan = Plan(
         base=base, n_models=args.n_models, seed=args.seed, design=design, noise_sd=args.noise_sd,
         chunk_models=args.chunk_models, include_base=args.include_base,
         numerics=numerics, criteria=_criteria(args, base, design, numerics),
     )  # fmt: skip
-    chunks = None if args.chunks is None else parse_keys(args.chunks)
+    chunks = None if args.chunks is None else parse_keys(args.chunks, "chunks")
     tally = populate(
         plan, args.out, jobs=args.jobs, chunks=chunks, max_minutes=args.max_minutes, timeout_s=args.timeout_s,
         engine=args.engine, address=args.address, progress=not args.quiet,
     )  # fmt: skip
     tell(args, "".join(f"{count:6d}  {status}\n" for status, count in sorted(tally.items())), dict(tally))
     return 1 if any(status.startswith("chunk failed") for status in tally) else 0
+
+
+def _base(args: argparse.Namespace) -> HallOfFame:
+    """The models to perturb: all but those that are held out."""
+    hof = open_hof(args.hof)
+    unknown = sorted(set(args.held_out or ()) - set(hof.keys))
+    require(not unknown, "held_out", f"numbers among {listed(hof.keys)}", listed(unknown), "hold out existing models")
+    return hof.without(args.held_out or (() if args.hof == "builtin" else HELD_OUT_MODELS))
 
 
 def _design(args: argparse.Namespace) -> Design:
@@ -111,10 +118,9 @@ def _criteria(args: argparse.Namespace, base: HallOfFame, design: Design, numeri
 
 def main(argv: list[str] | None = None) -> int:
     """This verb alone, for a machine where only the simulator is installed: ``python -m noble_prob.cli.populate``."""
-    parser = Parser.of_verb("populate", __doc__ or "")
-    add_options(parser)
-    parser.add_common(json_file=False)
-    return run(parser.parse_args(argv))
+    from noble_prob.cli import main as program
+
+    return program(["populate", *(sys.argv[1:] if argv is None else argv)])
 
 
 if __name__ == "__main__":

@@ -11,15 +11,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
 from noble_prob.cli.options import finite, positive, seed, step_na
 from noble_prob.cli.output import new_file, tell
+from noble_prob.errors import listed, require
 from noble_prob.population.builtin import open_hof
 from noble_prob.population.hof import parse_keys
 from noble_prob.population.simulate import simulate
+from noble_prob.population.standard import MOST_SAMPLES
 from noble_prob.population.stimuli import OUNoise
 from noble_prob.population.trace import Numerics
 from noble_prob.recording import Protocol
@@ -33,48 +37,83 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", default=None, help="model numbers such as 0,2,5-9 (all)")
     parser.add_argument("--amps-na", type=step_na, required=True, help="step heights in nA, separated by commas")
     parser.add_argument("--out", type=Path, required=True, help="NPZ file to write")
-    parser.add_argument("--duration-ms", type=finite, default=400.0, help="length of the step (400)")
-    parser.add_argument("--sample-ms", type=finite, default=None, help="sampling interval of the file (the time step)")
+    parser.add_argument("--duration-ms", type=above_zero, default=400.0, help="length of the step (400)")
+    parser.add_argument("--sample-ms", type=above_zero, default=None, help="sampling interval (the time step)")
     parser.add_argument("--noise-sd-na", type=finite, default=0.0, help="SD of an Ornstein-Uhlenbeck background (0)")
-    parser.add_argument("--noise-tau-ms", type=finite, default=3.0, help="its correlation time (3)")
+    parser.add_argument("--noise-tau-ms", type=above_zero, default=3.0, help="its correlation time (3)")
     parser.add_argument("--seed", type=seed, default=0, help="seed of the background (0)")
     add_engine(parser)
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Options that every verb with simulations has."""
-    parser.add_argument("--dt-ms", type=finite, default=0.02, help="time step (0.02)")
-    parser.add_argument("--cv-um", type=finite, default=20.0, help="largest compartment (20)")
+    parser.add_argument("--dt-ms", type=above_zero, default=0.02, help="time step (0.02)")
+    parser.add_argument("--cv-um", type=above_zero, default=20.0, help="largest compartment (20)")
     parser.add_argument("--jobs", type=positive, default=1, help="processes (1)")
     parser.add_argument("--engine", choices=("processes", "ray"), default="processes", help="where to run (processes)")
     parser.add_argument("--address", default=None, help="address of the Ray cluster (one on this machine)")
-    parser.add_argument("--timeout-s", type=finite, default=None, help="limit per trace or chunk")
+    parser.add_argument("--timeout-s", type=above_zero, default=None, help="limit per trace or chunk")
+
+
+def above_zero(text: str) -> float:
+    """A finite number above 0."""
+    value = finite(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"should be a number above 0; found {text!r}")
+    return value
 
 
 def run(args: argparse.Namespace) -> int:
-    """Simulate the models and write the NPZ file."""
+    """Simulate the models and write the NPZ file, unless every trace failed."""
+    require(not args.out.is_file() or _ours(args.out), "out", "a new file, or one that simulate has written",
+            f"{str(args.out)!r}, which is another", "choose another name")  # fmt: skip
     hof = open_hof(args.hof)
     hof = hof if args.models is None else hof.select(parse_keys(args.models))
-    protocol = Protocol.step_family(
-        [1000 * a for a in args.amps_na], onset_ms=BEFORE_MS, duration_ms=args.duration_ms,
-        total_ms=BEFORE_MS + args.duration_ms + AFTER_MS, dt_ms=args.sample_ms or args.dt_ms,
-    )  # fmt: skip
-    noise = (
-        OUNoise(sd_pa=1000 * args.noise_sd_na, tau_ms=args.noise_tau_ms, seed=args.seed) if args.noise_sd_na else None
-    )
     with new_file(args.out) as draft, draft.open("wb") as file:
         recording = simulate(
-            hof, protocol, numerics=Numerics(dt_ms=args.dt_ms, cv_um=args.cv_um), noise=noise, jobs=args.jobs,
-            timeout_s=args.timeout_s, engine=args.engine, address=args.address, progress=not args.quiet,
+            hof, _protocol(args), numerics=Numerics(dt_ms=args.dt_ms, cv_um=args.cv_um), noise=_noise(args),
+            jobs=args.jobs, timeout_s=args.timeout_s, engine=args.engine, address=args.address,
+            progress=not args.quiet,
         )  # fmt: skip
+        failures = recording.provenance["failures"]
+        if not recording.voltage_mv.isfinite().any():
+            reasons = [f"{why} ({n} of {len(failures)})" for why, n in Counter(failures.values()).items()]
+            raise RuntimeError(f"no trace could be simulated: {listed(reasons, 3)}")
         np.savez_compressed(
             file, voltage_mv=recording.voltage_mv.numpy(), time_ms=recording.time_ms.numpy(),
             models=np.array(hof.keys), amps_na=np.array(args.amps_na),
         )  # fmt: skip
-    failures = recording.provenance["failures"]
     for what, why in failures.items():
         print(f"failed: {what}: {why}", file=sys.stderr)
     shape = list(recording.voltage_mv.shape)
     tell(args, f"voltage of shape (model, current, time) = {tuple(shape)} in {args.out}",
          {"out": str(args.out), "shape": shape, "models": list(hof.keys), "failures": dict(failures)})  # fmt: skip
     return 1 if failures else 0
+
+
+def _ours(path: Path) -> bool:
+    """Whether a file is a result of this verb, which may be replaced."""
+    try:
+        with np.load(path) as file:
+            return set(file.files) == {"voltage_mv", "time_ms", "models", "amps_na"}
+    except (OSError, ValueError, EOFError, BadZipFile):
+        return False
+
+
+def _protocol(args: argparse.Namespace) -> Protocol:
+    """The steps asked for."""
+    total, sample = BEFORE_MS + args.duration_ms + AFTER_MS, args.sample_ms or args.dt_ms
+    finest = min(sample, args.dt_ms)
+    require(total / finest <= MOST_SAMPLES, "duration_ms", f"at most {MOST_SAMPLES:,} time steps of {finest:g} ms",
+            f"{args.duration_ms:g} ms", "shorten the step")  # fmt: skip
+    return Protocol.step_family(
+        [1000 * a for a in args.amps_na], onset_ms=BEFORE_MS, duration_ms=args.duration_ms, total_ms=total,
+        dt_ms=sample,
+    )  # fmt: skip
+
+
+def _noise(args: argparse.Namespace) -> OUNoise | None:
+    """The background asked for."""
+    if not args.noise_sd_na:
+        return None
+    return OUNoise(sd_pa=1000 * args.noise_sd_na, tau_ms=args.noise_tau_ms, seed=args.seed)

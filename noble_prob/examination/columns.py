@@ -12,12 +12,49 @@ from dataclasses import replace
 import numpy as np
 
 from noble_prob.calibration import FeatureTable
+from noble_prob.errors import UsageError, require
 
 PUBLISHED = {
     "voltage_base": ("resting_voltage", "mV"), "sag_amplitude": ("sag", "mV"), "AP1_peak": ("ap1_peak", "mV"),
     "AP1_width": ("ap1_width", "ms"), "AHP1_depth_from_peak": ("ap1_peak_to_trough", "mV"),
 }  # fmt: skip
 """Published name to our name and unit."""
+BELOW_ZERO = ("resting_voltage", "resting_voltage_mv", "voltage_base", "ap1_trough", "ap1_trough_mv")
+"""Potentials in mV that are tens of mV below zero in every neuron."""
+
+
+def require_measured(table: FeatureTable) -> None:
+    """Refuse values that no measurement gives: infinite ones, and potentials in volts under a name in mV.
+
+    Args:
+        table: Any table, one row per cell or repeat.
+
+    Raises:
+        UsageError: Names the column, and the first row at fault.
+    """
+    for name, column in zip(table.names, table.value.T, strict=True):
+        rows = np.flatnonzero(np.isinf(column))
+        if len(rows):
+            raise UsageError(name, f"finite or empty in {table.source}", f"inf in row {rows[0] + 1} below the header",
+                             "leave the cell empty where a feature is undefined")  # fmt: skip
+        known = column[np.isfinite(column)]
+        if name.rsplit(".", 1)[-1] in BELOW_ZERO and len(known):
+            require(float(np.abs(known).max()) >= 1, name, f"in mV in {table.source}",
+                    f"{known.min():g} to {known.max():g}", "multiply by 1000 if these are volts")  # fmt: skip
+
+
+def require_spread(table: FeatureTable) -> None:
+    """Refuse a table that no prior can be moved to: means and SDs need cells that differ.
+
+    Args:
+        table: Measured cells.
+
+    Raises:
+        UsageError: If no column varies.
+    """
+    varied = [len(np.unique(column[np.isfinite(column)])) > 1 for column in table.value.T]
+    require(any(varied), "recalibrate", "given with at least two cells that differ", f"{len(table)} in {table.source}",
+            "add cells, or leave out --recalibrate")  # fmt: skip
 
 
 def rename_published(table: FeatureTable) -> FeatureTable:

@@ -10,6 +10,7 @@ from noble_prob.calibration import (
     compare_experiments,
 )
 from noble_prob.errors import require
+from noble_prob.examination.columns import require_measured
 
 
 def examine_tables(
@@ -24,8 +25,10 @@ def examine_tables(
         seed: Of ties, relabellings and pseudo-experiments.
 
     Raises:
-        UsageError: If the rows are of different kinds, or no feature is shared.
+        UsageError: If the rows are of different kinds, no feature is shared, or a value can not be measured.
     """
+    require_measured(observed)
+    require_measured(other)
     require(observed.axis in ("trial", "neuron"), "observed", "rows that are repeats or cells", observed.axis,
             "say what a row is")  # fmt: skip
     if experiment:

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+LONGEST_S = 1e8
+"""A longer limit is none: three years (s)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
@@ -41,7 +44,7 @@ def attempt(task: Callable[[Any], Any], index: int, item: Any, timeout_s: float 
 
     before = signal.signal(signal.SIGALRM, ring) if timeout_s else None
     if timeout_s:
-        signal.setitimer(signal.ITIMER_REAL, timeout_s)
+        signal.setitimer(signal.ITIMER_REAL, min(timeout_s, LONGEST_S))
     try:
         return Outcome(index=index, value=task(item))
     except Exception as error:

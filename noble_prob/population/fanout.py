@@ -50,8 +50,9 @@ def fan_out(
         address: Address of the Ray cluster; None starts one on this machine.
 
     Raises:
-        UsageError: If ``jobs`` is not positive.
+        UsageError: If ``jobs`` or the limit is not positive.
     """
+    require(timeout_s is None or timeout_s > 0, "timeout_s", "positive", timeout_s, "give seconds, or leave it out")
     require(jobs >= 1, "jobs", "a positive number of processes", jobs, "give the number of cores to use")
     stop = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     if engine == "ray":

@@ -13,19 +13,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from noble_prob.errors import UsageError, require
+from noble_prob.errors import UsageError, listed, require
 
 SECTIONS = ("soma", "dend")
 SCALARS = ("cm", "e_pas", "g_pas", "decay_CaDynamics", "gamma_CaDynamics")
 CHANNELS = ("NaV", "Kv3_1", "K_Pst", "K_Tst", "Im_v2", "Ih", "SK", "Ca_HVA", "Ca_LVA")
 LINEAR = ("Ra", "e_pas")
 """Parameters on a linear scale; all others are positive and live on a logarithmic one."""
+MOST_KEYS = 100_000
+"""Longest range of numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,13 +86,15 @@ class HallOfFame:
         """The models with these numbers, in this order.
 
         Raises:
-            UsageError: If a number does not exist.
+            UsageError: If a number does not exist or comes twice.
         """
         by_key = dict(zip(self.keys, self.models, strict=True))
         wanted = tuple(keys)
+        twice = sorted(k for k, n in Counter(wanted).items() if n > 1)
+        require(not twice, "models", "numbers that differ", f"{listed(twice)} more than once", "name each model once")
         missing = [k for k in wanted if k not in by_key]
         expected = f"numbers among {self.keys[0]}..{self.keys[-1]}"
-        require(not missing and len(wanted) > 0, "models", expected, missing or "none", "choose existing models")
+        require(not missing and len(wanted) > 0, "models", expected, missing[:8] or "none", "choose existing models")
         return HallOfFame(name=self.name, models=tuple(by_key[k] for k in wanted), keys=wanted, digest=self.digest)
 
     def without(self, keys: Iterable[int]) -> HallOfFame:
@@ -117,7 +123,7 @@ def import_hof(path: str | Path) -> HallOfFame:
     require((folder / "morphology.swc").is_file(), "path", expected, folder, "give the folder of one Hall of Fame")
     files = sorted(folder.glob("*.json"), key=_order)
     require(bool(files), "path", "a folder with at least one model file (*.json)", folder, "add the parameter files")
-    swc_text = (folder / "morphology.swc").read_text()
+    swc_text = _text(folder / "morphology.swc")
     swc = prune_swc(swc_text)
     models = tuple(read_model(file, swc=swc) for file in files)
     names = set(models[0].parameters)
@@ -142,23 +148,27 @@ def read_model(path: Path, *, swc: str) -> CellModel:
         UsageError: If an entry is missing or a mechanism is unknown.
     """
     try:
-        data = json.loads(path.read_text())
+        data = json.loads(path.read_text(encoding="utf-8"))
         condition = data["conditions"][0]
         reversal = condition["erev"][0]
         parameters = {"Ra": float(data["passive"][0]["ra"])}
         parameters |= {f"{g['section']}.{g['name']}": float(g["value"]) for g in data["genome"]}
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+        conditions = {"celsius": float(condition["celsius"]), "ena_mv": float(reversal["ena"]),
+                      "ek_mv": float(reversal["ek"]), "v_init_mv": float(condition["v_init"])}  # fmt: skip
+    except (OSError, KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
         raise UsageError(str(path), "a parameter file with passive, conditions and genome", repr(error),
                          "compare it with the schema in docs/simulation.md") from error  # fmt: skip
-    return CellModel(
-        label=path.stem,
-        swc=swc,
-        parameters={k: parameters[k] for k in sorted(parameters)},
-        celsius=float(condition["celsius"]),
-        ena_mv=float(reversal["ena"]),
-        ek_mv=float(reversal["ek"]),
-        v_init_mv=float(condition["v_init"]),
-    )
+    undefined = [name for name, value in {**parameters, **conditions}.items() if not math.isfinite(value)]
+    require(not undefined, str(path), "finite numbers", f"{listed(undefined)} without one", "correct the file")
+    return CellModel(label=path.stem, swc=swc, parameters={k: parameters[k] for k in sorted(parameters)}, **conditions)
+
+
+def _text(path: Path) -> str:
+    """The text of a file."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(path.name, "a readable text (UTF-8)", error, "save it again as UTF-8") from error
 
 
 def prune_swc(text: str) -> str:
@@ -166,19 +176,38 @@ def prune_swc(text: str) -> str:
 
     Args:
         text: SWC file: one sample per line (id, tag, x, y, z, radius, parent), parents first.
+
+    Raises:
+        UsageError: If a line is not such a sample, a parent does not come before, or there is no soma (tag 1).
     """
     dropped: set[str] = set()
-    kept: list[str] = []
-    for line in text.splitlines():
+    kept: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
         row = line.split("#")[0].split()
         if not row:
             continue
+        require(_is_sample(row), "morphology.swc", "one sample per line: id, tag, x, y, z, radius, parent",
+                f"{line[:40]!r} in line {number}", "correct the line, or copy the file again")  # fmt: skip
+        known = row[6] == "-1" or row[6] in kept or row[6] in dropped
+        require(known, "morphology.swc", "samples whose parents come before them",
+                f"the unknown parent {row[6]} in line {number}", "correct it, or copy the file again")  # fmt: skip
         if row[1] == "2" or row[6] in dropped:
             dropped.add(row[0])
             continue
         row[1] = "3" if row[1] == "4" else row[1]
-        kept.append(" ".join(row))
-    return "\n".join(kept) + "\n"
+        kept[row[0]] = " ".join(row)
+    soma = any(row.split()[1] == "1" for row in kept.values())
+    require(soma, "morphology.swc", "a morphology with a soma (tag 1)", "none", "add the soma, or copy the file again")
+    return "\n".join(kept.values()) + "\n"
+
+
+def _is_sample(row: Sequence[str]) -> bool:
+    """Whether the words of a line are a sample of an SWC file."""
+    try:
+        numbers = [float(word) for word in row[:7]]
+    except ValueError:
+        return False
+    return len(row) >= 7 and all(map(math.isfinite, numbers))
 
 
 def parse_keys(text: str, parameter: str = "models") -> tuple[int, ...]:
@@ -193,10 +222,13 @@ def parse_keys(text: str, parameter: str = "models") -> tuple[int, ...]:
     """
     keys: list[int] = []
     for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        match = re.fullmatch(r"\s*(\d{1,18})(?:-(\d{1,18}))?\s*", part)
         if match is None:
             raise UsageError(parameter, "numbers and ranges such as 0,2,5-9", text, "separate them by commas")
-        keys += range(int(match[1]), int(match[2] or match[1]) + 1)
+        first, last = int(match[1]), int(match[2] or match[1])
+        require(first <= last < first + MOST_KEYS, parameter, f"ranges upwards of at most {MOST_KEYS} numbers",
+                part.strip(), "write the smaller number first, and only numbers that exist")  # fmt: skip
+        keys += range(first, last + 1)
     return tuple(keys)
 
 

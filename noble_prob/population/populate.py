@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from noble_prob.errors import require
+from noble_prob.errors import listed, require
 from noble_prob.population.accept import FIRES, Criterion, judge_models
 from noble_prob.population.chunk import Chunk
 from noble_prob.population.codec import dequantise, quantise
@@ -28,8 +28,11 @@ from noble_prob.population.perturb import is_log, perturb
 from noble_prob.population.standard import Design
 from noble_prob.population.stimuli import steps
 from noble_prob.population.store import Store
-from noble_prob.population.trace import Numerics, step_trace
+from noble_prob.population.trace import Numerics, require_arbor, step_trace
 from noble_prob.recording import Recording, Step
+
+MENDED = "chunk was damaged: simulated again"
+"""How a chunk is counted that could not be read, or was not what its checksum says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,11 @@ class Plan:
     def __post_init__(self) -> None:
         require(self.n_models > 0 and self.chunk_models > 0, "n_models", "positive, like `chunk_models`",
                 (self.n_models, self.chunk_models), "ask for at least one model")  # fmt: skip
+        require(self.noise_sd >= 0, "noise_sd", "at least 0", self.noise_sd, "use 0.15, or 0 for none")
+        for criterion in self.criteria:
+            known = any(abs(criterion.current_pa - step) < 0.5 for step in self.design.standard_pa)
+            require(known, "criteria", f"of steps of the standard protocol, {listed(self.design.standard_pa)} pA",
+                    f"{criterion.current_pa:g} pA of {criterion.feature}", "judge at one of these steps")  # fmt: skip
 
     def model(self, number: int) -> CellModel:
         """The model with this number."""
@@ -119,15 +127,23 @@ def populate(
         address: Address of the Ray cluster; None starts one on this machine.
 
     Returns:
-        Number of models by status, and of chunks that failed under ``"chunk failed: ..."``.
+        Number of models by status, of chunks that failed under ``"chunk failed: ..."``, and of chunks that were found
+        damaged and taken up again under :data:`MENDED`.
 
     Raises:
-        UsageError: If the folder holds a data set of another plan.
+        UsageError: If the folder holds a data set of another plan, a chunk asked for does not exist, or Arbor is not
+            installed.
     """
+    require_arbor()
+    most = -(-plan.n_models // plan.chunk_models) - 1
+    beyond = [i for i in chunks or () if not 0 <= i <= most]
+    require(not beyond and (chunks is None or len(chunks) > 0), "chunks", f"numbers from 0 to {most}",
+            listed(beyond) or "none", "choose chunks of the set")  # fmt: skip
     store = Store.create(path, plan.manifest())
-    wanted = [i for i in store.missing() if chunks is None or i in set(chunks)]
+    found = {i: store.condition(i) for i in (range(store.n_chunks) if chunks is None else sorted(set(chunks)))}
+    wanted = [i for i, condition in found.items() if condition != "whole"]
     tasks = [ChunkTask(plan=plan, index=i, numbers=store.members(i)) for i in wanted]
-    tally: Counter[str] = Counter()
+    tally = Counter([MENDED for condition in found.values() if condition == "damaged"])
     title = "populate" if progress else None
     for outcome in fan_out(make_chunk, tasks, jobs=jobs, timeout_s=timeout_s, max_minutes=max_minutes, progress=title,
                            engine=engine, address=address):  # fmt: skip

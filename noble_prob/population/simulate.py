@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -15,7 +17,7 @@ from noble_prob.population.attempt import Outcome
 from noble_prob.population.fanout import Engine, fan_out
 from noble_prob.population.hof import CellModel, HallOfFame
 from noble_prob.population.stimuli import OUNoise
-from noble_prob.population.trace import Numerics, Trace, run_trace
+from noble_prob.population.trace import Numerics, Trace, require_arbor, run_trace
 from noble_prob.recording import Protocol, Recording
 
 
@@ -38,7 +40,8 @@ def simulate(
         models: One model, several, or a Hall of Fame.
         protocol: The current; sweeps that are steps get exact edges, other waveforms are linear between samples.
         numerics: Time step, compartments, pre-roll.
-        noise: Background current on top of the protocol; each neuron, trial and sweep gets its own realisation.
+        noise: Background current on top of the protocol; each neuron, trial and sweep gets its own realisation,
+            named by the model's label, the stimulus and the repeat of both: what else is simulated does not matter.
         trials: Repeat every sweep so often; adds the axis ``trial``. Without noise the repeats are equal.
         jobs: Number of processes; 1 stays in this one.
         timeout_s: Time limit per trace (s); a model over it counts as failed.
@@ -52,8 +55,9 @@ def simulate(
         ``provenance["failures"]``.
 
     Raises:
-        UsageError: If there is no model or an argument is not positive.
+        UsageError: If there is no model, an argument is not positive, or Arbor is not installed.
     """
+    require_arbor()
     cells = _cells(models)
     require(bool(cells), "models", "at least one model", "none", "select a model")
     require(trials is None or trials > 0, "trials", "a positive number", trials, "repeat at least once")
@@ -61,7 +65,7 @@ def simulate(
     tasks = _traces(cells, protocol, trials or 1, numerics, noise)
     title = "simulate" if progress else None
     outcomes = fan_out(run_trace, tasks, jobs=jobs, timeout_s=timeout_s, engine=engine, address=address, progress=title)
-    voltage, failures = _gather(outcomes, tasks, len(protocol.time_ms))
+    voltage, failures = _gather(outcomes, tasks, protocol)
     leading = {} if isinstance(models, CellModel) else {"neuron": len(cells)}
     leading |= {} if trials is None else {"trial": trials}
     return Recording(
@@ -77,24 +81,36 @@ def _traces(
 ) -> list[Trace]:
     """One simulation per neuron, trial and sweep, in the order of the result."""
     sweeps = [_sweep(protocol, s) for s in range(len(protocol.steps))]
-    return [
-        Trace(model=model, protocol=sweep, numerics=numerics, noise=noise, stream=(m, t, s))
-        for m, model in enumerate(cells)
-        for t in range(trials)
-        for s, sweep in enumerate(sweeps)
-    ]
+    before: Counter[int] = Counter()
+    tasks = []
+    for model in cells:
+        for _ in range(trials):
+            for sweep in sweeps:
+                name = _name(model, sweep)
+                tasks.append(Trace(model=model, protocol=sweep, numerics=numerics, noise=noise,
+                                   stream=(name, before[name])))  # fmt: skip
+                before[name] += 1
+    return tasks
 
 
-def _gather(outcomes: Iterable[Outcome], tasks: Sequence[Trace], n_time: int) -> tuple[Tensor, dict[str, str]]:
+def _name(model: CellModel, sweep: Protocol) -> int:
+    """A number for a model under a stimulus, whatever else is simulated."""
+    step = sweep.steps[0]
+    numbers = [] if step is None else [step.onset_ms, step.duration_ms, step.amplitude_pa, step.holding_pa]
+    what = repr([round(x, 6) + 0.0 for x in numbers]).encode() if step else sweep.current_pa.numpy().tobytes()
+    return int.from_bytes(hashlib.sha256(model.label.encode() + b"\0" + what).digest()[:8])
+
+
+def _gather(outcomes: Iterable[Outcome], tasks: Sequence[Trace], protocol: Protocol) -> tuple[Tensor, dict[str, str]]:
     """Voltages in the order of the tasks, NaN where one failed, and why it failed."""
-    voltage = torch.full((len(tasks), n_time), float("nan"))
+    voltage = torch.full((len(tasks), len(protocol.time_ms)), float("nan"))
     failures = {}
     for outcome in outcomes:
         if outcome.error is None:
             voltage[outcome.index] = torch.from_numpy(outcome.value)
         else:
-            task = tasks[outcome.index]
-            failures[f"{task.model.label}, sweep {task.stream[2]}"] = outcome.error
+            label, sweep = tasks[outcome.index].model.label, outcome.index % len(protocol.steps)
+            failures[f"{label}, sweep {sweep}"] = outcome.error
     return voltage, failures
 
 

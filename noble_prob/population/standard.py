@@ -17,6 +17,9 @@ from noble_prob.errors import require
 from noble_prob.population.latents import STANDARD_CURRENTS_PA
 from noble_prob.recording import Step
 
+MOST_SAMPLES = 10**7
+"""Samples of the longest trace: ten minutes at 0.06 ms."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
@@ -50,9 +53,15 @@ class Design:
 
     def __post_init__(self) -> None:
         require(0.0 <= self.near_share <= 1.0, "near_share", "a share from 0 to 1", self.near_share, "give a share")
+        share = self.random_duration_share
+        require(0.0 <= share <= 1.0, "random_duration_share", "a share from 0 to 1", share, "give a share")
+        shortest, _ = self.random_duration_ms or (1.0, 1.0)
+        require(shortest > 0, "random_duration_ms", "positive", self.random_duration_ms, "use 100,2000")
         longest = max(self.duration_ms, *(self.random_duration_ms or (0.0,)))
         expected = f"more than onset and longest pulse together, {self.onset_ms + longest} ms"
         require(self.onset_ms + longest < self.total_ms, "total_ms", expected, self.total_ms, "lengthen the traces")
+        require(self.total_ms / self.sample_ms <= MOST_SAMPLES, "total_ms",
+                f"at most {MOST_SAMPLES * self.sample_ms:g} ms", self.total_ms, "shorten the traces")  # fmt: skip
 
     @property
     def n_samples(self) -> int:

@@ -34,7 +34,7 @@ class OUNoise:
     Attributes:
         sd_pa: Standard deviation (pA).
         tau_ms: Correlation time (ms).
-        seed: Seed; sweep, trial and neuron numbers are mixed in, so that no two traces share their noise.
+        seed: Seed; model, stimulus and repeat are mixed in, so that no two traces share their noise.
     """
 
     sd_pa: float
@@ -51,7 +51,7 @@ class OUNoise:
         Args:
             n: Number of samples.
             dt_ms: Sampling interval (ms).
-            stream: Numbers that name the trace, for example (neuron, trial, sweep).
+            stream: Numbers that name the trace, for example (neuron, trial).
         """
         white = np.random.default_rng([self.seed, *stream]).standard_normal(n)
         a = np.exp(-dt_ms / self.tau_ms)

@@ -13,13 +13,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, Literal
 
 from noble_prob.errors import UsageError, require
 from noble_prob.population.chunk import Chunk, join, pack, unpack
@@ -27,7 +27,12 @@ from noble_prob.population.codec import OFFSET_MV, SCALE_MV
 
 FORMAT = "noble_prob data set, version 1"
 EXTENDABLE = ("n_models", "provenance")
-"""Entries of the manifest that may differ when a set is continued: they change no chunk."""
+"""Entries of the manifest that may differ when a set is continued: they change no chunk. The number may only grow."""
+DAMAGE = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, EOFError)
+"""What reading a damaged chunk may raise."""
+RESTORE = "restore the file, or choose another folder"
+Condition = Literal["absent", "short", "damaged", "whole"]
+_CHUNK = re.compile(r"chunk-(\d+)\.npz")
 
 
 class Store:
@@ -42,12 +47,8 @@ class Store:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        try:
-            self.manifest: dict[str, Any] = json.loads((self.path / "manifest.json").read_text())
-        except (OSError, ValueError) as error:
-            raise UsageError("path", "a folder with a data set", path, "make one with `noble-prob populate`") from error
-        require(self.manifest.get("format") == FORMAT, "manifest.format", FORMAT, self.manifest.get("format"),
-                "read the set with the version that wrote it")  # fmt: skip
+        self.manifest = _manifest(self.path / "manifest.json")
+        self._sums = _checksums(self.path / "checksums.txt")
 
     @classmethod
     def create(cls, path: str | Path, plan: Mapping[str, Any]) -> Store:
@@ -56,10 +57,11 @@ class Store:
         Args:
             path: Folder.
             plan: JSON values: ``n_models``, ``chunk_models``, ``parameter_names``, ``dt_ms``, ``n_samples`` and
-                whatever else determines the content. Only ``n_models`` and ``provenance`` may change later.
+                whatever else determines the content. Only ``n_models`` (upwards) and ``provenance`` may change.
 
         Raises:
-            UsageError: If the folder holds a set of another plan.
+            UsageError: If the folder holds a set of another plan, a larger one, chunks of an unknown plan, or can not
+                be written.
         """
         folder = Path(path)
         codec = {
@@ -70,7 +72,11 @@ class Store:
         manifest = json.loads(json.dumps({"format": FORMAT, "codec": codec, **plan}))
         if (folder / "manifest.json").exists():
             _require_same(cls(folder).manifest, manifest)
-        folder.mkdir(parents=True, exist_ok=True)
+        else:
+            strays = sorted(f.name for f in folder.glob("chunk-*.npz"))
+            require(not strays, "out", "a folder whose chunks have their manifest.json", f"{strays[:3]} without it",
+                    "restore the manifest, or choose another folder")  # fmt: skip
+        begin_folder(folder)
         write_atomically(folder / "manifest.json", (json.dumps(manifest, indent=1) + "\n").encode())
         return cls(folder)
 
@@ -86,22 +92,35 @@ class Store:
 
     def done(self) -> list[int]:
         """Numbers of the chunks that exist, in order."""
-        return sorted(int(file.stem.split("-")[1]) for file in self.path.glob("chunk-[0-9]*.npz"))
+        return sorted(int(match[1]) for file in self.path.iterdir() if (match := _CHUNK.fullmatch(file.name)))
 
-    def complete(self, index: int) -> bool:
-        """Whether a chunk exists with all its models (the last one grows when ``n_models`` does)."""
-        if not self._file(index).exists():
-            return False
-        with np.load(self._file(index), allow_pickle=False) as data:
-            return len(data["model_id"]) == len(self.members(index))
+    def condition(self, index: int) -> Condition:
+        """What there is of a chunk, all its bytes read.
+
+        ``short``: it holds fewer models than it shall (the last one grows when ``n_models`` does). ``damaged``: it can
+        not be read, holds other models, or is not what ``checksums.txt`` says.
+        """
+        try:
+            content = self._file(index).read_bytes()
+            held = unpack(content, index=index).model_id.tolist()
+        except FileNotFoundError:
+            return "absent"
+        except DAMAGE:
+            return "damaged"
+        wanted = list(self.members(index))
+        sealed = self._sums.get(self._file(index).name)
+        if held != wanted[: len(held)] or sealed not in (None, hashlib.sha256(content).hexdigest()):
+            return "damaged"
+        return "whole" if len(held) == len(wanted) else "short"
 
     def missing(self) -> list[int]:
-        """Numbers of the chunks still to be made."""
-        return [i for i in range(self.n_chunks) if not self.complete(i)]
+        """Numbers of the chunks still to be made, or to be made again."""
+        return [i for i in range(self.n_chunks) if self.condition(i) != "whole"]
 
     def write(self, chunk: Chunk) -> None:
         """Add a chunk: whole, on disk, or not at all."""
         write_atomically(self._file(chunk.index), pack(chunk))
+        self._sums.pop(self._file(chunk.index).name, None)
 
     def read(self, index: int) -> Chunk:
         """One chunk.
@@ -111,10 +130,9 @@ class Store:
         """
         try:
             return unpack(self._file(index).read_bytes(), index=index)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise UsageError(
-                f"chunk {index}", "a readable chunk", error, "delete the file and make it again"
-            ) from error
+        except DAMAGE as error:
+            raise UsageError(f"chunk {index}", "a readable chunk", error,
+                             "run the same `noble-prob populate` again: it mends the chunk") from error  # fmt: skip
 
     def __iter__(self) -> Iterator[Chunk]:
         for index in self.done():
@@ -127,9 +145,14 @@ class Store:
         return join(parts)
 
     def seal(self) -> Path:
-        """Write ``checksums.txt`` (``sha256sum -c`` reads it) over the manifest and all chunks that exist."""
+        """Write ``checksums.txt`` (``sha256sum -c`` reads it) over the manifest and all chunks that exist.
+
+        A chunk that was sealed before and not written since keeps its checksum, so that damage stays visible.
+        """
         files = [self.path / "manifest.json", *(self._file(i) for i in self.done())]
-        lines = "".join(f"{hashlib.sha256(f.read_bytes()).hexdigest()}  {f.name}\n" for f in files)
+        known = {name: digest for name, digest in self._sums.items() if _CHUNK.fullmatch(name)}
+        digests = {f.name: known.get(f.name) or hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+        lines = "".join(f"{digest}  {name}\n" for name, digest in digests.items())
         write_atomically(self.path / "checksums.txt", lines.encode())
         return self.path / "checksums.txt"
 
@@ -140,16 +163,60 @@ class Store:
 def write_atomically(file: Path, content: bytes) -> None:
     """Write beside the file, flush to disk, rename over it, flush the folder."""
     draft = file.with_name(f".{file.name}.{os.getpid()}")
-    with draft.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.rename(file)
+    try:
+        with draft.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.rename(file)
+    except BaseException:  # a full disk, an interruption
+        draft.unlink(missing_ok=True)
+        raise
     folder = os.open(file.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def begin_folder(folder: Path) -> None:
+    """Make a folder, unless it is there.
+
+    Args:
+        folder: Where files shall go.
+
+    Raises:
+        UsageError: If it is a file, or nothing can be written into it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError("out", "a folder that can be written", f"{str(folder)!r} ({error.strerror})",
+                         "choose another place or change its permissions") from error  # fmt: skip
+
+
+def _manifest(file: Path) -> dict[str, Any]:
+    """The plan of a set."""
+    require(file.is_file(), "path", "a folder with a data set", str(file.parent), "make one with `noble-prob populate`")
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError("manifest.json", "readable JSON", error, RESTORE) from error
+    require(isinstance(manifest, dict), "manifest.json", "a JSON object", type(manifest).__name__, RESTORE)
+    require(manifest.get("format") == FORMAT, "manifest.format", FORMAT, manifest.get("format"),
+            "read the set with the version that wrote it")  # fmt: skip
+    for name in ("n_models", "chunk_models"):
+        value = manifest.get(name)
+        require(type(value) is int and value > 0, f"manifest.{name}", "a positive whole number", value, RESTORE)
+    return manifest
+
+
+def _checksums(file: Path) -> dict[str, str]:
+    """SHA-256 by file name; none where the list is missing, and lines that are not its own are passed over."""
+    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    return {name: digest for digest, name in re.findall(r"^([0-9a-f]{64})  (\S+)$", text, re.MULTILINE)}
 
 
 def _require_same(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
@@ -158,3 +225,5 @@ def _require_same(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         expected = f"{old.get(name)!r}, as in the set that is there"
         remedy = "continue with the same plan, or choose another folder"
         require(old.get(name) == new.get(name), name, expected, repr(new.get(name)), remedy)
+    require(new["n_models"] >= old["n_models"], "n_models", f"at least {old['n_models']}, as in the set that is there",
+            new["n_models"], "ask for as many or more, or choose another folder")  # fmt: skip

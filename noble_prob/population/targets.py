@@ -10,6 +10,7 @@ As a file: CSV with the columns feature, current_pa, mean, sd, source.
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -91,16 +92,22 @@ def read_targets(path: str | Path, *, k_sd: float) -> tuple[Criterion, ...]:
         k_sd: Half-width of the acceptable range, in standard deviations.
 
     Raises:
-        UsageError: If a column is missing, a number is none, or a feature is unknown.
+        UsageError: If there is no row, a column is missing, a number is none, a feature is unknown, or a standard
+            deviation or ``k_sd`` is not positive.
     """
+    require(k_sd > 0, "k_sd", "a positive number of standard deviations", k_sd, "3 keeps nearly all base models")
     try:
         with Path(path).open(newline="") as stream:
             rows = [(r["feature"], float(r["current_pa"]), float(r["mean"]), float(r["sd"]), r["source"])
                     for r in csv.DictReader(stream)]  # fmt: skip
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
         raise UsageError("targets", "a CSV file with feature, current_pa, mean, sd, source", repr(error),
                          "see docs/simulation.md") from error  # fmt: skip
+    require(bool(rows), "targets", "a CSV file with at least one target", "none", "add a row")
     lookup([row[0] for row in rows])
+    for f, a, mean, sd, _ in rows:
+        require(math.isfinite(mean) and 0 < sd < math.inf, "targets", "finite means and positive standard deviations",
+                f"{mean:g} and {sd:g} for {f} at {a:g} pA", "correct the row or leave it out")  # fmt: skip
     return tuple(target(f, a, mean=mean, sd=sd, k_sd=k_sd, source=source) for f, a, mean, sd, source in rows)
 
 

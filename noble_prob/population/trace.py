@@ -12,6 +12,7 @@ neighbours (exact where the grids meet).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from noble_prob.recording import Protocol, Step
 
 SLICE_MS = 50.0
 """A simulation returns to Python this often, so that a time limit can interrupt it."""
+COARSEST_MS = 1.0
+"""Longest time step (ms): a spike lasts no longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +47,12 @@ class Numerics:
     def __post_init__(self) -> None:
         for name in ("dt_ms", "cv_um", "preroll_ms", "preroll_dt_ms"):
             require(getattr(self, name) > 0, name, "positive", getattr(self, name), "give it in the unit of its name")
+        require(self.dt_ms <= COARSEST_MS, "dt_ms", f"at most {COARSEST_MS:g} ms", self.dt_ms, "use 0.02")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """One simulation: a model, a protocol of one sweep, numerics, noise and the numbers that name its noise."""
+    """One simulation: a model, a protocol of one sweep, numerics, noise and the numbers that name its realisation."""
 
     model: CellModel
     protocol: Protocol
@@ -57,11 +61,23 @@ class Trace:
     stream: tuple[int, ...] = ()
 
 
+def require_arbor() -> None:
+    """Refuse to begin without the simulator.
+
+    Raises:
+        UsageError: If it is not installed; says how to install it.
+    """
+    import_module("noble_prob.population.cell")
+
+
 def run_trace(trace: Trace) -> np.ndarray:
     """Simulate one sweep.
 
     Returns:
         Voltage (mV, float32) on the protocol's grid, shape ``(time,)``.
+
+    Raises:
+        RuntimeError: If Arbor can not build or solve the model, or its solution is not finite.
     """
     import arbor
     from arbor import units
@@ -76,6 +92,8 @@ def run_trace(trace: Trace) -> np.ndarray:
     _advance(simulation, 0.0, settled, n.preroll_dt_ms, slice_ms=1000.0)
     _advance(simulation, settled, end, n.dt_ms, slice_ms=SLICE_MS)
     samples = simulation.samples(handle)[0][0]
+    if not np.isfinite(samples[:, 1]).all():
+        raise RuntimeError("the voltage is not finite: a parameter or the current is beyond what can be solved")
     wanted = (trace.protocol.time_ms - trace.protocol.time_ms[0]).numpy()
     return interpolate(samples[:, 1], wanted / n.dt_ms).astype(np.float32)
 

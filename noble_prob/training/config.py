@@ -43,6 +43,9 @@ NETWORKS: dict[str, tuple[str, ...]] = {
     "paper": ("operator",),
 }
 """Networks that are trained, by kind of decoder."""
+RESERVED = ("state", "shared")
+"""Folders of a run that hold no cell's checkpoint."""
+LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +70,15 @@ class CellData:
     def __post_init__(self) -> None:
         require(bool(self.stores or self.parts), "cells", "with `stores` or `parts`", f"{self.name!r} without data",
                 "name a data set or packed parts")  # fmt: skip
-        plain = self.name not in ("", ".", "..") and "/" not in self.name
-        require(plain, "cells.name", "a name that can be a folder", repr(self.name), "leave out the slash")
+        plain = self.name.isprintable() and self.name[:1] not in ("", ".") and "/" not in self.name
+        require(plain, "cells.name", "a name that can be a folder", repr(self.name[:40]),
+                "leave out slashes, control characters and a point in front")  # fmt: skip
+        require(len(self.name.encode()) <= LONGEST_NAME, "cells.name", f"at most {LONGEST_NAME} bytes long",
+                f"{len(self.name.encode())} bytes", "shorten it")  # fmt: skip
+        require(self.name not in RESERVED, "cells.name", f"another than {' and '.join(RESERVED)}", repr(self.name),
+                "choose another name: these are folders of the run itself")  # fmt: skip
+        require(min(self.held_out, default=0) >= 0, "cells.held_out", "numbers of published models", self.held_out,
+                "give numbers of at least 0")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +136,10 @@ class TrainConfig:
         require(0 <= self.published < 1, "published", "a share from 0 to 1", self.published, "use 0.3, or 0 for none")
         require(self.decoder == "noble" or self.share == "nothing", "share", "\"nothing\" for the paper's decoder",
                 repr(self.share), "train every cell by itself")  # fmt: skip
+        require(0 <= self.seed < 2**63, "seed", "at least 0 and below 2^63", self.seed, "choose another one")
+        require(self.validation > 0, "validation", "above 0", self.validation, "use 120")
+        for name, size in vars(self.architecture).items():
+            require(size > 0 or isinstance(size, bool), f"architecture.{name}", "above 0", size, "leave it out")
         require(self.teachers >= 0, "teachers", "at least 0", self.teachers, "use 5, or 0 for none")
         require(self.teacher_width > 0, "teacher_width", "above 0", self.teacher_width, "use 256")
         fresh = self.decoder == "noble" and not any(cell.start for cell in self.cells)

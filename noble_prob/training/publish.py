@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
+import io
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +15,7 @@ import torch
 from noble_prob.decoder.checkpoint import TrainedDecoder, save_decoder
 from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.errors import require
+from noble_prob.population.store import write_atomically
 from noble_prob.training.data import HELD_OUT, TRAIN, VALIDATION, TrainingData
 from noble_prob.training.responses import first_rows
 
@@ -108,14 +109,13 @@ def write_latent_table(data: TrainingData, names: tuple[str, ...], path: Path) -
     """
     published = torch.nonzero((data.responses.model >= 0) & first_rows(data.responses.model)).flatten()
     order = published[data.responses.model[published].argsort()]
-    partial = path.with_suffix(".partial")
-    with partial.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["model", "split", *names])
-        for i in order.tolist():
-            split = "held_out" if int(data.split[i]) == HELD_OUT else "train"
-            writer.writerow([int(data.responses.model[i]), split, *(f"{v:.6g}" for v in data.latents[i].tolist())])
-    os.replace(partial, path)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["model", "split", *names])
+    for i in order.tolist():
+        split = "held_out" if int(data.split[i]) == HELD_OUT else "train"
+        writer.writerow([int(data.responses.model[i]), split, *(f"{v:.6g}" for v in data.latents[i].tolist())])
+    write_atomically(path, text.getvalue().encode())
 
 
 def read_latent_table(path: Path) -> tuple[list[str], np.ndarray, list[str], np.ndarray]:

@@ -11,6 +11,7 @@ import json
 import math
 import platform
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from noble_prob.training.gather import gather
 from noble_prob.training.history import Row
 from noble_prob.training.loop import FitOptions, figures
 from noble_prob.training.operators import share_operator
+from noble_prob.training.place import held, require_folder
 from noble_prob.training.precision import matrix_products
 from noble_prob.training.publish import publish
 from noble_prob.training.responses import standard_columns
@@ -68,25 +70,32 @@ def train(config: TrainConfig, *, max_minutes: float | None = None, progress: bo
         The folder of each cell's checkpoint.
 
     Raises:
-        UsageError: If the data can not be used, or ``config.out`` holds a run of other settings.
+        UsageError: If the data can not be used, or ``config.out`` can not be written, holds a run of other settings, or
+            one that is under way.
         OutOfTimeError: When ``max_minutes`` are over.
     """
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     options: FitOptions = {
         "captured": config.captured, "deadline": deadline, "tensorboard": config.tensorboard, "progress": progress,
     }  # fmt: skip
+    require_folder(config.out)
     with processes.joined(config.device) as device, matrix_products(config.precision):
         data = [gather(cell, config) for cell in config.cells]
-        if config.decoder == "paper":
-            cells = [_train_paper(d, config, device, options) for d in data]
-        elif config.share == "everything":
-            cells = _train_everything(data, config, device, options)
-        else:
-            cells = _train_cells(data, config, device, options)
-        if processes.first():
-            for cell in cells:
-                _finish(cell, config, device)
+        with held(config.out) if processes.first() else nullcontext():
+            cells = _train(data, config, device, options)
+            if processes.first():
+                for cell in cells:
+                    _finish(cell, config, device)
     return {cell.name: config.out / cell.name for cell in config.cells}
+
+
+def _train(data: list[TrainingData], config: TrainConfig, device: torch.device, options: FitOptions) -> list[_Cell]:
+    """The networks of every cell, as far as they are shared."""
+    if config.decoder == "paper":
+        return [_train_paper(d, config, device, options) for d in data]
+    if config.share == "everything":
+        return _train_everything(data, config, device, options)
+    return _train_cells(data, config, device, options)
 
 
 def _train_paper(data: TrainingData, config: TrainConfig, device: torch.device, options: FitOptions) -> _Cell:

@@ -56,7 +56,11 @@ class Schedule:
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "save_every", "validate_every", "log_every", "peak_lr", "clip"):
             require(getattr(self, name) > 0, name, "positive", getattr(self, name), "give a number above 0")
-        require(self.straight >= 0, "straight", "at least 0", self.straight, "use 1, or 0 for none")
+        for name, usual in (("straight", "1"), ("weight_decay", "1e-4"), ("patience", "10")):
+            require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name), f"use {usual}, or 0 for none")
+        for name in ("peak_lr", "straight", "weight_decay"):
+            require(math.isfinite(getattr(self, name)), name, "finite", getattr(self, name), "give a number")
+        require(0 <= self.seed < 2**63, "seed", "at least 0 and below 2^63", self.seed, "choose another one")
         require(
             0 <= self.straight_left <= 1, "straight_left", "a share from 0 to 1", self.straight_left, "use 1 or 0.03"
         )

@@ -21,6 +21,7 @@ from noble_prob.errors import UsageError, require
 from noble_prob.population.store import write_atomically
 from noble_prob.training.history import Row
 
+AGAIN = "delete this file to begin anew"
 ANEW = "restore the setting, or choose another folder to begin anew"
 
 
@@ -108,10 +109,13 @@ def _read(path: Path, device: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, "pt") as file:
             header = json.loads((file.metadata() or {})["run"])
+        missing = {"step", "finished", "settings", "history"} - set(header)
+        require(not missing, "folder", "one whose state can be read", f"{path.name} without {sorted(missing)}", AGAIN)
         return header, load_file(path, device=device)
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise UsageError("folder", "one whose state can be read", f"{path.name}: {error}",
-                         "delete this file to begin anew") from error  # fmt: skip
+    except UsageError:
+        raise
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        raise UsageError("folder", "one whose state can be read", f"{path.name}: {error}", AGAIN) from error
 
 
 def _require_same(old: Mapping[str, Any], new: Mapping[str, Any], path: Path) -> None:

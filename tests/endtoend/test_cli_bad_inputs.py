@@ -102,14 +102,14 @@ def table(text: str) -> Callable[[Path], list[object]]:
     return make
 
 
-def reference(content: bytes | None) -> Callable[[Path], list[object]]:
-    """`evaluate` on a folder of references, or without one."""
+def two_tables(rows: str) -> Callable[[Path], list[object]]:
+    """`calibrate --repeats` on a table, against another."""
 
     def make(folder: Path) -> list[object]:
-        if content is not None:
-            (folder / "ref").mkdir()
-            (folder / "ref" / "s1_h0.npz").write_bytes(content)
-        return ["evaluate", "--cell", "toy", "--reference", folder / "ref", "--json", folder / "out.json", "--quiet"]
+        (folder / "first.csv").write_text("latency_ms\n" + rows)
+        (folder / "second.csv").write_text("latency_ms\n8\n9\n10\n")
+        return ["calibrate", "--repeats", folder / "first.csv", "--ensemble", folder / "second.csv",
+                "--out", folder / "out"]  # fmt: skip
 
     return make
 
@@ -123,7 +123,7 @@ def not_a_posterior(folder: Path) -> list[object]:
 def only_bad_files(folder: Path) -> list[object]:
     """`calibrate` with two files, both broken."""
     for name in ("a.abf", "b.abf"):
-        (folder / name).write_bytes(b"nothing")
+        (folder / name).write_bytes(b"nothing in " + name.encode())
     return ["calibrate", folder / "a.abf", folder / "b.abf", "--cell", "toy", "--out", folder / "out", "--quiet"]
 
 
@@ -164,6 +164,14 @@ MISTAKES = (
         "calibrate", "--population", f / "x.csv", "--out", f / "o"], "CSV"),
     Mistake("population of unknown columns", table("colour,mood\n1,2\n2,3\n3,1\n"), "colour"),
     Mistake("population without numbers", table("colour\nred\nblue\n"), "numerical"),
+    Mistake("population of one cell to recalibrate to", lambda f: [
+        *table("resting_voltage_mv\n-70\n")(f), "--recalibrate", "both"], "at least two cells that differ"),
+    Mistake("population with an infinite value", table("resting_voltage_mv\n-70\ninf\n-71\n"), "inf in row 2"),
+    Mistake("population in volts", table("resting_voltage_mv\n-0.07\n-0.071\n-0.069\n"), "multiply by 1000"),
+    Mistake("repeats with an infinite value", two_tables("7\ninf\n"), "first.csv"),
+    Mistake("the same recording twice", lambda f: [
+        "calibrate", good_file(f), shutil.copy(good_file(f), f / "copy.csv"), "--cell", "toy", "--out", f / "out"],
+        "copy.csv, which are the same"),
     Mistake("population without rows", table("sag_mv\n"), "row"),
     Mistake("repeats without anything to compare", lambda f: [
         "calibrate", "--repeats", f / "x.csv", "--out", f / "o"], "--ensemble"),
@@ -173,8 +181,6 @@ MISTAKES = (
         "calibrate", "a.abf", "--recalibrate", "tilt", "--out", f / "o"], "--population"),
     Mistake("condition without a word", lambda f: [
         "calibrate", "--population", f / "x.csv", "--where", "kind", "--out", f / "o"], "COLUMN=WORD"),
-    Mistake("reference that is not there", reference(None), "folder"),
-    Mistake("reference that is broken", reference(b"PK nothing"), "s1_h0.npz"),
     Mistake("posterior that is not there", lambda f: ["report", f / "no", "--cell", "toy", "--out", f / "o"], "infer"),
     Mistake("posterior that is none", not_a_posterior, "posterior.nc"),
     Mistake("calibration of nothing", lambda f: ["sbc", "--cell", "toy", "--n", 0, "--json", f / "o"], "at least 20"),

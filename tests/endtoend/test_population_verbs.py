@@ -1,5 +1,9 @@
 """The two verbs of simulation, as a shell calls them."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from cli_example import call
@@ -7,6 +11,8 @@ from torch import from_numpy
 
 from noble_prob.features import find_spikes
 from noble_prob.population.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_simulate_writes_the_agreed_file(tmp_path):
@@ -36,6 +42,71 @@ def test_noise_needs_only_its_size_and_a_seed(tmp_path):
     a, b, c = (np.load(file)["voltage_mv"] for file in files)
     np.testing.assert_array_equal(a, b)
     assert np.abs(a - c).max() > 0.5
+
+
+def test_the_noise_of_a_trace_does_not_depend_on_its_company(tmp_path):
+    def voltage(models, amps):
+        asked = ("--models", models, f"--amps-na={amps}", "--duration-ms", 10, "--noise-sd-na", 0.05, "--seed", 3)
+        assert call("simulate", "--hof", "builtin", *asked, "--out", tmp_path / "n.npz") == 0
+        return np.load(tmp_path / "n.npz")["voltage_mv"]
+
+    several = voltage("0,1", "0.05,0.1,0.05")
+    np.testing.assert_array_equal(voltage("1", "0.05")[0, 0], several[1, 0])
+    np.testing.assert_array_equal(voltage("1", "0.1")[0, 0], several[1, 1])
+    assert np.abs(several[1, 0] - several[1, 2]).max() > 0.5  # a repeat has noise of its own
+    assert np.abs(several[0, 0] - several[1, 0]).max() > 0.5
+
+
+def test_simulate_writes_nothing_over_a_file_and_nothing_of_failures(tmp_path, capsys):
+    out = tmp_path / "mine.csv"
+    out.write_text("a recording")
+    asked = ("simulate", "--hof", "builtin", "--models", "0,2", "--amps-na", 0.1, "--duration-ms", 10, "--quiet")
+    assert call(*asked, "--out", out) == 2
+    assert "one that simulate has written" in capsys.readouterr().err
+    assert out.read_text() == "a recording"
+    for wrong in (("--timeout-s", 1e-4), ("--noise-sd-na", 1e6)):
+        assert call(*asked, *wrong, "--out", tmp_path / "new.npz") == 1
+        said = capsys.readouterr().err
+        assert "(2 of 2)" in said
+        assert said.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_without_the_simulator_both_verbs_say_how_to_install_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "arbor", None)
+    monkeypatch.delitem(sys.modules, "noble_prob.population.cell", raising=False)
+    populate = ("populate", "--hof", "builtin", "--design", "builtin", "--n-models", 1, "--out", tmp_path / "set")
+    for asked in (("simulate", "--hof", "builtin", "--amps-na", 0.1, "--out", tmp_path / "o.npz"), populate):
+        assert call(*asked, "--quiet") == 2
+        assert "noble_prob[simulate]" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_chunk_is_told_and_simulated_again(tmp_path, capsys):
+    asked = ("populate", "--hof", "builtin", "--design", "builtin", "--out", tmp_path / "set", "--n-random", 0,
+             "--chunk-models", 1, "--include-base", "--n-models", 2, "--dt-ms", 0.1, "--quiet")  # fmt: skip
+    assert call(*asked) == 0
+    file = tmp_path / "set" / "chunk-00001.npz"
+    whole, sums = file.read_bytes(), (tmp_path / "set" / "checksums.txt").read_text()
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2] ^= 1
+    file.write_bytes(bytes(damaged))
+    capsys.readouterr()
+    assert call(*asked, "--chunks", 0) == 0
+    assert (tmp_path / "set" / "checksums.txt").read_text() == sums  # the damage stays visible
+    assert call(*asked) == 0
+    assert "1  chunk was damaged: simulated again" in capsys.readouterr().out
+    assert file.read_bytes() == whole
+
+
+def test_the_module_alone_answers_in_a_sentence(tmp_path):
+    answer = subprocess.run(
+        [sys.executable, "-m", "noble_prob.cli.populate", "--hof", "nothere", "--design", "pvalb", "--n-models", "1",
+         "--out", str(tmp_path / "set")], capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert answer.returncode == 2
+    assert answer.stderr.count("\n") == 1
+    assert "nothere" in answer.stderr
 
 
 def test_populate_can_be_asked_again_and_for_more(tmp_path, capsys):

@@ -6,6 +6,7 @@ import tomllib
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from training_example import one_thread, write_parts  # noqa: F401
 
 from noble_prob import cli
@@ -16,6 +17,7 @@ from noble_prob.population.latents import HELD_OUT_MODELS
 from noble_prob.training.config import parse_config, read_config
 from noble_prob.training.history import board_installed, read_csv
 from noble_prob.training.loop import OutOfTimeError
+from noble_prob.training.place import held
 from noble_prob.training.publish import LATENT_TABLE, read_latent_table
 from noble_prob.training.run import train
 
@@ -196,63 +198,6 @@ def test_the_configuration_of_the_paper(place):
     assert "not modelled" in read_card(folder)["limits"]
 
 
-WRONG = {
-    'latent_spce = "noble2"': "latent_space",
-    "validaton = 6": "validation",
-    'seed = "one"': "whole number",
-    'precision = "fp8"': "tf32",
-    'share = "all"': "everything",
-    'decoder = "fno"': "paper",
-    'latent_space = "features14"': "features13",
-    "validation = 2.5": "whole number",
-    "compiled = 1": "true or false",
-    "[architecture]\nwidht = 8": "width",
-    "[schedules.operater]\nsteps = 8": "operator",
-    "[schedules.operator]\nsetps = 8": "steps",
-    "[schedules.operator]\nsteps = 0": "positive",
-    '[schedules.operator]\npeak_lr = "fast"': "a number",
-    "[schedules]\noperator = 8": "a table",
-    'decoder = "paper"\n[schedules.spike_map]\nsteps = 8': "operator",
-    'decoder = "paper"\n[architecture]\nhidden = 8': "width",
-    'decoder = "paper"\nshare = "operator"': "nothing",
-    '[[cells]]\nname = "b"': "stores",
-    '[[cells]]\nname = "tiny"\nparts = ["x.npz"]': "own name",
-    'share = "operator"\n[[cells]]\nname = "b"\nparts = ["x.npz"]\nstart = "run"': "random weights",
-    "[schedules.operator]\nstraight_left = 2": "share",
-    '[[cells]]\nname = "a/b"\nparts = ["x.npz"]': "folder",
-    '[[cells]]\nname = "b"\nparts = "x.npz"': "a list",
-    "teachers = -1": "at least 0",
-    "teachers = 2\nteacher_width = 0": "above 0",
-    'decoder = "paper"\nteachers = 2': "leave it out",
-    'teachers = 2\n[[cells]]\nname = "b"\nparts = ["x.npz"]\nstart = "run"': "leave it out",
-    '[[cells]]\nparts = ["x.npz"]': "name",
-    '[[cells]]\nname = "b"\npart = ["x.npz"]': "parts",
-}
-HEAD = 'out = "run"\n'
-TAIL = '\n[[cells]]\nname = "tiny"\nparts = ["part_*.npz"]\n'
-
-
-@pytest.mark.parametrize("line", WRONG, ids=lambda line: line.replace("\n", " "))
-def test_a_wrong_line_is_answered_with_what_was_meant(tmp_path, line):
-    path = tmp_path / "c.toml"
-    path.write_text(HEAD + line + TAIL)
-    with pytest.raises(UsageError) as error:
-        read_config(path)
-    assert WRONG[line] in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-def test_a_file_that_is_none(tmp_path):
-    (tmp_path / "bad.toml").write_text("out = [")
-    for name in ("bad.toml", "absent.toml"):
-        with pytest.raises(UsageError, match="readable TOML"):
-            read_config(tmp_path / name)
-    with pytest.raises(UsageError, match="cells"):
-        parse_config({"out": "run"})
-    with pytest.raises(UsageError, match="out"):
-        parse_config({"cells": [{"name": "a", "parts": ["x"]}]})
-
-
 def test_data_that_can_not_be_used(place, tmp_path):
     (tmp_path / "part_0.npz").write_bytes(b"PK\x03\x04 not an archive")
     np.savez(tmp_path / "other.npz", a=1)
@@ -267,6 +212,25 @@ def test_data_that_can_not_be_used(place, tmp_path):
         train(config(place, "many", train_models=500), progress=False)
     assert not (tmp_path / "run").exists()
     assert not (place / "many").exists()
+
+
+def test_two_runs_in_one_folder_and_folders_that_are_none(place, tmp_path, capsys):
+    (tmp_path / "taken").write_text("mine")
+    for out in (tmp_path / "taken", tmp_path / "taken" / "out", "/proc/x"):
+        assert cli.main(["train", str(place / "tiny.toml"), "--out", str(out), "--quiet"]) == 2
+        assert "`out` should be a folder" in capsys.readouterr().err
+    with held(tmp_path / "run"), pytest.raises(UsageError, match="where one is"):
+        train(config(place, str(tmp_path / "run")), progress=False)
+    assert [p.name for p in (tmp_path / "run").iterdir()] == [".lock"]
+
+
+def test_a_state_without_its_settings_is_refused(place):
+    short = {n: {**s, "steps": 2} for n, s in tomllib.loads(CONFIG)["schedules"].items()}
+    train(config(place, "cut", schedules=short), progress=False)
+    state = place / "cut" / "state" / "tiny" / "spike_map.state"
+    save_file(load_file(state), state, metadata={"run": json.dumps({"step": 1})})
+    with pytest.raises(UsageError, match=r"spike_map.state without .*settings"):
+        train(config(place, "cut", schedules=short), progress=False)
 
 
 def test_the_verb(place, trained, capsys):

@@ -57,6 +57,10 @@ def test_tables_survive_a_file_and_bad_ones_are_refused(tmp_path):
     (tmp_path / "bad.csv").write_text("feature,current_pa,mean,sd,source\nsga_mv,-110,2,0.3,x\n")
     with pytest.raises(UsageError, match="sga_mv"):
         read_targets(tmp_path / "bad.csv", k_sd=2.0)
+    for row in ("sag_mv,-110,2,0,x", "sag_mv,-110,2,nan,x", "sag_mv,-110,nan,1,x", ""):
+        (tmp_path / "bad.csv").write_text(f"feature,current_pa,mean,sd,source\n{row}\n")
+        with pytest.raises(UsageError, match="targets"):
+            read_targets(tmp_path / "bad.csv", k_sd=2.0)
     (tmp_path / "bad.csv").write_text("feature,mean\nsag_mv,2\n")
     with pytest.raises(UsageError, match="current_pa"):
         read_targets(tmp_path / "bad.csv", k_sd=2.0)

@@ -40,6 +40,8 @@ def test_models_are_numbered_by_seed_and_rank(tmp_path):
     assert hof.models[0].parameters["Ra"] == 100.0
     with pytest.raises(UsageError, match="found \\[5\\]"):
         hof.select([5])
+    with pytest.raises(UsageError, match="2 more than once"):
+        hof.select([2, 10, 2])
 
 
 def test_the_digest_notices_any_change(tmp_path):
@@ -55,6 +57,9 @@ def test_the_digest_notices_any_change(tmp_path):
         {"passive": []},
         {"conditions": [{}]},
         {"genome": [{"section": "soma"}]},
+        {"passive": [{"ra": float("nan")}]},
+        {"conditions": [{"v_init": -68.0, "erev": [{"ena": 53.0, "ek": -107.0}]}]},
+        {"conditions": [{"celsius": "warm", "v_init": -68.0, "erev": [{"ena": 53.0, "ek": -107.0}]}]},
         {"genome": [*GENOME, {**GENOME[0], "name": "gbar_X"}]},
     ],
 )
@@ -71,6 +76,17 @@ def test_models_must_share_their_parameters(tmp_path):
         import_hof(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "swc", [b"", b"# nothing\n", b"1 1 0 0 0 8\n", b"one soma here please and thank you\n", b"1 1 0 0 \xff 8 -1\n",
+            b"1 1 0 0 0 8 -1\n2 3 0 9 0 1 7\n", b"1 3 0 0 0 8 -1\n"],
+)  # fmt: skip
+def test_a_damaged_morphology_is_refused(tmp_path, swc):
+    write(tmp_path)
+    (tmp_path / "morphology.swc").write_bytes(swc)
+    with pytest.raises(UsageError, match=r"morphology\.swc"):
+        import_hof(tmp_path)
+
+
 def test_a_folder_without_models_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"morphology\.swc"):
         import_hof(tmp_path)
@@ -78,6 +94,6 @@ def test_a_folder_without_models_is_refused(tmp_path):
 
 def test_number_lists():
     assert parse_keys("0,2,5-9") == (0, 2, 5, 6, 7, 8, 9)
-    for bad in ("", "1,", "a", "3-"):
+    for bad in ("", "1,", "a", "3-", "5-2", "0-99999999999"):
         with pytest.raises(UsageError):
             parse_keys(bad)

@@ -49,6 +49,58 @@ def test_missing_chunks_are_those_not_yet_whole(tmp_path):
     assert list(grown.members(2)) == [4, 5]
 
 
+def test_a_set_never_shrinks_and_chunks_without_a_manifest_are_not_taken_over(tmp_path):
+    store = Store.create(tmp_path / "set", PLAN)
+    store.write(chunk(store, 0))
+    with pytest.raises(UsageError, match="`n_models` should be at least 5"):
+        Store.create(tmp_path / "set", PLAN | {"n_models": 1})
+    assert len(Store(tmp_path / "set").read(0).model_id) == 2
+    (tmp_path / "set" / "manifest.json").unlink()
+    with pytest.raises(UsageError, match=r"chunk-00000.npz.*without it"):
+        Store.create(tmp_path / "set", PLAN | {"seed": 9})
+    assert not (tmp_path / "set" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", None])
+def test_a_damaged_chunk_is_to_be_made_again_and_its_checksum_stays_until_then(tmp_path, content):
+    store = Store.create(tmp_path / "set", PLAN)
+    for i in range(3):
+        store.write(chunk(store, i))
+    sealed = store.seal().read_text()
+    file = tmp_path / "set" / "chunk-00001.npz"
+    whole = bytearray(file.read_bytes())
+    whole[10] ^= 1  # the time of a member: no checksum of the archive notices
+    file.write_bytes(bytes(whole) if content is None else content)
+    again = Store(tmp_path / "set")
+    assert (again.condition(1), again.missing()) == ("damaged", [1])
+    assert again.seal().read_text() == sealed
+    again.write(chunk(again, 1))
+    assert again.missing() == []
+    assert again.seal().read_text() == sealed
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"format": "noble_prob data set, version 1"}'])
+def test_a_damaged_manifest_is_told_as_such(tmp_path, text):
+    Store.create(tmp_path / "set", PLAN)
+    (tmp_path / "set" / "manifest.json").write_text(text)
+    for ask in (lambda: Store(tmp_path / "set"), lambda: Store.create(tmp_path / "set", PLAN)):
+        with pytest.raises(UsageError, match="manifest") as error:
+            ask()
+        assert "make one" not in str(error.value)
+
+
+def test_a_write_that_fails_leaves_no_draft(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    store = Store.create(tmp_path / "set", PLAN)
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.setattr("noble_prob.population.store.os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        store.write(chunk(store, 0))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_another_plan_is_refused_by_name(tmp_path):
     Store.create(tmp_path / "set", PLAN)
     with pytest.raises(UsageError, match="`seed` should be 1"):
