@@ -20,7 +20,7 @@ from noble_prob.calibration.result import Calibration
 from noble_prob.calibration.train_contrast import TrainContrast
 from noble_prob.cells import Cell
 from noble_prob.ensemble import respond
-from noble_prob.errors import require
+from noble_prob.errors import require, require_seed
 from noble_prob.examination.repeats import judge_repeats, judge_trains
 from noble_prob.inference import Observation, Posterior, infer, observe
 from noble_prob.latent import Neurons
@@ -77,6 +77,7 @@ def examine(
     Raises:
         UsageError: If no sweep can be used, or a setting is out of range.
     """
+    require_seed(seed)
     posterior = infer(recording, decoder=cell.decoder, prior=cell.prior, seed=seed, progress=progress, **settings)
     return _examine(posterior, cell, recording, seed=seed, truth=truth)
 
@@ -101,6 +102,7 @@ def examine_posterior(
     Raises:
         UsageError: If the recording is not the one it was inferred from, or was read in another way.
     """
+    require_seed(seed)
     if recording is not None:
         _require_same(posterior, observe(recording, cell.decoder))
     return _examine(posterior, cell, recording, seed=seed, truth=truth)

@@ -9,7 +9,7 @@ from typing import Any, get_args, overload
 
 from noble_prob.amortised import Estimator
 from noble_prob.decoder.base import Decoder
-from noble_prob.errors import require, require_seed
+from noble_prob.errors import require, require_count, require_seed
 from noble_prob.findings.base import Finding
 from noble_prob.inference.batch import posteriors
 from noble_prob.inference.belongs import stranger
@@ -77,6 +77,7 @@ def infer(  # type: ignore[misc]
         UsageError: If a recording has no usable step, is an ensemble, or an argument is out of range.
     """
     _require_length(chains, warmup, draws)
+    require_seed(seed)
     one = isinstance(recordings, Recording)
     observations = [observe(r, decoder) for r in ([recordings] if isinstance(recordings, Recording) else recordings)]
     found = infer_evidence(
@@ -137,9 +138,10 @@ def infer_evidence(
 
 def _require_length(chains: int, warmup: int | None, draws: int | None) -> None:
     """Refuse chains that no diagnostic can judge, before any work."""
-    require(chains >= 2, "chains", "at least 2, for R-hat compares chains", chains, "pass chains=4")
+    require_count(chains, "chains", "chains, for R-hat compares them", 2)
     for name, n in (("warmup", warmup), ("draws", draws)):
-        require(n is None or n >= FEWEST, name, f"at least {FEWEST} per chain", n, f"ask for more, such as {name}=200")
+        if n is not None:
+            require_count(n, name, "draws per chain", FEWEST)
 
 
 def _checked(task: Task, items: list[Observation]) -> tuple[Task, list[Observation]]:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from noble_prob.errors import require_count, require_seed
 from noble_prob.latent import LatentSpace, Neurons
 from noble_prob.priors import HyperPrior, Prior
 
@@ -83,7 +84,12 @@ class Population:
         Args:
             n: How many.
             seed: Of the draws.
+
+        Raises:
+            UsageError: If ``n`` is no positive whole number, or the seed is none.
         """
+        require_count(n, "n", "neurons")
+        require_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         pick = torch.multinomial(self.flat_weights, n, replacement=True, generator=generator)
         root = torch.linalg.cholesky(self.correlation.flatten(0, 1)[pick])

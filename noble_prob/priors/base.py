@@ -20,7 +20,7 @@ from pyro.distributions import TorchDistribution
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from noble_prob.errors import require
+from noble_prob.errors import require, require_count, require_seed
 from noble_prob.latent import LatentSpace, Neurons
 from noble_prob.priors.rng import seeded
 
@@ -82,9 +82,10 @@ class Prior:
         """Independent draws, standardised.
 
         Raises:
-            UsageError: If ``n`` is not positive.
+            UsageError: If ``n`` is no positive whole number, or the seed is none.
         """
-        require(n > 0, "n", "a positive number of neurons", n, "ask for at least one")
+        require_count(n, "n", "neurons")
+        require_seed(seed)
         distribution = self.distribution  # made before seeding: building a network draws numbers too
         with seeded(seed), torch.no_grad():
             return distribution.sample(torch.Size((n,)))

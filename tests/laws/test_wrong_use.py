@@ -3,9 +3,17 @@
 import copy
 import pickle
 
+import numpy as np
 import pytest
+import torch
 
+import noble_prob as nb
+from noble_prob.calibration import separate_drift
+from noble_prob.calibration.sbc import sbc
+from noble_prob.calibration.trials import fit_trials
 from noble_prob.errors import UsageError
+from noble_prob.noise.repeats import SpikeRepeats
+from noble_prob.sampling import sample_ensemble
 
 
 @pytest.mark.parametrize("again", [lambda e: pickle.loads(pickle.dumps(e)), copy.deepcopy, copy.copy])
@@ -15,3 +23,60 @@ def test_the_sentence_travels_between_processes(again):
     assert type(other) is UsageError
     assert str(other) == str(error)
     assert (other.parameter, other.found) == ("dt_ms", "-1")
+
+
+def table(n=12, axis="neuron", seed=0):
+    value = np.random.default_rng(seed).normal(size=(n, 2))
+    return nb.FeatureTable(names=("a_mv", "b_mv"), units=("mV", "mV"), value=value, axis=axis)
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return nb.load_cell("toy")
+
+
+SEEDED = {
+    "draw": lambda cell, seed: nb.draw(cell.prior, 3, seed=seed),
+    "fit_prior": lambda cell, seed: nb.fit_prior(cell.models, "gaussian", seed=seed),
+    "infer": lambda cell, seed: nb.infer(cell.demo[0], decoder=cell.decoder, prior=cell.prior, seed=seed),
+    "infer_population": lambda cell, seed: nb.infer_population([], prior=cell.prior, seed=seed),
+    "examine": lambda cell, seed: nb.examine(cell.demo[0], cell, seed=seed),
+    "calibrate_population": lambda cell, seed: nb.calibrate_population(table(), table(seed=1), seed=seed),
+    "calibrate_repeats": lambda cell, seed: nb.calibrate_repeats(table(axis="trial"), table(axis="trial"), seed=seed),
+    "compare_experiments": lambda cell, seed: nb.compare_experiments(table(), table(seed=1), seed=seed),
+    "separate_drift": lambda cell, seed: separate_drift(table(axis="trial"), seed=seed),
+    "sbc": lambda cell, seed: sbc(cell.decoder, cell.prior, cell.steps(), 20, seed=seed),
+    "fit_trials": lambda cell, seed: fit_trials(
+        SpikeRepeats(times_ms=[[torch.ones(1), torch.ones(1)]], end_ms=[1.0], cell=["0"], current_pa=[1.0]), seed=seed
+    ),
+    "sample_ensemble": lambda cell, seed: sample_ensemble(cell, draws=2, current_pa=100.0, seed=seed),
+}
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 1.0, "1", None, True])
+@pytest.mark.parametrize("verb", SEEDED)
+def test_what_is_no_seed_is_refused(toy, verb, seed):
+    with pytest.raises(UsageError, match=r"^`seed` should be a whole number"):
+        SEEDED[verb](toy, seed)
+
+
+def test_whole_numbers_of_numpy_are_seeds(toy):
+    assert torch.equal(nb.draw(toy.prior, 3, seed=np.int64(5)).value, nb.draw(toy.prior, 3, seed=5).value)
+    nb.draw(toy.prior, 1, seed=2**63 - 1)
+
+
+@pytest.mark.parametrize("n", [0, -5, 2.5, "3", True])
+def test_counts_are_whole_and_positive(toy, n):
+    with pytest.raises(UsageError, match=r"^`n` should be a whole number of neurons"):
+        nb.draw(toy.prior, n, seed=0)
+    with pytest.raises(UsageError, match=r"^`permutations` should be a whole number"):
+        nb.calibrate_population(table(), table(seed=1), permutations=n)
+    with pytest.raises(UsageError, match=r"^`permutations` should be a whole number"):
+        separate_drift(table(axis="trial"), permutations=n)
+    with pytest.raises(UsageError, match=r"^`chains` should be a whole number"):
+        nb.infer(toy.demo[0], decoder=toy.decoder, prior=toy.prior, chains=n)
+
+
+def test_a_concentration_is_positive(toy):
+    with pytest.raises(UsageError, match=r"^`eta` should be positive"):
+        nb.fit_prior(toy.models, eta=-1.0)
