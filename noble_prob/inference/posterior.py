@@ -43,7 +43,8 @@ class Posterior:
         space: The latent space.
         latents: Draws in coordinate units, shape ``(chain, draw, latent)``.
         scales: Draws of the noise scales by site name, each ``(chain, draw)``.
-        weights: Importance weights of the draws, shape ``(chain, draw)``, summing to one; None where all are equal.
+        weights: Weights of the draws, shape ``(chain, draw)``, summing to one; None where all are equal, as all methods
+            of :func:`~noble_prob.inference.infer.infer` leave them (weighted draws are resampled).
         log_likelihood: Log likelihood of every sweep alone, shape ``(chain, draw, sweep)``.
         stats: The sampler's record by name, each ``(chain, draw)``.
         evidence: What was observed.

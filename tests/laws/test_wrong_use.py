@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,3 +82,46 @@ def test_counts_are_whole_and_positive(toy, n):
 def test_a_concentration_is_positive(toy):
     with pytest.raises(UsageError, match=r"^`eta` should be positive"):
         nb.fit_prior(toy.models, eta=-1.0)
+
+
+@pytest.mark.parametrize("device", ["xyz", "cuda:99", "meta", None])
+def test_a_device_that_is_not_there_is_refused(toy, device):
+    with pytest.raises(UsageError, match=r"^`device` should be"):
+        nb.infer(toy.demo[0], decoder=toy.decoder, prior=toy.prior, device=device)
+    with pytest.raises(UsageError, match=r"^`device` should be"):
+        nb.examine(toy.demo[0], toy, device=device)
+
+
+@pytest.mark.parametrize(
+    ("argument", "wrong"),
+    [("recordings", "cell.abf"), ("recordings", Path("cell.abf")), ("recordings", torch.zeros(2, 9)),
+     ("recordings", ["cell.abf"]), ("decoder", "cell"), ("prior", "cell")],
+)  # fmt: skip
+def test_infer_says_what_it_takes(toy, argument, wrong):
+    given = {"recordings": toy.demo[0], "decoder": toy.decoder, "prior": toy.prior}
+    given[argument] = toy if wrong == "cell" else wrong
+    with pytest.raises(UsageError, match=f"^`{argument}` should be a "):
+        nb.infer(given.pop("recordings"), **given)
+
+
+def test_no_recordings_give_no_posteriors(toy):
+    assert nb.infer([], decoder=toy.decoder, prior=toy.prior) == []
+
+
+def test_a_truth_of_other_latents_is_refused(toy):
+    with pytest.raises(UsageError, match=r"^`truth` should be latents of the cell .* found foo"):
+        nb.examine(toy.demo[0], toy, truth={"foo": 1.0})
+
+
+def test_examine_infers_with_the_cells_own_estimator(toy, monkeypatch):
+    class SeenError(Exception):
+        pass
+
+    def infer(recording, **settings):
+        raise SeenError(settings["estimator"])
+
+    monkeypatch.setattr("noble_prob.examination.one.infer", infer)
+    with pytest.raises(SeenError, match="own"):
+        nb.examine(toy.demo[0], replace(toy, estimator="own"), method="npe")
+    with pytest.raises(SeenError, match="other"):
+        nb.examine(toy.demo[0], replace(toy, estimator="own"), method="npe", estimator="other")
