@@ -17,10 +17,11 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float
 from pyro.distributions import TorchDistribution
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from noble_prob.errors import require, require_count, require_seed
+from noble_prob.errors import UsageError, require, require_count, require_seed
 from noble_prob.latent import LatentSpace, Neurons
 from noble_prob.priors.rng import seeded
 
@@ -137,11 +138,22 @@ class Prior:
         """Read what :meth:`save` wrote.
 
         Raises:
-            UsageError: If the folder holds no prior or one of an unknown kind.
+            UsageError: If the folder holds no prior, a damaged one, or one of an unknown kind.
         """
         path = Path(folder)
         require((path / "prior.json").is_file(), "folder", "a folder with prior.json and prior.safetensors", path,
                 "pass the folder that Prior.save wrote")  # fmt: skip
+        try:
+            return cls._read(path)
+        except UsageError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+            raise UsageError("folder", "a folder with a whole prior.json and prior.safetensors",
+                             f"{path} ({type(error).__name__})", "save the prior again") from error  # fmt: skip
+
+    @classmethod
+    def _read(cls, path: Path) -> Prior:
+        """The two files as a prior."""
         card = json.loads((path / "prior.json").read_text())
         require(card.get("kind") in _BUILDERS, "kind", f"one of {sorted(_BUILDERS)}", card.get("kind"),
                 "use a prior written by this version")  # fmt: skip
