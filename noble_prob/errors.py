@@ -88,6 +88,18 @@ def require_count(n: object, parameter: str, what: str, fewest: int = 1) -> None
     require(fits, parameter, f"a whole number of {what}, at least {fewest}", repr(n), f"ask for {fewest} or more")
 
 
+def require_mass(mass: float) -> None:
+    """Refuse the probability of an interval that none has.
+
+    Raises:
+        UsageError: Unless it lies between 0 and 1.
+    """
+    remedy = "write 89 % as 0.89"
+    require(
+        isinstance(mass, int | float) and 0 < mass < 1, "mass", "between 0 and 1, both excluded", repr(mass), remedy
+    )
+
+
 def listed(names: Iterable[object], most: int = 8) -> str:
     """Names for a sentence: the first few, and how many there are where some are left out.
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from noble_prob.errors import require_count, require_seed
+from noble_prob.errors import require_count, require_mass, require_seed
 from noble_prob.latent import LatentSpace, Neurons
 from noble_prob.priors import HyperPrior, Prior
 
@@ -62,7 +62,11 @@ class Population:
 
         Args:
             mass: Probability each holds.
+
+        Raises:
+            UsageError: Unless it lies between 0 and 1.
         """
+        require_mass(mass)
         tails = torch.tensor([(1 - mass) / 2, (1 + mass) / 2], dtype=torch.float64)
         out = {}
         for name, draws in (("mean", self.loc), ("sd", self.sd)):

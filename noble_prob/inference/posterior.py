@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from noble_prob.errors import require_mass
 from noble_prob.findings.base import Finding
 from noble_prob.latent import LatentSpace, Neurons
 from noble_prob.noise import Evidence
@@ -105,7 +106,11 @@ class Posterior:
 
         Args:
             mass: Probability it holds.
+
+        Raises:
+            UsageError: Unless it lies between 0 and 1.
         """
+        require_mass(mass)
         n = self.neurons
         tails = torch.tensor([(1 - mass) / 2, (1 + mass) / 2], dtype=torch.float64)
         if self.weights is None:

@@ -3,6 +3,7 @@
 import copy
 import pickle
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from noble_prob.calibration import separate_drift
 from noble_prob.calibration.sbc import sbc
 from noble_prob.calibration.trials import fit_trials
 from noble_prob.errors import UsageError
+from noble_prob.inference import Population, Posterior
 from noble_prob.noise.repeats import SpikeRepeats
+from noble_prob.priors import HyperPrior
 from noble_prob.sampling import sample_ensemble
 
 
@@ -125,3 +128,28 @@ def test_examine_infers_with_the_cells_own_estimator(toy, monkeypatch):
         nb.examine(toy.demo[0], replace(toy, estimator="own"), method="npe")
     with pytest.raises(SeenError, match="other"):
         nb.examine(toy.demo[0], replace(toy, estimator="own"), method="npe", estimator="other")
+
+
+@pytest.fixture(scope="module")
+def population(toy):
+    space, corr = toy.prior.space, torch.eye(5, dtype=torch.float64).expand(2, 30, 5, 5)
+    loc = torch.randn(2, 30, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return Population(
+        space=space, loc=loc, sd=torch.ones_like(loc), correlation=corr, weights=None, stats={}, neurons=(), labels=(),
+        k_hat=0.1, k_hat_each=torch.zeros(0), hyper=HyperPrior(), seed=3, wall_s=1.0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("mass", [89, -1, 0, 1, float("nan"), "0.89", None])
+def test_an_interval_holds_a_probability(population, mass):
+    for interval in (population.interval, partial(Posterior.interval, None)):
+        with pytest.raises(UsageError, match=r"^`mass` should be between 0 and 1"):
+            interval(mass)
+
+
+def test_a_population_draws_some_neurons(population):
+    for n in (0, 2.5):
+        with pytest.raises(UsageError, match=r"^`n` should be a whole number of neurons"):
+            population.draw(n, seed=0)
+    with pytest.raises(UsageError, match=r"^`seed` should be"):
+        population.draw(1, seed=-1)
