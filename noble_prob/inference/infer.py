@@ -140,7 +140,9 @@ def infer_evidence(
     size = BATCH if device == "cpu" else BATCH_GPU
     starts = range(0, len(items), size)
     found = [p for at in starts for p in posteriors(task, items[at : at + size], seed=seed + at)]
-    return _replace_unbelievable(found, items, task, seed) if method in WEIGHTED else found
+    if method in WEIGHTED:
+        found = _replace_unbelievable(found, items, task, seed)
+    return [_asked(p, method) for p in found]
 
 
 def _each(recordings: object, decoder: object, prior: object) -> list[Recording]:
@@ -179,6 +181,13 @@ def _checked(task: Task, items: list[Observation]) -> tuple[Task, list[Observati
         remedy="Train it again with `noble-prob train-npe`.",
     )  # fmt: skip
     return replace(task, method="importance"), [replace(item, notes=(*item.notes, note)) for item in items]
+
+
+def _asked(posterior: Posterior, method: Method) -> Posterior:
+    """The posterior, which remembers the method that was asked for where it is another."""
+    if posterior.method == method:
+        return posterior
+    return replace(posterior, provenance={**posterior.provenance, "asked": method})
 
 
 def _replace_unbelievable(
