@@ -43,7 +43,7 @@ SHARES = (0.0, 0.15, 0.4, 0.55, 0.7, 0.85)
 """Where in the decoder's range of currents the steps of an unnamed protocol lie."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Cell:
     """Everything known about one kind of neuron.
 
@@ -66,6 +66,13 @@ class Cell:
     card: Mapping[str, Any] = field(default_factory=dict)
     demo: tuple[Recording, Mapping[str, float]] | None = None
     estimator: Estimator | None = None
+
+    def __repr__(self) -> str:
+        """One line for people."""
+        estimator = ", with an estimator" if self.estimator else ""
+        return (
+            f"Cell({self.name!r}, {type(self.decoder).__name__}, {len(self.models)} models, {self.prior!r}{estimator})"
+        )
 
     @property
     def trained_currents_pa(self) -> tuple[float, ...]:

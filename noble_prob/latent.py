@@ -49,7 +49,7 @@ class Latent:
     defined_when: str = "always"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class LatentSpace:
     """A named coordinate system for neurons.
 
@@ -71,6 +71,10 @@ class LatentSpace:
                 (tuple(self.mean.shape), tuple(self.sd.shape)),
                 "give one centre and one spread per latent")  # fmt: skip
         require(bool((self.sd > 0).all()), "sd", "positive", self.sd.tolist(), "drop a latent that does not vary")
+
+    def __repr__(self) -> str:
+        """One line for people."""
+        return f"LatentSpace({self.name!r}, {len(self)} latents)"
 
     def __len__(self) -> int:
         return len(self.latents)
@@ -128,7 +132,7 @@ def _floats(value: Any, name: str) -> Tensor:
                          "pass a tensor of shape (n, latent), its weights (n,)") from error  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Neurons:
     """Weighted points of a latent space with a named leading axis.
 
@@ -175,6 +179,11 @@ class Neurons:
         fits = bool(torch.isfinite(weight).all() and (weight >= 0).all() and weight.sum() > 0)
         require(fits, "weight", "finite, not negative, and not all zero", f"a smallest of {float(weight.min()):g}"
                 if len(weight) else "none", "mend the weights, or leave them out for equal ones")  # fmt: skip
+
+    def __repr__(self) -> str:
+        """One line for people."""
+        weighted = "" if self.weight is None else ", weighted"
+        return f"Neurons({len(self)} of axis {self.axis!r} in {self.space!r}{weighted})"
 
     def __len__(self) -> int:
         return len(self.value)

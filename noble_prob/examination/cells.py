@@ -28,7 +28,7 @@ NEURONS, CURRENT_PA = 400, 180.0
 Move = Literal["none", "tilt", "widen", "both"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Population:
     """Measured cells against a prior ensemble, before and after recalibration.
 

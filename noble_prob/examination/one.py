@@ -30,7 +30,7 @@ MEMBERS = 12
 """Posterior draws whose voltage is rendered."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Examination:
     """A recording and what was found.
 
@@ -53,6 +53,10 @@ class Examination:
     repeats: Calibration | None = None
     trains: tuple[TrainContrast, ...] = ()
     truth: Mapping[str, float] | None = None
+
+    def __repr__(self) -> str:
+        """One line for people."""
+        return f"Examination(cell {self.cell.name!r}, {self.posterior!r})"
 
 
 def examine(

@@ -14,7 +14,7 @@ from noble_prob.latent import LatentSpace, Neurons
 from noble_prob.priors import HyperPrior, Prior
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Population:
     """Draws of a population's hyper-parameters, and its recorded neurons in their light.
 
@@ -48,6 +48,12 @@ class Population:
     hyper: HyperPrior
     seed: int
     wall_s: float
+
+    def __repr__(self) -> str:
+        """One line for people."""
+        chains, draws = self.loc.shape[:2]
+        return (f"Population({len(self.labels)} recordings, seed {self.seed}: {chains} x {draws} draws of mean, SD and "
+                f"correlation of {len(self.space)} latents, k-hat {self.k_hat:.2f})")  # fmt: skip
 
     @property
     def flat_weights(self) -> Float[Tensor, " draw"]:

@@ -43,7 +43,7 @@ def builder(kind: Kind) -> Callable[[Builder], Builder]:
     return register
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Prior:
     """A density over neurons.
 
@@ -64,6 +64,10 @@ class Prior:
     points: Float[Tensor, "n latent"]
     labels: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """One line for people."""
+        return f"Prior({self.kind!r} in {self.space!r}, fitted to {len(self.points)} neurons)"
 
     @cached_property
     def distribution(self) -> TorchDistribution:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import arviz as az
 import numpy as np
@@ -12,10 +13,12 @@ import torch
 from pyro.infer import MCMC, NUTS
 from toy_example import toy_prior
 
+from noble_prob.calibration import FeatureTable, calibrate_population
+from noble_prob.cells import load_cell
 from noble_prob.decoder.toy import ToyDecoder
 from noble_prob.ensemble import draw, respond
 from noble_prob.errors import UsageError
-from noble_prob.inference import from_pyro, infer, observe, to_datatree, to_json
+from noble_prob.inference import convergence, from_pyro, infer, observe, to_datatree, to_json
 from noble_prob.noise import NoisePrior
 from noble_prob.priors import seeded
 from noble_prob.recording import Protocol, Recording
@@ -141,3 +144,23 @@ def test_noiseless_simulations_need_no_noise_sites(decoder, prior, recording):
     posterior = infer(recording, decoder=decoder, prior=prior, method="hmc", noise=NoisePrior.exact(), warmup=10,
                       draws=10)  # fmt: skip
     assert posterior.scales == {}
+
+
+def test_nouns_are_told_in_one_line_and_compared_by_identity(posterior, prior):
+    cell = load_cell("toy")
+    value = np.random.default_rng(0).normal(size=(12, 2))
+    table = FeatureTable(names=("a_mv", "b_mv"), units=("mV", "mV"), value=value, axis="neuron")
+    calibration = calibrate_population(table, table, permutations=19)
+    nouns = (posterior, posterior.predictive, cell, cell.models, prior, prior.space, calibration)
+    for noun in nouns:
+        assert len(repr(noun)) < 200, repr(noun)
+        assert "\n" not in repr(noun)
+        assert noun == noun
+        assert noun != replace(noun)
+    worst = max(row["r_hat"] for row in list(convergence(posterior).values())[: len(prior.space)])
+    assert repr(posterior) == (
+        f"Posterior('hmc', seed 4: 4 x 50 draws of 5 latents from 3 sweeps, worst R-hat {worst:.3f})"
+    )
+    asked = replace(posterior, provenance={**posterior.provenance, "asked": "npe"})
+    assert repr(asked).startswith("Posterior('hmc' for 'npe', seed 4")
+    assert "Cell('toy', ToyDecoder, 60 models, " in repr(cell)
