@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from noble_prob.priors import Prior, fit_prior
     from noble_prob.readers import read
     from noble_prob.recording import Protocol, Recording
-    from noble_prob.report import render
+    from noble_prob.report.render import render
 
 _HOME = {
     "recording": "Protocol Recording",
@@ -57,9 +57,9 @@ _ROOM = {name: room for room, names in _HOME.items() for name in names.split()}
 
 __all__ = [
     "Cell", "Examination", "FeatureTable", "Finding", "LatentSpace", "Neurons", "NoisePrior", "Posterior", "Prior",
-    "Protocol", "Recording", "TrialModel", "UsageError", "calibrate_population", "calibrate_repeats", "compare_experiments", "draw", "evaluate",
-    "examine", "fi_curve", "find_spikes", "fit_prior", "from_pyro", "infer", "infer_population", "judge", "load_cell",
-    "measure", "plausibility", "read", "render", "respond", "simulate",
+    "Protocol", "Recording", "TrialModel", "UsageError", "calibrate_population", "calibrate_repeats",
+    "compare_experiments", "draw", "evaluate", "examine", "fi_curve", "find_spikes", "fit_prior", "from_pyro", "infer",
+    "infer_population", "judge", "load_cell", "measure", "plausibility", "read", "render", "respond", "simulate",
 ]  # fmt: skip
 
 

@@ -151,7 +151,7 @@ def _each(recordings: object, decoder: object, prior: object) -> list[Recording]
     require(answers, "decoder", "a decoder", f"a {type(decoder).__name__}", "pass cell.decoder")
     require(isinstance(prior, Prior), "prior", "a Prior", f"a {type(prior).__name__}", "pass cell.prior")
     many = isinstance(recordings, Sequence) and not isinstance(recordings, str)
-    each = list(recordings) if many else [recordings]  # type: ignore[call-overload]
+    each: list[Any] = list(recordings) if many else [recordings]  # type: ignore[call-overload]
     other = next((r for r in each if not isinstance(r, Recording)), None)
     require(other is None, "recordings", "a Recording or a list of them", f"a {type(other).__name__}",
             "read files with noble_prob.read; put voltage and protocol into a Recording")  # fmt: skip

@@ -152,7 +152,7 @@ def _replay(
     """The model at every posterior draw, one after the other."""
     leading = next(iter(draws.values())).shape[:2]
     rows: dict[str, dict[str, list[np.ndarray]]] = {"values": {}, "log": {}, "drawn": {}}
-    first = None
+    first: Any = None
     for at in np.ndindex(*leading):
         values = {name: value[at] for name, value in draws.items()}
         trace = _trace(model, values, seen)
