@@ -27,17 +27,19 @@ if TYPE_CHECKING:
     from noble_prob.findings.registry import judge
     from noble_prob.inference import Posterior, from_pyro, infer, infer_population
     from noble_prob.latent import LatentSpace, Neurons
+    from noble_prob.noise import NoisePrior, TrialModel
     from noble_prob.population.simulate import simulate
     from noble_prob.priors import Prior, fit_prior
     from noble_prob.readers import read
     from noble_prob.recording import Protocol, Recording
-    from noble_prob.report import render
+    from noble_prob.report.render import render
 
 _HOME = {
     "recording": "Protocol Recording",
     "readers": "read",
     "features": "measure find_spikes fi_curve",
     "latent": "LatentSpace Neurons",
+    "noise": "NoisePrior TrialModel",
     "population.simulate": "simulate",
     "priors": "Prior fit_prior",
     "cells": "Cell load_cell",
@@ -54,10 +56,10 @@ _HOME = {
 _ROOM = {name: room for room, names in _HOME.items() for name in names.split()}
 
 __all__ = [
-    "Cell", "Examination", "FeatureTable", "Finding", "LatentSpace", "Neurons", "Posterior", "Prior", "Protocol",
-    "Recording", "UsageError", "calibrate_population", "calibrate_repeats", "compare_experiments", "draw", "evaluate",
-    "examine", "fi_curve", "find_spikes", "fit_prior", "from_pyro", "infer", "infer_population", "judge", "load_cell",
-    "measure", "plausibility", "read", "render", "respond", "simulate",
+    "Cell", "Examination", "FeatureTable", "Finding", "LatentSpace", "Neurons", "NoisePrior", "Posterior", "Prior",
+    "Protocol", "Recording", "TrialModel", "UsageError", "calibrate_population", "calibrate_repeats",
+    "compare_experiments", "draw", "evaluate", "examine", "fi_curve", "find_spikes", "fit_prior", "from_pyro", "infer",
+    "infer_population", "judge", "load_cell", "measure", "plausibility", "read", "render", "respond", "simulate",
 ]  # fmt: skip
 
 

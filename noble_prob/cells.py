@@ -25,6 +25,7 @@ from noble_prob.amortised import Estimator
 from noble_prob.amortised.estimator import CARD as ESTIMATOR
 from noble_prob.decoder.base import Decoder
 from noble_prob.decoder.checkpoint import cell_folder, load_decoder, read_card, shipped_cells
+from noble_prob.decoder.device import require_device
 from noble_prob.decoder.toy import ToyDecoder
 from noble_prob.errors import UsageError, require
 from noble_prob.latent import LatentSpace, Neurons
@@ -42,7 +43,7 @@ SHARES = (0.0, 0.15, 0.4, 0.55, 0.7, 0.85)
 """Where in the decoder's range of currents the steps of an unnamed protocol lie."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Cell:
     """Everything known about one kind of neuron.
 
@@ -65,6 +66,13 @@ class Cell:
     card: Mapping[str, Any] = field(default_factory=dict)
     demo: tuple[Recording, Mapping[str, float]] | None = None
     estimator: Estimator | None = None
+
+    def __repr__(self) -> str:
+        """One line for people."""
+        estimator = ", with an estimator" if self.estimator else ""
+        return (
+            f"Cell({self.name!r}, {type(self.decoder).__name__}, {len(self.models)} models, {self.prior!r}{estimator})"
+        )
 
     @property
     def trained_currents_pa(self) -> tuple[float, ...]:
@@ -140,23 +148,6 @@ def load_cell(where: str | Path = "pvalb-689331391", *, prior: Kind | None = Non
     estimator = Estimator.load(folder) if (folder / ESTIMATOR).is_file() else None
     return Cell(name=str(card.get("cell", folder.name)), decoder=decoder, models=neurons[TRAIN],
                 prior=density, held_out=neurons.get(HELD_OUT), card=card, demo=demo, estimator=estimator)  # fmt: skip
-
-
-def require_device(device: str) -> None:
-    """Refuse a device that torch does not know or that is not there.
-
-    Raises:
-        UsageError: If so.
-    """
-    remedy = "pass --device cpu, or cuda on a machine with an NVIDIA GPU"
-    try:
-        kind = torch.device(device)
-    except RuntimeError as error:
-        raise UsageError("device", "cpu, cuda or cuda:N", repr(device), remedy) from error
-    require(kind.type in ("cpu", "cuda"), "device", "cpu, cuda or cuda:N", repr(device), remedy)
-    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    require(kind.type == "cpu" or (kind.index or 0) < there, "device", "a device of this machine",
-            f"{device!r} with {there} CUDA devices", remedy)  # fmt: skip
 
 
 def _read_demo(path: Path, neurons: Mapping[str, Neurons]) -> tuple[Recording, dict[str, float]] | None:

@@ -7,6 +7,8 @@ Wrong *outcomes* (a chain that did not mix, a recording outside the decoder's su
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import index
+from typing import Any
 
 
 class UsageError(ValueError):
@@ -27,6 +29,10 @@ class UsageError(ValueError):
         self.parameter, self.expected, self.found, self.remedy = parameter, expected, str(found), remedy
         super().__init__(f"`{parameter}` should be {expected}; found {found}; {remedy}.")
 
+    def __reduce__(self) -> tuple[type[UsageError], tuple[str, str, str, str]]:
+        """Made again from its parts, so that it travels between processes."""
+        return type(self), (self.parameter, self.expected, self.found, self.remedy)
+
 
 def require(condition: bool, parameter: str, expected: str, found: object, remedy: str) -> None:
     """Raise :class:`UsageError` unless ``condition`` holds.
@@ -38,13 +44,60 @@ def require(condition: bool, parameter: str, expected: str, found: object, remed
         raise UsageError(parameter, expected, found, remedy)
 
 
-def require_seed(seed: int) -> None:
+SEEDS = "a whole number of at least 0 and below 2^63"
+"""What a seed is, in words."""
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number, also of numpy or torch, as Python's; None for everything else."""
+    try:
+        return None if isinstance(value, bool) else index(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def is_seed(value: object) -> bool:
+    """Whether every generator of random numbers takes a value as its seed."""
+    number = _whole(value)
+    return number is not None and 0 <= number < 2**63
+
+
+def require_seed(seed: object) -> None:
     """Refuse a seed that generators of random numbers do not take.
 
     Raises:
-        UsageError: Beyond 63 bits.
+        UsageError: If it is no whole number, negative, or beyond 63 bits.
     """
-    require(abs(seed) < 2**63, "seed", "a whole number below 2^63 in size", seed, "choose a smaller one")
+    require(is_seed(seed), "seed", SEEDS, repr(seed), "pass one such as seed=0")
+
+
+def require_count(n: object, parameter: str, what: str, fewest: int = 1) -> None:
+    """Refuse a number of things that is no whole number, or too small.
+
+    Args:
+        n: The number.
+        parameter: Its name.
+        what: What is counted, plural.
+        fewest: Smallest number that makes sense.
+
+    Raises:
+        UsageError: If it does not.
+    """
+    number = _whole(n)
+    fits = number is not None and number >= fewest
+    require(fits, parameter, f"a whole number of {what}, at least {fewest}", repr(n), f"ask for {fewest} or more")
+
+
+def require_mass(mass: float) -> None:
+    """Refuse the probability of an interval that none has.
+
+    Raises:
+        UsageError: Unless it lies between 0 and 1.
+    """
+    remedy = "write 89 % as 0.89"
+    require(
+        isinstance(mass, int | float) and 0 < mass < 1, "mass", "between 0 and 1, both excluded", repr(mass), remedy
+    )
 
 
 def listed(names: Iterable[object], most: int = 8) -> str:

@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from noble_prob.errors import require
+from noble_prob.errors import UsageError, require
 
 Axis = Literal["draw", "neuron", "trial"]
 """Meaning of the leading axis of a set of latent points."""
@@ -49,7 +49,7 @@ class Latent:
     defined_when: str = "always"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class LatentSpace:
     """A named coordinate system for neurons.
 
@@ -72,6 +72,10 @@ class LatentSpace:
                 "give one centre and one spread per latent")  # fmt: skip
         require(bool((self.sd > 0).all()), "sd", "positive", self.sd.tolist(), "drop a latent that does not vary")
 
+    def __repr__(self) -> str:
+        """One line for people."""
+        return f"LatentSpace({self.name!r}, {len(self)} latents)"
+
     def __len__(self) -> int:
         return len(self.latents)
 
@@ -86,11 +90,16 @@ class LatentSpace:
         return tuple(item.unit for item in self.latents)
 
     def standardise(self, value: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch latent"]:
-        """Map coordinate values to the unbounded space of networks and priors (dimensionless)."""
+        """Map coordinate values to the unbounded space of networks and priors (dimensionless).
+
+        Whole numbers are taken as double precision.
+        """
+        value = value if value.is_floating_point() else value.double()
         return (value - self.mean.to(value)) / self.sd.to(value)
 
     def unstandardise(self, x: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch latent"]:
         """Inverse of :meth:`standardise`."""
+        x = x if x.is_floating_point() else x.double()
         return x * self.sd.to(x) + self.mean.to(x)
 
     def to_dict(self) -> dict[str, Any]:
@@ -113,17 +122,32 @@ class LatentSpace:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+def _floats(value: Any, name: str) -> Tensor:
+    """A tensor of floating-point numbers as it is; whole numbers, arrays and lists in double precision."""
+    try:
+        tensor = torch.as_tensor(value)
+        return tensor if tensor.is_floating_point() else tensor.to(torch.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(name, "numbers in a tensor or array", f"a {type(value).__name__}",
+                         "pass a tensor of shape (n, latent), its weights (n,)") from error  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Neurons:
     """Weighted points of a latent space with a named leading axis.
 
     Attributes:
         space: The coordinate system.
-        value: Coordinate values in their units (not standardised), shape ``(n, latent)``.
+        value: Coordinate values in their units (not standardised), shape ``(n, latent)``: a tensor of floating-point
+            numbers; whole numbers, arrays and lists become one in double precision.
         axis: What the leading axis means: ``draw``, ``neuron`` or ``trial``.
-        weight: Non-negative weights that sum to one, shape ``(n,)``; uniform when not given.
+        weight: Non-negative weights in any unit, shape ``(n,)``; uniform when not given.
         labels: Optional name of each point (model number, file).
         provenance: Seed, method, versions, hashes.
+
+    Raises:
+        UsageError: If values or weights are no numbers, of another shape, not finite, or negative weights; or if there
+            are labels for some points only.
     """
 
     space: LatentSpace
@@ -135,12 +159,31 @@ class Neurons:
 
     def __post_init__(self) -> None:
         require(self.axis in get_args(Axis), "axis", "one of draw, neuron, trial", self.axis, "say what the points are")
+        object.__setattr__(self, "value", _floats(self.value, "value"))
         require(self.value.ndim == 2 and self.value.shape[1] == len(self.space), "value",
                 f"of shape (n, {len(self.space)})", tuple(self.value.shape),
                 f"give the latents {self.space.names}")  # fmt: skip
         require(
             bool(torch.isfinite(self.value).all()), "value", "finite", "NaN or infinity", "drop undefined neurons first"
         )
+        require(len(self.labels) in (0, len(self)), "labels", f"one per point: {len(self)}", len(self.labels),
+                "name every point, or none")  # fmt: skip
+        if self.weight is not None:
+            self._check_weight(_floats(self.weight, "weight"))
+
+    def _check_weight(self, weight: Tensor) -> None:
+        """Refuse weights that do not belong to the points or can not be normalised."""
+        object.__setattr__(self, "weight", weight)
+        require(weight.shape == (len(self),), "weight", f"of shape ({len(self)},)", tuple(weight.shape),
+                "give one weight per point")  # fmt: skip
+        fits = bool(torch.isfinite(weight).all() and (weight >= 0).all() and weight.sum() > 0)
+        require(fits, "weight", "finite, not negative, and not all zero", f"a smallest of {float(weight.min()):g}"
+                if len(weight) else "none", "mend the weights, or leave them out for equal ones")  # fmt: skip
+
+    def __repr__(self) -> str:
+        """One line for people."""
+        weighted = "" if self.weight is None else ", weighted"
+        return f"Neurons({len(self)} of axis {self.axis!r} in {self.space!r}{weighted})"
 
     def __len__(self) -> int:
         return len(self.value)

@@ -23,7 +23,7 @@ from noble_prob.calibration.scores import energy_score, self_energy_score
 from noble_prob.calibration.table import FeatureTable
 from noble_prob.calibration.verdict import LEVEL, QUESTIONS, relabel_test
 from noble_prob.calibration.wording import power_sentence, verdict_sentence
-from noble_prob.errors import require
+from noble_prob.errors import require, require_count, require_seed
 
 MOST_ROWS = 2000
 """Rows of an ensemble beyond which evenly spaced ones stand for all."""
@@ -97,6 +97,8 @@ def _calibrate(
     require(observed.axis == level, "observed", f"rows that are '{level}'", f"'{observed.axis}'",
             "use the verb of the other level")  # fmt: skip
     require(0 < alpha < 1, "alpha", "between 0 and 1", alpha, "give a level such as 0.05")
+    require_seed(seed)
+    require_count(permutations, "permutations", "relabellings")
     rng = np.random.default_rng(seed)
     alone = left_out(observed, ensemble)
     observed, ensemble, skipped = _comparable(*common_features(observed, ensemble))

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from noble_prob.calibration.table import FeatureTable
-from noble_prob.errors import require
+from noble_prob.errors import require, require_count, require_seed
 
 
 def within(table: FeatureTable, groups: Sequence[object]) -> FeatureTable:
@@ -97,6 +97,8 @@ def separate_drift(
         UsageError: If a row is not a repeat.
     """
     require(table.axis == "trial", "table", "rows that are repeats ('trial')", f"'{table.axis}'", "pass repeats")
+    require_seed(seed)
+    require_count(permutations, "permutations", "orders")
     keys = np.asarray([""] * len(table) if groups is None else [str(g) for g in groups])
     cells = [table.value[keys == key] for key in dict.fromkeys(keys.tolist())]
     rng = np.random.default_rng(seed)

@@ -26,7 +26,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from noble_prob.calibration.pit import pit
-from noble_prob.errors import require
+from noble_prob.errors import require, require_seed
 
 CLIP = 10.0
 """Robust SDs at which a deviation is cut, so that one cell can not hide the others."""
@@ -122,6 +122,7 @@ def check_predictive(
     require(observed.shape == shape and draws.shape[1:] == shape, "draws", f"of shape (draw, {shape[0]}, {shape[1]})",
             draws.shape, "measure the same features of the same sweeps")  # fmt: skip
     require(len(draws) >= 20, "draws", "at least 20 predictive draws", len(draws), "draw more")
+    require_seed(seed)
     rng = np.random.default_rng(seed)
     share = np.isfinite(draws).mean(0)
     judged = np.isfinite(observed) & (share > max(alpha, 3 / len(draws)))

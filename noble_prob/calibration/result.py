@@ -12,7 +12,7 @@ from noble_prob.calibration.table import FeatureTable
 from noble_prob.findings.base import Severity
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class FeatureVerdict:
     """One feature of experiment and ensemble.
 
@@ -73,7 +73,7 @@ class FeatureVerdict:
     sentence: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Coverage:
     """Coverage curve of all features together, with its band under calibration.
 
@@ -97,7 +97,7 @@ class Coverage:
         return bool(((self.observed >= self.low - 1e-9) & (self.observed <= self.high + 1e-9)).all())
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Calibration:
     """Experiment against ensemble, feature by feature and jointly.
 
@@ -142,6 +142,11 @@ class Calibration:
     skipped: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     seed: int = 0
+
+    def __repr__(self) -> str:
+        """One line for people."""
+        return (f"Calibration({self.level!r}, {self.severity}: {len(self.observed)} rows against {len(self.ensemble)}, "
+                f"{len(self.features)} features, p = {self.p_value:.3g}, seed {self.seed})")  # fmt: skip
 
     def __getitem__(self, name: str) -> FeatureVerdict:
         """Verdict of one feature."""

@@ -29,7 +29,7 @@ from noble_prob.calibration.batches import thinned_draws
 from noble_prob.calibration.joint import joint_test, require_draws
 from noble_prob.calibration.pit import ecdf, interval_coverage, pit, rank_ecdf_band
 from noble_prob.decoder.base import Decoder
-from noble_prob.errors import require
+from noble_prob.errors import require, require_count, require_seed
 from noble_prob.inference.predict import predict
 from noble_prob.inference.task import Method, Task
 from noble_prob.noise import Design, Evidence, NoisePrior
@@ -175,6 +175,8 @@ def sbc(
             or the folder holds another run.
     """
     noise = noise or NoisePrior()
+    require_seed(seed)
+    require_count(n, "n", "recordings")
     require(method != "npe" or estimator is not None, "estimator", "an amortised posterior for the method npe", "none",
             "train one with `noble-prob train-npe`")  # fmt: skip
     require_draws(min(keep, chains * draws), len(prior.space))

@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 
-from noble_prob.errors import require
+from noble_prob.errors import require, require_count, require_seed
 from noble_prob.metrics.spike_trains import coincidences
 
 Trains = Sequence[ndarray]
@@ -127,7 +127,12 @@ def energy_test(
 
     Returns:
         ``2 E|X - Y| - E|X - X'| - E|Y - Y'|`` and the share of relabellings at least as large.
+
+    Raises:
+        UsageError: If there are no permutations, or the seed is none.
     """
+    require_seed(seed)
+    require_count(permutations, "permutations", "relabellings")
     rng = np.random.default_rng(seed)
     labels = np.stack([group, *(rng.permutation(group) for _ in range(permutations))]).astype(float)
     others = 1 - labels

@@ -25,7 +25,7 @@ from numpy import ndarray
 from noble_prob.calibration.spike_trains import distances, energy_test
 from noble_prob.calibration.verdict import LEVEL
 from noble_prob.calibration.wording import ENOUGH, p_text, percent
-from noble_prob.errors import require
+from noble_prob.errors import require, require_seed
 from noble_prob.findings.base import Severity
 
 MOST_TRAINS = 120
@@ -94,6 +94,7 @@ def compare_trains(
     """
     n, m = len(observed), len(predicted)
     require(min(n, m) >= 2, "observed", "at least two trains on both sides", (n, m), "pass repeats")
+    require_seed(seed)
     rng = np.random.default_rng(seed)
     a = [np.asarray(t, dtype=float) for t in observed]
     b = [np.asarray(predicted[k], dtype=float) for k in rng.permutation(m)[:MOST_TRAINS]]

@@ -56,7 +56,7 @@ def paths(text: str) -> list[str]:
 def run(args: argparse.Namespace) -> int:
     """Time, print a table, write the JSON file."""
     from noble_prob.bench import benchmark
-    from noble_prob.cells import require_device
+    from noble_prob.decoder.device import require_device
 
     with ExitStack() as stack:
         draft = stack.enter_context(new_file(args.json)) if args.json else None

@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any, NoReturn
 
+from noble_prob.errors import SEEDS, is_seed
+
 DEFAULT_CELL = "pvalb-689331391"
 MOST_NA = 10.0
 """Strongest step that is simulated (nA): far beyond any that a patched neuron survives."""
@@ -171,7 +173,7 @@ def whole(text: str) -> int:
 
 def seed(text: str) -> int:
     """A whole number that generators take: 0 to 2^63 - 1."""
-    return _number(text, int, "a whole number of at least 0 and below 2^63", lambda n: 0 <= n < 2**63)
+    return _number(text, int, SEEDS, is_seed)
 
 
 def step_na(text: str) -> list[float]:

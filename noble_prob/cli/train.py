@@ -27,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, and say where the checkpoints are or how to go on."""
-    from noble_prob.cells import require_device
+    from noble_prob.decoder.device import require_device
     from noble_prob.training import processes
     from noble_prob.training.config import read_config
     from noble_prob.training.loop import OutOfTimeError

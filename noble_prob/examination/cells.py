@@ -19,7 +19,7 @@ from noble_prob.calibration import Calibration, FeatureTable, Recalibration, cal
 from noble_prob.calibration.matching import require_alike
 from noble_prob.cells import Cell
 from noble_prob.ensemble import draw, respond
-from noble_prob.errors import listed, require
+from noble_prob.errors import listed, require, require_seed
 from noble_prob.examination.columns import rename_published, with_height
 from noble_prob.features import FEATURES, measure
 from noble_prob.latent import Neurons
@@ -28,7 +28,7 @@ NEURONS, CURRENT_PA = 400, 180.0
 Move = Literal["none", "tilt", "widen", "both"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Population:
     """Measured cells against a prior ensemble, before and after recalibration.
 
@@ -71,6 +71,7 @@ def examine_population(
     Raises:
         UsageError: If the table shares no column with the ensemble, or the current is out of range.
     """
+    require_seed(seed)
     cell.require_current(current_pa)
     measured = rename_published(table)
     latents = cell.prior.space.names

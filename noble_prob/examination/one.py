@@ -20,7 +20,7 @@ from noble_prob.calibration.result import Calibration
 from noble_prob.calibration.train_contrast import TrainContrast
 from noble_prob.cells import Cell
 from noble_prob.ensemble import respond
-from noble_prob.errors import require
+from noble_prob.errors import listed, require, require_seed
 from noble_prob.examination.repeats import judge_repeats, judge_trains
 from noble_prob.inference import Observation, Posterior, infer, observe
 from noble_prob.latent import Neurons
@@ -30,7 +30,7 @@ MEMBERS = 12
 """Posterior draws whose voltage is rendered."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Examination:
     """A recording and what was found.
 
@@ -54,6 +54,10 @@ class Examination:
     trains: tuple[TrainContrast, ...] = ()
     truth: Mapping[str, float] | None = None
 
+    def __repr__(self) -> str:
+        """One line for people."""
+        return f"Examination(cell {self.cell.name!r}, {self.posterior!r})"
+
 
 def examine(
     recording: Recording,
@@ -72,11 +76,15 @@ def examine(
         seed: Of everything random.
         truth: True latents by name (coordinate units), where known; they are carried along, never used.
         progress: Show bars on stderr.
-        settings: Further arguments of :func:`noble_prob.inference.infer`: method, chains, draws, robust, ...
+        settings: Further arguments of :func:`noble_prob.inference.infer`: method, chains, draws, robust, ...; the
+            estimator is the cell's if none is given.
 
     Raises:
-        UsageError: If no sweep can be used, or a setting is out of range.
+        UsageError: If no sweep can be used, a setting is out of range, or the truth is of other latents.
     """
+    require_seed(seed)
+    _require_truth(truth, cell)
+    settings = {"estimator": cell.estimator, **settings}
     posterior = infer(recording, decoder=cell.decoder, prior=cell.prior, seed=seed, progress=progress, **settings)
     return _examine(posterior, cell, recording, seed=seed, truth=truth)
 
@@ -101,9 +109,18 @@ def examine_posterior(
     Raises:
         UsageError: If the recording is not the one it was inferred from, or was read in another way.
     """
+    require_seed(seed)
+    _require_truth(truth, cell)
     if recording is not None:
         _require_same(posterior, observe(recording, cell.decoder))
     return _examine(posterior, cell, recording, seed=seed, truth=truth)
+
+
+def _require_truth(truth: Mapping[str, float] | None, cell: Cell) -> None:
+    """Refuse true values of latents that the cell does not have."""
+    names = cell.decoder.space.names
+    unknown = [name for name in truth or {} if name not in names]
+    require(not unknown, "truth", f"latents of the cell ({', '.join(names)})", listed(unknown), "use their names")
 
 
 def _require_same(posterior: Posterior, again: Observation) -> None:

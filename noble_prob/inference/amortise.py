@@ -25,7 +25,7 @@ from noble_prob.amortised.network import ConditionalFlow, Sizes
 from noble_prob.amortised.tokens import size as token_size
 from noble_prob.amortised.tokens import tokens
 from noble_prob.decoder.base import Decoder
-from noble_prob.errors import require
+from noble_prob.errors import require, require_seed
 from noble_prob.inference.belongs import probe
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.observe import SHORTEST_MS, mask_late
@@ -105,6 +105,7 @@ def train_estimator(
     Raises:
         UsageError: If there are too few recordings to set some apart, or the folder holds another run.
     """
+    require_seed(seed)
     require(n >= 2 * HELD_OUT, "n", f"at least {2 * HELD_OUT} recordings", n, "draw more")
     began, noise = time.perf_counter(), noise or NoisePrior()
     schedule = replace(schedule or USUAL, seed=seed)

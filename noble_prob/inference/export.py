@@ -17,6 +17,7 @@ import arviz as az
 import numpy as np
 import torch
 from arviz_stats import ess, rhat
+from jaxtyping import Float
 from torch import Tensor
 
 from noble_prob.findings.base import Finding
@@ -66,6 +67,15 @@ def agreed(draws: Tensor) -> bool:
     """
     records = [_record(x) for x in draws.movedim(-1, 0).numpy()]
     return all(r["r_hat"] <= R_HAT and min(r["ess_bulk"], r["ess_tail"]) >= ESS for r in records)
+
+
+def worst_r_hat(draws: Float[Tensor, "chain draw quantity"]) -> float:
+    """Largest rank-normalised split R-hat of several quantities.
+
+    Args:
+        draws: Of the chains.
+    """
+    return max(float(rhat(x)) for x in draws.movedim(-1, 0).numpy())
 
 
 def _record(x: np.ndarray) -> dict[str, float]:

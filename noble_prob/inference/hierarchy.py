@@ -28,7 +28,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from noble_prob.errors import require
+from noble_prob.errors import require, require_seed
 from noble_prob.inference import hmc
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.draw import SPREAD
@@ -71,6 +71,7 @@ def infer_population(
         UsageError: If there are fewer than five recordings, or one was inferred with another prior or other latents.
     """
     began = time.perf_counter()
+    require_seed(seed)
     _check(posteriors, prior, labels)
     hyper = hyper or HyperPrior(loc_sd=2.0, scale_log_sd=0.75)
     generator = torch.Generator().manual_seed(seed)

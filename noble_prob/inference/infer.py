@@ -9,7 +9,8 @@ from typing import Any, get_args, overload
 
 from noble_prob.amortised import Estimator
 from noble_prob.decoder.base import Decoder
-from noble_prob.errors import require, require_seed
+from noble_prob.decoder.device import require_device
+from noble_prob.errors import require, require_count, require_seed
 from noble_prob.findings.base import Finding
 from noble_prob.inference.batch import posteriors
 from noble_prob.inference.belongs import stranger
@@ -57,12 +58,15 @@ def infer(  # type: ignore[misc]
         decoder: Predicts responses from latents; states its own error.
         prior: The population the neuron is believed to come from.
         method: ``nuts`` (Pyro's, the reference), ``hmc`` (all chains and recordings in one batch, faster),
-            ``importance`` (weighted draws of a fitted proposal), ``npe`` (the same begun by an amortised flow, fastest)
-            or ``svi`` (a variational flow, for comparison). Where weights fail, chains are run: ``nuts`` for one
-            recording on a processor, else ``hmc``.
+            ``importance`` (draws of a fitted proposal, resampled by their weights and then moved by a Hamiltonian
+            trajectory, so that all count alike), ``npe`` (the same begun by an amortised flow, fastest) or ``svi`` (a
+            variational flow, for comparison). Where weights fail, chains are run: ``nuts`` for one recording on a
+            processor, else ``hmc``.
         noise: What is believed about trial noise; by default that of a patch-clamp recording.
         robust: Student-t likelihood of the summary features, for real data; False for data from the program itself.
-        seed: Seed of everything random.
+        seed: Seed of everything random. The posterior of a recording in a list depends on its place and on the others
+            too, for recordings are sampled side by side: the same list and seed give the same posteriors, the same
+            recording twice in a list two sets of draws.
         chains: Number of chains.
         warmup: Draws thrown away per chain; by the method if not given.
         draws: Draws kept per chain; by the method if not given, and for ``nuts`` as many as it takes to converge.
@@ -71,14 +75,17 @@ def infer(  # type: ignore[misc]
         progress: Show bars on stderr.
 
     Returns:
-        A posterior, or one per recording.
+        A posterior, or one per recording: none for an empty list.
 
     Raises:
-        UsageError: If a recording has no usable step, is an ensemble, or an argument is out of range.
+        UsageError: If a recording has no usable step or is an ensemble, an argument is out of range or of another kind,
+            or the device is not there.
     """
     _require_length(chains, warmup, draws)
+    require_seed(seed)
+    require_device(device)
     one = isinstance(recordings, Recording)
-    observations = [observe(r, decoder) for r in ([recordings] if isinstance(recordings, Recording) else recordings)]
+    observations = [observe(r, decoder) for r in _each(recordings, decoder, prior)]
     found = infer_evidence(
         observations, decoder=decoder, prior=prior, method=method, noise=noise, robust=robust, seed=seed,
         chains=chains, warmup=warmup, draws=draws, estimator=estimator, device=device, progress=progress,
@@ -114,6 +121,7 @@ def infer_evidence(
     require(method in get_args(Method), "method", f"one of {get_args(Method)}", method, "pick one of them")
     _require_length(chains, warmup, draws)
     require_seed(seed)
+    require_device(device)
     require(prior.space.names == decoder.space.names, "prior", f"over the decoder's latents {decoder.space.names}",
             prior.space.names, "use the prior that belongs to the decoder")  # fmt: skip
     require(getattr(decoder, "measured_error", decoder) is not None, "decoder", "one whose error was measured, for it "
@@ -132,14 +140,30 @@ def infer_evidence(
     size = BATCH if device == "cpu" else BATCH_GPU
     starts = range(0, len(items), size)
     found = [p for at in starts for p in posteriors(task, items[at : at + size], seed=seed + at)]
-    return _replace_unbelievable(found, items, task, seed) if method in WEIGHTED else found
+    if method in WEIGHTED:
+        found = _replace_unbelievable(found, items, task, seed)
+    return [_asked(p, method) for p in found]
+
+
+def _each(recordings: object, decoder: object, prior: object) -> list[Recording]:
+    """The recordings one by one, after a look at what was passed: files and whole cells are what people try."""
+    answers = hasattr(type(decoder), "spike_times")
+    require(answers, "decoder", "a decoder", f"a {type(decoder).__name__}", "pass cell.decoder")
+    require(isinstance(prior, Prior), "prior", "a Prior", f"a {type(prior).__name__}", "pass cell.prior")
+    many = isinstance(recordings, Sequence) and not isinstance(recordings, str)
+    each: list[Any] = list(recordings) if many else [recordings]  # type: ignore[call-overload]
+    other = next((r for r in each if not isinstance(r, Recording)), None)
+    require(other is None, "recordings", "a Recording or a list of them", f"a {type(other).__name__}",
+            "read files with noble_prob.read; put voltage and protocol into a Recording")  # fmt: skip
+    return each
 
 
 def _require_length(chains: int, warmup: int | None, draws: int | None) -> None:
     """Refuse chains that no diagnostic can judge, before any work."""
-    require(chains >= 2, "chains", "at least 2, for R-hat compares chains", chains, "pass chains=4")
+    require_count(chains, "chains", "chains, for R-hat compares them", 2)
     for name, n in (("warmup", warmup), ("draws", draws)):
-        require(n is None or n >= FEWEST, name, f"at least {FEWEST} per chain", n, f"ask for more, such as {name}=200")
+        if n is not None:
+            require_count(n, name, "draws per chain", FEWEST)
 
 
 def _checked(task: Task, items: list[Observation]) -> tuple[Task, list[Observation]]:
@@ -157,6 +181,13 @@ def _checked(task: Task, items: list[Observation]) -> tuple[Task, list[Observati
         remedy="Train it again with `noble-prob train-npe`.",
     )  # fmt: skip
     return replace(task, method="importance"), [replace(item, notes=(*item.notes, note)) for item in items]
+
+
+def _asked(posterior: Posterior, method: Method) -> Posterior:
+    """The posterior, which remembers the method that was asked for where it is another."""
+    if posterior.method == method:
+        return posterior
+    return replace(posterior, provenance={**posterior.provenance, "asked": method})
 
 
 def _replace_unbelievable(

@@ -9,11 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from noble_prob.errors import require_count, require_mass, require_seed
 from noble_prob.latent import LatentSpace, Neurons
 from noble_prob.priors import HyperPrior, Prior
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Population:
     """Draws of a population's hyper-parameters, and its recorded neurons in their light.
 
@@ -48,6 +49,12 @@ class Population:
     seed: int
     wall_s: float
 
+    def __repr__(self) -> str:
+        """One line for people."""
+        chains, draws = self.loc.shape[:2]
+        return (f"Population({len(self.labels)} recordings, seed {self.seed}: {chains} x {draws} draws of mean, SD and "
+                f"correlation of {len(self.space)} latents, k-hat {self.k_hat:.2f})")  # fmt: skip
+
     @property
     def flat_weights(self) -> Float[Tensor, " draw"]:
         """Weights of all draws in a row, summing to one."""
@@ -61,7 +68,11 @@ class Population:
 
         Args:
             mass: Probability each holds.
+
+        Raises:
+            UsageError: Unless it lies between 0 and 1.
         """
+        require_mass(mass)
         tails = torch.tensor([(1 - mass) / 2, (1 + mass) / 2], dtype=torch.float64)
         out = {}
         for name, draws in (("mean", self.loc), ("sd", self.sd)):
@@ -83,7 +94,12 @@ class Population:
         Args:
             n: How many.
             seed: Of the draws.
+
+        Raises:
+            UsageError: If ``n`` is no positive whole number, or the seed is none.
         """
+        require_count(n, "n", "neurons")
+        require_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         pick = torch.multinomial(self.flat_weights, n, replacement=True, generator=generator)
         root = torch.linalg.cholesky(self.correlation.flatten(0, 1)[pick])

@@ -10,12 +10,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from noble_prob.errors import require_mass
 from noble_prob.findings.base import Finding
 from noble_prob.latent import LatentSpace, Neurons
 from noble_prob.noise import Evidence
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Predictive:
     """What the program says a recording with these sweeps would look like.
 
@@ -29,13 +30,18 @@ class Predictive:
     summary: Float[Tensor, "draw sweep feature"]
     latents: Float[Tensor, "draw latent"]
 
+    def __repr__(self) -> str:
+        """One line for people."""
+        draws, sweeps = self.summary.shape[:2]
+        return f"Predictive({draws} draws of {sweeps} sweeps)"
+
     @property
     def counts(self) -> Tensor:
         """Spike counts, shape ``(draw, sweep)``."""
         return torch.isfinite(self.times_ms).sum(-1)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Posterior:
     """Posterior draws of one neuron's latents and of the noise scales.
 
@@ -43,7 +49,8 @@ class Posterior:
         space: The latent space.
         latents: Draws in coordinate units, shape ``(chain, draw, latent)``.
         scales: Draws of the noise scales by site name, each ``(chain, draw)``.
-        weights: Importance weights of the draws, shape ``(chain, draw)``, summing to one; None where all are equal.
+        weights: Weights of the draws, shape ``(chain, draw)``, summing to one; None where all are equal, as all methods
+            of :func:`~noble_prob.inference.infer.infer` leave them (weighted draws are resampled).
         log_likelihood: Log likelihood of every sweep alone, shape ``(chain, draw, sweep)``.
         stats: The sampler's record by name, each ``(chain, draw)``.
         evidence: What was observed.
@@ -52,7 +59,7 @@ class Posterior:
             decoder, each ``(chain, draw)``.
         predictive: Posterior predictive draws.
         prior_predictive: Prior predictive draws of the same sweeps.
-        method: Sampler.
+        method: Sampler that made the draws; where another was asked for, ``provenance["asked"]`` is that one.
         seed: Seed of everything random.
         wall_s: Seconds it took.
         notes: Findings about the input.
@@ -75,6 +82,17 @@ class Posterior:
     sweeps: tuple[int, ...] = ()
     notes: tuple[Finding, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """One line for people."""
+        from noble_prob.inference.export import worst_r_hat  # exports are made of posteriors
+
+        chains, draws = self.latents.shape[:2]
+        k_hat = f", k-hat {self.provenance['k_hat']:.2f}" if "k_hat" in self.provenance else ""
+        worst = f", worst R-hat {worst_r_hat(self.latents):.3f}" if chains > 1 else ""
+        asked = f" for {self.provenance['asked']!r}" if "asked" in self.provenance else ""
+        return (f"Posterior({self.method!r}{asked}, seed {self.seed}: {chains} x {draws} draws of "
+                f"{len(self.space)} latents from {len(self.sweeps)} sweeps{worst}{k_hat})")  # fmt: skip
 
     @property
     def neurons(self) -> Neurons:
@@ -104,7 +122,11 @@ class Posterior:
 
         Args:
             mass: Probability it holds.
+
+        Raises:
+            UsageError: Unless it lies between 0 and 1.
         """
+        require_mass(mass)
         n = self.neurons
         tails = torch.tensor([(1 - mass) / 2, (1 + mass) / 2], dtype=torch.float64)
         if self.weights is None:

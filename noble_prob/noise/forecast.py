@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from noble_prob.errors import require
+from noble_prob.errors import require, require_count, require_seed
 from noble_prob.noise.repeats import RepeatFit
 
 BEYOND = 12
@@ -51,6 +51,8 @@ def forecast(fit: RepeatFit, group: int, n: int, *, seed: int = 0) -> Float[Tens
     require(
         0 <= group < len(fit.repeats.times_ms), "group", f"below {len(fit.repeats.times_ms)}", group, "pick a group"
     )
+    require_seed(seed)
+    require_count(n, "n", "repeats")
     trains = [torch.as_tensor(t) for t in fit.repeats.times_ms[group]]
     mean = mean_train(trains)
     require(

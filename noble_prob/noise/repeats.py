@@ -30,7 +30,7 @@ from jaxtyping import Bool, Float
 from pyro.infer.autoguide import init_to_value
 from torch import Tensor
 
-from noble_prob.errors import require
+from noble_prob.errors import require, require_seed
 from noble_prob.noise.chains import run_chains, worst_r_hat
 
 SCALES = ("latency", "rate", "phase_diffusion")
@@ -212,6 +212,7 @@ def fit_repeats(
     Raises:
         UsageError: If no group has a spike in every repeat.
     """
+    require_seed(seed)
     data = pieces(repeats)
     names = tuple(dict.fromkeys(repeats.cell))
     cell = torch.tensor([names.index(name) for name in repeats.cell])

@@ -27,7 +27,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from noble_prob.errors import require
+from noble_prob.errors import require, require_seed
 from noble_prob.noise.chains import run_chains, worst_r_hat
 
 SPREAD = -1.0
@@ -231,6 +231,7 @@ def fit_state(states: SweepStates, *, draws: int = 500, warmup: int = 300, chain
     Raises:
         UsageError: If no stimulus was repeated.
     """
+    require_seed(seed)
     rows = rows_of(states)
     site, divergences = run_chains(model, rows, draws=draws, warmup=warmup, chains=chains, seed=seed)
     log_jitter, log_drift = _cells(site, "jitter", "cell"), _cells(site, "drift", "drift_cell")

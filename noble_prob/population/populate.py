@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from noble_prob.errors import listed, require
+from noble_prob.errors import listed, require, require_seed
 from noble_prob.population.accept import FIRES, Criterion, judge_models
 from noble_prob.population.chunk import Chunk
 from noble_prob.population.codec import dequantise, quantise
@@ -62,6 +62,7 @@ class Plan:
     include_base: bool = False
 
     def __post_init__(self) -> None:
+        require_seed(self.seed)
         require(self.n_models > 0 and self.chunk_models > 0, "n_models", "positive, like `chunk_models`",
                 (self.n_models, self.chunk_models), "ask for at least one model")  # fmt: skip
         require(self.noise_sd >= 0, "noise_sd", "at least 0", self.noise_sd, "use 0.15, or 0 for none")

@@ -17,10 +17,11 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float
 from pyro.distributions import TorchDistribution
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from noble_prob.errors import require
+from noble_prob.errors import UsageError, require, require_count, require_seed
 from noble_prob.latent import LatentSpace, Neurons
 from noble_prob.priors.rng import seeded
 
@@ -42,7 +43,7 @@ def builder(kind: Kind) -> Callable[[Builder], Builder]:
     return register
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Prior:
     """A density over neurons.
 
@@ -64,6 +65,10 @@ class Prior:
     labels: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """One line for people."""
+        return f"Prior({self.kind!r} in {self.space!r}, fitted to {len(self.points)} neurons)"
+
     @cached_property
     def distribution(self) -> TorchDistribution:
         """The torch distribution on standardised latents, batch shape ``()``, event shape ``(latent,)``."""
@@ -82,9 +87,10 @@ class Prior:
         """Independent draws, standardised.
 
         Raises:
-            UsageError: If ``n`` is not positive.
+            UsageError: If ``n`` is no positive whole number, or the seed is none.
         """
-        require(n > 0, "n", "a positive number of neurons", n, "ask for at least one")
+        require_count(n, "n", "neurons")
+        require_seed(seed)
         distribution = self.distribution  # made before seeding: building a network draws numbers too
         with seeded(seed), torch.no_grad():
             return distribution.sample(torch.Size((n,)))
@@ -136,11 +142,22 @@ class Prior:
         """Read what :meth:`save` wrote.
 
         Raises:
-            UsageError: If the folder holds no prior or one of an unknown kind.
+            UsageError: If the folder holds no prior, a damaged one, or one of an unknown kind.
         """
         path = Path(folder)
         require((path / "prior.json").is_file(), "folder", "a folder with prior.json and prior.safetensors", path,
                 "pass the folder that Prior.save wrote")  # fmt: skip
+        try:
+            return cls._read(path)
+        except UsageError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+            raise UsageError("folder", "a folder with a whole prior.json and prior.safetensors",
+                             f"{path} ({type(error).__name__})", "save the prior again") from error  # fmt: skip
+
+    @classmethod
+    def _read(cls, path: Path) -> Prior:
+        """The two files as a prior."""
         card = json.loads((path / "prior.json").read_text())
         require(card.get("kind") in _BUILDERS, "kind", f"one of {sorted(_BUILDERS)}", card.get("kind"),
                 "use a prior written by this version")  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from noble_prob.errors import require
+from noble_prob.errors import require, require_seed
 from noble_prob.latent import Neurons
 from noble_prob.priors import flow, gaussian, mixture, student
 from noble_prob.priors.base import Kind, Prior
@@ -40,12 +40,14 @@ def fit_prior(
         The prior; its ``points`` are the neurons.
 
     Raises:
-        UsageError: If the points are not neurons, too few, or the kind is unknown.
+        UsageError: If the points are not neurons, too few, the kind is unknown, or a setting is out of range.
     """
     neurons.require_axis("neuron", "fitting a prior")
+    require_seed(seed)
     require(kind in get_args(Kind), "kind", f"one of {get_args(Kind)}", kind, "pick one of them")
     require(len(neurons) >= 5, "neurons", "at least five cells", len(neurons), "give a population, not a handful")
     x = neurons.space.standardise(neurons.value.to(torch.float64))
+    require(eta > 0, "eta", "positive", eta, "one is flat over correlations, two the default")
     require(df > 2, "df", "above two", df, "ten is usual; for thin tails take kind='gaussian'")
     settings: dict[str, Any] = {"eta": eta}
     if kind == "flow":

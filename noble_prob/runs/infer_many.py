@@ -23,7 +23,7 @@ import torch
 from tqdm import tqdm
 
 from noble_prob.cells import Cell, load_cell
-from noble_prob.errors import UsageError, require
+from noble_prob.errors import UsageError, require, require_seed
 from noble_prob.findings.registry import judge
 from noble_prob.inference import Observation, Posterior, infer_evidence, observe, to_datatree, to_json
 from noble_prob.inference.task import ONE_BY_ONE, Method
@@ -71,6 +71,9 @@ class Settings:
     pulse: PulseChoice = 0
     sweeps: tuple[int, ...] | None = None
     liquid_junction_potential_mv: float | None = None
+
+    def __post_init__(self) -> None:
+        require_seed(self.seed)
 
     def plan(self, cell: Cell) -> dict[str, Any]:
         """The settings as JSON values, with the hash of the decoder's weights."""

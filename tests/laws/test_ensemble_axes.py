@@ -102,3 +102,29 @@ def test_a_step_is_rendered_wherever_inference_looks_at_it(decoder, prior, curre
     """Amplifiers miss the step that was asked for: the same tolerance holds on the way there and back."""
     answer = respond(decoder, draw(prior, 1, seed=0), [current, -110.0])
     assert observe(Recording(protocol=answer.protocol, voltage_mv=answer.voltage_mv[0]), decoder).sweeps == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [({"weight": torch.tensor([0.5, -0.1, 0.6])}, "weight"), ({"weight": torch.tensor([1, torch.nan, 1])}, "weight"),
+     ({"weight": torch.zeros(3)}, "weight"), ({"weight": torch.ones(2)}, "weight"), ({"labels": ("a", "b")}, "labels"),
+     ({"weight": torch.ones(3, 1)}, "weight"), ({"value": "abc"}, "value"), ({"value": [[1.0], [2.0, 3.0]]}, "value"),
+     ({"value": None}, "value")],
+)  # fmt: skip
+def test_points_that_make_no_sense_are_refused(prior, changes, name):
+    with pytest.raises(UsageError, match=f"^`{name}` should be"):
+        replace(draw(prior, 3, seed=1), **changes)
+
+
+def test_numbers_of_any_kind_are_points(prior):
+    whole = torch.arange(10).reshape(2, 5)
+    points = [Neurons(space=prior.space, value=v, axis="neuron", weight=w)
+              for v, w in ((whole, [1, 3]), (whole.numpy(), None), (whole.tolist(), torch.tensor([1, 3])))]  # fmt: skip
+    for neurons in points:
+        assert torch.equal(neurons.value, whole.double())
+    assert points[0].weights.tolist() == points[2].weights.tolist() == [0.25, 0.75]
+    standardised = prior.space.standardise(whole)
+    assert torch.equal(standardised, prior.space.standardise(whole.double()))
+    assert torch.isfinite(standardised).all()
+    single = torch.zeros(1, 5, dtype=torch.float32)
+    assert Neurons(space=prior.space, value=single, axis="draw").value is single

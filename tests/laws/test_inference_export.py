@@ -1,7 +1,8 @@
-"""Export keeps names, shapes and units; a general Pyro run with plates and vector sites converts."""
+"""Export keeps names, shapes and units; a general Pyro run with plates and vector sites converts; results render."""
 
 import json
 import math
+from dataclasses import replace
 
 import arviz as az
 import numpy as np
@@ -12,13 +13,19 @@ import torch
 from pyro.infer import MCMC, NUTS
 from toy_example import toy_prior
 
+from noble_prob.calibration import FeatureTable, calibrate_population
+from noble_prob.cells import load_cell
 from noble_prob.decoder.toy import ToyDecoder
 from noble_prob.ensemble import draw, respond
 from noble_prob.errors import UsageError
-from noble_prob.inference import from_pyro, infer, observe, to_datatree, to_json
+from noble_prob.examination import examine_posterior
+from noble_prob.findings.registry import judge
+from noble_prob.inference import convergence, from_pyro, infer, observe, to_datatree, to_json
 from noble_prob.noise import NoisePrior
 from noble_prob.priors import seeded
 from noble_prob.recording import Protocol, Recording
+from noble_prob.report import render
+from noble_prob.report.parts import calibration_part, examination_report, posterior_part
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +148,41 @@ def test_noiseless_simulations_need_no_noise_sites(decoder, prior, recording):
     posterior = infer(recording, decoder=decoder, prior=prior, method="hmc", noise=NoisePrior.exact(), warmup=10,
                       draws=10)  # fmt: skip
     assert posterior.scales == {}
+
+
+def test_nouns_are_told_in_one_line_and_compared_by_identity(posterior, prior):
+    cell = load_cell("toy")
+    value = np.random.default_rng(0).normal(size=(12, 2))
+    table = FeatureTable(names=("a_mv", "b_mv"), units=("mV", "mV"), value=value, axis="neuron")
+    calibration = calibrate_population(table, table, permutations=19)
+    nouns = (posterior, posterior.predictive, cell, cell.models, prior, prior.space, calibration)
+    for noun in nouns:
+        assert len(repr(noun)) < 200, repr(noun)
+        assert "\n" not in repr(noun)
+        assert noun == noun
+        assert noun != replace(noun)
+    worst = max(row["r_hat"] for row in list(convergence(posterior).values())[: len(prior.space)])
+    assert repr(posterior) == (
+        f"Posterior('hmc', seed 4: 4 x 50 draws of 5 latents from 3 sweeps, worst R-hat {worst:.3f})"
+    )
+    asked = replace(posterior, provenance={**posterior.provenance, "asked": "npe"})
+    assert repr(asked).startswith("Posterior('hmc' for 'npe', seed 4")
+    assert "Cell('toy', ToyDecoder, 60 models, " in repr(cell)
+
+
+def test_results_are_rendered_as_they_are(posterior):
+    value = np.random.default_rng(0).normal(size=(12, 2))
+    table = FeatureTable(names=("a_mv", "b_mv"), units=("mV", "mV"), value=value, axis="neuron")
+    results = {
+        "Posterior of the latents": (posterior, posterior_part(posterior, findings=judge(posterior))),
+        "Between neurons": (c := calibrate_population(table, table, permutations=19), calibration_part(c)),
+    }
+    for heading, (result, part) in results.items():
+        assert heading in render(result, "html")
+        assert heading in render(result, "text")
+        assert json.loads(render(result, "json"))["verdicts"] == json.loads(render(part, "json"))["verdicts"]
+    found = examine_posterior(posterior, replace(load_cell("toy"), decoder=ToyDecoder()))
+    assert "A recording, taken for toy" in render(found, "html")
+    assert render(found, "json") == render(examination_report(found, "A recording, taken for toy"), "json")
+    with pytest.raises(UsageError, match=r"^`report` should be one of .*Posterior.* found a str;"):
+        render("posterior")

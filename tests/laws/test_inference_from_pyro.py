@@ -19,10 +19,10 @@ from noble_prob.priors import seeded
 FILE = Path(pyro_export.__file__)
 
 
-def run(model, *args, chains=1, draws=12, warmup=12, **kwargs):
+def run(model, *args, chains=1, draws=12, warmup=12, depth=10, **kwargs):
     with seeded(0):
-        mcmc = MCMC(NUTS(model), num_samples=draws, warmup_steps=warmup, num_chains=chains, disable_progbar=True,
-                    mp_context="spawn" if chains > 1 else None)  # fmt: skip
+        mcmc = MCMC(NUTS(model, max_tree_depth=depth), num_samples=draws, warmup_steps=warmup, num_chains=chains,
+                    disable_progbar=True, mp_context="spawn" if chains > 1 else None)  # fmt: skip
         mcmc.run(*args, **kwargs)
     return mcmc
 
@@ -94,6 +94,108 @@ def test_scalars_several_chains_a_prior_and_no_model():
     assert tree.prior["mean"].shape == (1, 30)
     bare = from_pyro(mcmc)
     assert set(bare.children) == {"posterior", "sample_stats"}
+
+
+def with_a_mean(x, y=None):
+    """What people write: a deterministic mean, a penalty, and observations in a plate."""
+    slope = pyro.sample("slope", dist.Normal(0.0, 1.0))
+    pyro.factor("penalty", -0.1 * slope.square())
+    with pyro.plate("time", len(x)):
+        mu = pyro.deterministic("mu", slope * x)
+        return pyro.sample("y", dist.Normal(mu, 0.5), obs=y)
+
+
+@pytest.fixture(scope="module")
+def line():
+    x = torch.linspace(-1, 1, 8)
+    y = 0.5 * x + 0.3 * torch.randn(8, generator=torch.Generator().manual_seed(1))
+    return x, y, run(with_a_mean, x, y=y, draws=40)
+
+
+def test_deterministic_sites_are_no_observations_and_factors_are_nothing(line):
+    x, y, mcmc = line
+    tree = from_pyro(mcmc, model=with_a_mean, model_args=(x,), model_kwargs={"y": y})
+    for group in ("log_likelihood", "posterior_predictive", "observed_data"):
+        assert set(tree[group].data_vars) == {"y"}, group
+    assert set(tree.posterior.data_vars) == {"slope", "mu"}
+    assert tree.posterior["mu"].dims == ("chain", "draw", "time")
+    expected = tree.posterior["slope"].values[..., None] * x.numpy()
+    np.testing.assert_allclose(tree.posterior["mu"].values, expected, rtol=1e-6)
+    assert np.isfinite(az.loo(tree).elpd)
+    assert np.isfinite(az.loo_pit(tree)["y"].values).all()
+
+
+@pytest.mark.parametrize("arguments", [{}, {"predictive_args": ()}, {"predictive_kwargs": {"y": None}}])
+def test_data_given_by_name_are_not_their_own_prediction(line, arguments):
+    x, y, mcmc = line
+    arguments = {"predictive_args": (x,)} if "predictive_args" in arguments else arguments
+    tree = from_pyro(mcmc, model=with_a_mean, model_args=(x,), model_kwargs={"y": y}, **arguments)
+    assert (tree.posterior_predictive["y"].values.std((0, 1)) > 0.3).all()
+    np.testing.assert_array_equal(tree.observed_data["y"].values, y.numpy())
+
+
+def test_a_predictive_run_without_the_site_is_refused(line):
+    x, y, mcmc = line
+
+    def other(x, y=None, there=True):
+        return with_a_mean(x, y) if there else pyro.sample("slope", dist.Normal(0.0, 1.0))
+
+    with pytest.raises(ValueError, match=r"predictive_args.*'y'"):
+        from_pyro(mcmc, model=other, model_args=(x, y), predictive_kwargs={"there": False})
+
+
+GAPS = torch.tensor([True, False, True, True, False, True, True, True])
+
+
+def masked_by_handler(y):
+    mean = pyro.sample("mean", dist.Normal(0.0, 1.0))
+    with pyro.plate("time", len(y)), pyro.poutine.mask(mask=GAPS):
+        pyro.sample("y", dist.Normal(mean, 1.0), obs=y)
+
+
+def masked_distribution(y):
+    mean = pyro.sample("mean", dist.Normal(0.0, 1.0))
+    with pyro.plate("time", len(y)):
+        pyro.sample("y", dist.Normal(mean, 1.0).mask(GAPS), obs=y)
+
+
+def masked_observation(y):
+    mean = pyro.sample("mean", dist.Normal(0.0, 1.0))
+    with pyro.plate("time", len(y)):
+        pyro.sample("y", dist.Normal(mean, 1.0), obs=y, obs_mask=GAPS)
+
+
+@pytest.mark.parametrize(
+    ("model", "site"), [(masked_by_handler, "y"), (masked_distribution, "y"), (masked_observation, "y_observed")]
+)
+def test_masked_points_are_left_out(model, site):
+    """Ten thousand stands where nothing was measured: a log likelihood near -5e7 if counted, a sure point if zero."""
+    y = torch.where(GAPS, torch.linspace(-1, 1, 8), 1e4)
+    tree = from_pyro(run(model, y, draws=40, depth=3), model=model, model_args=(y,))
+    for group in ("log_likelihood", "posterior_predictive", "observed_data"):
+        assert set(tree[group].data_vars) == {site}, group
+        assert tree[group][site].dims[-1] == f"{site}_point"
+        assert tree[group][site].coords[f"{site}_point"].values.tolist() == [0, 2, 3, 5, 6, 7]
+    np.testing.assert_array_equal(tree.observed_data[site].values, y[GAPS].numpy())
+    mean = torch.tensor(tree.posterior["mean"].values)[..., None]
+    expected = dist.Normal(mean, 1.0).log_prob(y[GAPS])
+    np.testing.assert_allclose(tree.log_likelihood[site].values, expected.numpy(), rtol=1e-4)
+    assert az.loo(tree).n_data_points == 6
+    assert ("y" in tree.posterior) == (site == "y_observed")  # imputed where nothing was observed
+
+
+def scaled(y):
+    mean = pyro.sample("mean", dist.Normal(0.0, 1.0))
+    with pyro.plate("time", len(y)), pyro.poutine.scale(scale=0.25):
+        pyro.sample("y", dist.Normal(mean, 1.0), obs=y)
+
+
+def test_scaled_likelihoods_are_those_that_were_sampled():
+    y = torch.linspace(-1, 1, 5)
+    tree = from_pyro(run(scaled, y, draws=40), model=scaled, model_args=(y,))
+    expected = 0.25 * dist.Normal(torch.tensor(tree.posterior["mean"].values)[..., None], 1.0).log_prob(y)
+    np.testing.assert_allclose(tree.log_likelihood["y"].values, expected.numpy(), rtol=1e-5)
+    assert np.isfinite(az.loo(tree).elpd)
 
 
 def test_the_callers_random_state_is_left_alone(fitted):

@@ -217,6 +217,9 @@ def test_chains_are_told_with_their_warm_up():
     assert "from 6 sweeps by the no-U-turn sampler (nuts: 4 chains of 200 draws after 180 of warm-up; seed 1" in text
     assert "R-hat and ESS" in text
     assert "k-hat" not in text
+    assert "asked" not in text
+    (text,) = posterior_methods([made("nuts", warmup=180, asked="npe")])
+    assert "seed 1, 12 s; asked for: npe)" in text
 
 
 @pytest.mark.parametrize("method", ["npe", "importance"])

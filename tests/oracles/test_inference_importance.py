@@ -72,6 +72,7 @@ def test_it_falls_back_to_chains_when_its_weights_fail(problems, monkeypatch):
         found = infer_evidence(evidence[:n], decoder=decoder, prior=prior, method="importance", seed=1, draws=40)
         for result in found:
             assert result.method == method
+            assert result.provenance["asked"] == "importance"
             assert [note.code for note in result.notes] == ["NP104"]
             assert "chains were run instead" in result.notes[0].sentence
             assert result.latents.shape[:2] == (4, 40)

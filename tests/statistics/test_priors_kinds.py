@@ -146,3 +146,16 @@ def test_a_recording_can_be_inferred_with_it(fitted, kind):
                       draws=20, seed=1)  # fmt: skip
     assert torch.isfinite(posterior.latents).all()
     assert posterior.provenance["prior"] == kind
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda f: (f / "prior.safetensors").unlink(), lambda f: (f / "prior.json").write_text("{"),
+     lambda f: (f / "prior.safetensors").write_bytes(b"12"), lambda f: (f / "prior.json").write_text('["student"]'),
+     lambda f: (f / "prior.json").write_text('{"kind": "student"}'), lambda f: (f / "prior.json").unlink()],
+)  # fmt: skip
+def test_a_damaged_folder_is_refused(fitted, tmp_path, damage):
+    fitted["gaussian"].save(tmp_path)
+    damage(tmp_path)
+    with pytest.raises(UsageError, match=r"^`folder` should be"):
+        Prior.load(tmp_path)

@@ -8,6 +8,7 @@ from noble_prob.report.parts.population import population_part
 from noble_prob.report.parts.posterior import posterior_part, predictive_part
 from noble_prob.report.parts.traces import ensemble_overlays, repeat_raster
 from noble_prob.report.parts.trains import trains_part
+from noble_prob.report.parts.whole import report_of
 
 __all__ = [
     "calibration_part",
@@ -20,6 +21,7 @@ __all__ = [
     "posterior_part",
     "predictive_part",
     "repeat_raster",
+    "report_of",
     "session_report",
     "trains_part",
 ]

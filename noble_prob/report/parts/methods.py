@@ -39,11 +39,13 @@ def _paragraph(method: str, found: Sequence[Posterior]) -> str:
     seeds = ("seed " if len({p.seed for p in found}) == 1 else "seeds ") + _span(p.seed for p in found)
     seconds = f"{_span(round(p.wall_s) for p in found)} s{' each' if each else ''}"
     judged = _judged(weighted, flow)
+    asked = sorted({str(p.provenance["asked"]) for p in found if "asked" in p.provenance})
+    instead = f"; asked for: {', '.join(asked)}" if asked else ""
     return (
         f"Latent features were inferred from {each}{sweeps} sweep{'' if sweeps == '1' else 's'}"
-        f"{' each,' if each else ''} by {HOW.get(method, method)} ({method}: {detail}; {seeds}, {seconds}) through the "
-        "spike-time and summary-feature likelihood of noble_prob, with the prior fitted to the Hall-of-Fame models. "
-        f"Intervals are equal-tailed 89 % intervals; {judged}."
+        f"{' each,' if each else ''} by {HOW.get(method, method)} ({method}: {detail}; {seeds}, {seconds}{instead}) "
+        "through the spike-time and summary-feature likelihood of noble_prob, with the prior fitted to the "
+        f"Hall-of-Fame models. Intervals are equal-tailed 89 % intervals; {judged}."
     )
 
 
