@@ -188,7 +188,7 @@ def respond_features(
             found.append(measure(record, names=names))
     values = torch.cat([f.value.cpu() for f in found])
     return Features(names=found[0].names, units=found[0].units, value=values, mask=torch.isfinite(values),
-                    axes=(neurons.axis,))  # fmt: skip
+                    axes=(neurons.axis,), steps=steps.steps)  # fmt: skip
 
 
 def _require_trained(decoder: Decoder, current_pa: Sequence[float], parameter: str) -> None:

@@ -34,6 +34,7 @@ class Features:
         value: Values in these units, NaN where undefined, shape ``(*batch, sweep, feature)``.
         mask: Whether a value is defined, shape ``(*batch, sweep, feature)``.
         axes: Names of the batch axes, those of the recording.
+        steps: The step of each sweep, or None, those of the recording; empty where they are not known.
     """
 
     names: tuple[str, ...]
@@ -41,6 +42,7 @@ class Features:
     value: Float[Tensor, "*batch sweep feature"]
     mask: Bool[Tensor, "*batch sweep feature"]
     axes: tuple[str, ...] = ()
+    steps: tuple[Step | None, ...] = ()
 
     def __getitem__(self, name: str) -> tuple[Tensor, Tensor]:
         """Value and mask of one feature, each of shape ``(*batch, sweep)``.
@@ -116,7 +118,7 @@ def measure(
         value[..., index, :] = torch.cat(rows).reshape(*v.shape[:-2], len(index), len(wanted))
     return Features(
         names=tuple(item.name for item in wanted), units=tuple(item.unit for item in wanted),
-        value=value, mask=torch.isfinite(value), axes=recording.axes,
+        value=value, mask=torch.isfinite(value), axes=recording.axes, steps=recording.steps,
     )  # fmt: skip
 
 
