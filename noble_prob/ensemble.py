@@ -206,7 +206,8 @@ def _protocol(decoder: Decoder, protocol: Protocol | Sequence[float] | Tensor) -
                                     total_ms=w.n_samples * w.dt_ms, dt_ms=w.dt_ms)  # fmt: skip
     wanted = f"steps from {w.onset_ms} ms for {w.duration_ms} ms on {w.n_samples} samples of {w.dt_ms} ms"
     grid = len(protocol.time_ms) == w.n_samples and abs(protocol.dt_ms - w.dt_ms) < 1e-6
-    fits = all(s and abs(s.onset_ms - w.onset_ms) < w.dt_ms and abs(s.duration_ms - w.duration_ms) < w.dt_ms
+    onset = w.onset_ms + float(protocol.time_ms[0])
+    fits = all(s and abs(s.onset_ms - onset) < w.dt_ms and abs(s.duration_ms - w.duration_ms) < w.dt_ms
                for s in protocol.steps)  # fmt: skip
     require(grid and fits, "protocol", wanted, "another grid or stimulus", "pass the step amplitudes in pA instead")
     return protocol

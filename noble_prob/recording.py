@@ -1,9 +1,9 @@
 """A recorded neuron and a simulated one are the same type, so everything that measures one judges the other.
 
-A :class:`Protocol` is what was injected, a :class:`Recording` is what came back. Time is in milliseconds from the
-first sample, current in picoampere (positive depolarises), voltage in millivolt. Every sweep of a recording shares one
-regular time grid; an ensemble is a recording whose leading axes are named (``draw``, ``neuron`` or ``trial``: see
-:mod:`noble_prob.latent` for why the name matters).
+A :class:`Protocol` is what was injected, a :class:`Recording` is what came back. Time is in milliseconds (a file is
+read from its first sample on), current in picoampere (positive depolarises), voltage in millivolt. Every sweep of a
+recording shares one regular time grid; an ensemble is a recording whose leading axes are named (``draw``, ``neuron`` or
+``trial``: see :mod:`noble_prob.latent` for why the name matters).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Step:
     """A square pulse of current: the stimulus of one sweep.
 
     Attributes:
-        onset_ms: First moment of the pulse, from the start of the sweep (ms).
+        onset_ms: First moment of the pulse, on the time axis of its protocol (ms).
         duration_ms: Length of the pulse (ms).
         amplitude_pa: Height above the holding current (pA).
         holding_pa: Current outside the pulse (pA).

@@ -1,9 +1,9 @@
 """NPZ: the fields of a recording by their names, and nothing pickled.
 
 ``time_ms`` (time), ``current_pa`` and ``voltage_mv`` (sweep, time) are enough; one sweep may leave its axis out.
-Written by :func:`noble_prob.readers.write_npz` there are also ``steps`` (sweep, 4: onset ms, duration ms, amplitude
-pA, holding pA; NaN where a sweep is no step), ``axes`` (names of leading axes of the voltage) and ``provenance``
-(JSON text).
+Written by :func:`noble_prob.readers.write_npz` there are also ``steps`` (sweep, 4: onset ms on the axis of ``time_ms``,
+duration ms, amplitude pA, holding pA; NaN where a sweep is no step), ``axes`` (names of leading axes of the voltage)
+and ``provenance`` (JSON text).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def load_npz(path: Path, channel: int | str | None) -> RawFile:
         current, voltage = current[None], voltage[None]
     _require_shapes(time, current, voltage, axes, path.name)
     dt = regular_interval(time, path.name)
-    steps = _steps(data.get("steps"), len(current), path.name)
+    steps = _steps(data.get("steps"), float(time[0]), len(current), path.name)
     sweeps = [
         RawSweep(
             label=str(i),
@@ -117,8 +117,8 @@ def _require_shapes(
     )
 
 
-def _steps(table: NDArray[np.float64] | None, n: int, file: str) -> list[Step | None] | None:
-    """Steps from their table; None where the file has none."""
+def _steps(table: NDArray[np.float64] | None, first_ms: float, n: int, file: str) -> list[Step | None] | None:
+    """Steps from their table, timed from the first sample; None where the file has none."""
     if table is None:
         return None
     require(
@@ -128,5 +128,6 @@ def _steps(table: NDArray[np.float64] | None, n: int, file: str) -> list[Step | 
         table.shape,
         "give onset_ms, duration_ms, amplitude_pa, holding_pa per sweep, or leave `steps` out",
     )
+    table = table - np.array([first_ms, 0.0, 0.0, 0.0])
     names = ("onset_ms", "duration_ms", "amplitude_pa", "holding_pa")
     return [None if np.isnan(row).any() else Step(**dict(zip(names, row.tolist(), strict=True))) for row in table]

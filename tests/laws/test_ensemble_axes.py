@@ -72,6 +72,14 @@ def test_plausibility_separates_members_from_strangers(decoder, prior):
     assert far.outside_range.all()
 
 
+def test_a_step_is_on_the_window_by_its_place_among_the_samples(decoder, prior):
+    neurons, plain = draw(prior, 2, seed=0), Protocol.step_family([100.0], dt_ms=decoder.window.dt_ms)
+    late = replace(plain, time_ms=plain.time_ms + 40.0, steps=(replace(plain.steps[0], onset_ms=52.0),))
+    assert torch.equal(respond(decoder, neurons, late).voltage_mv, respond(decoder, neurons, plain).voltage_mv)
+    with pytest.raises(UsageError, match="steps from 12"):
+        respond(decoder, neurons, replace(late, steps=(replace(plain.steps[0], onset_ms=62.0),)))
+
+
 def test_it_refuses_another_window_and_trials_without_number(decoder, prior):
     neurons = draw(prior, 2, seed=0)
     with pytest.raises(UsageError, match="steps from 12"):

@@ -1,11 +1,14 @@
 """What is written is what is read: a recording survives NPZ whole, and CSV to ten digits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from noble_prob.features import measure
 from noble_prob.readers import read, write_csv, write_npz
 from noble_prob.recording import Protocol, Recording, Step
 
@@ -58,6 +61,25 @@ def test_csv_restores_samples_and_finds_the_steps_again(recording, tmp_path):
         assert found.onset_ms == pytest.approx(true.onset_ms, abs=recording.dt_ms)
         assert found.duration_ms == pytest.approx(true.duration_ms, abs=2 * recording.dt_ms)
         assert (found.amplitude_pa, found.holding_pa) == pytest.approx((true.amplitude_pa, true.holding_pa), abs=1e-4)
+
+
+def later(recording, ms):
+    """The same recording on a time axis that begins so much later."""
+    steps = tuple(replace(step, onset_ms=step.onset_ms + ms) for step in recording.steps)
+    protocol = Protocol(time_ms=recording.time_ms + ms, current_pa=recording.current_pa, steps=steps)
+    return replace(recording, protocol=protocol)
+
+
+@SETTINGS
+@given(recording=recordings(axes=True), first_ms=st.sampled_from([-20.0, 0.05, 1000.0]))
+def test_a_time_axis_that_begins_elsewhere_keeps_its_step_at_its_samples(recording, first_ms, tmp_path):
+    again = read(write_npz(later(recording, first_ms), tmp_path / "a.npz"))
+    assert again.steps[0].onset_ms == pytest.approx(20.0, abs=1e-9)
+    assert torch.allclose(measure(again).value, measure(recording).value, rtol=1e-6, atol=1e-6, equal_nan=True)
+    if not recording.axes:
+        assert read(write_csv(later(recording, first_ms), tmp_path / "a.csv")).steps[0].onset_ms == pytest.approx(
+            20.0, abs=recording.dt_ms
+        )
 
 
 def test_selected_sweeps_keep_their_origin(tmp_path):
