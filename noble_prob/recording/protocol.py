@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from noble_prob.errors import require
-from noble_prob.recording.checks import require_grid, require_steps
+from noble_prob.recording.checks import numbers, require_grid, require_steps
 from noble_prob.recording.step import Step
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Protocol:
-    """What is injected: one current waveform per sweep on a shared grid.
+    """What is injected: one current waveform per sweep on a shared grid; equal to itself only.
 
     Attributes:
         time_ms: Sample times, regular and increasing (ms), shape ``(time,)``.
@@ -33,6 +34,9 @@ class Protocol:
     steps: tuple[Step | None, ...]
 
     def __post_init__(self) -> None:
+        for name in ("time_ms", "current_pa"):
+            object.__setattr__(self, name, numbers(getattr(self, name), name))
+        object.__setattr__(self, "steps", tuple(self.steps))
         require_grid(self.time_ms)
         require(
             self.current_pa.shape == (len(self.steps), len(self.time_ms)),
@@ -65,9 +69,9 @@ class Protocol:
             holding_pa: Current outside the pulse (pA).
 
         Raises:
-            UsageError: If the pulse does not fit into the sweep or an amplitude is not finite.
+            UsageError: If the pulse does not fit into the sweep or something is not a finite number.
         """
-        amps = torch.as_tensor(amplitudes_pa, dtype=torch.float64).reshape(-1)
+        amps = numbers(amplitudes_pa, "amplitudes_pa").to(torch.float64).reshape(-1)
         require(
             bool(torch.isfinite(amps).all()) and len(amps) > 0,
             "amplitudes_pa",
@@ -75,6 +79,9 @@ class Protocol:
             amps.tolist(),
             "pass the pulse heights as numbers",
         )
+        require(0 < dt_ms <= total_ms / 2, "dt_ms", f"positive, and short for a sweep of {total_ms} ms", dt_ms,
+                "pass the sampling interval in ms")  # fmt: skip
+        require(isfinite(holding_pa), "holding_pa", "a finite current in pA", holding_pa, "pass 0 for none")
         require(
             onset_ms >= 0 and duration_ms > 0 and onset_ms + duration_ms <= total_ms,
             "duration_ms",
@@ -89,6 +96,18 @@ class Protocol:
             for a in amps.tolist()
         )
         return cls(time_ms=time, current_pa=holding_pa + amps[:, None] * on, steps=steps)
+
+    def __repr__(self) -> str:
+        return f"Protocol({self.outline()})"
+
+    def outline(self) -> str:
+        """Sizes and steps in a few words."""
+        known = [step.amplitude_pa for step in self.steps if step is not None]
+        low, high = (f"{edge:g}" for edge in (min(known, default=0.0), max(known, default=0.0)))
+        span = f" of {low if low == high else f'{low} to {high}'} pA" if known else ""
+        counts = (len(self.steps), "sweep"), (len(known), "step")
+        sweeps, steps = (f"{n} {word}{'s' * (n != 1)}" for n, word in counts)
+        return f"{sweeps} of {len(self.time_ms)} samples, {self.dt_ms:g} ms apart; {steps}{span}"
 
     @property
     def dt_ms(self) -> float:

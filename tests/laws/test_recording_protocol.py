@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from noble_prob.errors import UsageError
-from noble_prob.recording import Protocol, Step
+from noble_prob.features import measure
+from noble_prob.recording import Protocol, Recording, Step
 
 PLAIN = Protocol.step_family([-110.0, 180.0])
 STEP = PLAIN.steps[1]
@@ -66,3 +68,95 @@ def test_steps_of_one_protocol_may_begin_and_end_apart():
     both = Protocol(time_ms=PLAIN.time_ms, current_pa=rows, steps=(PLAIN.steps[0], late))
     with pytest.raises(UsageError, match="sweep"):
         replace(both, current_pa=rows.flip(0))
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"dt_ms": 0.0}, "dt_ms"),
+        ({"dt_ms": -0.1}, "dt_ms"),
+        ({"dt_ms": float("nan")}, "dt_ms"),
+        ({"dt_ms": 400.0}, "dt_ms"),
+        ({"holding_pa": float("nan")}, "holding_pa"),
+        ({"holding_pa": float("inf")}, "holding_pa"),
+        ({"onset_ms": float("nan")}, "duration_ms"),
+        ({"total_ms": float("nan")}, "dt_ms"),
+        ({"amplitudes_pa": ["a"]}, "amplitudes_pa"),
+        ({"amplitudes_pa": [float("nan")]}, "amplitudes_pa"),
+    ],
+)
+def test_a_step_family_is_made_of_finite_numbers(change, match):
+    with pytest.raises(UsageError, match=match):
+        Protocol.step_family(**({"amplitudes_pa": [50.0]} | change))
+
+
+@pytest.mark.parametrize("kind", [np.asarray, np.ndarray.tolist, lambda x: x.astype(np.float32), torch.from_numpy])
+def test_arrays_and_lists_become_tensors(kind):
+    time, current = PLAIN.time_ms.numpy(), PLAIN.current_pa.numpy()
+    protocol = Protocol(time_ms=kind(time), current_pa=kind(current), steps=list(PLAIN.steps))
+    recording = Recording(protocol=protocol, voltage_mv=kind(current[None] - 70), axes="trial")
+    assert torch.equal(recording.voltage_mv[0].double(), PLAIN.current_pa - 70)
+    assert (recording.axes, recording.steps) == (("trial",), PLAIN.steps)
+    whole = Recording(protocol=PLAIN, voltage_mv=np.full((2, 8192), -70))
+    assert whole.voltage_mv.dtype == torch.float64
+
+
+def test_what_is_no_array_of_numbers_is_refused_in_a_sentence():
+    ragged = [[-70.0] * 8192, [-70.0] * 8191]
+    for wrong in (ragged, np.full((2, 8192), "a"), None, "voltage"):
+        with pytest.raises(UsageError, match=r"voltage_mv.*numpy\.asarray"):
+            Recording(protocol=PLAIN, voltage_mv=wrong)
+    with pytest.raises(UsageError, match="current_pa"):
+        replace(PLAIN, current_pa=ragged)
+    with pytest.raises(UsageError, match="a Protocol"):
+        Recording(protocol=[50.0], voltage_mv=np.zeros((1, 8192)))
+    with pytest.raises(UsageError, match="2 different names"):
+        Recording(protocol=PLAIN, voltage_mv=np.zeros((3, 4, 2, 8192)), axes=("trial", "trial"))
+
+
+def three(**more):
+    family = Protocol.step_family([-50.0, 0.0, 50.0])
+    return Recording(protocol=family, voltage_mv=family.current_pa - 70, **more)
+
+
+@pytest.mark.parametrize(
+    ("sweeps", "kept"),
+    [
+        (0, [0]),
+        (-1, [2]),
+        (np.int64(1), [1]),
+        ([2, 0], [2, 0]),
+        (range(2), [0, 1]),
+        (torch.tensor([1, 1]), [1, 1]),
+        ([True, False, True], [0, 2]),
+        (np.array([False, True, False]), [1]),
+    ],
+)
+def test_sweeps_are_selected_by_index_or_mask(sweeps, kept):
+    chosen = three(provenance={"sweeps": ["a", "b", "c"]}).select(sweeps)
+    assert chosen.protocol.amplitudes_pa.tolist() == [[-50.0, 0.0, 50.0][k] for k in kept]
+    assert torch.equal(chosen.voltage_mv, three().voltage_mv[kept])
+    assert chosen.provenance["sweeps"] == [["a", "b", "c"][k] for k in kept]
+
+
+@pytest.mark.parametrize("sweeps", [3, [], [0, -4], [0.5], [True, False], [False] * 3, None, "0"])
+def test_sweeps_that_are_not_there_are_refused(sweeps):
+    with pytest.raises(UsageError, match="sweeps"):
+        three().select(sweeps)
+
+
+def test_recordings_are_compared_and_shown_without_their_samples():
+    recording = three()
+    for thing in (recording, recording.protocol, measure(recording, names=["resting_voltage_mv"])):
+        assert thing == thing
+        assert thing != replace(thing)
+        assert hash(thing)
+        assert len(repr(thing)) < 160
+    assert repr(recording) == "Recording(3 sweeps of 8192 samples, 0.0625 ms apart; 3 steps of -50 to 50 pA; mV)"
+    many = Recording(
+        protocol=PLAIN.step_family([50.0]), voltage_mv=torch.zeros(2, 5, 1, 8192), axes=("neuron", "trial")
+    )
+    assert repr(many).startswith("Recording(neuron 2, trial 5; 1 sweep of 8192 samples")
+    assert repr(measure(many, names=["spike_count"])) == (
+        "Features(neuron 2, trial 5, sweep 1; spike_count (1); 10 of 10 values defined)"
+    )
