@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from noble_prob.noise import NoisePrior, TrialModel
     from noble_prob.population.simulate import simulate
     from noble_prob.priors import Prior, fit_prior
-    from noble_prob.readers import read
-    from noble_prob.recording import Protocol, Recording
+    from noble_prob.readers import from_arrays, read
+    from noble_prob.recording import Protocol, Recording, Step
     from noble_prob.report.render import render
 
 _HOME = {
-    "recording": "Protocol Recording",
-    "readers": "read",
+    "recording": "Protocol Recording Step",
+    "readers": "read from_arrays",
     "features": "measure find_spikes fi_curve",
     "latent": "LatentSpace Neurons",
     "noise": "NoisePrior TrialModel",
@@ -57,8 +57,9 @@ _ROOM = {name: room for room, names in _HOME.items() for name in names.split()}
 
 __all__ = [
     "Cell", "Examination", "FeatureTable", "Finding", "LatentSpace", "Neurons", "NoisePrior", "Posterior", "Prior",
-    "Protocol", "Recording", "TrialModel", "UsageError", "calibrate_population", "calibrate_repeats",
-    "compare_experiments", "draw", "evaluate", "examine", "fi_curve", "find_spikes", "fit_prior", "from_pyro", "infer",
+    "Protocol", "Recording", "Step", "TrialModel", "UsageError", "calibrate_population", "calibrate_repeats",
+    "compare_experiments", "draw", "evaluate", "examine", "fi_curve", "find_spikes", "fit_prior", "from_arrays",
+    "from_pyro", "infer",
     "infer_population", "judge", "load_cell", "measure", "plausibility", "read", "render", "respond", "simulate",
 ]  # fmt: skip
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from noble_prob.decoder.base import Decoder
-from noble_prob.errors import UsageError, require
+from noble_prob.errors import UsageError, listed, require, require_count, require_seed
 from noble_prob.features import Features, measure
 from noble_prob.latent import Neurons
 from noble_prob.noise import TrialModel
@@ -105,7 +105,7 @@ def respond(
         trials: Repeats of each neuron; None for the noiseless response.
         trial_model: How repeats differ; a tenth of the population's spread and 0.2 spikes/sqrt(s) if not given.
         seed: Seed of the repeats.
-        chunk: Traces rendered at once.
+        chunk: Traces rendered at once: a matter of memory, not of the numbers.
         device: Device the latents are sent to; the decoder must live there.
         progress: Show a bar on stderr.
         extrapolate: Also answer steps beyond the currents that the decoder was trained on: nothing vouches for it.
@@ -115,10 +115,13 @@ def respond(
         CPU.
 
     Raises:
-        UsageError: If the neurons are of another latent space, the protocol is not a family of steps on the decoder's
-            window and within its currents, or a decoder that cannot render given spike times is asked for them.
+        UsageError: If there are no neurons, they are of another latent space or themselves repeats of which repeats are
+            wanted; if the protocol is not a family of steps from rest on the decoder's window and within its currents;
+            if a decoder that cannot render given spike times is asked for them.
     """
     _require_own(decoder, neurons)
+    require_count(chunk, "chunk", "traces")
+    require_seed(seed)
     steps = _protocol(decoder, protocol)
     _require_trained(decoder, () if extrapolate else steps.amplitudes_pa.tolist(), "protocol")
     generator = stream("respond", seed)  # a neuron drawn with the same seed has other noise
@@ -128,7 +131,9 @@ def respond(
         )
         latents, model = neurons.value[:, None], None
     else:
-        require(trials > 0, "trials", "a positive number of repeats", trials, "pass trials=1 or more")
+        require_count(trials, "trials", "repeats")
+        require(neurons.axis != "trial", "neurons.axis", "'draw' or 'neuron' where `trials` are wanted", "'trial'",
+                "these are repeats already: leave `trials` out")  # fmt: skip
         model = trial_model or TrialModel.isotropic(neurons.space)
         latents = model.latents(neurons, trials * len(steps.steps), generator)
         latents = latents.reshape(len(neurons) * trials, len(steps.steps), -1)
@@ -147,6 +152,7 @@ def _require_own(decoder: Decoder, neurons: Neurons) -> None:
     own = decoder.space.names
     require(neurons.space.names == own, "neurons", f"in the decoder's latent space {own}", neurons.space.names,
             "use neurons of the decoder's own cell")  # fmt: skip
+    require(len(neurons) > 0, "neurons", "at least one neuron", "none", "draw some")
 
 
 def respond_features(
@@ -176,9 +182,11 @@ def respond_features(
         Value and mask of shape ``(n, 1, feature)`` on the CPU, axis ``neurons.axis``.
 
     Raises:
-        UsageError: If the neurons are of another latent space, or the step is beyond the decoder's range of currents.
+        UsageError: If there are no neurons, they are of another latent space, or the step is beyond the decoder's
+            currents.
     """
     _require_own(decoder, neurons)
+    require_count(chunk, "chunk", "traces")
     _require_trained(decoder, () if extrapolate else (current_pa,), "current_pa")
     steps, found = _protocol(decoder, [current_pa]), []
     with torch.no_grad():
@@ -188,7 +196,7 @@ def respond_features(
             found.append(measure(record, names=names))
     values = torch.cat([f.value.cpu() for f in found])
     return Features(names=found[0].names, units=found[0].units, value=values, mask=torch.isfinite(values),
-                    axes=(neurons.axis,))  # fmt: skip
+                    axes=(neurons.axis,), steps=steps.steps)  # fmt: skip
 
 
 def _require_trained(decoder: Decoder, current_pa: Sequence[float], parameter: str) -> None:
@@ -206,9 +214,13 @@ def _protocol(decoder: Decoder, protocol: Protocol | Sequence[float] | Tensor) -
                                     total_ms=w.n_samples * w.dt_ms, dt_ms=w.dt_ms)  # fmt: skip
     wanted = f"steps from {w.onset_ms} ms for {w.duration_ms} ms on {w.n_samples} samples of {w.dt_ms} ms"
     grid = len(protocol.time_ms) == w.n_samples and abs(protocol.dt_ms - w.dt_ms) < 1e-6
-    fits = all(s and abs(s.onset_ms - w.onset_ms) < w.dt_ms and abs(s.duration_ms - w.duration_ms) < w.dt_ms
+    onset = w.onset_ms + float(protocol.time_ms[0])
+    fits = all(s and abs(s.onset_ms - onset) < w.dt_ms and abs(s.duration_ms - w.duration_ms) < w.dt_ms
                for s in protocol.steps)  # fmt: skip
     require(grid and fits, "protocol", wanted, "another grid or stimulus", "pass the step amplitudes in pA instead")
+    held = [s.holding_pa for s in protocol.steps if s and s.holding_pa]
+    require(not held, "protocol", "steps from rest: the decoder knows no holding current", f"{listed(held, 3)} pA",
+            "pass the step amplitudes in pA instead")  # fmt: skip
     return protocol
 
 
@@ -216,32 +228,40 @@ def _render(
     decoder: Decoder, latents: Tensor, steps: Protocol, model: TrialModel | None, generator: torch.Generator,
     chunk: int, device: str | torch.device | None, progress: bool,
 ) -> Float[Tensor, "row sweep time"]:  # fmt: skip
-    """Voltage of rows of latents (one per row, or one per row and sweep), chunk by chunk."""
+    """Voltage of rows of latents (one per row, or one per row and sweep), chunk by chunk; chance knows no chunks."""
     current = steps.amplitudes_pa
     rows, sweeps = len(latents), len(current)
     flat = latents.expand(rows, sweeps, latents.shape[-1]).reshape(rows * sweeps, -1)
     amplitude = current.expand(rows, sweeps).reshape(-1)
     out = torch.empty(rows * sweeps, decoder.window.n_samples)
     with torch.no_grad():
+        moved = None
+        if model is not None and model.moves_spikes:
+            moved = _spike_times(decoder, flat, amplitude, model, generator, chunk, device)
         for at in tqdm(range(0, len(flat), chunk), desc="respond", unit="chunk", disable=not progress):
-            z, i = flat[at : at + chunk].to(device), amplitude[at : at + chunk].to(device)
-            out[at : at + chunk] = _answer(decoder, z, i, model, generator).to(out)
+            own = slice(at, at + chunk)
+            times = {} if moved is None else {"times_ms": moved[own].to(device)}
+            voltage = decoder.respond(flat[own].to(device), amplitude[own].to(device), **times)
+            out[own] = _recorded(voltage, model, generator).to(out)
     return out.reshape(rows, sweeps, -1)
 
 
-def _answer(
-    decoder: Decoder, latents: Tensor, current_pa: Tensor, model: TrialModel | None, generator: torch.Generator
-) -> Tensor:
-    """Voltage of one chunk, with jittered spikes and electrode noise where a trial model asks for them."""
-    if model is None or not model.moves_spikes:
-        voltage = decoder.respond(latents, current_pa)
-    else:
-        if "times_ms" not in signature(decoder.respond).parameters:
-            raise UsageError("trial_model", "without timing scatter and phase diffusion for a decoder that can not "
-                             "render given spike times", model.phase_diffusion, "leave them out")  # fmt: skip
-        times = model.scatter(decoder.spike_times(latents, current_pa), current_pa, generator)
-        voltage = decoder.respond(latents, current_pa, times_ms=times)  # type: ignore[call-arg]
+def _spike_times(
+    decoder: Decoder, latents: Tensor, current_pa: Tensor, model: TrialModel, generator: torch.Generator,
+    chunk: int, device: str | torch.device | None,
+) -> Float[Tensor, "row spike"]:  # fmt: skip
+    """Spike times of repeats (ms after onset), drawn for all rows at once, on the CPU."""
+    if "times_ms" not in signature(decoder.respond).parameters:
+        raise UsageError("trial_model", "without timing scatter and phase diffusion for a decoder that can not "
+                         "render given spike times", model.phase_diffusion, "leave them out")  # fmt: skip
+    parts = zip(latents.split(chunk), current_pa.split(chunk), strict=True)
+    times = torch.cat([decoder.spike_times(z.to(device), i.to(device)).cpu() for z, i in parts])
+    return model.scatter(times, current_pa, generator)
+
+
+def _recorded(voltage: Tensor, model: TrialModel | None, generator: torch.Generator) -> Tensor:
+    """Voltage with the electrode's noise, drawn trace by trace."""
     if model is None or model.electrode_mv == 0:
         return voltage
-    noise = torch.randn(voltage.shape, generator=generator, dtype=voltage.dtype).to(voltage.device)
-    return voltage + model.electrode_mv * noise
+    noise = [torch.randn(len(row), generator=generator, dtype=voltage.dtype) for row in voltage]
+    return voltage + model.electrode_mv * torch.stack(noise).to(voltage.device)

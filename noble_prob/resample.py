@@ -104,7 +104,7 @@ def resample(recording: Recording, *, dt_ms: float) -> Recording:
     if fraction == 1:
         return recording
     current = hold(recording.current_pa, fraction)
-    time = torch.arange(current.shape[-1], dtype=torch.float64) * dt_ms
+    time = float(recording.time_ms[0]) + torch.arange(current.shape[-1], dtype=torch.float64) * dt_ms
     return replace(
         recording,
         protocol=Protocol(time_ms=time, current_pa=current, steps=recording.steps),

@@ -175,7 +175,7 @@ def _cut(recording: Recording, sweep: int, fraction: Fraction, onset: int, n: in
     """
     step = recording.steps[sweep]
     assert step is not None
-    first = round(step.onset_ms / recording.dt_ms)
+    first = round((step.onset_ms - float(recording.time_ms[0])) / recording.dt_ms)
     pad = -first % fraction.denominator
     at = (first + pad) // fraction.denominator * fraction.numerator
     voltage = resample_voltage(_prepend(recording.voltage_mv[..., sweep, :], pad, float("nan")), fraction)

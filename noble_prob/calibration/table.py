@@ -24,9 +24,13 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from noble_prob.calibration.table_csv import read_columns
-from noble_prob.errors import require
+from noble_prob.errors import listed, require
 from noble_prob.features import Features
 from noble_prob.latent import Axis
+from noble_prob.recording import Step
+
+SAME_PA, SAME_SHARE, SAME_MS = 2.0, 0.02, 4.0
+"""Steps found in a recorded current are one stimulus if they differ by less (pA, share of the height, ms of length)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,21 +92,20 @@ class FeatureTable:
         """Turn measured features into rows.
 
         Args:
-            features: Measured on one neuron whose *sweeps* are the rows (no batch axes, ``sweep`` None), or on an
-                ensemble whose batch members are the rows, of which one ``sweep`` is taken.
-            axis: What a row is; an ensemble's innermost axis must have this name.
-            sweep: The sweep of an ensemble.
+            features: Measured on one neuron whose *sweeps* are repeats of one step (no batch axes), or on an ensemble
+                with one batch axis longer than 1, whose members are the rows.
+            axis: What a row is: ``trial`` for sweeps, else the name of that batch axis.
+            sweep: The sweep of an ensemble; left out where the sweeps are the rows.
             source: Where the table came from.
 
         Raises:
-            UsageError: If axes and ``sweep`` do not fit.
+            UsageError: If axes, steps and ``sweep`` do not fit: a row would not be what ``axis`` says.
         """
         value = features.value.detach().cpu().numpy().astype(float)
         if features.axes:
-            require(sweep is not None, "sweep", "the index of one sweep of the ensemble", sweep, "pick a stimulus")
-            require(features.axes[-1] == axis, "axis", f"'{features.axes[-1]}', as the ensemble says", f"'{axis}'",
-                    "do not mix ignorance (draw), diversity (neuron) and repeats (trial)")  # fmt: skip
-            value = value[..., sweep, :].reshape(-1, len(features.names))
+            value = _members(features, value, axis, sweep)
+        else:
+            _require_repeats(features, axis, sweep)
         units = tuple("" if unit == "1" else unit for unit in features.units)
         return cls(names=features.names, units=units, value=value, axis=axis, source=source)
 
@@ -131,3 +134,37 @@ class FeatureTable:
             for k, row in enumerate(self.value):
                 cells = ["" if np.isnan(v) else repr(float(v)) for v in row]
                 writer.writerow([*([self.labels[k]] if self.labels else []), *cells])
+
+
+def _members(features: Features, value: ndarray, axis: str, sweep: int | None) -> ndarray:
+    """Values of one sweep of an ensemble, one row per member of the axis, shape ``(row, feature)``."""
+    require(axis in features.axes, "axis", f"among {features.axes}, as the ensemble says", f"'{axis}'",
+            "do not mix ignorance (draw), diversity (neuron) and repeats (trial)")  # fmt: skip
+    others = {name: n for name, n in zip(features.axes, value.shape, strict=False) if name != axis and n > 1}
+    require(not others, "features", f"of one batch axis, '{axis}'; every other of length 1",
+            ", ".join(f"{n} along '{name}'" for name, n in others.items()),
+            "select one of them before measuring (recording.voltage_mv[k]), or average over them")  # fmt: skip
+    n = value.shape[-2]
+    known = isinstance(sweep, int | np.integer) and -n <= sweep < n
+    require(known, "sweep", f"the index of one of the {n} sweeps of the ensemble", sweep, "pick a stimulus")
+    return value[..., sweep, :].reshape(-1, value.shape[-1])
+
+
+def _require_repeats(features: Features, axis: str, sweep: int | None) -> None:
+    """Refuse sweeps of one recording as anything but repeats of one step."""
+    require(axis == "trial", "axis", "'trial': the sweeps of one recording are repeats of one neuron", f"'{axis}'",
+            "measure an ensemble with this axis, or stack the values of several recordings")  # fmt: skip
+    require(sweep is None, "sweep", "left out where the sweeps themselves are the rows", sweep,
+            "leave it out, or select sweeps before measuring: recording.select")  # fmt: skip
+    first = features.steps[0] if features.steps else None
+    strange = [k for k, step in enumerate(features.steps) if not _alike(first, step)]
+    require(not strange, "features", "of sweeps that repeat one step", f"other steps in sweeps {listed(strange)}",
+            "select the repeats of one step before measuring: recording.select")  # fmt: skip
+
+
+def _alike(a: Step | None, b: Step | None) -> bool:
+    """Whether two steps are one stimulus, as far as a recorded current can tell."""
+    if a is None or b is None:
+        return a is b
+    height = max(SAME_PA, SAME_SHARE * abs(a.amplitude_pa))
+    return abs(a.amplitude_pa - b.amplitude_pa) <= height and abs(a.duration_ms - b.duration_ms) <= SAME_MS

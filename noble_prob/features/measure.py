@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from noble_prob.errors import UsageError, require
+from noble_prob.errors import UsageError, listed, require
 from noble_prob.features import action_potential, subthreshold, timing  # noqa: F401  (they fill the catalogue)
 from noble_prob.features.registry import FEATURES, Feature, lookup
 from noble_prob.features.sweeps import Sweeps
@@ -24,9 +24,9 @@ CHUNK_SAMPLES = 2**22
 """Samples that are measured at once; bounds the working memory to some 200 MB."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Features:
-    """Values of several features for every sweep of a recording.
+    """Values of several features for every sweep of a recording; equal to themselves only.
 
     Attributes:
         names: Feature names, in the order of the last axis.
@@ -34,6 +34,7 @@ class Features:
         value: Values in these units, NaN where undefined, shape ``(*batch, sweep, feature)``.
         mask: Whether a value is defined, shape ``(*batch, sweep, feature)``.
         axes: Names of the batch axes, those of the recording.
+        steps: The step of each sweep, or None, those of the recording; empty where they are not known.
     """
 
     names: tuple[str, ...]
@@ -41,6 +42,12 @@ class Features:
     value: Float[Tensor, "*batch sweep feature"]
     mask: Bool[Tensor, "*batch sweep feature"]
     axes: tuple[str, ...] = ()
+    steps: tuple[Step | None, ...] = ()
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{n} {size}" for n, size in zip((*self.axes, "sweep"), self.value.shape, strict=False))
+        units = [f"{name} ({unit})" for name, unit in zip(self.names, self.units, strict=True)]
+        return f"Features({sizes}; {listed(units, 4)}; {int(self.mask.sum())} of {self.mask.numel()} values defined)"
 
     def __getitem__(self, name: str) -> tuple[Tensor, Tensor]:
         """Value and mask of one feature, each of shape ``(*batch, sweep)``.
@@ -116,7 +123,7 @@ def measure(
         value[..., index, :] = torch.cat(rows).reshape(*v.shape[:-2], len(index), len(wanted))
     return Features(
         names=tuple(item.name for item in wanted), units=tuple(item.unit for item in wanted),
-        value=value, mask=torch.isfinite(value), axes=recording.axes,
+        value=value, mask=torch.isfinite(value), axes=recording.axes, steps=recording.steps,
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ on average and give shorter time constants; with these the latents of the shippe
 
 @feature("mV", defined_when="there are samples before the step and none is above threshold", efel_name="voltage_base")
 def resting_voltage_mv(s: Sweeps) -> Tensor:
-    """Mean voltage before the step, over at most 100 ms."""
+    """Mean of the samples that exist before the step, over at most 100 ms."""
     return s.baseline_mv
 
 

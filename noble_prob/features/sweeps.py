@@ -103,12 +103,12 @@ class Sweeps:
 
     @cached_property
     def baseline_mv(self) -> Float[Tensor, " trace"]:
-        """Mean voltage before the step (mV), over at most 100 ms; NaN if a spike falls into it."""
+        """Mean of the samples that exist before the step (mV), over at most 100 ms; NaN if a spike falls into it."""
         start = max(self.onset_ms - BASELINE_MS, float(self.time_ms[0]))
         base = self.between(start, self.onset_ms)
         if not base.shape[1]:
             return self.nan
-        return self.where(base.amax(-1) <= self.threshold_mv, base.mean(-1))
+        return self.where(~(base > self.threshold_mv).any(-1), base.nanmean(-1))
 
     @cached_property
     def steady_mv(self) -> Float[Tensor, " trace"]:

@@ -21,7 +21,9 @@ from noble_prob.decoder.base import Decoder
 from noble_prob.errors import require
 from noble_prob.features import find_spikes, measure
 from noble_prob.findings.base import Finding
+from noble_prob.inference.notes import cut_short, held, left_out, read_with_choices, told, without_baseline
 from noble_prob.noise import Design, Evidence
+from noble_prob.readers.checks import check_recording
 from noble_prob.recording import Recording, Step
 
 SHORTEST_MS = 100.0
@@ -55,15 +57,17 @@ def observe(recording: Recording, decoder: Decoder) -> Observation:
         decoder: Its window, current range and summary features are used.
 
     Raises:
-        UsageError: If the recording is an ensemble, or no sweep has a usable step.
+        UsageError: If the recording is an ensemble, in units that no file would be read in, or no sweep has a usable
+            step.
     """
     require(recording.axes in ((), ("trial",)), "recording.axes", "() or ('trial',): one neuron", recording.axes,
             "infer one neuron at a time, or pass a list of recordings")  # fmt: skip
+    check_recording(recording, "this recording")
     recorded = _recorded_ms(recording)
     reasons = [_why_not(step, ms, decoder) for step, ms in zip(recording.steps, recorded, strict=True)]
     kept = [k for k, reason in enumerate(reasons) if not reason]
     require(bool(kept), "recording", f"at least one step of {SHORTEST_MS:.0f} ms or more within the decoder's currents",
-            _told(reasons, recording.steps), "record longer steps or use another decoder")  # fmt: skip
+            told(reasons, recording.steps), "record longer steps or use another decoder")  # fmt: skip
     part = recording.select(kept)
     repeats = 1 if not recording.axes else recording.voltage_mv.shape[0]
     whole = [min(step.duration_ms, decoder.window.duration_ms) for step in part.steps if step]
@@ -77,7 +81,8 @@ def observe(recording: Recording, decoder: Decoder) -> Observation:
     masked = mask_late(summary.to(torch.float64), design, decoder)
     evidence = Evidence(design=design, times_ms=_times(part, ends), summary=masked)
     cut = {k: end for end, full, k in zip(ends, whole, kept, strict=True) if end < full - 1.0}
-    notes = (*_notes(reasons, recording.steps), *_cut_short(cut, len(reasons)), *_read_with_choices(recording))
+    notes = (*left_out(reasons, recording.steps), *cut_short(cut, len(reasons)), *without_baseline(part),
+             *held(part), *read_with_choices(recording))  # fmt: skip
     return Observation(evidence=evidence, sweeps=tuple(kept) * repeats, notes=notes, source=dict(part.provenance))
 
 
@@ -137,62 +142,6 @@ def _times(recording: Recording, ends: Sequence[float]) -> Tensor:
     for row, times in zip(out, rows, strict=True):
         row[: len(times)] = times.clamp(min=1e-3)
     return out
-
-
-def _told(reasons: Sequence[str], steps: Sequence[Step | None]) -> str:
-    """Every reason once, with the range of the steps that it is about."""
-    parts = []
-    for reason in sorted({r for r in reasons if r}):
-        size = [s.amplitude_pa for s, r in zip(steps, reasons, strict=True) if r == reason and s]
-        low, high = f"{min(size, default=0):.0f}", f"{max(size, default=0):.0f}"
-        where = f" ({low} pA)" if low == high else f" ({low} to {high} pA)"
-        parts.append(reason + (where if size else ""))
-    return "; ".join(parts)
-
-
-def _notes(reasons: Sequence[str], steps: Sequence[Step | None]) -> tuple[Finding, ...]:
-    """One finding about the sweeps left out, if any were."""
-    dropped = {k: reason for k, reason in enumerate(reasons) if reason}
-    if not dropped:
-        return ()
-    return (
-        Finding(
-            code="NP110", title="Sweeps left out", severity="caution",
-            sentence=f"{len(dropped)} of {len(reasons)} sweeps were not used: {_told(reasons, steps)}.",
-            evidence={"sweeps": list(dropped), "reasons": list(dropped.values())},
-            remedy="Nothing, if the rest is enough; the decoder answers steps within its range of currents only.",
-        ),
-    )  # fmt: skip
-
-
-def _cut_short(ends_ms: Mapping[int, float], n_sweeps: int) -> tuple[Finding, ...]:
-    """One finding about the sweeps that were looked at in part, if any were."""
-    if not ends_ms:
-        return ()
-    low, high = f"{min(ends_ms.values()):.0f}", f"{max(ends_ms.values()):.0f}"
-    return (
-        Finding(
-            code="NP110", title="Sweeps left out", severity="caution",
-            sentence=f"{len(ends_ms)} of {n_sweeps} sweeps were used only until the recording ends or has a gap, "
-                     f"{low if low == high else f'{low} to {high}'} ms into the step.",
-            evidence={"sweeps": list(ends_ms), "until_ms": list(ends_ms.values())},
-            remedy="Nothing, if the rest is enough; features of the end of these steps were left out.",
-        ),
-    )  # fmt: skip
-
-
-def _read_with_choices(recording: Recording) -> tuple[Finding, ...]:
-    """One finding about what the reader of the file chose or left out, if it had to."""
-    remarks = [str(remark) for remark in recording.provenance.get("remarks", ())]
-    if not remarks:
-        return ()
-    return (
-        Finding(
-            code="NP111", title="Reading of the file", severity="caution", sentence=" ".join(remarks),
-            evidence={"remarks": remarks},
-            remedy="Nothing, if this is what was meant; else choose the channel, the pulse or the file yourself.",
-        ),
-    )  # fmt: skip
 
 
 def stack(evidences: Sequence[Evidence]) -> Evidence:

@@ -12,6 +12,7 @@ import numpy as np
 
 from noble_prob.errors import require
 from noble_prob.readers.sweeps import RawSweep
+from noble_prob.recording import Recording
 
 SLOWEST_HZ = 2000.0
 SHORTEST_MS = 100.0
@@ -94,6 +95,27 @@ def check_units(sweeps: list[RawSweep], name: str) -> None:
     spread = float(np.nanmax(voltage) - np.nanmin(voltage))
     _check_voltage(_farthest(voltage), spread, name)
     _check_current(_farthest(np.concatenate([s.current_pa for s in sweeps])), spread, name)
+
+
+def check_recording(recording: Recording, name: str) -> None:
+    """Refuse a recording made in memory in units that no file would be read in; gaps (NaN) are no matter.
+
+    Args:
+        recording: With or without leading axes.
+        name: What to call it.
+
+    Raises:
+        UsageError: As :func:`check_time` and :func:`check_units`, or if a voltage is infinite.
+    """
+    check_time(recording.dt_ms, len(recording.time_ms), name)
+    voltage = recording.voltage_mv.detach().cpu().double().numpy()
+    require(not bool(np.isinf(voltage).any()), "voltage_mv", f"finite or NaN (missing) in {name}", "infinity",
+            "mark missing samples by NaN")  # fmt: skip
+    current = recording.current_pa.detach().cpu().double().numpy()
+    if np.isfinite(voltage).any() and np.isfinite(current).any():
+        spread = float(np.nanmax(voltage) - np.nanmin(voltage))
+        _check_voltage(_farthest(voltage), spread, name)
+        _check_current(_farthest(current), spread, name)
 
 
 def _farthest(values: np.ndarray) -> float:

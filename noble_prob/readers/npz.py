@@ -1,9 +1,9 @@
 """NPZ: the fields of a recording by their names, and nothing pickled.
 
 ``time_ms`` (time), ``current_pa`` and ``voltage_mv`` (sweep, time) are enough; one sweep may leave its axis out.
-Written by :func:`noble_prob.readers.write_npz` there are also ``steps`` (sweep, 4: onset ms, duration ms, amplitude
-pA, holding pA; NaN where a sweep is no step), ``axes`` (names of leading axes of the voltage) and ``provenance``
-(JSON text).
+Written by :func:`noble_prob.readers.write_npz` there are also ``steps`` (sweep, 4: onset ms on the axis of ``time_ms``,
+duration ms, amplitude pA, holding pA; NaN where a sweep is no step), ``axes`` (names of leading axes of the voltage)
+and ``provenance`` (JSON text).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noble_prob.errors import UsageError, listed, require
-from noble_prob.readers.checks import regular_interval
-from noble_prob.readers.sweeps import RawFile, RawSweep
+from noble_prob.readers.arrays import sweeps_of
+from noble_prob.readers.sweeps import RawFile
 from noble_prob.recording import Step
 
 FIELDS = ("time_ms", "current_pa", "voltage_mv")
@@ -39,24 +39,10 @@ def load_npz(path: Path, channel: int | str | None) -> RawFile:
     data = _fields(path)
     time, current, voltage = (np.asarray(data[name], np.float64) for name in FIELDS)
     axes = tuple(str(name) for name in np.atleast_1d(data["axes"])) if "axes" in data else ()
-    if current.ndim == 1 and voltage.ndim == 1:
-        current, voltage = current[None], voltage[None]
-    _require_shapes(time, current, voltage, axes, path.name)
-    dt = regular_interval(time, path.name)
-    steps = _steps(data.get("steps"), len(current), path.name)
-    sweeps = [
-        RawSweep(
-            label=str(i),
-            voltage_mv=voltage[..., i, :],
-            current_pa=current[i],
-            dt_ms=dt,
-            step=steps[i] if steps else None,
-            stated=steps is not None,
-        )
-        for i in range(len(current))
-    ]
+    steps = _steps(data.get("steps"), time, current, path.name)
+    sweeps = sweeps_of(time, current, voltage, axes, path.name, steps=steps)
     given = json.loads(str(data["provenance"])) if "provenance" in data else {}
-    return RawFile(name=path.name, format="NPZ", files=(path,), sweeps=tuple(sweeps), axes=axes, given=given)
+    return RawFile(name=path.name, format="NPZ", files=(path,), sweeps=sweeps, axes=axes, given=given)
 
 
 def _fields(path: Path) -> dict[str, Any]:
@@ -90,37 +76,13 @@ def _field(archive: Any, name: str, file: str) -> NDArray[Any]:
     return values
 
 
-def _require_shapes(
-    time: NDArray[np.float64],
-    current: NDArray[np.float64],
-    voltage: NDArray[np.float64],
-    axes: tuple[str, ...],
-    file: str,
-) -> None:
-    require(
-        time.ndim == 1, "time_ms", f"one axis of samples in {file}", time.shape, "store the sample times of one sweep"
-    )
-    wanted = (current.shape[0] if current.ndim == 2 else 1, len(time))
-    require(
-        current.shape == wanted,
-        "current_pa",
-        f"of shape (sweep, time) with {len(time)} samples in {file}",
-        current.shape,
-        "give one row per sweep, as long as `time_ms`",
-    )
-    require(
-        voltage.shape[-2:] == wanted and voltage.ndim == 2 + len(axes),
-        "voltage_mv",
-        f"of shape ({', '.join((*axes, 'sweep', 'time'))}) = (..., {wanted[0]}, {wanted[1]}) in {file}",
-        voltage.shape,
-        "give one voltage per current sample, and name leading axes in `axes`",
-    )
-
-
-def _steps(table: NDArray[np.float64] | None, n: int, file: str) -> list[Step | None] | None:
-    """Steps from their table; None where the file has none."""
+def _steps(
+    table: NDArray[np.float64] | None, time: NDArray[np.float64], current: NDArray[np.float64], file: str
+) -> list[Step | None] | None:
+    """Steps from their table, timed from the first sample; None where the file has none."""
     if table is None:
         return None
+    n = len(current) if current.ndim == 2 else 1
     require(
         table.shape == (n, 4),
         "steps",
@@ -128,5 +90,6 @@ def _steps(table: NDArray[np.float64] | None, n: int, file: str) -> list[Step | 
         table.shape,
         "give onset_ms, duration_ms, amplitude_pa, holding_pa per sweep, or leave `steps` out",
     )
+    table = table - np.array([float(time.flat[0]) if time.size else 0.0, 0.0, 0.0, 0.0])
     names = ("onset_ms", "duration_ms", "amplitude_pa", "holding_pa")
     return [None if np.isnan(row).any() else Step(**dict(zip(names, row.tolist(), strict=True))) for row in table]

@@ -23,8 +23,10 @@ def fingerprint(name: str, files: Sequence[Path]) -> dict[str, Any]:
 
     Args:
         name: Name of the file, or of the folder that holds the files.
-        files: The files, in the order of their sweeps.
+        files: The files, in the order of their sweeps; nothing is said of none.
     """
+    if not files:
+        return {}
     hashes = [(path.name, sha256_of(path)) for path in files]
     if len(hashes) == 1:
         return {"file": hashes[0][0], "sha256": hashes[0][1]}

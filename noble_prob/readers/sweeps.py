@@ -55,10 +55,10 @@ class RawFile:
 
     Attributes:
         name: File or folder name, without its path.
-        format: ``"ABF"``, ``"IBW"``, ``"NWB"``, ``"CSV"`` or ``"NPZ"``.
+        format: ``"ABF"``, ``"IBW"``, ``"NWB"``, ``"CSV"``, ``"NPZ"`` or ``"arrays"``.
         files: The files that were read.
         sweeps: Their sweeps, in order.
-        axes: Names of leading batch axes (NPZ only).
+        axes: Names of leading batch axes (NPZ and arrays only).
         remarks: What a user should know, in sentences.
         libraries: Packages that took part in reading, to be recorded with their versions.
         given: Provenance that the file itself carries (NPZ only).

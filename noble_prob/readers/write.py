@@ -31,7 +31,7 @@ def write_npz(recording: Recording, path: str | Path) -> Path:
 
     Returns:
         The destination. :func:`noble_prob.readers.read` restores the recording (its provenance under
-        ``made_from``).
+        ``made_from``), with time from its first sample.
 
     Raises:
         UsageError: If the destination is no ``.npz`` file in an existing folder.

@@ -25,6 +25,7 @@ SMALL = (
     ('nb.load_cell("pvalb-689331391")', 'nb.load_cell("toy")'),
     ("cell.prior, 100,", "cell.prior, 4,"),
     ("trials=200", "trials=12"),
+    ('= read("cell.abf")', '= read("cell.npz")'),
     ('nb.read("cell.abf")', 'nb.read("cell.npz")'),
     ("prior=cell.prior, seed=1)", 'prior=cell.prior, seed=1, method="hmc", chains=2, warmup=12, draws=12)'),
     ("cell, seed=1)", "cell, seed=1, method='hmc', chains=2, warmup=12, draws=12)"),
@@ -68,6 +69,7 @@ def laboratory(tmp_path, monkeypatch):
             ),
         ),
         ("docs/concepts.md", ()),
+        ("docs/formats.md", ('= read("cell.abf")',)),
     ],
 )
 def test_programs_of_a_page_run(page, shrunk, laboratory, capsys):

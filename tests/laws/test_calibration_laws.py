@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from noble_prob.calibration import (
     FeatureTable,
@@ -13,7 +14,9 @@ from noble_prob.calibration import (
     within,
 )
 from noble_prob.errors import UsageError
+from noble_prob.features import measure
 from noble_prob.findings.registry import judge
+from noble_prob.recording import Protocol, Recording
 from noble_prob.report import render
 from noble_prob.report.parts import calibration_part
 
@@ -44,6 +47,47 @@ def test_levels_can_not_be_mixed():
             quick(verb, a, b)
     with pytest.raises(UsageError, match="repeats"):
         within(neuron, ["a"] * 200)
+
+
+def measured(amplitudes, *batch, axes=()):
+    """Features of voltages that are their place in the batch, so that a row is known by its value."""
+    protocol = Protocol.step_family(amplitudes)
+    rest = torch.arange(float(np.prod((*batch, len(amplitudes))))).reshape(*batch, len(amplitudes), 1)
+    voltage = (rest - 90).expand(*batch, *protocol.current_pa.shape)
+    return measure(Recording(protocol=protocol, voltage_mv=voltage, axes=axes), names=["resting_voltage_mv"])
+
+
+def test_rows_of_an_ensemble_are_the_members_of_one_axis():
+    one = FeatureTable.from_features(measured([50.0, 60.0], 1, 4, axes=("neuron", "trial")), axis="trial", sweep=1)
+    assert (one.value[:, 0] + 90).tolist() == [1, 3, 5, 7]
+    still = FeatureTable.from_features(measured([50.0], 3, 1, axes=("neuron", "trial")), axis="neuron", sweep=-1)
+    assert (still.value[:, 0] + 90).tolist() == [0, 1, 2]
+    many = measured([50.0], 5, 20, axes=("neuron", "trial"))
+    with pytest.raises(UsageError, match="5 along 'neuron'; select one"):
+        FeatureTable.from_features(many, axis="trial", sweep=0)
+    with pytest.raises(UsageError, match=r"20 along 'trial'.*average"):
+        FeatureTable.from_features(many, axis="neuron", sweep=0)
+    with pytest.raises(UsageError, match="'draw'"):
+        FeatureTable.from_features(many, axis="draw", sweep=0)
+
+
+@pytest.mark.parametrize("sweep", [None, 1, -2, 0.5])
+def test_an_ensemble_needs_a_sweep_that_exists(sweep):
+    with pytest.raises(UsageError, match=r"sweep.*one of the 1 sweeps"):
+        FeatureTable.from_features(measured([50.0], 4, axes=("trial",)), axis="trial", sweep=sweep)
+
+
+def test_sweeps_are_repeats_where_their_step_is_one_and_never_neurons():
+    repeats = measured([50.0, 50.4, 49.7])  # as a recorded current gives them
+    assert (FeatureTable.from_features(repeats, axis="trial").value[:, 0] + 90).tolist() == [0, 1, 2]
+    assert len(FeatureTable.from_features(replace(repeats, steps=(None,) * 3), axis="trial")) == 3
+    for axis in ("neuron", "draw"):
+        with pytest.raises(UsageError, match="repeats of one neuron"):
+            FeatureTable.from_features(repeats, axis=axis)
+    with pytest.raises(UsageError, match=r"other steps in sweeps 1, 2.*recording\.select"):
+        FeatureTable.from_features(measured([50.0, 80.0, 110.0]), axis="trial")
+    with pytest.raises(UsageError, match=r"`sweep` should be left out"):
+        FeatureTable.from_features(repeats, axis="trial", sweep=0)
 
 
 def test_units_and_order_of_rows_and_columns_do_not_matter():

@@ -11,6 +11,7 @@ from noble_prob.features.spikes import find_spikes
 from noble_prob.inference.observe import observe
 from noble_prob.latent import Neurons
 from noble_prob.noise import TrialModel, diffuse
+from noble_prob.noise.trial import TimingScatter
 from noble_prob.recording import Protocol, Recording
 
 
@@ -23,6 +24,23 @@ def test_axes_are_named_and_chunks_do_not_matter(decoder, prior):
     repeats = respond(decoder, neurons, [50.0, 180.0], trials=3, seed=4)
     assert repeats.axes == ("neuron", "trial")
     assert repeats.voltage_mv.shape[:3] == (5, 3, 2)
+
+
+@pytest.mark.parametrize("n_samples", [4096, 4001])
+def test_chunks_do_not_matter_to_repeats(decoder, prior, n_samples):
+    """Latents, times of spikes and electrode noise; of lengths that generators fill in blocks, and of others."""
+    short = replace(decoder, window=replace(decoder.window, n_samples=n_samples))
+    timing = TimingScatter(**{name: torch.tensor([0.1, 0.1]) for name in ("latency", "rate")},
+                           current_pa=torch.tensor([0.0, 200.0]))  # fmt: skip
+    model = replace(TrialModel.isotropic(decoder.space), timing=timing)
+    neurons = draw(prior, 3, seed=1)
+    whole, *parts = (
+        respond(short, neurons, [50.0, 180.0], trials=3, seed=4, trial_model=model, chunk=chunk).voltage_mv
+        for chunk in (64, 1, 5)
+    )
+    for part in parts:
+        assert torch.allclose(part, whole, rtol=0, atol=1e-3)
+    assert float((whole[:, 0] - whole[:, 1]).std()) > 1
 
 
 def test_neurons_of_another_latent_space_are_refused(decoder, prior):
@@ -70,6 +88,50 @@ def test_plausibility_separates_members_from_strangers(decoder, prior):
     assert float(far.density_quantile) == 0
     assert float(far.support) > 2
     assert far.outside_range.all()
+
+
+def test_a_step_is_on_the_window_by_its_place_among_the_samples(decoder, prior):
+    neurons, plain = draw(prior, 2, seed=0), Protocol.step_family([100.0], dt_ms=decoder.window.dt_ms)
+    late = replace(plain, time_ms=plain.time_ms + 40.0, steps=(replace(plain.steps[0], onset_ms=52.0),))
+    assert torch.equal(respond(decoder, neurons, late).voltage_mv, respond(decoder, neurons, plain).voltage_mv)
+    with pytest.raises(UsageError, match="steps from 12"):
+        respond(decoder, neurons, replace(late, steps=(replace(plain.steps[0], onset_ms=62.0),)))
+
+
+def test_a_holding_current_is_refused_not_ignored(decoder, prior):
+    held = Protocol.step_family([100.0, 50.0], dt_ms=decoder.window.dt_ms, holding_pa=-20.0)
+    with pytest.raises(UsageError, match=r"from rest.*found -20.0, -20.0 pA; pass the step amplitudes"):
+        respond(decoder, draw(prior, 1, seed=0), held)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"trials": 2.5}, "trials"), ({"trials": 0}, "trials"), ({"trials": -1}, "trials"), ({"chunk": 0}, "chunk"),
+        ({"chunk": 1.5}, "chunk"),
+    ],
+)  # fmt: skip
+def test_what_is_no_number_of_things_is_refused(decoder, prior, change, match):
+    neurons = draw(prior, 2, seed=0)
+    with pytest.raises(UsageError, match=rf"{match}.*positive whole number"):
+        respond(decoder, neurons, [100.0], **change)
+    if "chunk" in change:
+        with pytest.raises(UsageError, match="chunk"):
+            respond_features(decoder, neurons, 100.0, names=["spike_count"], **change)
+
+
+def test_no_neurons_and_repeats_of_repeats_are_refused(decoder, prior):
+    neurons = draw(prior, 2, seed=0)
+    none = replace(neurons, value=neurons.value[:0])
+    for verb in (
+        lambda: respond(decoder, none, [100.0]),
+        lambda: respond_features(decoder, none, 100.0, names=["spike_count"]),
+    ):
+        with pytest.raises(UsageError, match="at least one neuron"):
+            verb()
+    with pytest.raises(UsageError, match="repeats already"):
+        respond(decoder, replace(neurons, axis="trial"), [100.0], trials=3)
+    assert respond(decoder, replace(neurons, axis="trial"), [100.0]).axes == ("trial",)
 
 
 def test_it_refuses_another_window_and_trials_without_number(decoder, prior):

@@ -121,7 +121,19 @@ def test_missing_samples_mask_what_they_touch():
     assert not f.mask[1].any()
     assert torch.equal(f.mask, torch.isfinite(f.value))
     assert f["spike_count"][1].tolist() == [True, False, True, False]
-    assert f["resting_voltage_mv"][1].tolist() == [True, False, False, True]
+    assert f["resting_voltage_mv"][1].tolist() == [True, False, True, True]
+
+
+@pytest.mark.parametrize("gone", [slice(0, 1), slice(40, 300), slice(319, 320)])
+def test_the_resting_voltage_is_the_mean_of_the_samples_that_exist(gone):
+    whole = voltage([8.0], 60.0) + torch.linspace(0, 3, round(TOTAL / DT))
+    v, spike, none = whole.clone(), whole.clone(), whole.clone()
+    v[gone] = spike[gone] = none[: round(ONSET / DT)] = torch.nan
+    spike[10] = 20.0
+    found, mask = measure(recording([v, spike, none], [60.0] * 3))["resting_voltage_mv"]
+    base = v[: round(ONSET / DT)]
+    assert float(found[0]) == pytest.approx(float(base[torch.isfinite(base)].mean()))
+    assert mask.tolist() == [True, False, False]
 
 
 @given(trains.filter(len), st.sampled_from([0.02, 0.0625, 0.1]))

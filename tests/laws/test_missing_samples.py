@@ -67,6 +67,64 @@ def test_less_than_the_shortest_step_is_left_out(decoder):
         observe(replace(whole, voltage_mv=voltage), decoder)
 
 
+@pytest.mark.parametrize(
+    ("gone", "repeats", "sentence"),
+    [
+        (slice(0, None), 1, "In 1 of 2 sweeps nothing was recorded before the step"),
+        (slice(0, None), 3, "In 3 of 6 sweeps nothing was recorded before the step"),
+        (slice(20, 30), 1, "In 1 of 2 sweeps 10 of the samples before the step are missing"),
+        (slice(95, 96), 3, "In 3 of 6 sweeps 1 of the samples before the step are missing"),
+        (slice(0, 30), 1, None),  # it only begins later
+    ],
+)
+def test_a_baseline_that_was_not_recorded_is_told(decoder, gone, repeats, sentence):
+    whole = recorded(decoder, [-110.0, 180.0])
+    base = round(whole.steps[0].onset_ms / whole.dt_ms)
+    voltage = whole.voltage_mv.clone()
+    voltage[1, :base][gone] = torch.nan
+    many = Recording(protocol=whole.protocol, voltage_mv=voltage.expand(repeats, -1, -1), axes=("trial",))
+    seen = observe(many, decoder)
+    assert [note.code for note in seen.notes] == ["NP110"] * (sentence is not None)
+    assert [note.sentence.startswith(sentence) for note in seen.notes] == [True] * len(seen.notes)
+    rest = seen.evidence.summary[1::2, seen.evidence.design.summary_names.index("resting_voltage_mv")]
+    assert bool(torch.isfinite(rest).all()) == (gone != slice(0, None))
+
+
+def test_a_neuron_that_was_held_is_not_one_at_rest(decoder):
+    whole = recorded(decoder, [-110.0, 100.0, 180.0])
+    for holding, told in (
+        ((-40.0, -40.0, 0.0), "-40 pA"),
+        ((-40.0, 25.4, 3.0), "-40 to 25 pA"),
+        ((4.9, 0, -4.9), None),
+    ):
+        steps = tuple(replace(s, holding_pa=float(h)) for s, h in zip(whole.steps, holding, strict=True))
+        current = whole.current_pa + torch.tensor(holding)[:, None]
+        protocol = replace(whole.protocol, current_pa=current, steps=steps)
+        sentences = [note.sentence for note in observe(replace(whole, protocol=protocol), decoder).notes]
+        assert len(sentences) == (told is not None)
+        assert all(f"2 of 3 sweeps were recorded under a holding current of {told}" in text for text in sentences)
+
+
+@pytest.mark.parametrize(
+    ("unit", "match"),
+    [
+        ({"volt": 1e-3}, "volts; multiply the voltage by 1000"),
+        ({"volt": 1e3}, "microvolts divide it by 1000"),
+        ({"volt": torch.inf}, "infinity"),
+        ({"pa": 1e-3}, "look like nA; multiply the current by 1000"),
+        ({"ms": 1e-3}, "multiply the time by 1000"),
+    ],
+)
+def test_a_recording_in_other_units_is_refused_as_a_file_is(decoder, unit, match):
+    whole = recorded(decoder, [-110.0, 180.0])
+    ms, pa, volt = (unit.get(name, 1.0) for name in ("ms", "pa", "volt"))
+    steps = tuple(replace(s, onset_ms=s.onset_ms * ms, duration_ms=s.duration_ms * ms, amplitude_pa=s.amplitude_pa * pa)
+                  for s in whole.steps)  # fmt: skip
+    protocol = replace(whole.protocol, time_ms=whole.time_ms * ms, current_pa=whole.current_pa * pa, steps=steps)
+    with pytest.raises(UsageError, match=match):
+        observe(Recording(protocol=protocol, voltage_mv=whole.voltage_mv * volt), decoder)
+
+
 @pytest.mark.parametrize("method", ["importance", "hmc"])
 def test_a_recording_without_any_spike_is_inferred(decoder, prior, method):
     silent = recorded(decoder, [-110.0, -50.0])

@@ -1,5 +1,7 @@
 """The common window: shifted, never stretched; what exists is kept, what is missing is masked."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from noble_prob.errors import UsageError
 from noble_prob.recording import Protocol, Recording
+from noble_prob.resample import resample
 from noble_prob.windows import common_mask, common_until_ms, to_grid
 
 
@@ -83,6 +86,21 @@ def test_a_grid_is_a_fixed_point():
     assert torch.equal(again.voltage_mv, grid.voltage_mv)
     assert torch.equal(again.current_pa, grid.current_pa)
     assert again.steps == grid.steps
+
+
+@pytest.mark.parametrize("first_ms", [-50.0, 30.0, 1000.0])
+def test_a_time_axis_may_begin_anywhere(first_ms):
+    recording = recording_of(50.0, 300.0, 700.0, 0.1)
+    steps = tuple(replace(step, onset_ms=step.onset_ms + first_ms) for step in recording.steps)
+    protocol = replace(recording.protocol, time_ms=recording.time_ms + first_ms, steps=steps)
+    shifted = replace(recording, protocol=protocol)
+    grid, plain = to_grid(shifted), to_grid(recording)
+    assert torch.equal(grid.voltage_mv, plain.voltage_mv)
+    assert torch.equal(grid.current_pa, plain.current_pa)
+    assert grid.provenance["sweeps"][0]["grid_from_ms"] == pytest.approx(38.0 + first_ms)
+    coarse = resample(shifted, dt_ms=0.25)
+    assert coarse.time_ms[0] == first_ms
+    assert float(coarse.time_ms[coarse.current_pa[0] > 0][0]) == pytest.approx(steps[0].onset_ms, abs=0.25)
 
 
 def test_leading_axes_are_kept():

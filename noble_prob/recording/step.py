@@ -1,0 +1,27 @@
+"""A square pulse of current."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A square pulse of current: the stimulus of one sweep.
+
+    Attributes:
+        onset_ms: First moment of the pulse, on the time axis of its protocol (ms).
+        duration_ms: Length of the pulse (ms).
+        amplitude_pa: Height above the holding current (pA).
+        holding_pa: Current outside the pulse (pA).
+    """
+
+    onset_ms: float
+    duration_ms: float
+    amplitude_pa: float
+    holding_pa: float = 0.0
+
+    @property
+    def offset_ms(self) -> float:
+        """End of the pulse (ms)."""
+        return self.onset_ms + self.duration_ms

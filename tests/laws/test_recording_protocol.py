@@ -1,0 +1,162 @@
+"""A protocol says what its current shows; what holds numbers becomes tensors, or is refused in a sentence."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from noble_prob.errors import UsageError
+from noble_prob.features import measure
+from noble_prob.recording import Protocol, Recording, Step
+
+PLAIN = Protocol.step_family([-110.0, 180.0])
+STEP = PLAIN.steps[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"onset_ms": 0.012 - 1}, "an onset of -0.988 ms in sweep 1"),
+        ({"onset_ms": 600.0}, r"within the time axis of .* an onset of 600 ms"),
+        ({"onset_ms": 400.0}, "0 pA within the step of sweep 1, which says 180 pA"),
+        ({"amplitude_pa": 0.18}, "180 pA within the step of sweep 1, which says 0.18 pA"),
+        ({"amplitude_pa": -180.0}, "which says -180 pA"),
+        ({"holding_pa": -100.0}, "which says 80 pA"),
+        ({"duration_ms": 0.0}, "positive duration"),
+        ({"amplitude_pa": float("nan")}, "finite"),
+    ],
+)
+def test_a_step_that_the_current_does_not_show_is_refused(change, match):
+    with pytest.raises(UsageError, match=match):
+        replace(PLAIN, steps=(PLAIN.steps[0], replace(STEP, **change)))
+
+
+def test_what_is_no_step_is_refused():
+    with pytest.raises(UsageError, match="a Step or None"):
+        replace(PLAIN, steps=(PLAIN.steps[0], (12.0, 400.0, 180.0, 0.0)))
+
+
+def test_amplifiers_may_miss_the_step_and_couple_spikes_into_it():
+    small = Protocol.step_family([20.0])
+    noise = 30.0 * torch.randn(small.current_pa.shape, generator=torch.Generator().manual_seed(0))
+    current = small.current_pa + noise
+    current[:, 300:6000:300] += 9000.0  # 20 artefacts of a sample: 20 pA become 47 on average, and 20 at the median
+    assert float(current[:, 192:6592].mean()) > 40
+    replace(small, current_pa=current)
+    replace(small, steps=(replace(small.steps[0], amplitude_pa=11.0),))
+    replace(PLAIN, steps=(replace(PLAIN.steps[0], amplitude_pa=-90.0), replace(STEP, onset_ms=16.0)))
+
+
+def test_a_step_may_end_after_the_recording():
+    short = replace(PLAIN, time_ms=PLAIN.time_ms[:3000], current_pa=PLAIN.current_pa[:, :3000])
+    assert short.steps[1].offset_ms > float(short.time_ms[-1])
+
+
+def test_a_gap_in_the_current_hides_no_wrong_step():
+    gap = PLAIN.current_pa.clone()
+    gap[:, 1000] = torch.nan
+    replace(PLAIN, current_pa=gap)
+    with pytest.raises(UsageError, match="sweep 0"):
+        replace(PLAIN, current_pa=0 * gap)
+
+
+def test_steps_of_one_protocol_may_begin_and_end_apart():
+    late = Step(onset_ms=100.0, duration_ms=50.0, amplitude_pa=90.0)
+    on = (PLAIN.time_ms >= 100) & (PLAIN.time_ms < 150)
+    rows = torch.stack([PLAIN.current_pa[0], 90.0 * on])
+    both = Protocol(time_ms=PLAIN.time_ms, current_pa=rows, steps=(PLAIN.steps[0], late))
+    with pytest.raises(UsageError, match="sweep"):
+        replace(both, current_pa=rows.flip(0))
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"dt_ms": 0.0}, "dt_ms"),
+        ({"dt_ms": -0.1}, "dt_ms"),
+        ({"dt_ms": float("nan")}, "dt_ms"),
+        ({"dt_ms": 400.0}, "dt_ms"),
+        ({"holding_pa": float("nan")}, "holding_pa"),
+        ({"holding_pa": float("inf")}, "holding_pa"),
+        ({"onset_ms": float("nan")}, "duration_ms"),
+        ({"total_ms": float("nan")}, "dt_ms"),
+        ({"amplitudes_pa": ["a"]}, "amplitudes_pa"),
+        ({"amplitudes_pa": [float("nan")]}, "amplitudes_pa"),
+    ],
+)
+def test_a_step_family_is_made_of_finite_numbers(change, match):
+    with pytest.raises(UsageError, match=match):
+        Protocol.step_family(**({"amplitudes_pa": [50.0]} | change))
+
+
+@pytest.mark.parametrize("kind", [np.asarray, np.ndarray.tolist, lambda x: x.astype(np.float32), torch.from_numpy])
+def test_arrays_and_lists_become_tensors(kind):
+    time, current = PLAIN.time_ms.numpy(), PLAIN.current_pa.numpy()
+    protocol = Protocol(time_ms=kind(time), current_pa=kind(current), steps=list(PLAIN.steps))
+    recording = Recording(protocol=protocol, voltage_mv=kind(current[None] - 70), axes="trial")
+    assert torch.equal(recording.voltage_mv[0].double(), PLAIN.current_pa - 70)
+    assert (recording.axes, recording.steps) == (("trial",), PLAIN.steps)
+    whole = Recording(protocol=PLAIN, voltage_mv=np.full((2, 8192), -70))
+    assert whole.voltage_mv.dtype == torch.float64
+
+
+def test_what_is_no_array_of_numbers_is_refused_in_a_sentence():
+    ragged = [[-70.0] * 8192, [-70.0] * 8191]
+    for wrong in (ragged, np.full((2, 8192), "a"), None, "voltage"):
+        with pytest.raises(UsageError, match=r"voltage_mv.*numpy\.asarray"):
+            Recording(protocol=PLAIN, voltage_mv=wrong)
+    with pytest.raises(UsageError, match="current_pa"):
+        replace(PLAIN, current_pa=ragged)
+    with pytest.raises(UsageError, match="a Protocol"):
+        Recording(protocol=[50.0], voltage_mv=np.zeros((1, 8192)))
+    with pytest.raises(UsageError, match="2 different names"):
+        Recording(protocol=PLAIN, voltage_mv=np.zeros((3, 4, 2, 8192)), axes=("trial", "trial"))
+
+
+def three(**more):
+    family = Protocol.step_family([-50.0, 0.0, 50.0])
+    return Recording(protocol=family, voltage_mv=family.current_pa - 70, **more)
+
+
+@pytest.mark.parametrize(
+    ("sweeps", "kept"),
+    [
+        (0, [0]),
+        (-1, [2]),
+        (np.int64(1), [1]),
+        ([2, 0], [2, 0]),
+        (range(2), [0, 1]),
+        (torch.tensor([1, 1]), [1, 1]),
+        ([True, False, True], [0, 2]),
+        (np.array([False, True, False]), [1]),
+    ],
+)
+def test_sweeps_are_selected_by_index_or_mask(sweeps, kept):
+    chosen = three(provenance={"sweeps": ["a", "b", "c"]}).select(sweeps)
+    assert chosen.protocol.amplitudes_pa.tolist() == [[-50.0, 0.0, 50.0][k] for k in kept]
+    assert torch.equal(chosen.voltage_mv, three().voltage_mv[kept])
+    assert chosen.provenance["sweeps"] == [["a", "b", "c"][k] for k in kept]
+
+
+@pytest.mark.parametrize("sweeps", [3, [], [0, -4], [0.5], [True, False], [False] * 3, None, "0"])
+def test_sweeps_that_are_not_there_are_refused(sweeps):
+    with pytest.raises(UsageError, match="sweeps"):
+        three().select(sweeps)
+
+
+def test_recordings_are_compared_and_shown_without_their_samples():
+    recording = three()
+    for thing in (recording, recording.protocol, measure(recording, names=["resting_voltage_mv"])):
+        assert thing == thing
+        assert thing != replace(thing)
+        assert hash(thing)
+        assert len(repr(thing)) < 160
+    assert repr(recording) == "Recording(3 sweeps of 8192 samples, 0.0625 ms apart; 3 steps of -50 to 50 pA; mV)"
+    many = Recording(
+        protocol=PLAIN.step_family([50.0]), voltage_mv=torch.zeros(2, 5, 1, 8192), axes=("neuron", "trial")
+    )
+    assert repr(many).startswith("Recording(neuron 2, trial 5; 1 sweep of 8192 samples")
+    assert repr(measure(many, names=["spike_count"])) == (
+        "Features(neuron 2, trial 5, sweep 1; spike_count (1); 10 of 10 values defined)"
+    )
