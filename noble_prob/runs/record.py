@@ -171,12 +171,12 @@ def _require_same(folder: Path, wanted: Mapping[str, Any]) -> None:
         there = sorted(p.name for p in folder.iterdir() if not p.name.startswith(begun)) if folder.is_dir() else []
         require(not there, "out", f"a new folder, or one whose {PLAN} says how its results were made",
                 f"{folder.name!r}, which holds {listed(there, 2)} and no {PLAN}",
-                "delete it if it may go, or choose another folder")  # fmt: skip
+                "choose another folder, or delete this one if nothing in it is needed")  # fmt: skip
         return
     old = _values(path) if path.is_file() else None
     if old is None:
         raise UsageError("out", f"a folder with a readable {PLAN}", f"{folder.name!r}",
-                         "delete it if it may go, or choose another folder")  # fmt: skip
+                         "choose another folder, or delete this one if nothing in it is needed")  # fmt: skip
     for name in sorted({*old, *wanted}):
         require(old.get(name) == wanted.get(name), name.replace(".", "_"),
                 f"{old.get(name)!r}, as in the run that {folder.name!r} holds", repr(wanted.get(name)),

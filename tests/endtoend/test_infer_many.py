@@ -225,7 +225,7 @@ def test_results_whose_making_is_not_known_are_refused(plan, tmp_path):
         (run / "run.json").mkdir()
     elif plan is not None:
         (run / "run.json").write_text(plan)
-    with pytest.raises(UsageError, match=r"run\.json.*delete it"), opened(run, {"seed": 2}):
+    with pytest.raises(UsageError, match=r"run\.json.*delete this one"), opened(run, {"seed": 2}):
         pass
 
 
@@ -315,10 +315,17 @@ def test_names_that_no_folder_can_bear(tmp_path):
 def test_what_is_no_number_is_null_and_does_not_cost_the_posterior(day, tmp_path, monkeypatch):
     module = sys.modules[Settings.__module__]
     real = module.to_json
-    monkeypatch.setattr(module, "to_json", lambda *given: {**real(*given), "r_hat": float("inf")})
+
+    def stuck(*given):
+        values = real(*given)
+        values["latents"]["resting_voltage_mv"] |= {"r_hat": float("inf"), "ess_bulk": float("nan"), "ess_tail": 9.0}
+        return values
+
+    monkeypatch.setattr(module, "to_json", stuck)
     settings = Settings(cell="toy", method="importance", chains=2, draws=20)
-    assert infer_many(find_recordings([day / "cell_0.npz"]), tmp_path / "run", settings).refused == []
-    assert contents(tmp_path / "run")["cell_0.npz"]["r_hat"] is None
+    summary = infer_many(find_recordings([day / "cell_0.npz"]), tmp_path / "run", settings)
+    assert (summary.refused, summary.rows[0]["ess"]) == ([], 9.0)
+    assert contents(tmp_path / "run")["cell_0.npz"]["latents"]["resting_voltage_mv"]["r_hat"] is None
 
 
 @pytest.mark.slow
