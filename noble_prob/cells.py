@@ -12,6 +12,7 @@ The name ``toy`` stands for a cell without a folder: the closed-form toy decoder
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -135,8 +136,8 @@ def load_cell(where: str | Path = "pvalb-689331391", *, prior: Kind | None = Non
         return _toy(prior)
     known = [TOY, *shipped_cells()]
     folder = Path(where)
-    if not folder.is_dir():
-        require(str(where) in known, "cell", f"one of {', '.join(known)}, or a folder", repr(str(where)),
+    if not os.path.isdir(folder):  # a name that is too long is none either
+        require(str(where) in known, "cell", f"one of {', '.join(known)}, or a folder", repr(str(where)[:80]),
                 "choose a shipped cell or pass the folder of a checkpoint")  # fmt: skip
         folder = cell_folder(str(where))
     decoder, card = load_decoder(folder, device=device), read_card(folder)
@@ -165,18 +166,23 @@ def _read_demo(path: Path, neurons: Mapping[str, Neurons]) -> tuple[Recording, d
 def _read_table(path: Path, space: LatentSpace) -> dict[str, Neurons]:
     """Neurons of each split of a latent table; models that lack a latent are left out."""
     require(path.is_file(), "cell", f"a folder with {TABLE}", f"{path.parent.name} without it", "restore the folder")
-    with path.open(newline="") as file:
-        header, *rows = csv.reader(file)
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file)
+    except (ValueError, csv.Error) as error:
+        raise UsageError("cell", f"a {TABLE} with a header and rows", "an empty file, or no text",
+                         "restore the folder") from error  # fmt: skip
     wanted = ["model", "split", *space.names]
     require(header[: len(wanted)] == wanted, "cell", f"a {TABLE} with the columns {', '.join(wanted)}",
             ", ".join(header), "use the table that belongs to the decoder")  # fmt: skip
     try:
         values = torch.tensor([[float(v) for v in row[2 : len(wanted)]] for row in rows], dtype=torch.float64)
-    except ValueError as error:
+        splits = [row[1] for row in rows]
+    except (ValueError, IndexError) as error:
         raise UsageError("cell", f"a whole {TABLE}", "a row with gaps", "restore the folder") from error
     out = {}
-    for split in sorted({row[1] for row in rows}):
-        kept = [k for k, row in enumerate(rows) if row[1] == split and bool(torch.isfinite(values[k]).all())]
+    for split in sorted(set(splits)):
+        kept = [k for k in range(len(rows)) if splits[k] == split and bool(torch.isfinite(values[k]).all())]
         labels = tuple(rows[k][0] for k in kept)
         out[split] = Neurons(space=space, value=values[kept], axis="neuron", labels=labels)
     require(TRAIN in out, "cell", f"a {TABLE} with training models", "none", "mark them 'train' in its column split")

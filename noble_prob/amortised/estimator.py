@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from noble_prob.amortised.network import ConditionalFlow, Sizes
@@ -27,6 +27,7 @@ from noble_prob.amortised.tokens import tokens
 from noble_prob.decoder.base import Decoder
 from noble_prob.errors import UsageError, require
 from noble_prob.noise import Evidence, NoisePrior, Scale
+from noble_prob.population.store import write_atomically
 from noble_prob.priors import Prior, seeded
 
 CARD, WEIGHTS = "npe.json", "npe.safetensors"
@@ -75,22 +76,21 @@ class Estimator:
         return Conditional(flow=network.flow(context), centre=centre, scale=scale, lead=lead)
 
     def save(self, folder: str | Path) -> None:
-        """Write card and weights.
+        """Write card and weights, each whole or not at all.
 
         Args:
             folder: Made if missing.
         """
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
-        weights = {f"net.{k}": v.detach().cpu().contiguous() for k, v in self.network.state_dict().items()}
-        save_file({**weights, **{k: v.cpu().contiguous() for k, v in self.tensors.items()}}, path / WEIGHTS)
-        (path / WEIGHTS).chmod(0o644)
-        digest = hashlib.sha256((path / WEIGHTS).read_bytes()).hexdigest()
+        parts = {f"net.{k}": v.detach().cpu().contiguous() for k, v in self.network.state_dict().items()}
+        weights = save({**parts, **{k: v.cpu().contiguous() for k, v in self.tensors.items()}})
         card = {"sizes": asdict(self.network.sizes), "sites": [list(site) for site in self.sites],
-                "summary_names": list(self.summary_names), "belongs_to": self.belongs_to, "weights_sha256": digest,
-                "facts": dict(self.facts), "noise": None if self.noise is None else asdict(self.noise),
-                "probe": list(self.probe)}  # fmt: skip
-        (path / CARD).write_text(json.dumps(card, indent=1) + "\n")
+                "summary_names": list(self.summary_names), "belongs_to": self.belongs_to,
+                "weights_sha256": hashlib.sha256(weights).hexdigest(), "facts": dict(self.facts),
+                "noise": None if self.noise is None else asdict(self.noise), "probe": list(self.probe)}  # fmt: skip
+        write_atomically(path / WEIGHTS, weights)  # first: with a card of others they are refused, without one not used
+        write_atomically(path / CARD, (json.dumps(card, indent=1) + "\n").encode())
 
     @classmethod
     def load(cls, folder: str | Path) -> Estimator:
@@ -104,22 +104,16 @@ class Estimator:
         there = (path / CARD).is_file() and (path / WEIGHTS).is_file()
         require(there, "estimator", f"a folder with {CARD} and {WEIGHTS}", path.name, remedy)
         try:
-            card = json.loads((path / CARD).read_text())
-            digest = hashlib.sha256((path / WEIGHTS).read_bytes()).hexdigest()
+            card, weights = json.loads((path / CARD).read_text()), (path / WEIGHTS).read_bytes()
+            digest = hashlib.sha256(weights).hexdigest()
             require(digest == card["weights_sha256"], "estimator", "unaltered weights", f"{digest[:12]}...", remedy)
-            tensors = load_file(path / WEIGHTS)
-            network = new_network(Sizes(**card["sizes"]))
-            network.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("net.")})
-        except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-            raise UsageError(
-                "estimator", f"a {CARD} that fits its weights", str(error).splitlines()[0], remedy
-            ) from error
-        return cls(
-            network=network.eval().requires_grad_(False), sites=tuple((n, s) for n, s in card["sites"]),
-            summary_names=tuple(card["summary_names"]), belongs_to=card["belongs_to"], facts=card["facts"],
-            tensors={k: v for k, v in tensors.items() if not k.startswith("net.")},
-            noise=_noise(card.get("noise")), probe=tuple(card.get("probe", ())),
-        )  # fmt: skip
+            return _built(card, load(weights))
+        except UsageError:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+            why = " ".join(str(error).split())[:100]
+            raise UsageError("estimator", f"a {CARD} that fits its weights", f"{type(error).__name__}: {why}",
+                             remedy) from error  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +157,18 @@ class Conditional:
         white = torch.linalg.solve(self.scale, off).squeeze(-1)
         value = self.flow.log_prob(white.to(torch.float32)).to(flat) - torch.linalg.slogdet(self.scale).logabsdet
         return value.reshape(flat.shape[:-1])
+
+
+def _built(card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Estimator:
+    """An estimator from its card and weights."""
+    network = new_network(Sizes(**card["sizes"]))
+    network.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("net.")})
+    return Estimator(
+        network=network.eval().requires_grad_(False), sites=tuple((n, s) for n, s in card["sites"]),
+        summary_names=tuple(card["summary_names"]), belongs_to=card["belongs_to"], facts=card["facts"],
+        tensors={k: v for k, v in tensors.items() if not k.startswith("net.")},
+        noise=_noise(card.get("noise")), probe=tuple(card.get("probe", ())),
+    )  # fmt: skip
 
 
 def _noise(card: Mapping[str, Any] | None) -> NoisePrior | None:

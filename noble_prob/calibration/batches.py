@@ -1,7 +1,8 @@
 """Posterior draws of hundreds of recordings: batch by batch, on several processes, each batch on disk when it is done.
 
-A run that is killed at any moment has lost the batches under way and nothing else; the same call makes those and no
-other. A folder belongs to one set of recordings and one way to infer them: of another it is refused.
+A run that is killed at any moment has lost the batches under way and nothing else; the same call makes those, and those
+that are damaged, and no other. A folder belongs to one set of recordings and one way to infer them: of another it is
+refused.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from noble_prob.amortised import fingerprint
-from noble_prob.errors import require
+from noble_prob.errors import UsageError, require
 from noble_prob.inference.batch import draw_latents
 from noble_prob.inference.belongs import probe, stranger
 from noble_prob.inference.task import ONE_BY_ONE, Task
 from noble_prob.noise import Evidence
 from noble_prob.population.fanout import fan_out
+from noble_prob.population.place import require_folder
 from noble_prob.population.store import write_atomically
 from noble_prob.priors import single_thread
 
@@ -88,13 +90,13 @@ def thinned_draws(
               path=None if folder is None else folder / f"draws_{k:05d}.npy")
         for k, at in enumerate(starts)
     ]  # fmt: skip
-    left = [item for item in items if item.path is None or not item.path.is_file()]
-    made: dict[int, ndarray] = {}
+    made = {item.index: draws for item in items if (draws := _kept(item)) is not None}
+    left = [item for item in items if item.index not in made]
     for outcome in fan_out(infer_batch, left, jobs=jobs, progress=title):
         if outcome.error:
             raise RuntimeError(f"batch {left[outcome.index].index}: {outcome.error}")
         made[left[outcome.index].index] = outcome.value
-    return np.concatenate([made[i.index] if i.index in made else np.load(str(i.path)) for i in items])
+    return np.concatenate([made[item.index] for item in items])
 
 
 def infer_batch(item: Batch) -> ndarray:
@@ -108,6 +110,19 @@ def infer_batch(item: Batch) -> ndarray:
         np.save(file, draws)
         write_atomically(item.path, file.getvalue())
     return draws
+
+
+def _kept(item: Batch) -> ndarray | None:
+    """The draws of a batch that an earlier run made; None if there are none, or they are damaged."""
+    if item.path is None or not item.path.is_file():
+        return None
+    try:
+        draws: ndarray = np.load(item.path, allow_pickle=False)
+    except (ValueError, EOFError):
+        return None
+    latents = len(item.task.prior.space)
+    whole = draws.ndim == 3 and (draws.shape[0], draws.shape[2]) == (len(item.evidences), latents)
+    return draws if whole and draws.shape[1] == min(item.keep, item.task.chains * item.task.draws) else None
 
 
 def _about(task: Task, evidences: Sequence[Evidence], seed: int, batch: int, keep: int) -> dict[str, Any]:
@@ -127,10 +142,18 @@ def _about(task: Task, evidences: Sequence[Evidence], seed: int, batch: int, kee
 
 def _claim(folder: Path, about: dict[str, Any]) -> None:
     """Begin a run in a folder, or continue the one that is there if it is the same."""
-    path = folder / RUN
+    require_folder(folder, "folder")
+    path, remedy = folder / RUN, f"delete {folder.name!r}"
     folder.mkdir(parents=True, exist_ok=True)
-    old = json.loads(path.read_text()) if path.is_file() else about
+    nameless = not path.exists() and any(folder.glob("draws_*.npy"))
+    require(not nameless, "folder", f"one whose {RUN} says what its draws belong to", f"draws without {RUN}", remedy)
+    try:
+        old = json.loads(path.read_text()) if path.exists() else about
+    except (ValueError, OSError):
+        old = None
+    if not isinstance(old, dict):
+        raise UsageError("folder", f"one with a readable {RUN}", f"a damaged one in {folder.name!r}", remedy)
     different = sorted(name for name in {**old, **about} if old.get(name) != about.get(name))
     require(not different, "folder", "empty, or of the same run", f"one of another {', '.join(different)}",
-            f"continue with the old settings, or delete {folder.name!r}")  # fmt: skip
+            f"continue with the old settings, or {remedy}")  # fmt: skip
     write_atomically(path, (json.dumps(about, indent=1) + "\n").encode())

@@ -8,6 +8,7 @@ final name only when the verb has succeeded. Only the module of the verb that wa
 from __future__ import annotations
 
 import difflib
+import os
 import signal
 import sys
 import threading
@@ -62,9 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        with warnings.catch_warnings(), _terminable():
-            if "--debug" not in arguments:
-                warnings.simplefilter("ignore")
+        with _without_warnings(unless="--debug" in arguments), _terminable():
             return _dispatch(arguments)
     except (UsageError, CommandError) as error:
         return _complain(arguments, str(error), 2)
@@ -81,16 +80,38 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends a verb as Ctrl-C does, so that drafts are cleared away; only the main thread may ask for that."""
-    if threading.current_thread() is not threading.main_thread():
+def _without_warnings(*, unless: bool) -> Iterator[None]:
+    """No warnings, neither of this process nor of those that it starts."""
+    if unless:
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = "ignore"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        os.environ.pop("PYTHONWARNINGS")
+        if before is not None:
+            os.environ["PYTHONWARNINGS"] = before
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM and SIGHUP end a verb as Ctrl-C does, so that drafts are cleared away; under nohup the latter does not.
+
+    Only the main thread may ask for that.
+    """
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        wanted = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+        before = {number: signal.signal(number, signal.default_int_handler) for number in wanted}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -64,7 +64,8 @@ def _run_one(args: argparse.Namespace) -> int:
         posterior = replace(posterior, provenance={**posterior.provenance, **cell.identity})
         findings = [f for f in nb.judge(posterior) if f not in posterior.notes]
         values = {"file": args.file[0].name, "cell": cell.name, **to_json(posterior, findings)}
-        to_datatree(posterior).to_netcdf(folder / "posterior.nc")
+        tree = to_datatree(posterior).to_netcdf()  # in memory: HDF5 that can not write to its file may crash
+        (folder / "posterior.nc").write_bytes(tree)
         write_json(folder / "posterior.json", values)
     tell(args, render(posterior_part(posterior, findings=findings), "text"), values)
     return 0

@@ -13,6 +13,10 @@ from noble_prob.errors import SEEDS, is_seed
 DEFAULT_CELL = "pvalb-689331391"
 MOST_NA = 10.0
 """Strongest step that is simulated (nA): far beyond any that a patched neuron survives."""
+MOST = 10_000_000
+"""Largest number of anything that can be counted: more is a slip of the finger."""
+MOST_DRAWS = 1_000_000
+"""Draws per chain, and recordings or neurons of a figure about shares."""
 _NEGATIVE = re.compile(r"^-[\d.][\d.,eE+-]*$")
 """A negative number, or several with commas between: the value of an option, no option."""
 
@@ -152,23 +156,24 @@ def sampling(args: argparse.Namespace, cell: Any) -> dict[str, Any]:
 
 
 def positive(text: str) -> int:
-    """A whole number of at least 1."""
-    return _number(text, int, "a whole number of at least 1", lambda n: n >= 1)
+    """A whole number of at least 1 and of a sound size."""
+    return _number(text, int, f"a whole number of at least 1 and at most {MOST}", lambda n: 1 <= n <= MOST)
 
 
 def enough(text: str) -> int:
     """A whole number of at least 4: draws of a chain that R-hat can judge."""
-    return _number(text, int, "a whole number of at least 4", lambda n: n >= 4)
+    return _number(text, int, f"a whole number of at least 4 and at most {MOST_DRAWS}", lambda n: 4 <= n <= MOST_DRAWS)
 
 
 def several(text: str) -> int:
     """A whole number of at least 20: enough for a figure about shares."""
-    return _number(text, int, "a whole number of at least 20", lambda n: n >= 20)
+    expected = f"a whole number of at least 20 and at most {MOST_DRAWS}"
+    return _number(text, int, expected, lambda n: 20 <= n <= MOST_DRAWS)
 
 
 def whole(text: str) -> int:
-    """A whole number of at least 0."""
-    return _number(text, int, "a whole number of at least 0", lambda n: n >= 0)
+    """A whole number of at least 0 and of a sound size."""
+    return _number(text, int, f"a whole number of at least 0 and at most {MOST}", lambda n: 0 <= n <= MOST)
 
 
 def seed(text: str) -> int:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from noble_prob.errors import UsageError, require
+from noble_prob.population.place import require_folder, require_name
+from noble_prob.strict_json import dumps
 
 PREFIX = ".noble-prob-"
 
@@ -27,8 +29,7 @@ def new_folder(out: Path) -> Iterator[Path]:
     Raises:
         UsageError: At once, before any work, if nothing can be written there.
     """
-    require(out.is_dir() or not (out.exists() or out.is_symlink()), "out", "a folder", f"{str(out)!r}, which is a file",
-            "choose another name")  # fmt: skip
+    require_folder(out)
     with _beside(out if out.is_dir() else out.parent, out) as draft:
         yield draft
         out.mkdir(parents=True, exist_ok=True)
@@ -46,6 +47,7 @@ def new_file(out: Path) -> Iterator[Path]:
     Raises:
         UsageError: At once, before any work, if nothing can be written there.
     """
+    require_name(out)
     require(not out.is_dir(), "out", "a file", f"{str(out)!r}, which is a folder", "add a file name")
     with _beside(out.parent, out) as draft:
         yield draft / out.name
@@ -73,17 +75,6 @@ def _beside(place: Path, out: Path) -> Iterator[Path]:
 def write_json(path: Path, values: Any) -> None:
     """Strict JSON: what is not a number is null."""
     path.write_text(dumps(values), encoding="utf-8")
-
-
-def dumps(values: Any) -> str:
-    """Strict, indented JSON text; arrays become lists, NaN null."""
-    try:
-        text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError):
-        from noble_prob.report.plain import jsonable
-
-        text = json.dumps(jsonable(values), indent=1, ensure_ascii=False, allow_nan=False)
-    return text + "\n"
 
 
 def tell(args: Namespace, text: str, values: Any) -> None:

@@ -11,10 +11,13 @@ of posterior draws. Cell and prior are those of the posterior; another cell, pri
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from noble_prob.cli.options import DEFAULT_CELL, add_cell, add_out, add_reading, load_cell, read
 from noble_prob.cli.output import new_folder, tell, write_report
+from noble_prob.errors import require
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
 
     with new_folder(args.out) as folder:
         made = stored(args.posterior)
-        args.cell, args.prior = args.cell or made.get("cell", DEFAULT_CELL), args.prior or made.get("prior")
+        args.cell, args.prior = args.cell or _word(made, "cell") or DEFAULT_CELL, args.prior or _word(made, "prior")
         cell = load_cell(args)
         posterior = read_posterior(args.posterior, decoder=cell.decoder, prior=cell.prior)
         recording = None if args.recording is None else read(args, args.recording)
@@ -44,3 +47,11 @@ def run(args: argparse.Namespace) -> int:
         text, values = write_report(examination_report(found, args.posterior.name), folder)
     tell(args, text, values)
     return 0
+
+
+def _word(made: Mapping[str, Any], name: str) -> str | None:
+    """What a posterior says about its making in one word; None where it says nothing."""
+    word = made.get(name)
+    require(word is None or isinstance(word, str), "posterior", f"a posterior.nc whose attribute {name} is a word",
+            repr(word)[:40], f"pass --{name}, or infer again")  # fmt: skip
+    return word

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from contextlib import ExitStack
+from contextlib import nullcontext
 
 from noble_prob.cli.options import add_cell, enough, load_cell, numbers, positive, seed, several
 from noble_prob.cli.output import new_file, write_json
@@ -38,20 +38,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Simulate, infer, rank, write."""
     from noble_prob.calibration.sbc import sbc
+    from noble_prob.population.place import locked
 
-    parts = args.json.with_name(args.json.name + ".parts") if args.json else None
-    with ExitStack() as stack:
-        draft = stack.enter_context(new_file(args.json)) if args.json else None
-        cell = load_cell(args)
-        result = sbc(
-            cell.decoder, cell.prior, cell.steps(args.currents_pa), args.n, seed=args.seed, chains=args.chains,
-            draws=args.draws, batch=args.batch, method=args.method, estimator=cell.estimator, device=args.device,
-            jobs=args.jobs, folder=parts, progress=not args.quiet,
-        ).to_dict()  # fmt: skip
-        if draft:
-            write_json(draft, {"cell": cell.name, **result})
-    if parts is not None:
-        shutil.rmtree(parts)
+    parts = args.json.parent / f"{args.json.name}.parts" if args.json else None
+    with locked(parts, "json") if parts else nullcontext():
+        with new_file(args.json) if args.json else nullcontext() as draft:
+            cell = load_cell(args)
+            result = sbc(
+                cell.decoder, cell.prior, cell.steps(args.currents_pa), args.n, seed=args.seed, chains=args.chains,
+                draws=args.draws, batch=args.batch, method=args.method, estimator=cell.estimator, device=args.device,
+                jobs=args.jobs, folder=parts, progress=not args.quiet,
+            ).to_dict()  # fmt: skip
+            if draft:
+                write_json(draft, {"cell": cell.name, **result})
+        if parts:
+            shutil.rmtree(parts)
     print(f"{'latent':<22}{'50 % holds':>12}{'89 % holds':>12}{'ranks uniform':>15}")
     for name, inside in result["rank_ecdf_inside_band"].items():
         fifty, ninety = 100 * result["coverage_50"][name], 100 * result["coverage_89"][name]

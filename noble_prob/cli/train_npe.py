@@ -35,15 +35,16 @@ def run(args: argparse.Namespace) -> int:
     """Draw, train, write, clear away the state of training."""
     from noble_prob.amortised.estimator import CARD, WEIGHTS
     from noble_prob.inference.amortise import USUAL, train_estimator
+    from noble_prob.population.place import locked
 
     cell = load_cell(args)
     state = args.out / ".npe-training"
-    state.mkdir(parents=True, exist_ok=True)
     schedule = replace(USUAL, steps=args.steps, batch=args.batch)
-    estimator = train_estimator(cell.decoder, cell.prior, n=args.n, schedule=schedule, seed=args.seed,
-                                device=args.device, folder=state, progress=not args.quiet)  # fmt: skip
-    estimator.save(args.out)
-    shutil.rmtree(state)
+    with locked(state):
+        estimator = train_estimator(cell.decoder, cell.prior, n=args.n, schedule=schedule, seed=args.seed,
+                                    device=args.device, folder=state, progress=not args.quiet)  # fmt: skip
+        estimator.save(args.out)
+        shutil.rmtree(state)
     size = (args.out / WEIGHTS).stat().st_size / 1e6
     text = (f"{args.out / CARD}: {size:.2f} MB, {estimator.facts['recordings']} recordings, "
             f"validation {estimator.facts['validation']:.2f} nats, {estimator.facts['wall_s']:.0f} s")  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -28,6 +29,8 @@ from noble_prob.latent import LatentSpace
 
 FORMAT = 1
 CARD, WEIGHTS = "card.json", "weights.safetensors"
+MOST_PA = 10_000.0
+"""Strongest step (pA) that a card may allow: far beyond any that a patched neuron survives."""
 REMEDY = "restore the folder from its source, or use the package version that wrote it"
 
 TrainedDecoder = NobleDecoder | PaperDecoder
@@ -129,13 +132,16 @@ def load_decoder(where: str | Path, *, device: str | torch.device = "cpu") -> Tr
     require("weights_sha256" in card, "checkpoint", f"a {CARD} with weights_sha256", "none", REMEDY)
     require(digest == expected, "checkpoint", f"weights with SHA-256 {expected[:12]}...",
             f"{digest[:12]}... (truncated or altered)", "restore the file from its source")  # fmt: skip
-    kind = card.get("decoder", "noble")
+    kind = str(card.get("decoder", "noble"))
     require(kind in KINDS, "checkpoint", f"a decoder of kind {' or '.join(KINDS)}", repr(kind), REMEDY)
     try:
         decoder = _build(card, *KINDS[kind])
         decoder.load_state_dict(load(raw))
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UsageError("checkpoint", f"a {CARD} that fits its weights", str(error).splitlines()[0], REMEDY) from error
+    except UsageError:
+        raise
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
+        raise UsageError("checkpoint", f"a {CARD} that fits its weights", why, REMEDY) from error
     return decoder.to(device).eval().requires_grad_(False)
 
 
@@ -154,16 +160,28 @@ def _describe(decoder: TrainedDecoder) -> dict[str, Any]:
 
 def _build(card: Mapping[str, Any], kind: type[TrainedDecoder], sizes: type[Any]) -> TrainedDecoder:
     """An untrained decoder of the card's shape."""
-    window, error = dict(card["window"]), card["error"]
+    error = card["error"]
     if error is not None:
         error = _error(error)
     return kind(
         space=LatentSpace.from_dict(card["latent_space"]),
-        window=Window(**{**window, "current_range_pa": tuple(window["current_range_pa"])}),
+        window=_window(card["window"]),
         summary_names=tuple(card["summary_names"]),
         architecture=sizes(**card["architecture"]),
         error=error,
     )
+
+
+def _window(card: Mapping[str, Any]) -> Window:
+    """The window of a card; numbers that no patch-clamp experiment has are refused, for no hash protects them."""
+    low, high = card["current_range_pa"]
+    window = Window(**{**card, "current_range_pa": (low, high)})
+    numbers = (window.dt_ms, window.n_samples, window.onset_ms, window.duration_ms, low, high)
+    plain = all(isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in numbers)
+    sound = plain and low < high and max(-low, high) <= MOST_PA and window.dt_ms > 0 and window.onset_ms >= 0
+    require(sound and 0 < window.onset_ms + window.duration_ms <= window.n_samples * window.dt_ms, "window",
+            f"positive lengths and currents within {MOST_PA:g} pA", str(dict(card))[:160], REMEDY)  # fmt: skip
+    return window
 
 
 def write_error(folder: Path, error: DecoderError) -> None:
@@ -188,4 +206,6 @@ def _error(card: Mapping[str, Any]) -> DecoderError:
     """The error model of a card; what an older card does not say stays at its default."""
     tensors = {k: torch.tensor(card[k], dtype=torch.float64) for k in ("summary_sd", "summary_factor") if card.get(k)}
     tuples = {k: tuple(card.get(k, ())) for k in ("summary_knots_pa", "summary_lengths_pa")}
+    for name in card.keys() - {"summary_sd", "summary_factor", *tuples}:
+        float(card[name])  # or it is not what it should be
     return DecoderError(**{**card, **tensors, **tuples})

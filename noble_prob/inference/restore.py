@@ -43,7 +43,11 @@ def stored(path: str | Path) -> dict[str, Any]:
     Raises:
         UsageError: If the file is missing or damaged.
     """
-    return _attributes(_open(path))
+    tree = _open(path)
+    try:
+        return _attributes(tree)
+    except ValueError as error:
+        raise _damaged(path, error) from error
 
 
 def read_posterior(path: str | Path, *, decoder: Decoder, prior: Prior) -> Posterior:
@@ -62,7 +66,7 @@ def read_posterior(path: str | Path, *, decoder: Decoder, prior: Prior) -> Poste
         return from_datatree(tree, decoder=decoder, prior=prior)
     except UsageError:
         raise
-    except (KeyError, ValueError, RuntimeError, AttributeError) as error:
+    except (KeyError, ValueError, TypeError, IndexError, RuntimeError, AttributeError) as error:
         raise _damaged(path, error) from error
 
 
@@ -73,7 +77,7 @@ def _open(path: str | Path) -> Any:
             "run `noble-prob infer` first")  # fmt: skip
     try:
         return az.from_netcdf(str(path))
-    except (OSError, KeyError, ValueError, RuntimeError, AttributeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
         raise _damaged(path, error) from error
 
 

@@ -41,8 +41,22 @@ def load_npz(path: Path, channel: int | str | None) -> RawFile:
     axes = tuple(str(name) for name in np.atleast_1d(data["axes"])) if "axes" in data else ()
     steps = _steps(data.get("steps"), time, current, path.name)
     sweeps = sweeps_of(time, current, voltage, axes, path.name, steps=steps)
-    given = json.loads(str(data["provenance"])) if "provenance" in data else {}
+    given = _provenance(data, path.name)
     return RawFile(name=path.name, format="NPZ", files=(path,), sweeps=sweeps, axes=axes, given=given)
+
+
+def _provenance(data: dict[str, Any], file: str) -> dict[str, Any]:
+    """What the file says about its origin; nothing where it says nothing."""
+    if "provenance" not in data:
+        return {}
+    try:
+        given = json.loads(str(data["provenance"]))
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise UsageError("provenance", f"the text of a JSON object in {file}", repr(str(data["provenance"])[:40]),
+                         "leave it out: the three fields of a recording are enough")  # fmt: skip
+    return given
 
 
 def _fields(path: Path) -> dict[str, Any]:

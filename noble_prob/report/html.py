@@ -16,7 +16,8 @@ from noble_prob.report.figures.features import draw_coverage, draw_feature, draw
 from noble_prob.report.figures.latents import draw_intervals
 from noble_prob.report.figures.pairs import MOST_POINTS, draw_pairs
 from noble_prob.report.figures.traces import draw_overlay, draw_raster, overlay_caption
-from noble_prob.report.plain import by_severity, jsonable, label, number, to_sd
+from noble_prob.report.plain import by_severity, label, number, to_sd
+from noble_prob.strict_json import jsonable
 
 ENDS = ("5.5 %", "94.5 %")
 """Columns of the ends of an interval."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import textwrap
@@ -13,6 +12,7 @@ import numpy as np
 
 from noble_prob.findings.base import Finding
 from noble_prob.report.data import LatentRow, ReportData
+from noble_prob.strict_json import jsonable
 
 SEVERITIES = ("issue", "caution", "not judged", "passed")
 """Order in which findings are shown."""
@@ -81,23 +81,6 @@ def words(name: str, unit: str) -> str:
 def count(n: int, noun: str) -> str:
     """``1 sweep``, ``2 sweeps``."""
     return f"{n} {noun}{'' if n == 1 else 's'}"
-
-
-def jsonable(value: Any) -> Any:
-    """Plain JSON values: arrays and tensors as lists, NaN and infinity as null, dataclasses as objects."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: jsonable(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(k): jsonable(v) for k, v in value.items()}
-    if hasattr(value, "tolist"):
-        return jsonable(value.tolist())
-    if isinstance(value, list | tuple | set | frozenset):
-        return [jsonable(v) for v in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    return str(value)
 
 
 def report_dict(report: ReportData) -> dict[str, Any]:

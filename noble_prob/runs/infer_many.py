@@ -5,14 +5,15 @@ judged and turned into files in one process; the caller writes them as they come
 refused with its sentence. A batch in which the sampler breaks is done again one by one; one whose process dies, too.
 
 The seed of a batch follows from the run's seed and the content of its recordings: it does not matter which process did
-it, nor whether the run was interrupted. The draws of a batched sampler depend on who was sampled side by side.
+it, in which order they were named, nor whether the run was interrupted. Chains in a batch share random numbers and step
+sizes, so their draws depend on who was sampled side by side; weighted draws take a second, so on a processor each
+recording is a batch of its own, and its draws depend on nothing but itself.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
@@ -26,16 +27,17 @@ from noble_prob.cells import Cell, load_cell
 from noble_prob.errors import UsageError, require, require_seed
 from noble_prob.findings.registry import judge
 from noble_prob.inference import Observation, Posterior, infer_evidence, observe, to_datatree, to_json
-from noble_prob.inference.task import ONE_BY_ONE, Method
+from noble_prob.inference.task import ONE_BY_ONE, WEIGHTED, Method
 from noble_prob.noise import NoisePrior
 from noble_prob.population.attempt import Outcome
 from noble_prob.population.fanout import Engine, fan_out
 from noble_prob.priors import Kind
 from noble_prob.readers import read
 from noble_prob.readers.cut import PulseChoice
-from noble_prob.runs.record import POSTERIOR, REFUSED, Files, opened
-from noble_prob.runs.sources import Source
+from noble_prob.runs.record import POSTERIOR, REFUSED, TREE, TREE_HASH, Files, opened, sha256
+from noble_prob.runs.sources import Source, require_apart
 from noble_prob.runs.summary import Summary, summarise
+from noble_prob.strict_json import dumps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,7 @@ class Settings:
         warmup: Draws thrown away per chain; by the method if None.
         draws: Draws kept per chain; by the method if None.
         noiseless: Whether the recordings are simulations without noise.
-        batch: Recordings sampled side by side; ``nuts`` and ``svi`` take one at a time.
+        batch: Recordings sampled side by side by ``hmc``, and on a graphics card by ``importance`` and ``npe``.
         channel: Voltage channel, where files have several.
         pulse: Pulse of a sweep, or ``"all"``.
         sweeps: Sweeps to use, from 0; all if None.
@@ -118,17 +120,19 @@ def infer_many(
         One row per recording; it is in ``summary.csv`` and ``summary.json`` too.
 
     Raises:
-        UsageError: If the folder belongs to another run, or a setting is out of range.
+        UsageError: If the folder belongs to another run or is one of recordings, or a setting is out of range.
     """
+    require_apart(Path(out), sources)
     require(settings.batch >= 1, "batch", "a positive number of recordings", settings.batch, "pass 16")
     cell = load_cell(settings.cell, prior=settings.prior, device=device)
     _infer(settings, cell, [], 0, device)  # a wrong setting is said before any work
-    size = 1 if settings.method in ONE_BY_ONE else settings.batch
+    alone = settings.method in ONE_BY_ONE or (settings.method in WEIGHTED and device == "cpu")
+    size = 1 if alone else settings.batch
     how = {"jobs": jobs, "engine": engine, "address": address}
     apart = jobs > 1 or engine == "ray"
     kind = partial(Batch, settings=settings, device=device, single_thread=apart, progress=progress and not apart)
     with opened(Path(out), settings.plan(cell)) as record:
-        todo = record.pending(sources)
+        todo = sorted(record.pending(sources), key=lambda s: (s.sha256, s.name))  # as if named in another order
         pieces = [tuple(todo[at : at + size]) for at in range(0, len(todo), size)]
         with _bar(len(sources), len(todo), show=progress) as bar:
             while pieces:
@@ -206,16 +210,24 @@ def _files(source: Source, posterior: Posterior, cell: Cell) -> Files:
     posterior = replace(posterior, provenance={**posterior.provenance, **cell.identity})
     findings = [f for f in judge(posterior) if f not in posterior.notes]
     values = {"file": source.path.name, "cell": cell.name, "sha256": source.sha256, **to_json(posterior, findings)}
-    with tempfile.TemporaryDirectory() as folder:
-        to_datatree(posterior).to_netcdf(Path(folder) / "posterior.nc")
-        tree = (Path(folder) / "posterior.nc").read_bytes()
-    return {"posterior.nc": tree, POSTERIOR: _json(values)}
+    tree = bytes(to_datatree(posterior).to_netcdf())  # in memory: HDF5 that can not write to its file may crash
+    return {TREE: tree, POSTERIOR: _json({**values, TREE_HASH: sha256(tree)})}
 
 
 def _refusal(source: Source, error: Exception) -> Files:
-    """Why there is no posterior: a sentence about the recording, or what broke."""
+    """Why there is no posterior: a sentence about the recording, which stays, or what broke, which is tried again."""
     why = str(error) if isinstance(error, UsageError) else f"failed: {type(error).__name__}: {error}"
-    return {REFUSED: _json({"file": source.path.name, "sha256": source.sha256, "refused": " ".join(why.split())})}
+    values = {"file": source.path.name, "sha256": source.sha256, "refused": " ".join(why.split())}
+    return {REFUSED: _json(values if _lasting(error) else {**values, "again": True})}
+
+
+def _lasting(error: BaseException | None) -> bool:
+    """Whether the recording is at fault, and neither memory nor disk nor network behind the sentence about it."""
+    lasting = isinstance(error, UsageError)
+    while error is not None and lasting:
+        lasting = not isinstance(error, MemoryError) and getattr(error, "errno", None) in (None, errno.EINVAL)
+        error = error.__cause__
+    return lasting
 
 
 def _died(source: Source, outcome: Outcome) -> dict[str, Files]:
@@ -225,4 +237,4 @@ def _died(source: Source, outcome: Outcome) -> dict[str, Files]:
 
 
 def _json(values: Any) -> bytes:
-    return (json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False, default=list) + "\n").encode()
+    return dumps(values).encode(errors="backslashreplace")  # a file name that is no text

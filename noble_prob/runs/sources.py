@@ -7,15 +7,21 @@ given by name. A folder without waves is looked into, one level deep: its files,
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from noble_prob.errors import require
 from noble_prob.readers import EXTENSIONS
 
 WAVE = ".ibw"
+TAKEN = ("summary.csv", "summary.json", "run.json")
+"""Files of a run, after which no folder of results can be named."""
+LONGEST = 200
+"""Bytes of a name, well below what file systems take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +36,9 @@ class Source:
     name: str
     path: Path
 
-    @property
+    @cached_property
     def sha256(self) -> str:
-        """Hash of its content; empty if there is none to read."""
+        """Hash of its content when first asked for; empty if there is none to read."""
         digest, files = hashlib.sha256(), sorted(_waves(self.path)) if self.path.is_dir() else [self.path]
         try:
             for file in files:
@@ -50,7 +56,7 @@ def is_many(paths: Sequence[Path]) -> bool:
     """
     if len(paths) > 1:
         return not all(p.suffix.lower() == WAVE for p in paths)
-    return paths[0].is_dir() and not _waves(paths[0]) and bool(_inside(paths[0]))
+    return os.path.isdir(paths[0]) and not _waves(paths[0]) and bool(_inside(paths[0]))
 
 
 def find_recordings(paths: Sequence[Path]) -> list[Source]:
@@ -65,16 +71,35 @@ def find_recordings(paths: Sequence[Path]) -> list[Source]:
     Raises:
         UsageError: If there is none.
     """
-    every: dict[Path, Path] = {}
+    every: dict[str, Path] = {}
     for path in paths:
-        inside = _inside(path) if path.is_dir() and not _waves(path) else [path]
+        inside = _inside(path) if os.path.isdir(path) and not _waves(path) else [path]
         for item in inside:
-            every.setdefault(item.resolve(), item)
+            every.setdefault(os.path.realpath(item), item)
     require(bool(every), "files", f"recordings ({', '.join(EXTENSIONS)}), or a folder that holds some",
             ", ".join(repr(p.name) for p in paths), "check the path")  # fmt: skip
     found = list(every.values())
-    short = Counter(p.name for p in found)
-    return [Source(name=p.name if short[p.name] == 1 else _long(p), path=p) for p in found]
+    return [Source(name=name, path=path) for name, path in zip(_names(found), found, strict=True)]
+
+
+def require_apart(out: Path, sources: Sequence[Source]) -> None:
+    """Refuse results in, or around, recordings: a result replaces what bears its name.
+
+    A folder *beside* recordings, ``recordings/posteriors``, is fine.
+
+    Args:
+        out: Folder of the results.
+        sources: Recordings.
+
+    Raises:
+        UsageError: If it is a recording, contains one or lies in one.
+    """
+    place = Path(os.path.realpath(out))
+    for source in sources:
+        path = Path(os.path.realpath(source.path))
+        require(place != path and place not in path.parents and path not in place.parents, "out",
+                "a folder apart from the recordings", f"{str(out)!r} with the recording {str(source.path)!r}",
+                "choose another folder, such as a new one beside them")  # fmt: skip
 
 
 def _inside(folder: Path) -> list[Path]:
@@ -84,9 +109,26 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _waves(folder: Path) -> list[Path]:
-    return [p for p in folder.iterdir() if p.suffix.lower() == WAVE] if folder.is_dir() else []
+    if not os.path.isdir(folder):
+        return []
+    return [p for p in folder.iterdir() if p.suffix.lower() == WAVE and not p.is_dir()]
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """A name for the results of each: the file's own, where that tells it apart and can be a folder's."""
+    short = Counter(p.name for p in paths)
+    names = [p.name if short[p.name] == 1 and p.name not in TAKEN and p.name[:1] != "." else _long(p) for p in paths]
+    again = Counter(names)
+    return [name if again[name] == 1 and len(os.fsencode(name)) <= LONGEST else _hashed(name, path)
+            for name, path in zip(names, paths, strict=True)]  # fmt: skip
 
 
 def _long(path: Path) -> str:
     """A name that tells files of the same name in different folders apart."""
-    return "__".join(path.resolve().parts[1:])
+    return "__".join(Path(os.path.realpath(path)).parts[1:])
+
+
+def _hashed(name: str, path: Path) -> str:
+    """The end of a name behind a hash of the whole path."""
+    digest = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:12]
+    return f"{digest}__{os.fsencode(name)[-LONGEST // 2 :].decode(errors='ignore')}"

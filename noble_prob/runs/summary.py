@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from noble_prob.cells import Cell
 from noble_prob.population.store import write_atomically
 from noble_prob.runs.record import Record
 from noble_prob.runs.sources import Source
+from noble_prob.strict_json import dumps
 
 HEAD = ("recording", "status", "sweeps", "method", "wall_s", "r_hat", "ess", "k_hat", "issues", "cautions", "why")
 
@@ -75,9 +75,8 @@ def summarise(record: Record, sources: Sequence[Source], cell: Cell) -> Summary:
         cell: Kind of neuron.
     """
     summary = Summary(cell=cell.name, rows=[_row(s.name, record.result(s.name) or {}) for s in sources])
-    write_atomically(record.folder / "summary.csv", summary.to_csv().encode())
-    text = json.dumps(summary.to_dict(), indent=1, ensure_ascii=False) + "\n"
-    write_atomically(record.folder / "summary.json", text.encode())
+    for name, text in {"summary.csv": summary.to_csv(), "summary.json": dumps(summary.to_dict())}.items():
+        write_atomically(record.folder / name, text.encode(errors="backslashreplace"))  # a file name that is no text
     return summary
 
 
@@ -87,7 +86,7 @@ def _row(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
                 "why": found.get("refused", "nothing is known of it"), "latents": None}  # fmt: skip
     figures = [*found["latents"].values(), *found["noise"].values()]
     r_hat = [f["r_hat"] for f in figures if f["r_hat"] is not None]
-    ess = [min(f["ess_bulk"], f["ess_tail"]) for f in figures if f["ess_bulk"] is not None]
+    ess = [f[kind] for f in figures for kind in ("ess_bulk", "ess_tail") if f[kind] is not None]
     codes = {level: sorted({f["code"] for f in found["findings"] if f["severity"] == level})
              for level in ("issue", "caution")}  # fmt: skip
     latents = {k: {"mean": v["mean"], "sd": v["sd"], "low": v["interval_89"][0], "high": v["interval_89"][1]}

@@ -170,6 +170,8 @@ CASES: tuple[BadInput, ...] = (
     BadInput("NPZ lacking a field", _npz(lambda d: {"time_ms": d["time_ms"], "V_mV": d["voltage_mv"]}), "current_pa"),
     BadInput("NPZ of mismatched lengths", _npz(lambda d: {**d, "voltage_mv": d["voltage_mv"][:, :-5]}), "voltage_mv"),
     BadInput("NPZ of mismatched sweeps", _npz(lambda d: {**d, "current_pa": d["current_pa"][:2]}), "shape"),
+    BadInput("NPZ whose provenance is no JSON", _npz(lambda d: {**d, "provenance": "{half"}), "provenance"),
+    BadInput("NPZ whose provenance is a list", _npz(lambda d: {**d, "provenance": "[1]"}), "provenance"),
     # time
     BadInput("time with a gap", _csv(_irregular), "regular"),
     BadInput("time that steps back", _csv(lambda t, i, v: (_with(t, 900, 1.0), i, v)), "increasing"),

@@ -13,6 +13,7 @@ import pytest
 from bad_inputs import CASES
 from foreign_files import step_family, write_table
 
+import noble_prob as nb
 from noble_prob.cells import load_cell
 from noble_prob.cli import main
 from noble_prob.decoder.checkpoint import CARD, WEIGHTS, cell_folder, shipped_cells
@@ -114,6 +115,16 @@ def two_tables(rows: str) -> Callable[[Path], list[object]]:
     return make
 
 
+def linked(target: str, *options: object) -> Callable[[Path], list[object]]:
+    """`--out` is a symbolic link to this."""
+
+    def make(folder: Path) -> list[object]:
+        (folder / "link").symlink_to(folder / target)
+        return [*infer(*options)(folder)[:-1], folder / "link"]
+
+    return make
+
+
 def not_a_posterior(folder: Path) -> list[object]:
     """`report` on a file that is no posterior."""
     (folder / "posterior.nc").write_bytes(b"CDF nothing")
@@ -150,9 +161,19 @@ MISTAKES = (
     Mistake("out is a file", occupied, "file"),
     Mistake("out below a file", below_a_file, "written"),
     Mistake("out not writable", read_only, "written"),
+    Mistake("out of too long a name", sample(out="o" * 300), "File name too long"),
+    Mistake("out of too long a name for many", lambda folder: [
+        *infer("--each")(folder)[:-1], folder / ("o" * 300)], "File name too long"),
+    Mistake("json of too long a name", lambda folder: [
+        "sbc", "--cell", "toy", "--json", folder / ("o" * 300)], "File name too long"),
+    Mistake("cell of too long a name", sample("--cell", "c" * 300), "pvalb-689331391"),
+    Mistake("out is a link to nothing", linked("nothing"), "leads nowhere"),
+    Mistake("out is a link to itself", linked("link", "--each"), "leads nowhere"),
+    Mistake("more recordings than memory", lambda f: ["sbc", "--cell", "toy", "--n", 10**10], "at most"),
+    Mistake("more draws than memory", infer("--draws", 10**12), "at most"),
     Mistake("unknown method", infer("--method", "metropolis"), "nuts"),
     Mistake("one chain", infer("--chains", 1), "R-hat"),
-    Mistake("too few draws", infer("--draws", 3), "--draws: should be a whole number of at least 4; found '3'"),
+    Mistake("too few draws", infer("--draws", 3), "--draws: should be a whole number of at least 4 and at"),
     Mistake("too little warm-up", infer("--warmup", 1), "--warmup: should be a whole number of at least 4"),
     Mistake("folder without recordings", lambda f: [
         "infer", empty(f), "--cell", "toy", "--out", f / "o"], ".abf, .csv, .ibw, .npz, .nwb"),
@@ -208,6 +229,33 @@ def test_bad_options(mistake, tmp_path, capsys):
     assert mistake.word in complaint(capsys, tmp_path, arguments)
 
 
+@pytest.fixture(scope="module")
+def posterior(tmp_path_factory):
+    """A posterior in memory, as `infer` writes it."""
+    cell = load_cell("toy")
+    found = nb.infer(cell.demo[0], decoder=cell.decoder, prior=cell.prior, method="importance", chains=2, draws=20)
+    return nb.inference.to_datatree(found)
+
+
+ATTRIBUTES = {
+    "half a cell": ("cell", "[1", "posterior.nc"),
+    "many cells": ("cell", "[1]", "--cell"),
+    "a prior that is a number": ("prior", 3, "--prior"),
+    "half a note": ("notes", "[1]", "posterior.nc"),
+    "other noise": ("noise_prior", '{"x": 1}', "posterior.nc"),
+    "many seeds": ("seed", "[1]", "posterior.nc"),
+}
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_posterior_with_a_damaged_attribute(name, posterior, tmp_path, capsys):
+    attribute, value, word = ATTRIBUTES[name]
+    tree = posterior.copy()
+    tree.attrs.update({"cell": "toy", attribute: value})
+    (tmp_path / "posterior.nc").write_bytes(tree.to_netcdf())
+    assert word in complaint(capsys, tmp_path, ["report", tmp_path, "--out", tmp_path / "page"])
+
+
 @pytest.fixture
 def checkpoint(tmp_path):
     """A copy of a shipped cell's folder, to be damaged."""
@@ -241,7 +289,28 @@ def _lacking(key: str) -> Callable[[Path], None]:
     return cut
 
 
+def _card(**changes: object) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        card = json.loads((folder / CARD).read_text())
+        for name, value in changes.items():
+            card[name] = {**card[name], **value} if isinstance(value, dict) else value
+        (folder / CARD).write_text(json.dumps(card))
+
+    return change
+
+
 DAMAGES = {
+    "error that is a word": (_card(error="x"), CARD),
+    "error of words": (_card(error={"residual_ms": "x"}), CARD),
+    "decoder that is a list": (_card(decoder=[]), "kind"),
+    "step of a window that is a word": (_card(window={"dt_ms": "a"}), "window"),
+    "currents that are words": (_card(window={"current_range_pa": ["a", "b"]}), "window"),
+    "currents of a lightning": (_card(window={"current_range_pa": [-110.0, 1e9]}), "window"),
+    "window shorter than its step": (_card(window={"n_samples": 8}), "window"),
+    "table empty": (lambda folder: (folder / "hof_latents.csv").write_text(""), "hof_latents.csv"),
+    "table that is no text": (lambda folder: (folder / "hof_latents.csv").write_bytes(b"\xff\xfe"), "hof_latents.csv"),
+    "estimator truncated": (lambda folder: (folder / "npe.safetensors").write_bytes(b"x"), "unaltered weights"),
+    "card of an estimator a list": (lambda folder: (folder / "npe.json").write_text("[]"), "npe.json"),
     "truncated weights": (_truncate, "truncated"),
     "altered weights": (_flip, "altered"),
     "weights missing": (lambda folder: (folder / WEIGHTS).unlink(), WEIGHTS),

@@ -22,8 +22,8 @@ import noble_prob as nb
 from noble_prob.errors import UsageError
 from noble_prob.readers import write_npz
 from noble_prob.recording import Recording
-from noble_prob.runs import Settings, find_recordings, infer_many, is_many
-from noble_prob.runs.record import Record, opened
+from noble_prob.runs import Settings, Source, find_recordings, infer_many, is_many
+from noble_prob.runs.record import Record, opened, sha256
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--cell", "toy", "--method", "hmc", "--chains", "2", "--warmup", "30", "--draws", "30", "--seed", "1",
@@ -51,7 +51,8 @@ def contents(out: Path) -> dict[str, dict]:
     found = {}
     for path in sorted(out.glob("*/*.json")):
         values = json.loads(path.read_text())
-        values.pop("wall_s", None)
+        for clock in ("wall_s", "posterior_nc_sha256"):
+            values.pop(clock, None)
         found[path.parent.name] = values
     return found
 
@@ -112,7 +113,7 @@ def test_a_batch_that_was_ready_when_the_run_died_is_not_done_again(tmp_path):
         (place / "posterior.json").write_text('{"sha256": "x"}')
     with opened(tmp_path / "run", {"seed": 1}) as record:
         assert [record.result(name) for name in "abcd"] == [{}, {"sha256": "x"}, {"sha256": "x"}, None]
-    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [".lock", "a", "b", "c", "run.json"]
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["a", "b", "c", "run.json"]
 
 
 def test_a_folder_of_another_run_or_in_use_is_refused(tmp_path):
@@ -184,8 +185,151 @@ def test_wrong_settings_and_hopeless_folders_are_one_sentence(day, tmp_path, cap
     assert Record(tmp_path / "b").result("cell_2b.npz")["refused"]
 
 
+FAST = ("--cell", "toy", "--method", "importance", "--chains", "2", "--draws", "20", "--quiet")
+
+
+@pytest.mark.parametrize("out", ["recordings", "recordings/cell_a", "recordings/cell_a/out", ".", "other"])
+def test_no_recording_and_no_other_file_is_ever_replaced(out, tmp_path, capsys):
+    """Results of `cell_a` would bear the name of the raw data."""
+    waves = tmp_path / "recordings" / "cell_a"
+    waves.mkdir(parents=True)
+    (waves / "a_ch0_1.ibw").write_bytes(b"raw")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "diary.txt").write_text("mine")
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    assert call("infer", tmp_path / "recordings", *FAST, "--out", tmp_path / out) == 2
+    assert "`out` should be a" in capsys.readouterr().err
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_only_results_make_room_for_results(tmp_path):
+    with opened(tmp_path / "run", {"seed": 1}) as record:
+        record.commit({"a": {"refused.json": b'{"refused": "why"}'}})
+        record.commit({"a": {"posterior.json": b"{}"}})
+        assert [p.name for p in (tmp_path / "run" / "a").iterdir()] == ["posterior.json"]
+        (tmp_path / "run" / "a" / "figure.svg").write_text("mine")
+        with pytest.raises(UsageError, match=r"figure\.svg"):
+            record.pending([Source(name="a", path=tmp_path / "a.csv")])
+        with pytest.raises(UsageError, match=r"figure\.svg"):
+            record.commit({"a": {"posterior.json": b"{}"}})
+    assert (tmp_path / "run" / "a" / "figure.svg").read_text() == "mine"
+
+
+@pytest.mark.parametrize("plan", [None, "", "[]", "folder"])
+def test_results_whose_making_is_not_known_are_refused(plan, tmp_path):
+    run = tmp_path / "run"
+    with opened(run, {"seed": 1}) as record:
+        record.commit({"a": {"posterior.json": b"{}"}})
+    (run / "run.json").unlink()
+    if plan == "folder":
+        (run / "run.json").mkdir()
+    elif plan is not None:
+        (run / "run.json").write_text(plan)
+    with pytest.raises(UsageError, match=r"run\.json.*delete this one"), opened(run, {"seed": 2}):
+        pass
+
+
+DAMAGES = {
+    "no tree": lambda place: (place / "posterior.nc").unlink(),
+    "half a tree": lambda place: (place / "posterior.nc").write_bytes(b"tr"),
+    "empty": lambda place: (place / "posterior.json").write_bytes(b""),
+    "no text": lambda place: (place / "posterior.json").write_bytes(b"\xff"),
+    "a list": lambda place: (place / "posterior.json").write_bytes(b"[]"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_result_is_made_again(damage, tmp_path):
+    (tmp_path / "a.csv").write_text("recording")
+    source = Source(name="a.csv", path=tmp_path / "a.csv")
+    whole = {"sha256": source.sha256, "posterior_nc_sha256": sha256(b"tree")}
+    with opened(tmp_path / "run", {}) as record:
+        record.commit({"a.csv": {"posterior.nc": b"tree", "posterior.json": json.dumps(whole).encode()}})
+        assert record.pending([source]) == []
+        DAMAGES[damage](tmp_path / "run" / "a.csv")
+        assert record.pending([source]) == [source]
+
+
+def test_stray_files_do_not_stop_a_run(tmp_path):
+    with opened(tmp_path / "run", {}):
+        for name in (".draft-1", ".ready-1"):
+            (tmp_path / "run" / name).write_text("no folder")
+    with opened(tmp_path / "run", {}) as record:
+        assert record.result(".ready-1") is None
+
+
+def test_a_full_disk_leaves_no_half_batch(tmp_path, monkeypatch):
+    def full(file, content):
+        file.write_bytes(content[:1])
+        raise OSError(28, "No space left on device")
+
+    with opened(tmp_path / "run", {}) as record:
+        monkeypatch.setattr(sys.modules[Record.__module__], "write_atomically", full)
+        with pytest.raises(OSError, match="No space"):
+            record.commit({"a": {"posterior.json": b"{}"}})
+    assert [p.name for p in (tmp_path / "run").iterdir()] == ["run.json"]
+
+
+def caused(why: Exception) -> UsageError:
+    """A sentence about a file that says what stood behind it."""
+    error = UsageError("path", "a whole file", "half of one", "save it again")
+    error.__cause__ = why
+    return error
+
+
+PASSING = (OSError(5, "Input/output error"), MemoryError(), caused(OSError(5, "Input/output error")))
+LASTING = (UsageError("path", "a recording", "none", "give one"), caused(ValueError("no number")))
+
+
+@pytest.mark.parametrize("error", [*PASSING, *LASTING], ids=repr)
+def test_only_what_the_recording_is_guilty_of_is_not_tried_again(error, day, tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise error
+
+    settings = Settings(cell="toy", method="importance", chains=2, draws=20)
+    with monkeypatch.context() as broken:
+        broken.setattr(sys.modules[Settings.__module__], "read", fails)
+        infer_many(find_recordings([day / "cell_0.npz"]), tmp_path / "run", settings)
+    with opened(tmp_path / "run", settings.plan(nb.load_cell("toy"))) as record:
+        assert len(record.pending(find_recordings([day / "cell_0.npz"]))) == (error in PASSING)
+
+
+def test_weighted_draws_of_a_recording_depend_on_nothing_but_itself(day, tmp_path):
+    a, b = day / "cell_0.npz", day / "cell_1.npz"
+    for name, files in {"ab": (a, b), "ba": (b, a), "a": (a, "--each")}.items():
+        assert call("infer", *files, *FAST, "--out", tmp_path / name) == 0
+    latents = [contents(tmp_path / name)["cell_0.npz"]["latents"] for name in ("ab", "ba", "a")]
+    assert latents[0] == latents[1] == latents[2]
+
+
+def test_names_that_no_folder_can_bear(tmp_path):
+    places = [tmp_path / name for name in ("summary.csv", "n" * 251, "x/a.csv", "y/a.csv", "x__a.csv", "run.json")]
+    deep = tmp_path / ("d" * 200) / ("e" * 200)
+    names = [s.name for s in find_recordings([*places, deep / "a.csv"])]
+    assert len(set(names)) == len(names)
+    assert not {"summary.csv", "run.json"} & set(names)
+    assert max(map(len, names)) <= 255
+    assert names[4] == "x__a.csv"
+
+
+def test_what_is_no_number_is_null_and_does_not_cost_the_posterior(day, tmp_path, monkeypatch):
+    module = sys.modules[Settings.__module__]
+    real = module.to_json
+
+    def stuck(*given):
+        values = real(*given)
+        values["latents"]["resting_voltage_mv"] |= {"r_hat": float("inf"), "ess_bulk": float("nan"), "ess_tail": 9.0}
+        return values
+
+    monkeypatch.setattr(module, "to_json", stuck)
+    settings = Settings(cell="toy", method="importance", chains=2, draws=20)
+    summary = infer_many(find_recordings([day / "cell_0.npz"]), tmp_path / "run", settings)
+    assert (summary.refused, summary.rows[0]["ess"]) == ([], 9.0)
+    assert contents(tmp_path / "run")["cell_0.npz"]["latents"]["resting_voltage_mv"]["r_hat"] is None
+
+
 @pytest.mark.slow
-def test_a_cluster_makes_the_same_results(day, uninterrupted, tmp_path, only_cluster):
+def test_a_cluster_makes_the_same_results(day, tmp_path, only_cluster):
     ray = pytest.importorskip("ray", reason="the cluster extra is not installed")
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
     try:
@@ -193,5 +337,5 @@ def test_a_cluster_makes_the_same_results(day, uninterrupted, tmp_path, only_clu
         assert call("infer", *files, *QUICK, "--engine", "ray", "--out", tmp_path / "run") == 0
     finally:
         ray.shutdown()
-    whole = contents(uninterrupted)
-    assert contents(tmp_path / "run") == {name: whole[name] for name in ("cell_0.npz", "cell_1.npz")}
+    assert call("infer", *files, *QUICK, "--out", tmp_path / "here") == 0
+    assert contents(tmp_path / "run") == contents(tmp_path / "here")

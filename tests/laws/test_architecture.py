@@ -15,9 +15,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "noble_prob"
 
 ROOMS = (
-    "errors", "findings.base", "recording", "resample", "windows", "readers", "features", "latent", "metrics",
-    "population", "decoder", "training", "priors", "noise", "amortised", "cells", "program", "inference", "ensemble",
-    "bench", "sampling", "evaluation", "calibration", "examination", "findings", "runs", "report", "cli", "__main__",
+    "errors", "strict_json", "findings.base", "recording", "resample", "windows", "readers", "features", "latent",
+    "metrics", "population", "decoder", "training", "priors", "noise", "amortised", "cells", "program", "inference",
+    "ensemble", "bench", "sampling", "evaluation", "calibration", "examination", "findings", "runs", "report",
+    "cli", "__main__",
 )  # fmt: skip
 """Every room, in the direction of imports: a room may import those before it."""
 

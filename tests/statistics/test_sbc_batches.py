@@ -17,6 +17,7 @@ from noble_prob.calibration.sbc import sbc
 from noble_prob.cells import load_cell
 from noble_prob.errors import UsageError
 from noble_prob.noise import Design
+from noble_prob.population.place import locked
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,6 +46,35 @@ def test_what_is_done_is_kept_and_what_is_missing_is_made(toy, tmp_path):
     assert [path for path in files if before[path] != after[path]] == [files[1]]
     with pytest.raises(UsageError, match="of another data, seed"):
         sbc(cell.decoder, cell.prior, design, 6, folder=tmp_path, **{**SETTINGS, "seed": 4})
+
+
+def test_draws_that_are_damaged_are_made_again_and_nameless_ones_are_refused(toy, tmp_path):
+    cell, design = toy
+    whole = sbc(cell.decoder, cell.prior, design, 6, folder=tmp_path, **SETTINGS)
+    file, run = tmp_path / "draws_00000.npy", tmp_path / "run.json"
+    for damage in (file.read_bytes()[:-8], b""):
+        file.write_bytes(damage)
+        assert np.array_equal(whole.draws, sbc(cell.decoder, cell.prior, design, 6, folder=tmp_path, **SETTINGS).draws)
+    for damage in (b"", b"[]", b"\xff"):
+        run.write_bytes(damage)
+        with pytest.raises(UsageError, match=r"readable run\.json"):
+            sbc(cell.decoder, cell.prior, design, 6, folder=tmp_path, **SETTINGS)
+    run.unlink()
+    with pytest.raises(UsageError, match=r"draws without run\.json"):
+        sbc(cell.decoder, cell.prior, design, 6, folder=tmp_path, **SETTINGS)
+
+
+def test_a_second_command_of_the_same_result_is_refused_and_leaves_the_first_alone(tmp_path, capsys):
+    asked = ("sbc", "--cell", "toy", "--n", "20", "--quiet", "--json", str(tmp_path / "sbc.json"))
+    parts = tmp_path / "sbc.json.parts"
+    with locked(parts, "json"):
+        assert call(*asked) == 2
+        assert "nobody is at work" in capsys.readouterr().err
+        assert parts.is_dir()
+    assert not parts.exists()
+    parts.write_text("no folder")
+    assert call(*asked) == 2
+    assert "which is a file" in capsys.readouterr().err
 
 
 def test_a_killed_command_continues(tmp_path):
