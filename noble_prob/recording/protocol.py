@@ -103,7 +103,7 @@ class Protocol:
     def outline(self) -> str:
         """Sizes and steps in a few words."""
         known = [step.amplitude_pa for step in self.steps if step is not None]
-        low, high = (f"{edge:g}" for edge in (min(known, default=0.0), max(known, default=0.0)))
+        low, high = (f"{edge:.4g}" for edge in (min(known, default=0.0), max(known, default=0.0)))
         span = f" of {low if low == high else f'{low} to {high}'} pA" if known else ""
         counts = (len(self.steps), "sweep"), (len(known), "step")
         sweeps, steps = (f"{n} {word}{'s' * (n != 1)}" for n, word in counts)
