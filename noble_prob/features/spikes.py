@@ -60,7 +60,8 @@ def find_spikes(
     v = voltage_mv.reshape(-1, voltage_mv.shape[-1])
     trace, index = _peaks(v, threshold_mv)
     shift, height = _vertex(v, trace, index)
-    t = float(time_ms[0]) + float(time_ms[1] - time_ms[0]) * (index + shift)
+    dt = float(time_ms[-1] - time_ms[0]) / max(len(time_ms) - 1, 1)  # the first interval alone is rounded
+    t = float(time_ms[0]) + dt * (index + shift)
     start, stop = (_per_trace(bound, v, batch)[trace] for bound in (start_ms, stop_ms))
     kept = (t >= start) & (t < stop)
     return _pad(trace[kept], index[kept], t[kept], height[kept], batch, len(v), v.dtype)

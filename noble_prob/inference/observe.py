@@ -104,7 +104,7 @@ def mask_late(
 def _recorded_ms(recording: Recording) -> list[float]:
     """For how long after its onset each sweep was recorded without a gap, by all repeats (ms); 0 without a step."""
     time = recording.time_ms
-    after = float(time[-1] + (time[1] - time[0]))
+    after = float(time[-1]) + recording.dt_ms
     missing = ~torch.isfinite(recording.voltage_mv).reshape(-1, recording.n_sweeps, len(time)).all(0)
     out = []
     for step, gaps in zip(recording.steps, missing, strict=True):

@@ -61,6 +61,10 @@ def require_grid(time_ms: Tensor) -> None:
         f"intervals that differ by {100 * ragged:.0f} %",
         "resample the recording to a regular grid",
     )
+    even = torch.linspace(float(time_ms[0]), float(time_ms[-1]), len(time_ms), dtype=torch.float64)
+    drift = float((time_ms.detach().cpu().double() - even).abs().max() / step.mean())
+    require(drift < 0.5, "time_ms", "regularly sampled", f"times up to {drift:.1f} intervals off an even grid",
+            "resample the recording to a regular grid")  # fmt: skip
 
 
 def require_steps(steps: Sequence[Step | None], time_ms: Tensor, current_pa: Tensor) -> None:

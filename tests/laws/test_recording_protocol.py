@@ -160,3 +160,21 @@ def test_recordings_are_compared_and_shown_without_their_samples():
     assert repr(measure(many, names=["spike_count"])) == (
         "Features(neuron 2, trial 5, sweep 1; spike_count (1); 10 of 10 values defined)"
     )
+
+
+@pytest.mark.parametrize("digits", [3, 4])
+def test_times_that_are_rounded_do_not_stretch_the_recording(digits):
+    """At 30 kHz a first interval of 0.033 for 0.0333 ms would put a spike at 800 ms eight ms too early."""
+    time = np.round(np.arange(30_000) / 30, digits)
+    voltage = -70 + 100 * np.exp(-(((time - 800.0) / 0.4) ** 2))
+    on = (time >= 0) & (time < 900)
+    protocol = Protocol(time_ms=time, current_pa=(50.0 * on)[None],
+                        steps=(Step(onset_ms=0.0, duration_ms=900.0, amplitude_pa=50.0),))  # fmt: skip
+    found = measure(Recording(protocol=protocol, voltage_mv=voltage[None]), names=["first_spike_latency_ms"])
+    assert float(found.value[0, 0]) == pytest.approx(800.0, abs=0.05)
+
+
+def test_a_grid_that_drifts_is_refused():
+    time = np.cumsum(np.r_[0.0, np.where(np.arange(999) < 500, 0.1, 0.104)])
+    with pytest.raises(UsageError, match="intervals off an even grid"):
+        Protocol(time_ms=time, current_pa=np.zeros((1, 1000)), steps=(None,))
