@@ -103,7 +103,9 @@ def test_the_common_window_sees_no_further_than_the_shorter_step(decoder, prior)
 def test_what_can_not_be_inferred_is_refused(decoder, prior, recording):
     with pytest.raises(UsageError, match="one neuron"):
         infer(respond(decoder, draw(prior, 2, seed=0), [100.0]), decoder=decoder, prior=prior)
-    brief = Recording(protocol=Protocol.step_family([100.0], duration_ms=60.0), voltage_mv=torch.zeros(1, 8192))
+    brief = Recording(
+        protocol=Protocol.step_family([100.0], duration_ms=60.0), voltage_mv=torch.linspace(-70, -69, 8192)[None]
+    )
     with pytest.raises(UsageError, match="100 ms or more"):
         infer(brief, decoder=decoder, prior=prior)
     for wrong in ({"draws": 3}, {"warmup": 3}, {"chains": 1}, {"seed": 2**63}):
