@@ -19,6 +19,21 @@ def call(*arguments: object) -> int:
     return main([str(a) for a in arguments])
 
 
+def complaint(capsys, folder: Path, arguments: list[object]) -> str:
+    """Run a command that must be refused; its sentence."""
+    before = sorted(str(p) for p in folder.rglob("*"))
+    code = main([str(a) for a in arguments])
+    said = capsys.readouterr()
+    assert code == 2, (code, said.err)
+    assert said.out == ""
+    assert said.err.count("\n") == 1, said.err
+    assert said.err.startswith("noble-prob")
+    assert len(said.err) < 600
+    assert "Traceback" not in said.err
+    assert sorted(str(p) for p in folder.rglob("*")) == before, "something was left behind"
+    return said.err
+
+
 @pytest.fixture(scope="module")
 def toy_file(tmp_path_factory) -> Path:
     """A recording of one toy neuron, as a file."""
