@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -46,14 +47,38 @@ def require_folder(path: Path, parameter: str = "out") -> None:
         parameter: What the caller calls it.
 
     Raises:
-        UsageError: If it is a file, or a symbolic link that leads nowhere, or there can be nothing of this name.
+        UsageError: If it is a file or lies below one, or is a symbolic link that leads nowhere, or there can be nothing
+            of this name.
     """
     there = require_name(path, parameter)
-    if there is None or path.is_dir():
+    if there is None:
+        above = next(p for p in path.absolute().parents if p.exists())
+        require(above.is_dir(), parameter, "a folder", f"{str(path)!r}, for {above.name!r} is a file",
+                "choose another name")  # fmt: skip
+        return
+    if path.is_dir():
         return
     nowhere = stat.S_ISLNK(there.st_mode) and not path.exists()
     what = "a symbolic link that leads nowhere" if nowhere else "a file"
     raise UsageError(parameter, "a folder", f"{str(path)!r}, which is {what}", "choose another name")
+
+
+def begin_folder(folder: Path) -> None:
+    """Make a folder, unless it is there.
+
+    Args:
+        folder: Where files shall go.
+
+    Raises:
+        UsageError: If it is a file, or nothing can be written into it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError("out", "a folder that can be written", f"{str(folder)!r} ({error.strerror})",
+                         "choose another place or change its permissions") from error  # fmt: skip
 
 
 @contextmanager

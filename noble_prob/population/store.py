@@ -14,7 +14,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -24,6 +23,7 @@ from typing import Any, Literal
 from noble_prob.errors import UsageError, require
 from noble_prob.population.chunk import Chunk, join, pack, unpack
 from noble_prob.population.codec import OFFSET_MV, SCALE_MV
+from noble_prob.population.place import begin_folder
 
 FORMAT = "noble_prob data set, version 1"
 EXTENDABLE = ("n_models", "provenance")
@@ -177,24 +177,6 @@ def write_atomically(file: Path, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def begin_folder(folder: Path) -> None:
-    """Make a folder, unless it is there.
-
-    Args:
-        folder: Where files shall go.
-
-    Raises:
-        UsageError: If it is a file, or nothing can be written into it.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UsageError("out", "a folder that can be written", f"{str(folder)!r} ({error.strerror})",
-                         "choose another place or change its permissions") from error  # fmt: skip
 
 
 def _manifest(file: Path) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from noble_prob.decoder.checkpoint import TrainedDecoder, read_card
 from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.decoder.paper import PaperArchitecture
 from noble_prob.population.latents import fit_space, protocol_of
+from noble_prob.population.place import locked, require_folder
 from noble_prob.training import processes
 from noble_prob.training.config import TrainConfig
 from noble_prob.training.data import TRAIN, TrainingData, merge
@@ -40,7 +41,6 @@ from noble_prob.training.gather import gather
 from noble_prob.training.history import Row
 from noble_prob.training.loop import FitOptions, figures
 from noble_prob.training.operators import share_operator
-from noble_prob.training.place import held, require_folder
 from noble_prob.training.precision import matrix_products
 from noble_prob.training.publish import publish
 from noble_prob.training.responses import standard_columns
@@ -81,7 +81,7 @@ def train(config: TrainConfig, *, max_minutes: float | None = None, progress: bo
     require_folder(config.out)
     with processes.joined(config.device) as device, matrix_products(config.precision):
         data = [gather(cell, config) for cell in config.cells]
-        with held(config.out) if processes.first() else nullcontext():
+        with locked(config.out) if processes.first() else nullcontext():
             cells = _train(data, config, device, options)
             if processes.first():
                 for cell in cells:

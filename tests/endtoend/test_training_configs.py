@@ -14,10 +14,10 @@ from noble_prob.cells import load_cell
 from noble_prob.decoder.checkpoint import load_decoder, read_card
 from noble_prob.errors import UsageError
 from noble_prob.population.latents import HELD_OUT_MODELS
+from noble_prob.population.place import locked
 from noble_prob.training.config import parse_config, read_config
 from noble_prob.training.history import board_installed, read_csv
 from noble_prob.training.loop import OutOfTimeError
-from noble_prob.training.place import held
 from noble_prob.training.publish import LATENT_TABLE, read_latent_table
 from noble_prob.training.run import train
 
@@ -219,7 +219,7 @@ def test_two_runs_in_one_folder_and_folders_that_are_none(place, tmp_path, capsy
     for out in (tmp_path / "taken", tmp_path / "taken" / "out", "/proc/x"):
         assert cli.main(["train", str(place / "tiny.toml"), "--out", str(out), "--quiet"]) == 2
         assert "`out` should be a folder" in capsys.readouterr().err
-    with held(tmp_path / "run"), pytest.raises(UsageError, match="where one is"):
+    with locked(tmp_path / "run"), pytest.raises(UsageError, match="nobody is at work"):
         train(config(place, str(tmp_path / "run")), progress=False)
     assert [p.name for p in (tmp_path / "run").iterdir()] == [".lock"]
 
