@@ -136,7 +136,8 @@ def check_predictive(
     total = _on_own_cells(z.reshape(len(z), -1) ** 2)
     return PredictiveCheck(
         names=tuple(names), units=tuple(units), sweeps=tuple(sweeps), observed=observed, draws=draws, pit=u,
-        deviation=z[0], share_defined=np.isfinite(draws).mean(0), p_cell=np.where(judged, _corrected(np.abs(z)), np.nan),
+        deviation=z[0], share_defined=np.isfinite(draws).mean(0),
+        p_cell=np.where(judged, _corrected(np.abs(z)), np.nan),
         p_feature=np.where(judged.any(0), _corrected(feature), np.nan),
         p_misfit=_above(total) if judged.any() else float("nan"),
         p_too_wide=_above(-total) if judged.any() else float("nan"),
