@@ -7,10 +7,12 @@ import pytest
 import scoringrules
 from scipy import stats
 
+from noble_prob.calibration.compare import calibrate_repeats
 from noble_prob.calibration.per_feature import sd_ratio
 from noble_prob.calibration.power import spread_power
-from noble_prob.calibration.scores import crps, energy_score, self_crps, self_energy_score
+from noble_prob.calibration.scores import crps, energy_ratio, energy_score, self_crps, self_energy_score
 from noble_prob.calibration.spike_trains import coincidence, distances, van_rossum, victor_purpura
+from noble_prob.calibration.table import FeatureTable
 from noble_prob.calibration.verdict import relabel_test
 
 
@@ -38,6 +40,41 @@ def test_energy_score_is_that_of_scoringrules_made_fair():
     assert energy_score(y, x) == pytest.approx(theirs)
     one_by_one = [energy_score(y[k : k + 1], np.delete(y, k, 0)) for k in range(5)]
     assert self_energy_score(y) == pytest.approx(np.mean(one_by_one))
+
+
+def test_both_ratios_are_the_foreign_scores_over_leave_one_out():
+    """Of a comparison as a whole: CRPS per feature, energy score over features in SDs of all rows."""
+    rng = np.random.default_rng(8)
+    y, x = rng.normal(size=(9, 3)), rng.normal(0.3, 1.4, size=(60, 3))
+    names = ("a", "b", "c")
+    observed, ensemble = (FeatureTable(names=names, units=("",) * 3, value=v, axis="trial") for v in (y, x))
+    found = calibrate_repeats(observed, ensemble, permutations=99)
+    leave = [np.delete(np.arange(9), k) for k in range(9)]
+    for k, name in enumerate(names):
+        theirs = scoringrules.crps_ensemble(y[:, k], np.broadcast_to(x[:, k], (9, 60)), estimator="fair").mean()
+        others = np.stack([y[rest, k] for rest in leave])
+        own = scoringrules.crps_ensemble(y[:, k], others, estimator="fair").mean()
+        assert found[name].crps_ratio == pytest.approx(theirs / own)
+    unit = np.concatenate([y, x]).std(0)
+    y, x = y / unit, x / unit
+    whole = fair_energy(y, np.broadcast_to(x, (9, 60, 3)))
+    assert found.energy_ratio == pytest.approx(whole / fair_energy(y, np.stack([y[rest] for rest in leave])))
+    assert found.energy_ratio_low < 1 < found.energy_ratio_high
+
+
+def fair_energy(y, members):
+    """Mean energy score over observations, each with members of its own, fair where scoringrules' is not."""
+    m = members.shape[1]
+    pairs = np.linalg.norm(members[:, :, None] - members[:, None], axis=-1).sum((1, 2))
+    return (scoringrules.es_ensemble(y, members) - 0.5 * pairs * (1 / (m * (m - 1)) - 1 / m**2)).mean()
+
+
+def test_energy_ratio_of_a_huge_ensemble_takes_evenly_spaced_rows():
+    """Rows in order of their value: the first ones would be the smallest."""
+    y = np.random.default_rng(9).normal(size=(30, 1))
+    x = np.sort(np.random.default_rng(10).normal(size=(1999, 1)), axis=0)
+    assert energy_ratio(y, x)[0] == pytest.approx(energy_ratio(y, x[::4])[0], rel=0.01)
+    assert energy_ratio(y, x)[0] < 1.2
 
 
 def test_van_rossum_is_the_norm_of_the_filtered_difference():
