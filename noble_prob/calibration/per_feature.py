@@ -50,7 +50,8 @@ def _verdict(
         shift=(_mean(x) - _mean(y)) / sd_y if sd_y > 0 else float("nan"), p_spread=p_spread, p_location=p_location,
         p_defined=p_defined, pit=u, coverage_50=float(interval_coverage(u, 0.5)),
         coverage_89=float(interval_coverage(u, 0.89)), crps=float(crps(y, x)), crps_ratio=crps_ratio(y, x),
-        power_narrow=float(power.feature_narrow[k]), power_wide=float(power.feature_wide[k]), severity=severity, sentence=sentence,
+        power_narrow=float(power.feature_narrow[k]), power_wide=float(power.feature_wide[k]), severity=severity,
+        sentence=sentence,
     )  # fmt: skip
 
 
