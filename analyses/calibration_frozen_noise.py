@@ -28,8 +28,8 @@ from noble_prob.calibration import (
     compare_trains,
     separate_drift,
 )
-from noble_prob.calibration.spike_trains import coincidence
 from noble_prob.features import find_spikes
+from noble_prob.metrics.spike_trains import coincidence_factor
 from noble_prob.report import ReportData, Verdict, render
 from noble_prob.report.parts import calibration_part, drift_part, merge, trains_part
 
@@ -112,10 +112,12 @@ def main() -> None:
     for what, (result, contrast) in found.items():
         print(f"{what}: {result.sentence} {result.power_sentence}\n  {contrast.sentence}")
     pairs = [(i, j) for i in order for j in order if i != j]
-    gamma = {(i, j): coincidence(trains[i], trains[j], duration_ms=duration, delta_ms=WINDOW_MS) for i, j in pairs}
-    near = np.mean([g for (i, j), g in gamma.items() if abs(i - j) == 1])
-    far = np.mean([g for (i, j), g in gamma.items() if abs(i - j) >= 5])
-    print(f"Gamma ({WINDOW_MS:.0f} ms): all {np.mean(list(gamma.values())):.3f}, neighbours {near:.3f}, far {far:.3f}")
+    times = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(t) for t in trains], True, torch.nan)
+    first, second = torch.tensor(pairs).T
+    gamma = coincidence_factor(times[first], times[second], times.new_full((len(pairs),), duration), delta_ms=WINDOW_MS)
+    apart = (first - second).abs()
+    near, far = gamma[apart == 1].mean(), gamma[apart >= 5].mean()
+    print(f"Gamma ({WINDOW_MS:.0f} ms): all {gamma.mean():.3f}, neighbours {near:.3f}, far {far:.3f}")
     if args.out:
         report = page(drift, found, args.recording.name)
         args.out.mkdir(parents=True, exist_ok=True)

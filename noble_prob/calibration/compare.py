@@ -19,7 +19,7 @@ from noble_prob.calibration.per_feature import feature_verdicts
 from noble_prob.calibration.pit import coverage_curve, envelope, pit
 from noble_prob.calibration.power import spread_power
 from noble_prob.calibration.result import Calibration, Coverage
-from noble_prob.calibration.scores import energy_score, self_energy_score
+from noble_prob.calibration.scores import energy_ratio
 from noble_prob.calibration.table import FeatureTable
 from noble_prob.calibration.verdict import LEVEL, QUESTIONS, relabel_test
 from noble_prob.calibration.wording import power_sentence, verdict_sentence
@@ -111,8 +111,8 @@ def _calibrate(
         test = relabel_test(observed.value, ensemble.value, permutations=permutations, seed=rng, fitted_to=fitted_to)
         power = spread_power(ensemble.value, n, alpha=alpha, seed=rng)
         u = pit(observed.value.T, ensemble.value.T, seed=rng)
-        features = feature_verdicts(observed, ensemble, u, test, power, alpha, rng)
-        energy = _energy(observed.value, ensemble.value, rng)
+        features = feature_verdicts(observed, ensemble, u, test, power, alpha)
+        energy = energy_ratio(observed.value, ensemble.value, seed=rng)
     severity, sentence = verdict_sentence(level, n, test, power, features, alpha, against)
     return Calibration(
         level=level, observed=observed, ensemble=ensemble, alpha=alpha, p_value=test.p_value,
@@ -156,26 +156,6 @@ def _unjudged(
         energy_ratio_high=nan, severity="not judged", sentence=f"No spread could be compared: {why}.",
         power_sentence="A spread off by two would not have been caught.", skipped=skipped, seed=seed,
     )  # fmt: skip
-
-
-def _energy(
-    observed: ndarray, ensemble: ndarray, rng: np.random.Generator, simulations: int = 200
-) -> tuple[float, ...]:
-    """Ratio of the energy scores of ensemble and experiment, with its 89 % range under calibration."""
-    whole = np.isfinite(ensemble).mean(0) > 0.9
-    a, b = observed[:, whole], ensemble[:, whole]
-    b = b[np.isfinite(b).all(-1)][:500]
-    if not whole.any() or len(b) < 3:
-        return float("nan"), float("nan"), float("nan")
-    unit = np.where(b.std(0) > 0, b.std(0), 1.0)
-    a, b = a / unit, b / unit
-
-    def ratio(rows: ndarray) -> float:
-        own = self_energy_score(rows)
-        return energy_score(rows, b) / own if own > 0 else float("nan")
-
-    chance = [ratio(b[rng.integers(len(b), size=len(a))]) for _ in range(simulations)]
-    return ratio(a), *map(float, np.nanquantile(chance, [0.055, 0.945]))
 
 
 def _coverage(u: ndarray, observed: ndarray, ensemble: ndarray, rng: np.random.Generator) -> Coverage:

@@ -2,8 +2,9 @@
 
 If the truth is a further draw of its posterior, then whatever the posterior's shape:
 
-bias    the truth, centred and whitened by the posterior's mean and covariance, has mean zero and unit covariance over
-        simulations: the squared length of its mean, times the number of simulations, is chi-squared;
+bias    the truth, centred and whitened by mean and covariance of itself and its ``m`` draws, has mean zero and
+        covariance ``m / (m + 1)`` over simulations (the squares of all ``m + 1`` points add up to ``m``): the squared
+        length of its mean, times the number of simulations and ``1 + 1 / m``, is chi-squared;
 spread  the rank of the truth's Mahalanobis distance among those of the draws is uniform (Kolmogorov-Smirnov);
         posteriors that are too narrow heap it at the top, too wide ones at the bottom;
 shape   TARP: the share ``f`` of draws closer to a random reference point than the truth is uniform (Lemos, Coogan,
@@ -77,7 +78,7 @@ def joint_test(
     require_draws(m, k)
     rng = np.random.default_rng(seed)
     own, others = _whiten(truth, draws)
-    p_bias = float(stats.chi2.sf(n * (own.mean(0) ** 2).sum() * (1 - 1 / m), k))
+    p_bias = float(stats.chi2.sf(n * (own.mean(0) ** 2).sum() * (1 + 1 / m), k))
     rank = ((others**2).sum(-1) < (own**2).sum(-1)[:, None]).sum(-1)
     p_spread = float(stats.kstest((rank + rng.uniform(size=n)) / (m + 1), "uniform").pvalue)
     f = _tarp(truth, draws, rng)

@@ -8,7 +8,7 @@ from numpy import ndarray
 from noble_prob.calibration.pit import interval_coverage
 from noble_prob.calibration.power import Power
 from noble_prob.calibration.result import FeatureVerdict
-from noble_prob.calibration.scores import crps, self_crps
+from noble_prob.calibration.scores import crps, crps_ratio
 from noble_prob.calibration.table import FeatureTable
 from noble_prob.calibration.verdict import Test
 from noble_prob.calibration.wording import feature_sentence
@@ -16,7 +16,6 @@ from noble_prob.calibration.wording import feature_sentence
 
 def feature_verdicts(
     observed: FeatureTable, ensemble: FeatureTable, u: ndarray, test: Test, power: Power, alpha: float,
-    rng: np.random.Generator,
 ) -> tuple[FeatureVerdict, ...]:  # fmt: skip
     """One verdict per shared feature.
 
@@ -27,19 +26,16 @@ def feature_verdicts(
         test: The relabelling test.
         power: Its power.
         alpha: Its level.
-        rng: Randomness of the pseudo-experiments behind the range of the CRPS.
     """
-    return tuple(_verdict(k, observed, ensemble, u[k], test, power, alpha, rng) for k in range(len(observed.names)))
+    return tuple(_verdict(k, observed, ensemble, u[k], test, power, alpha) for k in range(len(observed.names)))
 
 
 def _verdict(
     k: int, observed: FeatureTable, ensemble: FeatureTable, u: ndarray, test: Test, power: Power, alpha: float,
-    rng: np.random.Generator,
 ) -> FeatureVerdict:  # fmt: skip
     y, x = (column[np.isfinite(column)] for column in (observed.value[:, k], ensemble.value[:, k]))
     sd_y, sd_x = _sd(y), _sd(x)
     ratio, low, high = sd_ratio(sd_y, sd_x, power.log_ratio[:, k])
-    score = crps_ratio(y, x, rng)
     named = test.p_value <= alpha
     p = [float(values[k]) for values in (test.p_spread, test.p_location, test.p_defined)]
     p_spread, p_location, p_defined = p
@@ -53,9 +49,9 @@ def _verdict(
         predicted_mean=_mean(x), predicted_sd=sd_x, sd_ratio=ratio, sd_ratio_low=low, sd_ratio_high=high,
         shift=(_mean(x) - _mean(y)) / sd_y if sd_y > 0 else float("nan"), p_spread=p_spread, p_location=p_location,
         p_defined=p_defined, pit=u, coverage_50=float(interval_coverage(u, 0.5)),
-        coverage_89=float(interval_coverage(u, 0.89)), crps=float(crps(y, x)), crps_ratio=score[0],
-        crps_ratio_low=score[1], crps_ratio_high=score[2], power_narrow=float(power.feature_narrow[k]),
-        power_wide=float(power.feature_wide[k]), severity=severity, sentence=sentence,
+        coverage_89=float(interval_coverage(u, 0.89)), crps=float(crps(y, x)), crps_ratio=crps_ratio(y, x),
+        power_narrow=float(power.feature_narrow[k]), power_wide=float(power.feature_wide[k]), severity=severity,
+        sentence=sentence,
     )  # fmt: skip
 
 
@@ -78,26 +74,6 @@ def sd_ratio(observed_sd: float, predicted_sd: float, log_ratio: ndarray) -> tup
         return ratio, float("nan"), float("nan")
     low, high = np.quantile(scatter, [0.055, 0.945])
     return ratio, float(ratio * np.exp(low)), float(ratio * np.exp(high))
-
-
-def crps_ratio(y: ndarray, x: ndarray, rng: np.random.Generator, simulations: int = 500) -> tuple[float, float, float]:
-    """CRPS of the ensemble over the experiment's own, with its 89 % range for pseudo-experiments of the same size.
-
-    Args:
-        y: Observations.
-        x: Members.
-        rng: Randomness of the pseudo-experiments.
-        simulations: Their number.
-    """
-    own = float(self_crps(y))
-    if len(x) < 3 or not own > 0:
-        return float("nan"), float("nan"), float("nan")
-    rows = x[rng.integers(len(x), size=(simulations, len(y)))]
-    pseudo = self_crps(rows)
-    low, high = (
-        np.quantile((crps(rows, x) / pseudo)[pseudo > 0], [0.055, 0.945]) if (pseudo > 0).any() else (np.nan,) * 2
-    )
-    return float(crps(y, x)) / own, float(low), float(high)
 
 
 def _mean(values: ndarray) -> float:

@@ -6,13 +6,17 @@ with all of them together, each in the same way, which makes the reference distr
 correlations between sweeps and features:
 
 cell        deviation of one feature of one sweep from the median, in robust SDs; maxT over all cells;
-feature     sum over sweeps of their squares (its cube root, which is nearly normal); maxT over features;
-recording   the same sum over everything: large is misfit, very small means a posterior predictive that is too wide.
+feature     mean over sweeps of their squares (its cube root, which is nearly normal); maxT over features;
+recording   the same mean over everything: large is misfit, very small means a posterior predictive that is too wide.
+
+Cells may be undefined (a latency without spike). Every row, the recording or a draw, is then judged on the cells that
+it has itself: its mean square is standardised by those of all rows *on these very cells*. What is a function of a row
+and of the set of all rows is exchangeable if rows are, gaps included, so the p values stay exact; and a recording whose
+gaps are not of the model's making (a sweep cut short) is still held against the same cells of the draws. A cell that
+the recording has and hardly any row does (a share ``alpha`` at most) is not judged: that is a misfit of its own.
 
 Limit: the posterior has seen these sweeps, so these p values lean towards one half (Gelman et al., 2013): a misfit is
-believable, a pass is a weak one. What a draw does not have (a latency without spike) is left out where the recording
-does not have it either; where the recording has it and fewer than a share ``alpha`` of the draws do, that is a
-misfit of its own.
+believable, a pass is a weak one.
 """
 
 from __future__ import annotations
@@ -124,17 +128,18 @@ def check_predictive(
     require(len(draws) >= 20, "draws", "at least 20 predictive draws", len(draws), "draw more")
     require_seed(seed)
     rng = np.random.default_rng(seed)
-    share = np.isfinite(draws).mean(0)
-    judged = np.isfinite(observed) & (share > max(alpha, 3 / len(draws)))
+    rows, exists = np.concatenate([observed[None], draws]), np.isfinite(observed)
+    usual = np.isfinite(rows).mean(0) > max(alpha, 3 / len(draws))  # asked of all rows: it must not single out one
+    judged = exists & usual
     u = np.where(judged, pit(observed[..., None], np.moveaxis(draws, 0, -1), seed=rng)[..., 0], np.nan)
-    z = _deviations(np.concatenate([observed[None], draws]), judged)
-    feature = np.nansum(z**2, -2)
-    total = feature.sum(-1)
-    exists = np.isfinite(observed)
+    z = _deviations(rows, usual)
+    feature = np.stack([_on_own_cells(z[..., k] ** 2) for k in range(shape[1])], -1)
+    total = _on_own_cells(z.reshape(len(z), -1) ** 2)
     return PredictiveCheck(
         names=tuple(names), units=tuple(units), sweeps=tuple(sweeps), observed=observed, draws=draws, pit=u,
-        deviation=z[0], share_defined=share, p_cell=np.where(judged, _corrected(np.abs(z)), np.nan),
-        p_feature=np.where(judged.any(0), _corrected(np.cbrt(feature)), np.nan),
+        deviation=z[0], share_defined=np.isfinite(draws).mean(0),
+        p_cell=np.where(judged, _corrected(np.abs(z)), np.nan),
+        p_feature=np.where(judged.any(0), _corrected(feature), np.nan),
         p_misfit=_above(total) if judged.any() else float("nan"),
         p_too_wide=_above(-total) if judged.any() else float("nan"),
         missing=float((exists & ~judged).sum() / max(exists.sum(), 1)), alpha=alpha,
@@ -152,8 +157,26 @@ def _deviations(rows: ndarray, judged: ndarray) -> ndarray:
     return np.where(judged & np.isfinite(rows), (rows - centre) / spread, np.nan).clip(-CLIP, CLIP)
 
 
+def _on_own_cells(square: Float[ndarray, "row cell"]) -> Float[ndarray, " row"]:
+    """Size of every row on the cells that it has, among the sizes that all rows have there.
+
+    The size is the cube root of the mean square; it is standardised over the rows that share a cell with this one.
+    Where everything is defined it orders rows as their sums of squares do. NaN for a row without any cell.
+    """
+    known = np.isfinite(square)
+    patterns, mine = np.unique(known, axis=0, return_inverse=True)
+    own = patterns.astype(float)
+    shared = own @ known.T
+    size = np.cbrt(own @ np.where(known, square, 0.0).T / np.where(shared > 0, shared, np.nan))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the pattern of rows without any cell
+        centre, spread = np.nanmean(size, -1, keepdims=True), np.nanstd(size, -1, keepdims=True)
+    size = (size - centre) / np.where(spread > 0, spread, 1.0)
+    return np.asarray(size[mine.reshape(-1), np.arange(len(square))])
+
+
 def _above(value: ndarray) -> float:
-    """Rank p value of the first of some exchangeable numbers: the share of all that are as large."""
+    """Rank p value of the first of some exchangeable numbers: the share of all that are as large; NaN never is."""
     return float((value >= value[0] - 1e-9).mean())
 
 

@@ -6,6 +6,8 @@ of some features it takes those closest to the original ones in relative entropy
 hardly reaches the population is left with a handful of neurons, and one that does not reach it at all can not be
 tilted (``reached`` says so).
 
+The population is a sample: its SD is the one with ``n - 1``, or a handful of cells would make an ensemble too narrow.
+
 ``widen`` keeps the weights and moves the neurons: each latent is shifted and stretched to the population's mean and
 SD. It always succeeds, and leaves the region where models were ever seen; ask for the plausibility of the result.
 """
@@ -38,7 +40,7 @@ class Recalibration:
         ess: Effective sample size.
         n: Rows of the ensemble that could be used.
         target_mean: Of the population (unit), shape ``(feature,)``.
-        target_sd: Of the population (unit).
+        target_sd: Of the population (unit), with ``n - 1``.
         before_mean: Of the ensemble (unit).
         before_sd: Of the ensemble (unit).
         after_mean: Of the weighted ensemble (unit).
@@ -98,7 +100,7 @@ def tilt(ensemble: FeatureTable, population: FeatureTable, *, ridge: float = 1e-
     alike = [name for name, column in zip(observed.names, observed.value.T, strict=True) if not np.nanstd(column) > 0]
     require(not alike, "population", "features that vary between its cells", f"{listed(alike, 6)}, which does not",
             "leave this column out: its SD can not be a target")  # fmt: skip
-    mean, sd = np.nanmean(observed.value, 0), np.nanstd(observed.value, 0)
+    mean, sd = np.nanmean(observed.value, 0), np.nanstd(observed.value, 0, ddof=1)
     x = (predicted.value[whole] - mean) / sd
     w = _weights(np.concatenate([x, x**2 - 1], 1), ridge)  # both have mean zero in the population
     centre = w @ x

@@ -37,8 +37,6 @@ class FeatureVerdict:
         coverage_89: Share of rows in the central 89 % interval.
         crps: Mean CRPS of the ensemble (unit).
         crps_ratio: The same over the experiment's own leave-one-out CRPS; 1 if as good as the experiment itself.
-        crps_ratio_low: Lower end of its 89 % range under calibration.
-        crps_ratio_high: Upper end of it.
         power_narrow: Probability that half the right spread, in this feature alone, would have been named.
         power_wide: The same for twice the right spread.
         severity: ``issue`` if named as misfit, ``passed``, or ``not judged``.
@@ -65,8 +63,6 @@ class FeatureVerdict:
     coverage_89: float
     crps: float
     crps_ratio: float
-    crps_ratio_low: float
-    crps_ratio_high: float
     power_narrow: float
     power_wide: float
     severity: Severity
@@ -113,7 +109,7 @@ class Calibration:
         features: One verdict per feature.
         coverage: Coverage curve.
         energy_ratio: Energy score of the ensemble over the experiment's own.
-        energy_ratio_low: Lower end of its 89 % range under calibration.
+        energy_ratio_low: Lower end of its 89 % range under calibration (relabelled rows).
         energy_ratio_high: Upper end of it.
         severity: ``issue``, ``passed``, or ``not judged`` where a spread off by two would have been missed too often.
         sentence: The verdict in one sentence.

@@ -11,6 +11,7 @@ Recalibration is asked for by name, never done in passing: ``tilt`` reweights th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -130,4 +131,5 @@ def _moved(novel: Neurons, measured: FeatureTable) -> Neurons:
     known = {name: x[np.isfinite(x)] for name, x in columns.items() if name in novel.space.names}
     known = {name: x for name, x in known.items() if len(x) > 1 and x.std() > 0}
     require(bool(known), "recalibrate", "tilt for a table without latents", "widen", "choose tilt")
-    return widen(novel, {n: float(x.mean()) for n, x in known.items()}, {n: float(x.std()) for n, x in known.items()})
+    mean, sd = ({n: float(f(x)) for n, x in known.items()} for f in (np.mean, partial(np.std, ddof=1)))
+    return widen(novel, mean, sd)

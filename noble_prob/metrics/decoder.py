@@ -140,7 +140,7 @@ class MetricAccumulator:
         some = n > 0
         self._add("spike_count_error", ((m - n).abs() / n)[some])
         self._add("spiking_mismatch", (some != (m > 0)).to(torch.float64))
-        gamma = coincidence_factor(truth, found, duration_ms)
+        gamma = coincidence_factor(truth.peak_ms, found.peak_ms, duration_ms)
         self._add("gamma_2ms", gamma[torch.isfinite(gamma)])
         self._time_errors.append(matched_time_errors(truth, found).cpu())
 

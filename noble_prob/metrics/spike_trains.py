@@ -6,7 +6,9 @@ missing spike but not a shift:
     Gamma = (N_coinc - <N_coinc>) / (0.5 (N_true + N_pred)) / (1 - 2 nu Delta),   <N_coinc> = 2 nu Delta N_true
 
 with nu the predicted rate: 1 for coincidence within Delta of every spike, 0 for what a Poisson train of that rate would
-reach (Kistler, Gerstner and van Hemmen 1997). It is not meaningful where 2 nu Delta approaches 1 (250 Hz at 2 ms).
+reach (Kistler, Gerstner and van Hemmen 1997; Jolivet et al. 2008). Each spike is in one coincidence at most. Some
+tools take nu from the recorded train instead; where the two counts differ, so do the factors. It is not meaningful
+where 2 nu Delta approaches 1 (250 Hz at 2 ms).
 """
 
 from __future__ import annotations
@@ -58,21 +60,22 @@ def coincidences(
 
 
 def coincidence_factor(
-    truth: Spikes, prediction: Spikes, duration_ms: Float[Tensor, " trace"], *, delta_ms: float = 2.0
-) -> Float[Tensor, " trace"]:
+    true_ms: Float[Tensor, "trace spike"], predicted_ms: Float[Tensor, "trace other"],
+    duration_ms: Float[Tensor, " trace"], *, delta_ms: float = 2.0,
+) -> Float[Tensor, " trace"]:  # fmt: skip
     """Coincidence factor Gamma of every trace.
 
     Args:
-        truth: True spikes, one row per trace.
-        prediction: Predicted spikes, one row per trace.
+        true_ms: True spike times, increasing, NaN behind the last (ms).
+        predicted_ms: Predicted spike times, increasing, NaN behind the last (ms); their rate is what chance is.
         duration_ms: Time that the spikes could fall into (ms), shape ``(trace,)``.
         delta_ms: Largest distance of a coincident pair (ms).
 
     Returns:
         Gamma, shape ``(trace,)``: 0 where only one of the two spikes, NaN where none does.
     """
-    hits = coincidences(truth.peak_ms, prediction.peak_ms, delta_ms).to(duration_ms)
-    n_true, n_pred = truth.count.to(hits), prediction.count.to(hits)
+    hits = coincidences(true_ms, predicted_ms, delta_ms).to(duration_ms)
+    n_true, n_pred = (torch.isfinite(times).sum(-1).to(hits) for times in (true_ms, predicted_ms))
     chance = 2 * delta_ms * n_pred / duration_ms
     gamma = (hits - chance * n_true) / (0.5 * (n_true + n_pred)) / (1 - chance)
     return torch.where((n_true > 0) & (n_pred > 0), gamma, torch.where(n_true + n_pred > 0, 0.0, torch.nan))

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noble_prob.errors import UsageError
-from noble_prob.features import Spikes
 from noble_prob.metrics import METRICS, MetricAccumulator, decoder_metrics
 from noble_prob.metrics.spike_trains import coincidence_factor, coincidences
 from noble_prob.metrics.voltages import relative_l2
@@ -162,11 +161,6 @@ def test_coincidences_are_a_maximum_matching(a, b):
     assert int(coincidences(x, y, 2.0)) == pairs_by_brute_force(a, b, 2.0)
 
 
-def spikes_at(times: torch.Tensor) -> Spikes:
-    count = torch.isfinite(times).sum(-1)
-    return Spikes(count=count, peak_ms=times, peak_mv=times, peak_index=times.nan_to_num().long())
-
-
 def test_gamma_of_chance_is_zero():
     """Poisson trains that know nothing of the truth have Gamma 0 on average, by its definition."""
     g = torch.Generator().manual_seed(1)
@@ -175,5 +169,26 @@ def test_gamma_of_chance_is_zero():
     free = torch.rand(n, int(counts.max()), generator=g, dtype=torch.float64) * duration
     free = torch.where(torch.arange(free.shape[1]) < counts[:, None], free, torch.nan).sort(1).values
     regular = (25.0 + 50.0 * torch.arange(20.0, dtype=torch.float64)).expand(n, -1)
-    gamma = coincidence_factor(spikes_at(regular), spikes_at(free), torch.full((n,), duration))
+    gamma = coincidence_factor(regular, free, torch.full((n,), duration))
     assert float(gamma.mean()) == pytest.approx(0.0, abs=0.01)
+
+
+def test_gamma_of_known_trains():
+    """Six true, three predicted spikes, two of which coincide, in 200 ms: chance is that of the *predicted* rate."""
+    true = torch.tensor([[10.0, 30.0, 50.0, 70.0, 90.0, 110.0]]).double()
+    predicted = torch.tensor([[11.0, 31.5, 60.0, torch.nan]]).double()
+    duration = torch.tensor([200.0]).double()
+    chance = 2 * 2.0 * 3 / 200
+    expected = (2 - chance * 6) / (0.5 * 9) / (1 - chance)
+    assert float(coincidence_factor(true, predicted, duration)) == pytest.approx(expected)
+    assert float(coincidence_factor(true, true, duration)) == pytest.approx(1.0)
+    burst = 50.0 + torch.linspace(-1.5, 1.5, 7)[None].double()  # seven spikes near one of the other: one coincides
+    assert float(coincidence_factor(burst, true[:, 2:3], torch.tensor([1e9]))) == pytest.approx(1 / 4, abs=1e-6)
+
+
+def test_gamma_of_silence():
+    train, none = torch.tensor([[10.0, 30.0]]).double(), torch.full((1, 1), torch.nan).double()
+    duration = torch.tensor([200.0]).double()
+    assert float(coincidence_factor(train, none, duration)) == 0.0
+    assert float(coincidence_factor(none, train, duration)) == 0.0
+    assert math.isnan(float(coincidence_factor(none, none, duration)))

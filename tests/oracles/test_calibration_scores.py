@@ -7,10 +7,12 @@ import pytest
 import scoringrules
 from scipy import stats
 
+from noble_prob.calibration.compare import calibrate_repeats
 from noble_prob.calibration.per_feature import sd_ratio
 from noble_prob.calibration.power import spread_power
-from noble_prob.calibration.scores import crps, energy_score, self_crps, self_energy_score
-from noble_prob.calibration.spike_trains import coincidence, distances, van_rossum, victor_purpura
+from noble_prob.calibration.scores import crps, energy_ratio, energy_score, self_crps, self_energy_score
+from noble_prob.calibration.spike_trains import distances, van_rossum
+from noble_prob.calibration.table import FeatureTable
 from noble_prob.calibration.verdict import relabel_test
 
 
@@ -40,6 +42,41 @@ def test_energy_score_is_that_of_scoringrules_made_fair():
     assert self_energy_score(y) == pytest.approx(np.mean(one_by_one))
 
 
+def test_both_ratios_are_the_foreign_scores_over_leave_one_out():
+    """Of a comparison as a whole: CRPS per feature, energy score over features in SDs of all rows."""
+    rng = np.random.default_rng(8)
+    y, x = rng.normal(size=(9, 3)), rng.normal(0.3, 1.4, size=(60, 3))
+    names = ("a", "b", "c")
+    observed, ensemble = (FeatureTable(names=names, units=("",) * 3, value=v, axis="trial") for v in (y, x))
+    found = calibrate_repeats(observed, ensemble, permutations=99)
+    leave = [np.delete(np.arange(9), k) for k in range(9)]
+    for k, name in enumerate(names):
+        theirs = scoringrules.crps_ensemble(y[:, k], np.broadcast_to(x[:, k], (9, 60)), estimator="fair").mean()
+        others = np.stack([y[rest, k] for rest in leave])
+        own = scoringrules.crps_ensemble(y[:, k], others, estimator="fair").mean()
+        assert found[name].crps_ratio == pytest.approx(theirs / own)
+    unit = np.concatenate([y, x]).std(0)
+    y, x = y / unit, x / unit
+    whole = fair_energy(y, np.broadcast_to(x, (9, 60, 3)))
+    assert found.energy_ratio == pytest.approx(whole / fair_energy(y, np.stack([y[rest] for rest in leave])))
+    assert found.energy_ratio_low < 1 < found.energy_ratio_high
+
+
+def fair_energy(y, members):
+    """Mean energy score over observations, each with members of its own, fair where scoringrules' is not."""
+    m = members.shape[1]
+    pairs = np.linalg.norm(members[:, :, None] - members[:, None], axis=-1).sum((1, 2))
+    return (scoringrules.es_ensemble(y, members) - 0.5 * pairs * (1 / (m * (m - 1)) - 1 / m**2)).mean()
+
+
+def test_energy_ratio_of_a_huge_ensemble_takes_evenly_spaced_rows():
+    """Rows in order of their value: the first ones would be the smallest."""
+    y = np.random.default_rng(9).normal(size=(30, 1))
+    x = np.sort(np.random.default_rng(10).normal(size=(1999, 1)), axis=0)
+    assert energy_ratio(y, x)[0] == pytest.approx(energy_ratio(y, x[::4])[0], rel=0.01)
+    assert energy_ratio(y, x)[0] < 1.2
+
+
 def test_van_rossum_is_the_norm_of_the_filtered_difference():
     a, b, tau, dt = np.array([5.0, 21.0, 30.0]), np.array([7.0, 33.5]), 8.0, 0.001
     t = np.arange(0, 300, dt)
@@ -53,36 +90,14 @@ def test_van_rossum_is_the_norm_of_the_filtered_difference():
     assert van_rossum(a, np.empty(0), tau_ms=1e-6) == pytest.approx(np.sqrt(3))
 
 
-def matchings(n, m):
-    """Every order-preserving matching of n with m spikes, as pairs of index tuples."""
-    for k in range(min(n, m) + 1):
-        yield from itertools.product(itertools.combinations(range(n), k), itertools.combinations(range(m), k))
-
-
-@pytest.mark.parametrize("cost", [0.0, 0.05, 0.3, 10.0])
-def test_victor_purpura_is_the_cheapest_of_all_matchings(cost):
-    rng = np.random.default_rng(3)
-    for _ in range(10):
-        a, b = (np.sort(rng.uniform(0, 50, rng.integers(0, 6))) for _ in range(2))
-        cheapest = min(
-            len(a) + len(b) - 2 * len(i) + cost * np.abs(a[list(i)] - b[list(j)]).sum()
-            for i, j in matchings(len(a), len(b))
-        )
-        assert victor_purpura(a, b, cost_per_ms=cost) == pytest.approx(cheapest)
-
-
-def test_distances_are_metrics_and_coincidence_is_one_for_equal_and_zero_for_random_trains():
+def test_the_table_of_distances_is_that_of_pairs_and_a_metric():
     rng = np.random.default_rng(4)
     trains = [np.sort(rng.uniform(0, 1000, rng.integers(0, 30))) for _ in range(8)]
-    for metric in (van_rossum, victor_purpura):
-        d = distances(trains, trains, metric)
-        np.testing.assert_allclose(d, d.T, atol=1e-9)
-        assert (d[:, None, :] <= d[:, :, None] + d[None].transpose(0, 2, 1) + 1e-9).all()
-    assert coincidence(trains[0], trains[0], duration_ms=1000.0) == pytest.approx(1.0)
-    burst = 500.0 + np.linspace(-1.5, 1.5, 7)  # seven spikes near one of the other: one of them coincides
-    assert coincidence(burst, burst[3:4], duration_ms=1000.0) == pytest.approx(0.25)
-    pairs = [[np.sort(rng.uniform(0, 5000, 100)) for _ in range(2)] for _ in range(200)]
-    assert np.mean([coincidence(a, b, duration_ms=5000.0) for a, b in pairs]) == pytest.approx(0.0, abs=0.02)
+    d = distances(trains, trains)
+    np.testing.assert_allclose(d, d.T, atol=1e-6)
+    assert (d[:, None, :] <= d[:, :, None] + d[None].transpose(0, 2, 1) + 1e-6).all()
+    one_by_one = [[van_rossum(s, t) for t in trains] for s in trains]
+    np.testing.assert_allclose(d, one_by_one, atol=1e-6)
 
 
 def test_interval_of_the_sd_ratio_is_the_chi_squared_one_for_gaussians():
