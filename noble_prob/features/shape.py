@@ -1,6 +1,6 @@
 """Shape of single action potentials: where they begin, how wide they are, how deep they fall.
 
-For every spike, with its peak at the vertex of the three highest samples (:mod:`noble_prob.features.spikes`):
+For every spike, with its peak at the maximum of a cubic through four samples (:mod:`noble_prob.features.spikes`):
 
 begin
     the last time before the peak at which dV/dt rises through 10 mV/ms and stays above it for 0.1 ms, not before the

@@ -88,8 +88,8 @@ def score(prior: Prior, held_out: Neurons, *, draws: int = 2000, seed: int = 0) 
 
     Returns:
         ``log_density``: mean log density per held-out neuron (nats, standardised space; larger is better);
-        ``energy_distance``: between draws and held-out neurons (standardised units; smaller is better, biased up by
-        about the same amount for every prior when few neurons are held out).
+        ``energy_distance``: between draws and held-out neurons (standardised units; smaller is better). Unbiased:
+        zero on average where both are one population, so a good prior's may be below zero.
     """
     held_out.require_axis("neuron", "scoring a prior")
     y = prior.space.standardise(held_out.value.to(torch.float64))

@@ -112,7 +112,7 @@ class Protocol:
     @property
     def dt_ms(self) -> float:
         """Sampling interval (ms), by the whole time axis: times are often rounded."""
-        return float(self.time_ms[-1] - self.time_ms[0]) / (len(self.time_ms) - 1)
+        return round(float(self.time_ms[-1] - self.time_ms[0]) / (len(self.time_ms) - 1), 12)
 
     @property
     def amplitudes_pa(self) -> Float[Tensor, " sweep"]:

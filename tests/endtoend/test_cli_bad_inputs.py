@@ -139,7 +139,7 @@ MISTAKES = (
     Mistake("current out of range", sample("--current-pa", 5000), "range"),
     Mistake("current in nA by its size below the range", sample("--current-pa", -900), "range"),
     Mistake("out is a file", occupied, "file"),
-    Mistake("out below a file", below_a_file, "written"),
+    Mistake("out below a file", below_a_file, "is a file"),
     Mistake("out not writable", read_only, "written"),
     Mistake("out of too long a name", sample(out="o" * 300), "File name too long"),
     Mistake("out of too long a name for many", lambda folder: [

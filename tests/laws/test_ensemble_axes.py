@@ -113,7 +113,7 @@ def test_a_holding_current_is_refused_not_ignored(decoder, prior):
 )  # fmt: skip
 def test_what_is_no_number_of_things_is_refused(decoder, prior, change, match):
     neurons = draw(prior, 2, seed=0)
-    with pytest.raises(UsageError, match=rf"{match}.*positive whole number"):
+    with pytest.raises(UsageError, match=rf"{match}.*whole number"):
         respond(decoder, neurons, [100.0], **change)
     if "chunk" in change:
         with pytest.raises(UsageError, match="chunk"):

@@ -219,7 +219,8 @@ def test_frozen_noise_without_a_step_agrees(shared_dir):
     r = Recording(protocol=Protocol(time_ms=time, current_pa=current, steps=(None, None)), voltage_mv=v)
     f = measure(r, threshold_mv=THRESHOLD)
     whole = Step(onset_ms=dt, duration_ms=float(time[-1]) - dt, amplitude_pa=1.0)
-    theirs = by_efel(Recording(protocol=Protocol(time_ms=time, current_pa=current, steps=(whole, whole)), voltage_mv=v))
+    flat = Protocol(time_ms=time, current_pa=torch.ones_like(current), steps=(whole, whole))  # eFEL asks for a step
+    theirs = by_efel(Recording(protocol=flat, voltage_mv=v))
     assert f["spike_count"][0].tolist() == theirs["spike_count"].tolist()
     assert min(theirs["spike_count"]) > 20
     for name, tolerance in (("mean_isi_ms", 0.01), ("first_isi_ms", 0.1), ("isi_cv", 1e-3), ("ap1_width_ms", 0.12)):
