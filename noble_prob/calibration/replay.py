@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy import ndarray
+from torch import Tensor
 
 from noble_prob.calibration.predictive import PredictiveCheck, check_predictive
 from noble_prob.features import FEATURES
@@ -36,25 +37,39 @@ def train_features(times_ms: ndarray) -> ndarray:
     return np.stack([count.astype(float), first, mean, np.where(count >= 3, cv, np.nan), last], -1)
 
 
-def check_posterior(posterior: Posterior, *, alpha: float = 0.05, seed: int = 0) -> PredictiveCheck:
-    """Posterior predictive check of one recording, by sweep and feature.
+def sweep_features(times_ms: Tensor, summary: Tensor, names: Sequence[str]) -> tuple[ndarray, dict[str, str]]:
+    """Features of every sweep: those of its train, then those of its summary that are not among them.
+
+    Args:
+        times_ms: Spike times padded with infinity or NaN, shape ``(*batch, spike)``, ms after onset.
+        summary: Summary features, shape ``(*batch, feature)``.
+        names: Of the summary features.
+
+    Returns:
+        Values, shape ``(*batch, feature)``, and the unit of each feature by its name.
+    """
+    kept = [k for k, name in enumerate(names) if name not in TRAIN]
+    trains, others = (x.detach().cpu().numpy() for x in (times_ms, summary))
+    units = {names[k]: "" if FEATURES[names[k]].unit == "1" else FEATURES[names[k]].unit for k in kept}
+    return np.concatenate([train_features(trains), others[..., kept].astype(float)], -1), {**TRAIN, **units}
+
+
+def check_posterior(
+    posterior: Posterior, *, prior: bool = False, alpha: float = 0.05, seed: int = 0
+) -> PredictiveCheck:
+    """Predictive check of one recording, by sweep and feature.
 
     Args:
         posterior: With its evidence and predictive draws.
+        prior: Whether to compare with the draws of the prior predictive instead of the posterior's.
         alpha: Level of a misfit.
         seed: Of ties.
     """
-    evidence, predictive = posterior.evidence, posterior.predictive
-    summary = evidence.design.summary_names
-    kept = [k for k, name in enumerate(summary) if name not in TRAIN]
-
-    def table(times: torch.Tensor, values: torch.Tensor) -> ndarray:
-        rest = values.detach().cpu().numpy().astype(float)[..., kept]
-        return np.concatenate([train_features(times.detach().cpu().numpy()), rest], -1)
-
-    units = ["" if FEATURES[summary[k]].unit == "1" else FEATURES[summary[k]].unit for k in kept]
+    evidence, draws = posterior.evidence, posterior.prior_predictive if prior else posterior.predictive
+    design = evidence.design
+    observed, units = sweep_features(evidence.times_ms, evidence.summary, design.summary_names)
+    predicted, _ = sweep_features(draws.times_ms, draws.summary, design.summary_names)
     return check_predictive(
-        table(evidence.times_ms, evidence.summary), table(predictive.times_ms, predictive.summary),
-        names=(*TRAIN, *(summary[k] for k in kept)), units=(*TRAIN.values(), *units),
-        sweeps=tuple(f"{a:+.0f} pA" for a in evidence.design.current_pa.tolist()), alpha=alpha, seed=seed,
+        observed, predicted, names=tuple(units), units=tuple(units.values()),
+        sweeps=tuple(f"{a:+.0f} pA" for a in design.current_pa.tolist()), alpha=alpha, seed=seed,
     )  # fmt: skip

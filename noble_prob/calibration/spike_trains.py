@@ -89,8 +89,9 @@ def energy_test(
     labels = np.stack([group, *(rng.permutation(group) for _ in range(permutations))]).astype(float)
     others = 1 - labels
     n, m = group.sum(), (~group).sum()
-    cross = np.einsum("pi,ij,pj->p", labels, distance, others, optimize=True) / (n * m)
-    inside = np.einsum("pi,ij,pj->p", labels, distance, labels, optimize=True) / n**2
-    outside = np.einsum("pi,ij,pj->p", others, distance, others, optimize=True) / m**2
+    near, far = labels @ distance, others @ distance
+    cross = (near * others).sum(-1) / (n * m)
+    inside = (near * labels).sum(-1) / n**2
+    outside = (far * others).sum(-1) / m**2
     statistic = 2 * cross - inside - outside
     return float(statistic[0]), float((statistic >= statistic[0] - 1e-12).mean())

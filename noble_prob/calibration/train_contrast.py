@@ -9,7 +9,9 @@ both are repeats of one cell the three are alike.
 ``compare_replays``   every posterior draw is a neuron of its own and replays all repeats. Its mean distance within is
                       ranked: are the recorded repeats as unlike each other as those of the draws?
 
-Both are played through on pseudo-experiments whose spikes stray from their mean train twice as far: the power.
+Both are played through on pseudo-experiments whose spikes stray from their mean train twice as far: the power. Those of
+``compare_trains`` are drawn from the ensemble and held against as many of its other trains as the test uses, or as are
+left.
 """
 
 from __future__ import annotations
@@ -97,10 +99,11 @@ def compare_trains(
     require_seed(seed)
     rng = np.random.default_rng(seed)
     a = [np.asarray(t, dtype=float) for t in observed]
-    b = [np.asarray(predicted[k], dtype=float) for k in rng.permutation(m)[:MOST_TRAINS]]
+    every = [np.asarray(predicted[k], dtype=float) for k in rng.permutation(m)[: MOST_TRAINS + n]]
+    b = every[:MOST_TRAINS]
     table = distances([*a, *b], [*a, *b])
     p = energy_test(table, np.arange(len(table)) < n, permutations=1999, seed=int(rng.integers(2**31)))[1]
-    power = _power(b, n, alpha, rng)
+    power = _power(every, n, alpha, rng)
     severity, sentence = _verdict(p, power, n, alpha, stimulus, against)
     sets = np.stack([jitter_by_index([b[k] for k in rng.integers(len(b), size=n)], _width(b)) for _ in range(200)])
     return TrainContrast(
@@ -177,9 +180,9 @@ def _mean_train(times: ndarray) -> ndarray:
     return np.where(count > 0, np.nansum(times, 0) / np.maximum(count, 1), np.nan)
 
 
-def _stretched(trains: Sequence[ndarray], mean: ndarray | None = None) -> list[ndarray]:
-    """Trains whose spikes stray from the mean train twice as far."""
-    centre = _mean_train(_padded(trains)) if mean is None else mean
+def _stretched(trains: Sequence[ndarray]) -> list[ndarray]:
+    """Trains whose spikes stray from their mean train twice as far."""
+    centre = _mean_train(_padded(trains))
     return [np.sort(centre[: len(t)] + 2 * (t - centre[: len(t)])) for t in trains]
 
 
@@ -202,16 +205,17 @@ def _pairs(square: ndarray) -> ndarray:
 
 
 def _power(trains: list[ndarray], n: int, alpha: float, rng: np.random.Generator) -> float:
-    """Share of pseudo-experiments that the energy test catches."""
-    if len(trains) < n + 2:
+    """Share of pseudo-experiments that the energy test catches: ``n`` stretched trains against the others."""
+    m = len(trains)
+    if m < n + 2:
         return float("nan")
-    mean, caught = _mean_train(_padded(trains)), []
+    both = [*trains, *_stretched(trains)]
+    table, caught = distances(both, both), []
     for _ in range(REPLAYS):
-        order = rng.permutation(len(trains))
-        fresh = _stretched([trains[k] for k in order[:n]], mean)
-        rest = [trains[k] for k in order[n : n + 40]]
-        table = distances([*fresh, *rest], [*fresh, *rest])
-        p = energy_test(table, np.arange(len(table)) < n, permutations=199, seed=int(rng.integers(2**31)))[1]
+        order = rng.permutation(m)
+        rows = np.r_[order[:n] + m, order[n : n + MOST_TRAINS]]
+        p = energy_test(table[np.ix_(rows, rows)], np.arange(len(rows)) < n, permutations=199,
+                        seed=int(rng.integers(2**31)))[1]  # fmt: skip
         caught.append(p <= alpha)
     return float(np.mean(caught))
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from noble_prob.calibration import Calibration, FeatureTable, calibrate_repeats, within
-from noble_prob.calibration.replay import TRAIN, train_features
+from noble_prob.calibration.replay import sweep_features
 from noble_prob.calibration.train_contrast import TrainContrast, compare_replays
 from noble_prob.inference import Posterior
 
@@ -104,16 +104,6 @@ def _table(
     times_ms: torch.Tensor, summary: torch.Tensor, posterior: Posterior, sweeps: list[int], source: str
 ) -> FeatureTable:
     """One row per draw and sweep: features of the train and of the summary."""
-    names = posterior.evidence.design.summary_names
-    kept = [k for k, name in enumerate(names) if name not in TRAIN]
-    trains = train_features(times_ms[:, sweeps].cpu().numpy())
-    others = summary[:, sweeps][..., kept].cpu().numpy()
-    value = np.concatenate([trains, others], -1).reshape(-1, len(TRAIN) + len(kept))
-    units = [*TRAIN.values(), *(_unit(names[k]) for k in kept)]
-    return FeatureTable(names=(*TRAIN, *(names[k] for k in kept)), units=tuple(units), value=value, axis="trial",
-                        source=source)  # fmt: skip
-
-
-def _unit(name: str) -> str:
-    """Unit of a summary feature by the end of its name."""
-    return {"mv": "mV", "ms": "ms", "hz": "Hz", "pa": "pA"}.get(name.rsplit("_", 1)[-1], "")
+    value, units = sweep_features(times_ms[:, sweeps], summary[:, sweeps], posterior.evidence.design.summary_names)
+    return FeatureTable(names=tuple(units), units=tuple(units.values()), value=value.reshape(-1, len(units)),
+                        axis="trial", source=source)  # fmt: skip

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from noble_prob.calibration.predictive import PredictiveCheck, check_predictive
-from noble_prob.calibration.replay import TRAIN, train_features
+from noble_prob.calibration.predictive import PredictiveCheck
+from noble_prob.calibration.replay import check_posterior
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
 from noble_prob.inference.posterior import Posterior
@@ -30,7 +30,7 @@ REMEDY = (
 @check("NP107", "Inside the decoder's support", Posterior)
 def support(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:
     """Places the recording among prior predictive draws and the posterior among the population."""
-    placed = among_population(result)
+    placed = check_posterior(result, prior=True)
     quantile, distance = _median(result, "density_quantile"), _median(result, "support")
     p = _surprise(placed)
     evidence = {"p_prior_predictive": p, "missing_share": placed.missing, "values": placed.n_cells,
@@ -64,22 +64,6 @@ def _surprise(placed: PredictiveCheck) -> float:
     """The smaller of two p values, doubled: the whole recording, and its most unusual feature (both corrected)."""
     each = [p for p in (placed.p_misfit, *placed.p_feature.tolist()) if np.isfinite(p)]
     return min(1.0, 2 * min(each)) if each else float("nan")
-
-
-def among_population(result: Posterior) -> PredictiveCheck:
-    """The recording among prior predictive draws of the same sweeps."""
-    e, prior = result.evidence, result.prior_predictive
-    names = e.design.summary_names
-    kept = [k for k, name in enumerate(names) if name not in TRAIN]
-
-    def table(times: np.ndarray, values: np.ndarray) -> np.ndarray:
-        return np.concatenate([train_features(times), values[..., kept]], -1)
-
-    return check_predictive(
-        table(e.times_ms.numpy(), e.summary.numpy()), table(prior.times_ms.numpy(), prior.summary.numpy()),
-        names=(*TRAIN, *(names[k] for k in kept)), units=(*TRAIN.values(), *("" for _ in kept)),
-        sweeps=tuple(f"{a:+.0f} pA" for a in e.design.current_pa.tolist()),
-    )  # fmt: skip
 
 
 def _standouts(placed: PredictiveCheck, most: int = 3) -> list[str]:

@@ -25,6 +25,7 @@ sag_amplitude_error, .._mv       mean relative and absolute error over traces be
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -116,7 +117,7 @@ class MetricAccumulator:
         out = {name: self._total[name] / n if (n := self._count[name]) else float("nan") for name in METRICS}
         errors = torch.cat(self._time_errors) if self._time_errors else torch.zeros(0)
         for name, q in (("spike_time_error_ms", 0.5), ("spike_time_error_ms_p90", 0.9)):
-            out[name] = _quantile(errors, q)
+            out[name] = float(np.quantile(errors.double(), q)) if len(errors) else float("nan")  # torch's has a limit
         return {**out, "n_traces": self._n_traces}
 
     def _add(self, name: str, errors: Tensor) -> None:
@@ -179,16 +180,6 @@ def decoder_metrics(truth: Recording, prediction: Recording, *, threshold_mv: fl
 def _relative(true: Tensor, guess: Tensor) -> Tensor:
     """``|guess - true| / |true|``, 1 where the guess does not exist."""
     return torch.where(torch.isfinite(guess), (guess - true).abs() / true.abs().clamp(min=1e-9), 1.0)
-
-
-def _quantile(errors: Tensor, q: float) -> float:
-    """Quantile of any number of values (torch's own refuses more than 16 million), NaN of none."""
-    if not len(errors):
-        return float("nan")
-    position = q * (len(errors) - 1)
-    ordered = errors.to(torch.float64).sort().values
-    low, high = int(position), min(int(position) + 1, len(errors) - 1)
-    return float(ordered[low] + (position - low) * (ordered[high] - ordered[low]))
 
 
 def _step_bounds(recording: Recording, v: Tensor) -> tuple[Tensor, Tensor]:
