@@ -1,4 +1,4 @@
-"""NP110: which sweeps were left out?
+"""NP110: were all sweeps used, whole and from rest?
 
 *Caution* when some sweeps of the recording could not be used: no step, a step shorter than 100 ms, or a current
 beyond the decoder's; when some were used in part, until the file ends or samples are missing; when nothing was
@@ -16,7 +16,7 @@ from noble_prob.findings.registry import check
 from noble_prob.inference.posterior import Posterior
 
 
-@check("NP110", "Sweeps left out", Posterior)
+@check("NP110", "Use of the sweeps", Posterior)
 def left_out(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:  # noqa: ARG001
     """Hands on the notes that were taken at input."""
     yield from (note for note in result.notes if note.code != "NP111")

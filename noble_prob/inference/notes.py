@@ -28,29 +28,25 @@ def left_out(reasons: Sequence[str], steps: Sequence[Step | None]) -> tuple[Find
     dropped = {k: reason for k, reason in enumerate(reasons) if reason}
     if not dropped:
         return ()
-    return (
-        Finding(
-            code="NP110", title="Sweeps left out", severity="caution",
-            sentence=f"{len(dropped)} of {len(reasons)} sweeps were not used: {told(reasons, steps)}.",
-            evidence={"sweeps": list(dropped), "reasons": list(dropped.values())},
-            remedy="Nothing, if the rest is enough; the decoder answers steps within its range of currents only.",
-        ),
-    )  # fmt: skip
+    return _caution(
+        f"{len(dropped)} of {len(reasons)} sweeps were not used: {told(reasons, steps)}.",
+        "Nothing, if the rest is enough; the decoder answers steps within its range of currents only.",
+        sweeps=list(dropped),
+        reasons=list(dropped.values()),
+    )
 
 
 def cut_short(ends_ms: Mapping[int, float], n_sweeps: int) -> tuple[Finding, ...]:
     """One finding about the sweeps that were looked at in part, if any were."""
     if not ends_ms:
         return ()
-    return (
-        Finding(
-            code="NP110", title="Sweeps left out", severity="caution",
-            sentence=f"{len(ends_ms)} of {n_sweeps} sweeps were used only until the recording ends or has a gap, "
-                     f"{_span(ends_ms.values())} ms into the step.",
-            evidence={"sweeps": list(ends_ms), "until_ms": list(ends_ms.values())},
-            remedy="Nothing, if the rest is enough; features of the end of these steps were left out.",
-        ),
-    )  # fmt: skip
+    return _caution(
+        f"{len(ends_ms)} of {n_sweeps} sweeps were used only until the recording ends or has a gap, "
+        f"{_span(ends_ms.values())} ms into the step.",
+        "Nothing, if the rest is enough; features of the end of these steps were left out.",
+        sweeps=list(ends_ms),
+        until_ms=list(ends_ms.values()),
+    )
 
 
 def read_with_choices(recording: Recording) -> tuple[Finding, ...]:
@@ -87,28 +83,23 @@ def without_baseline(recording: Recording) -> tuple[Finding, ...]:
 def _absent(n: int, total: int) -> tuple[Finding, ...]:
     if not n:
         return ()
-    return (
-        Finding(
-            code="NP110", title="Sweeps left out", severity="caution",
-            sentence=f"In {n} of {total} sweeps nothing was recorded before the step: their resting voltage, and what "
-                     "is measured from it, were left out.",
-            evidence={"without_baseline": n}, remedy="Export the sweeps from some 100 ms before the step on.",
-        ),
-    )  # fmt: skip
+    return _caution(
+        f"In {n} of {total} sweeps nothing was recorded before the step: their resting voltage, and what "
+        "is measured from it, were left out.",
+        "Export the sweeps from some 100 ms before the step on.",
+        without_baseline=n,
+    )
 
 
 def _gaps(samples: Sequence[int], total: int) -> tuple[Finding, ...]:
     if not samples:
         return ()
-    return (
-        Finding(
-            code="NP110", title="Sweeps left out", severity="caution",
-            sentence=f"In {len(samples)} of {total} sweeps {_span(samples)} of the samples before the step are "
-                     "missing: the resting voltage is the mean of the others.",
-            evidence={"missing_before_step": list(samples)},
-            remedy="Nothing, if the gap is short; see that it hides no drift or artefact.",
-        ),
-    )  # fmt: skip
+    return _caution(
+        f"In {len(samples)} of {total} sweeps {_span(samples)} of the samples before the step are "
+        "missing: the resting voltage is the mean of the others.",
+        "Nothing, if the gap is short; see that it hides no drift or artefact.",
+        missing_before_step=list(samples),
+    )
 
 
 def held(recording: Recording) -> tuple[Finding, ...]:
@@ -116,15 +107,20 @@ def held(recording: Recording) -> tuple[Finding, ...]:
     current = {k: s.holding_pa for k, s in enumerate(recording.steps) if s and abs(s.holding_pa) > HELD_PA}
     if not current:
         return ()
+    return _caution(
+        f"{len(current)} of {recording.n_sweeps} sweeps were recorded under a holding current of "
+        f"{_span(current.values())} pA; the decoder knows steps from rest, so the neuron inferred is one "
+        "that rests where this one was held.",
+        "Record without holding current, or do not read the resting voltage as the neuron's own.",
+        holding_pa=list(current.values()),
+    )
+
+
+def _caution(sentence: str, remedy: str, **evidence: object) -> tuple[Finding, ...]:
+    """A finding about what was used of a recording."""
     return (
-        Finding(
-            code="NP110", title="Sweeps left out", severity="caution",
-            sentence=f"{len(current)} of {recording.n_sweeps} sweeps were recorded under a holding current of "
-                     f"{_span(current.values())} pA; the decoder knows steps from rest, so the neuron inferred is one "
-                     "that rests where this one was held.",
-            evidence={"holding_pa": list(current.values())},
-            remedy="Record without holding current, or do not read the resting voltage as the neuron's own.",
-        ),
+        Finding(code="NP110", title="Use of the sweeps", severity="caution", sentence=sentence, remedy=remedy,
+                evidence=evidence),
     )  # fmt: skip
 
 
