@@ -22,7 +22,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from noble_prob.errors import UsageError, require
+from noble_prob.errors import require
+from noble_prob.recording.checks import numbers
 
 Axis = Literal["draw", "neuron", "trial"]
 """Meaning of the leading axis of a set of latent points."""
@@ -122,16 +123,6 @@ class LatentSpace:
         )
 
 
-def _floats(value: Any, name: str) -> Tensor:
-    """A tensor of floating-point numbers as it is; whole numbers, arrays and lists in double precision."""
-    try:
-        tensor = torch.as_tensor(value)
-        return tensor if tensor.is_floating_point() else tensor.to(torch.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise UsageError(name, "numbers in a tensor or array", f"a {type(value).__name__}",
-                         "pass a tensor of shape (n, latent), its weights (n,)") from error  # fmt: skip
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Neurons:
     """Weighted points of a latent space with a named leading axis.
@@ -159,7 +150,7 @@ class Neurons:
 
     def __post_init__(self) -> None:
         require(self.axis in get_args(Axis), "axis", "one of draw, neuron, trial", self.axis, "say what the points are")
-        object.__setattr__(self, "value", _floats(self.value, "value"))
+        object.__setattr__(self, "value", numbers(self.value, "value"))
         require(self.value.ndim == 2 and self.value.shape[1] == len(self.space), "value",
                 f"of shape (n, {len(self.space)})", tuple(self.value.shape),
                 f"give the latents {self.space.names}")  # fmt: skip
@@ -169,7 +160,7 @@ class Neurons:
         require(len(self.labels) in (0, len(self)), "labels", f"one per point: {len(self)}", len(self.labels),
                 "name every point, or none")  # fmt: skip
         if self.weight is not None:
-            self._check_weight(_floats(self.weight, "weight"))
+            self._check_weight(numbers(self.weight, "weight"))
 
     def _check_weight(self, weight: Tensor) -> None:
         """Refuse weights that do not belong to the points or can not be normalised."""

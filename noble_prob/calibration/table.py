@@ -27,10 +27,10 @@ from noble_prob.calibration.table_csv import read_columns
 from noble_prob.errors import listed, require
 from noble_prob.features import Features
 from noble_prob.latent import Axis
-from noble_prob.recording import Step
+from noble_prob.recording.step import Step, same_height
 
-SAME_PA, SAME_SHARE, SAME_MS = 2.0, 0.02, 4.0
-"""Steps found in a recorded current are one stimulus if they differ by less (pA, share of the height, ms of length)."""
+SAME_MS = 4.0
+"""Steps of one height are one stimulus if their lengths differ by no more (ms)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,5 +166,4 @@ def _alike(a: Step | None, b: Step | None) -> bool:
     """Whether two steps are one stimulus, as far as a recorded current can tell."""
     if a is None or b is None:
         return a is b
-    height = max(SAME_PA, SAME_SHARE * abs(a.amplitude_pa))
-    return abs(a.amplitude_pa - b.amplitude_pa) <= height and abs(a.duration_ms - b.duration_ms) <= SAME_MS
+    return same_height(a.amplitude_pa, b.amplitude_pa) and abs(a.duration_ms - b.duration_ms) <= SAME_MS

@@ -20,9 +20,8 @@ from noble_prob.calibration import Calibration, FeatureTable, calibrate_repeats,
 from noble_prob.calibration.replay import sweep_features
 from noble_prob.calibration.train_contrast import TrainContrast, compare_replays
 from noble_prob.inference import Posterior
+from noble_prob.recording.step import same_height
 
-SAME_PA = 1.0
-"""Steps closer than this are the same stimulus (pA)."""
 MOST_DRAWS = 100
 REPLAYS, FEWEST_DRAWS = 200, 80
 
@@ -37,7 +36,7 @@ def groups_of_repeats(posterior: Posterior) -> dict[str, list[int]]:
     groups: list[list[int]] = []
     for k in sorted(range(len(current)), key=lambda k: (end[k], current[k])):
         last = groups[-1][-1] if groups else None
-        if last is not None and end[last] == end[k] and current[k] - current[last] <= SAME_PA:
+        if last is not None and end[last] == end[k] and same_height(current[last], current[k]):
             groups[-1].append(k)
         else:
             groups.append([k])

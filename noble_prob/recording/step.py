@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SAME_PA, SAME_SHARE = 1.0, 0.01
+"""Steps found in a recorded current have one height if they differ by no more than the larger (pA, share)."""
+
+
+def same_height(a_pa: float, b_pa: float) -> bool:
+    """Whether two steps are of one height, as far as a recorded current can tell.
+
+    Args:
+        a_pa: Height of the one (pA).
+        b_pa: Height of the other (pA).
+    """
+    return abs(a_pa - b_pa) <= max(SAME_PA, SAME_SHARE * abs(a_pa))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
