@@ -3,7 +3,8 @@
 Training models of a cell (never held-out ones) answer steps under an Ornstein-Uhlenbeck current (3 ms). What a feature
 differs from the decoder's, divided by its usual SD (``noble_prob.noise.scales``), should have about the same root mean
 square for all features that share a scale, at all currents; the mean, in SDs, is the lift of features that pick an
-extreme. The decoder's own error is part of it and small here.
+extreme. Correlations of features within a sweep belong to ``noble_prob.noise.together``. The decoder's own error is
+part of all of it and small here.
 
 Run: ``python analyses/inference_usual_noise.py --hof DIR --models 8``
 """
@@ -47,6 +48,7 @@ def main() -> None:
         currents.append(current)
         off.append((seen.summary - expected) / usual_sd_at(names, current).mT)
     table(torch.cat(currents), torch.cat(off), names)
+    correlations(torch.cat(currents), torch.cat(off), names)
 
 
 def table(current_pa: torch.Tensor, off: torch.Tensor, names: tuple[str, ...]) -> None:
@@ -58,6 +60,20 @@ def table(current_pa: torch.Tensor, off: torch.Tensor, names: tuple[str, ...]) -
             x = off[at, k][torch.isfinite(off[at, k])]
             cells.append(f"{float(x.mean()):+8.2f} {float(x.square().mean().sqrt()):5.2f}" if len(x) else 14 * " ")
         print(f"{name:28s}" + "".join(f"{c:>17s}" for c in cells[:-1]) + f"{cells[-1]:>14s}")
+
+
+def correlations(current_pa: torch.Tensor, off: torch.Tensor, names: tuple[str, ...]) -> None:
+    """Correlation of features within hyperpolarised sweeps, each current about its own mean."""
+    rows = []
+    for at in (current_pa == c for c in CURRENTS if c < 0):
+        x = off[at][:, torch.isfinite(off[at]).any(0)]
+        x = x[torch.isfinite(x).all(1)]
+        rows.append((x - x.mean(0)) / x.std(0))
+    seen = [name for name, some in zip(names, torch.isfinite(off[current_pa < 0]).any(0), strict=True) if some]
+    matrix = torch.corrcoef(torch.cat(rows).T)
+    print("\ncorrelation in hyperpolarised sweeps")
+    for name, row in zip(seen, matrix, strict=True):
+        print(f"{name:28s}" + "".join(f"{float(r):+8.2f}" for r in row))
 
 
 if __name__ == "__main__":

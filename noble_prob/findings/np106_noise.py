@@ -35,7 +35,7 @@ def noise(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:
         return
     words = {
         "trial_timing": f"the latency differs between sweeps by {100 * size.get('trial_timing', 0):.1f} %",
-        "trial_rate": f"the rate by {100 * size.get('trial_rate', 0):.1f} %",
+        "trial_rate": f"the rate by {100 * size.get('trial_rate', 0):.1f} % at 50 Hz",
         "trial_rest": f"the resting voltage by {size.get('trial_rest', 0):.2g} times what is usual",
         "trial_passive": f"sub-threshold responses by {size.get('trial_passive', 0):.2g} times what is usual",
         "trial_shape": f"the shape of spikes by {size.get('trial_shape', 0):.2g} times what is usual",

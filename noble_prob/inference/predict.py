@@ -92,6 +92,6 @@ def likelihoods(
             assert isinstance(trains, SpikeTrains)
             assert isinstance(features, Summaries)
             alone = trains.alone(apart.intervals(trains.error_ms, trains.step_ms.shape[-1])).log_prob(apart.times_ms)
-            parts.append(alone + features.log_prob_sweeps(evidence.summary))
+            parts.append(alone + features.alone().log_prob(apart.summary))
             whole.append(trains.log_prob(evidence.times_ms) + features.log_prob(evidence.summary))
     return torch.cat(parts).unflatten(0, lead), torch.cat(whole).unflatten(0, lead)

@@ -11,12 +11,14 @@ between sweeps, with the measurement's, in units of what is usual for the featur
 (:func:`noble_prob.noise.scales.usual_sd_at`): one number for the level of the membrane, one for its response below
 threshold, one for the shape of spikes. Features that pick an extreme are raised by it on average. With
 ``df`` each feature has a Student t of its own, so that one feature that the decoder can not reach does not drag the
-others along. Features are independent given the neuron.
+others along. Features are independent given the neuron, but for those that hold the same part of the trace: they vary
+together and share their t (:mod:`noble_prob.noise.together`).
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pyro.distributions as dist
@@ -29,6 +31,7 @@ from noble_prob.decoder.base import DecoderError
 from noble_prob.noise.design import Design, defined
 from noble_prob.noise.linear import cholesky
 from noble_prob.noise.scales import lift, of_rest, of_spike, usual_sd_at
+from noble_prob.noise.together import Block, blocks
 
 
 class Summaries(dist.TorchDistribution):
@@ -62,15 +65,15 @@ class Summaries(dist.TorchDistribution):
         return Summaries(self.predicted.expand(*shape, *self.event_shape), self.design, self.error,
                          scale=self.scale.expand(shape), between=(rest, passive, spike), df=self.df)  # fmt: skip
 
-    def _covariance(self) -> Float[Tensor, "*batch feature sweep sweep"]:
-        """Covariance over sweeps of every feature."""
+    def _covariances(self) -> list[tuple[Block, Float[Tensor, "*batch row both both"]]]:
+        """Covariance over sweeps of every feature, and of those that vary together."""
         current = self.design.current_pa
         gap = (current[..., :, None] - current[..., None, :]).abs()
         kernel = torch.exp(-gap[..., None, :, :] / self.error.summary_lengths(gap)[:, None, None])
         sd = self.error.summary_sd_at(current).transpose(-1, -2)
         decoder = sd[..., :, None] * sd[..., None, :] * kernel * self.scale[..., None, None, None] ** 2
-        own = self._trial() ** 2 + 1e-8 * decoder.diagonal(dim1=-2, dim2=-1)
-        return decoder + torch.diag_embed(own)
+        decoder = decoder + torch.diag_embed(1e-8 * decoder.diagonal(dim1=-2, dim2=-1))
+        return [(block, block.covariance(decoder, self._trial())) for block in blocks(self.design.summary_names)]
 
     def _trial(self) -> Float[Tensor, "*batch feature sweep"]:
         """SD of each feature between sweeps."""
@@ -86,25 +89,26 @@ class Summaries(dist.TorchDistribution):
 
     def log_prob(self, value: Float[Tensor, "*batch sweep feature"]) -> Float[Tensor, " *batch"]:
         """Log density of the features that exist."""
-        r, mask = self._residual(value)
-        both = mask[..., :, None] & mask[..., None, :]
-        eye = torch.eye(r.shape[-1], dtype=r.dtype, device=r.device)
-        chol = cholesky(torch.where(both, self._covariance(), eye))
-        white = torch.linalg.solve_triangular(chol, r.unsqueeze(-1), upper=False).squeeze(-1)
-        log_det = 2 * chol.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return self._density(white.square().sum(-1), log_det, mask.sum(-1).to(r)).sum(-1)
-
-    def log_prob_sweeps(self, value: Float[Tensor, "*batch sweep feature"]) -> Float[Tensor, "*batch sweep"]:
-        """Log density of every sweep alone, forgetting the correlation between sweeps."""
-        r, mask = self._residual(value)
-        variance = self._covariance().diagonal(dim1=-2, dim2=-1)
-        return self._density(r**2 / variance, torch.where(mask, variance.log(), 0.0), mask.to(r)).sum(-2)
-
-    def _residual(self, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Residuals and mask, feature by sweep; zero where undefined."""
         seen = torch.isfinite(value)
-        r = torch.where(seen, value.nan_to_num(0.0) - self._centre(), 0.0)
-        return r.transpose(-1, -2), seen.transpose(-1, -2)
+        residual = torch.where(seen, value.nan_to_num(0.0) - self._centre(), 0.0)
+        total = residual.new_zeros(())
+        for block, covariance in self._covariances():
+            r, mask = block.rows(residual.mT), block.rows(seen.mT)
+            both = mask[..., :, None] & mask[..., None, :]
+            eye = torch.eye(r.shape[-1], dtype=r.dtype, device=r.device)
+            chol = cholesky(torch.where(both, covariance, eye))
+            white = torch.linalg.solve_triangular(chol, r.unsqueeze(-1), upper=False).squeeze(-1)
+            log_det = 2 * chol.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+            total = total + self._density(white.square().sum(-1), log_det, mask.sum(-1).to(r)).sum(-1)
+        return total
+
+    def alone(self) -> Summaries:
+        """Every sweep as its own recording, correlation forgotten: batch ``(*batch, sweep)``, one sweep each."""
+        d = self.design
+        design = replace(d, current_pa=d.current_pa[..., None], end_ms=d.end_ms[..., None])
+        rest, passive, spike = (kappa[..., None] for kappa in self.between)
+        return Summaries(self.predicted[..., None, :], design, self.error, scale=self.scale[..., None],
+                         between=(rest, passive, spike), df=self.df)  # fmt: skip
 
     def _density(self, energy: Tensor, log_det: Tensor, count: Tensor) -> Tensor:
         if self.df is not None:
@@ -115,13 +119,18 @@ class Summaries(dist.TorchDistribution):
         """Draw features, all of them; :func:`mask_undefined` removes those that a response would not have."""
         shape = torch.Size(sample_shape) + self.batch_shape
         with torch.no_grad():
-            root = cholesky(self._covariance())
-            draws = torch.randn(*shape, *reversed(self.event_shape), dtype=root.dtype, device=root.device)
-            noise = (root @ draws.unsqueeze(-1)).squeeze(-1).transpose(-1, -2)
-            if self.df is not None:
-                chi = noise.new_full((*shape, 1, self.event_shape[-1]), self.df)
-                noise = noise * (self.df / torch.distributions.Chi2(chi).sample()).sqrt()
-            return self._centre() + noise
+            noise = torch.empty(*shape, *reversed(self.event_shape), dtype=self.predicted.dtype,
+                                device=self.predicted.device)  # fmt: skip
+            for block, covariance in self._covariances():
+                root = cholesky(covariance)
+                draws = torch.randn(*shape, *root.shape[-3:-1], dtype=root.dtype, device=root.device)
+                rows = (root @ draws.unsqueeze(-1)).squeeze(-1)
+                if self.df is not None:
+                    chi = torch.distributions.Chi2(rows.new_full((*rows.shape[:-1], 1), self.df)).sample()
+                    rows = rows * (self.df / chi).sqrt()
+                places = torch.tensor(block.places, device=rows.device)
+                noise[..., places, :] = rows.unflatten(-1, (places.shape[1], -1))
+            return self._centre() + noise.mT
 
 
 def mask_undefined(

@@ -8,10 +8,10 @@ the observed latency and intervals. In logarithms the errors of :class:`~noble_p
 
 ``a`` and ``b``, one pair per sweep, are Gaussian with covariance ``sd^2 exp(-|I - I'| / length)`` over the sweeps of
 a neuron (the decoder's error: the same neuron is wrong in the same way at similar currents) plus ``trial^2`` on the
-diagonal (the neuron's own change between sweeps; that of the latency and that of the rate differ). Both grow towards
-threshold (:meth:`~noble_prob.decoder.base.DecoderError.slowness` of the predicted interval), where a train answers
-strongest to whatever changes: under one background current the rate of three spikes in 400 ms varies by 12 %, that of
-twenty by 0.6. ``noise_k`` has
+diagonal (the neuron's own change between sweeps; that of the latency and that of the rate differ). All grow towards
+threshold, where a train answers strongest to whatever changes: the decoder's errors and the latency's change by
+:meth:`~noble_prob.decoder.base.DecoderError.slowness` of the predicted interval, the rate's change, which spans two
+orders of magnitude, by :func:`~noble_prob.noise.scales.looseness`. ``noise_k`` has
 variance ``sigma^2 x_k`` from phase diffusion (first passage: coefficient of variation ``sigma sqrt(x)``) plus that of
 two timing errors, ``2 e^2 / x_k^2``, which neighbours share with opposite sign. So the residuals are jointly Gaussian:
 tridiagonal (:mod:`noble_prob.noise.intervals`) plus low rank. Woodbury's identity leaves a system of size ``2
@@ -44,6 +44,7 @@ from noble_prob.decoder.base import DecoderError
 from noble_prob.noise.design import Design
 from noble_prob.noise.intervals import TINY_MS, Intervals, diagonalise
 from noble_prob.noise.linear import cholesky
+from noble_prob.noise.scales import looseness
 
 LOGISTIC_SD = math.pi / math.sqrt(3.0)
 
@@ -60,7 +61,8 @@ class SpikeTrains(dist.TorchDistribution):
         scale: Factor on the decoder's errors for this neuron, shape ``(*batch,)``.
         phase_diffusion: ``sigma`` (spikes per square root of a second), shape ``(*batch,)``.
         trial_timing: SD of log latency over repeats of brisk firing, shape ``(*batch,)``.
-        trial_rate: SD of log rate over repeats of brisk firing, shape ``(*batch,)``; that of the latency if not given.
+        trial_rate: SD of log rate over repeats of firing at 50 Hz, shape ``(*batch,)``; that of the latency if not
+            given.
         timing_ms: SD of a measured spike time (ms).
         intervals: The observed times, diagonalised beforehand; done on the spot if not given.
     """
@@ -85,9 +87,10 @@ class SpikeTrains(dist.TorchDistribution):
         return (self.phase_diffusion**2 / 1000.0)[..., None, None]
 
     def _effects(self) -> Float[Tensor, "*batch two_sweeps two_sweeps"]:
-        """Covariance of all latency errors, then all rate errors; the decoder's and the neuron's own grow alike."""
+        """Covariance of all latency errors, then all rate errors."""
         slow = self.error.slowness(self.step_ms[..., :2])
-        trial = (self.trial_timing[..., None] * slow[..., 0], self.trial_rate[..., None] * slow[..., 1])
+        rate = self.trial_rate[..., None] * looseness(self.step_ms[..., 1])
+        trial = (self.trial_timing[..., None] * slow[..., 0], rate)
         slow = self.scale[..., None, None] * slow
         sds = (self.error.latency_log_sd * slow[..., 0], self.error.rate_log_sd * slow[..., 1])
         return smooth_covariance(self.design.current_pa, self.error, trial, sds)

@@ -13,6 +13,7 @@ import torch
 
 from noble_prob.decoder.base import DecoderError
 from noble_prob.noise import Design, SpikeTrains, Summaries
+from noble_prob.noise.scales import looseness
 from noble_prob.priors import seeded
 
 NAMES = ("resting_voltage_mv", "sag_mv", "membrane_time_constant_ms", "ap1_peak_mv")
@@ -57,4 +58,56 @@ def test_trains_vary_more_near_threshold():
     factor = ERROR.slowness(torch.tensor([10.0, 100.0]).double())
     assert float(factor[1]) == pytest.approx(11.43, abs=0.01)
     assert torch.allclose(latency, 0.01 * factor, rtol=0.1)
-    assert torch.allclose(rate, 0.01 * factor, rtol=0.1)
+    loose = torch.tensor([0.2964, 14.324]).double()  # (10 / 20)^1.75 and 5^1.75, the hundredth of each taken off
+    assert torch.allclose(looseness(torch.tensor([10.0, 100.0]).double()), loose, rtol=1e-3)
+    assert torch.allclose(rate, 0.01 * loose, rtol=0.1)
+
+
+PAIR = ("resting_voltage_mv", "voltage_deflection_mv", "sag_mv")
+
+
+def paired(df=None):
+    one = torch.tensor(1.0).double()
+    return Summaries(torch.zeros(2, 3).double(), replace(DESIGN, summary_names=PAIR), replace(ERROR,
+                     summary_sd=torch.tensor([0.1, 0.2, 0.1]).double()), scale=one, between=(one, one, one),
+                     df=df)  # fmt: skip
+
+
+def dense() -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance of deflections, then sags, of both sweeps, written down by hand."""
+    near = np.exp(-55.0 / 150.0) + (1 - np.exp(-55.0 / 150.0)) * np.eye(2)
+    cross = 0.6 * 0.3**2 * np.eye(2)
+    block = [[0.2**2 * near + 0.3**2 * np.eye(2), cross], [cross, 0.1**2 * near + 0.3**2 * np.eye(2)]]
+    return np.array([0, 0, 0.27, 0.27]), np.block(block)
+
+
+def test_what_holds_the_same_part_of_the_trace_varies_together():
+    mean, covariance = dense()
+    with seeded(3):
+        draws = paired().sample((20_000,))[..., 1:].mT.flatten(-2)
+    se = 5 * np.sqrt((np.outer(covariance.diagonal(), covariance.diagonal()) + covariance**2) / 20_000)
+    assert (np.abs(np.cov(draws.numpy().T) - covariance) < se).all()
+    value = torch.tensor([[0.1, -0.4, 0.5], [-0.3, 0.2, -0.1]]).double()
+    rest = 0.1**2 * (np.exp(-55.0 / 150.0) + (1 - np.exp(-55.0 / 150.0)) * np.eye(2)) + 0.5**2 * np.eye(2)
+    at = value[:, 1:].mT.flatten().numpy()
+    expected = (scipy.stats.multivariate_normal(np.zeros(2), rest).logpdf(value[:, 0].numpy())
+                + scipy.stats.multivariate_normal(mean, covariance).logpdf(at))  # fmt: skip
+    assert float(paired().log_prob(value)) == pytest.approx(expected, abs=1e-5)
+    heavy = (scipy.stats.multivariate_t(np.zeros(2), rest, df=4).logpdf(value[:, 0].numpy())
+             + scipy.stats.multivariate_t(mean, covariance, df=4).logpdf(at))  # fmt: skip
+    assert float(paired(df=4.0).log_prob(value)) == pytest.approx(heavy, abs=1e-5)
+
+
+def test_a_pair_of_which_one_is_missing_and_sweeps_alone():
+    """Without its sag a sweep says what its deflection says; alone, sweeps forget what they share."""
+    value = torch.tensor([[0.1, -0.4, 0.5], [-0.3, 0.2, torch.nan]]).double()
+    mean, covariance = dense()
+    kept = [0, 1, 2]
+    at = np.array([-0.4, 0.2, 0.5])
+    pair = scipy.stats.multivariate_normal(mean[kept], covariance[np.ix_(kept, kept)]).logpdf(at)
+    only_rest = torch.where(torch.tensor([True, False, False]), value, torch.nan)
+    assert float(paired().log_prob(value) - paired().log_prob(only_rest)) == pytest.approx(pair, abs=1e-5)
+    each = paired().alone().log_prob(value[:, None])
+    first = scipy.stats.multivariate_normal(mean[[0, 2]], covariance[np.ix_([0, 2], [0, 2])]).logpdf([-0.4, 0.5])
+    rest = scipy.stats.norm(0, np.hypot(0.1, 0.5)).logpdf(0.1)
+    assert float(each[0]) == pytest.approx(first + rest, abs=1e-5)
