@@ -76,7 +76,7 @@ def paired(df=None):
 def dense() -> tuple[np.ndarray, np.ndarray]:
     """Mean and covariance of deflections, then sags, of both sweeps, written down by hand."""
     near = np.exp(-55.0 / 150.0) + (1 - np.exp(-55.0 / 150.0)) * np.eye(2)
-    cross = 0.6 * 0.3**2 * np.eye(2)
+    cross = 0.5 * 0.3**2 * np.eye(2)
     block = [[0.2**2 * near + 0.3**2 * np.eye(2), cross], [cross, 0.1**2 * near + 0.3**2 * np.eye(2)]]
     return np.array([0, 0, 0.27, 0.27]), np.block(block)
 
