@@ -126,7 +126,9 @@ def test_the_likelihood_equals_a_dense_gaussian_with_a_gaussian_tail(decoder):
     for i in range(len(gap) - 1):
         if row[i] == row[i + 1]:
             noise[i, i + 1] = noise[i + 1, i] = -e2 / gap[i] / gap[i + 1]
-    effects = smooth_covariance(design.current_pa, toy.error, (trial, rate),
+    second = (predicted_gap[:, 1] / 20.0) ** 1.75
+    rates = rate * second / (1 + second / 100.0)
+    effects = smooth_covariance(design.current_pa, toy.error, (trial.expand(3), rates),
                                 (toy.error.latency_log_sd, toy.error.rate_log_sd))  # fmt: skip
     index = kind * 3 + row
     dense = MultivariateNormal(torch.zeros(len(gap)).double(), noise + effects[index][:, index])
