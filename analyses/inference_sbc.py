@@ -19,6 +19,7 @@ import torch
 
 import noble_prob as nb
 from noble_prob.calibration.sbc import sbc
+from noble_prob.inference.task import Task
 from noble_prob.noise import Design
 
 
@@ -40,8 +41,9 @@ def main() -> None:
     design = Design(current_pa=current, end_ms=torch.full_like(current, cell.decoder.window.duration_ms),
                     summary_names=cell.decoder.summary_names)  # fmt: skip
     parts = args.json.with_name(args.json.name + ".parts") if args.json else None
-    result = sbc(cell.decoder, cell.prior, design, args.n, seed=args.seed, batch=args.batch, method=args.method,
-                 estimator=cell.estimator, jobs=args.jobs, device=args.device, folder=parts, progress=True)  # fmt: skip
+    task = Task(decoder=cell.decoder, prior=cell.prior, method=args.method, estimator=cell.estimator,
+                device=args.device, progress=True)  # fmt: skip
+    result = sbc(task, design, args.n, seed=args.seed, batch=args.batch, jobs=args.jobs, folder=parts)
     report = result.to_dict()
     print(f"{'latent':24s} {'cover 50 %':>10s} {'cover 89 %':>10s} {'in band':>8s}")
     for name in result.names:

@@ -14,7 +14,7 @@ posterior is worth and not only whether the sampler works; pass truths and poste
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,13 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from noble_prob.amortised import Estimator
 from noble_prob.calibration.batches import thinned_draws
 from noble_prob.calibration.joint import joint_test, require_draws
 from noble_prob.calibration.pit import ecdf, interval_coverage, pit, rank_ecdf_band
 from noble_prob.decoder.base import Decoder
 from noble_prob.errors import require, require_count, require_seed
 from noble_prob.inference.predict import predict
-from noble_prob.inference.task import Method, Task
+from noble_prob.inference.task import Task
 from noble_prob.noise import Design, Evidence, NoisePrior
 from noble_prob.priors import Prior
 from noble_prob.program import program
@@ -143,48 +142,37 @@ def _trim(times: Tensor) -> Tensor:
 
 
 def sbc(
-    decoder: Decoder, prior: Prior, design: Design, n: int, *, noise: NoisePrior | None = None, robust: bool = False,
-    seed: int = 0, method: Method = "hmc", estimator: Estimator | None = None, device: str = "cpu", chains: int = 2,
-    warmup: int = 120, draws: int = 200, keep: int = 200, batch: int = 50, jobs: int = 1, folder: Path | None = None,
-    progress: bool = False,
+    task: Task, design: Design, n: int, *, seed: int = 0, keep: int = 200, batch: int = 50, jobs: int = 1,
+    folder: Path | None = None,
 ) -> Sbc:  # fmt: skip
     """Simulation-based calibration on draws of the program itself.
 
     Args:
-        decoder: The decoder.
-        prior: The prior, of the simulated neurons and of the inference alike.
+        task: What draws the recordings and infers them: decoder, prior, noise, method (a batched one: ``hmc``,
+            ``importance`` or ``npe``) and its settings.
         design: Sweeps of every recording.
         n: Recordings.
-        noise: Priors of the noise scales.
-        robust: Student-t features, simulated and inferred.
         seed: Seed of everything.
-        method: ``hmc``, ``importance`` or ``npe``.
-        estimator: Amortised posterior, for ``npe``.
-        device: Where densities are evaluated: the decoder's device.
-        chains: Chains per recording.
-        warmup: Draws thrown away per chain.
-        draws: Draws kept per chain.
         keep: Draws per recording after thinning.
         batch: Recordings sampled side by side.
         jobs: Processes.
         folder: Where finished batches are kept until all are done, to be continued after a stop.
-        progress: Show a bar on stderr.
 
     Raises:
         UsageError: If the method is not a batched one, an estimator is missing, draws are too few for the joint test,
             or the folder holds another run.
     """
-    noise = noise or NoisePrior()
     require_seed(seed)
     require_count(n, "n", "recordings")
-    require(method != "npe" or estimator is not None, "estimator", "an amortised posterior for the method npe", "none",
+    known = task.method != "npe" or task.estimator is not None
+    require(known, "estimator", "an amortised posterior for the method npe", "none",
             "train one with `noble-prob train-npe`")  # fmt: skip
-    require_draws(min(keep, chains * draws), len(prior.space))
-    truth, evidence = recordings_from_program(decoder, prior, design, n, noise=noise, robust=robust, seed=seed)
-    task = Task(decoder=decoder, prior=prior.to(device), noise=noise, robust=robust, method=method, chains=chains,
-                warmup=warmup, draws=draws, estimator=estimator, device=device)  # fmt: skip
-    thin = thinned_draws(task, evidence, seed=seed, batch=batch, keep=keep, jobs=jobs, folder=folder,
-                         title="sbc" if progress else None)  # fmt: skip
-    record = {"seed": seed, "method": method, "currents_pa": design.current_pa.tolist(), "chains": chains,
-              "draws": draws, "robust": robust}  # fmt: skip
-    return judge_ranks(prior.space.names, truth.numpy(), thin, seed=seed, provenance=record)
+    require_draws(min(keep, task.chains * task.draws), len(task.prior.space))
+    truth, evidence = recordings_from_program(task.decoder, task.prior, design, n, noise=task.noise, robust=task.robust,
+                                              seed=seed)  # fmt: skip
+    placed = replace(task, prior=task.prior.to(task.device), progress=False)
+    thin = thinned_draws(placed, evidence, seed=seed, batch=batch, keep=keep, jobs=jobs, folder=folder,
+                         title="sbc" if task.progress else None)  # fmt: skip
+    record = {"seed": seed, "method": task.method, "currents_pa": design.current_pa.tolist(), "chains": task.chains,
+              "draws": task.draws, "robust": task.robust}  # fmt: skip
+    return judge_ranks(task.prior.space.names, truth.numpy(), thin, seed=seed, provenance=record)

@@ -38,17 +38,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Simulate, infer, rank, write."""
     from noble_prob.calibration.sbc import sbc
+    from noble_prob.inference.task import Task
     from noble_prob.population.place import locked
 
     parts = args.json.parent / f"{args.json.name}.parts" if args.json else None
     with locked(parts, "json") if parts else nullcontext():
         with new_file(args.json) if args.json else nullcontext() as draft:
             cell = load_cell(args)
-            result = sbc(
-                cell.decoder, cell.prior, cell.steps(args.currents_pa), args.n, seed=args.seed, chains=args.chains,
-                draws=args.draws, batch=args.batch, method=args.method, estimator=cell.estimator, device=args.device,
-                jobs=args.jobs, folder=parts, progress=not args.quiet,
-            ).to_dict()  # fmt: skip
+            task = Task(decoder=cell.decoder, prior=cell.prior, method=args.method, chains=args.chains,
+                        draws=args.draws, estimator=cell.estimator, device=args.device,
+                        progress=not args.quiet)  # fmt: skip
+            result = sbc(task, cell.steps(args.currents_pa), args.n, seed=args.seed, batch=args.batch, jobs=args.jobs,
+                         folder=parts).to_dict()  # fmt: skip
             if draft:
                 write_json(draft, {"cell": cell.name, **result})
         if parts:

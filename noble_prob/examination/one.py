@@ -153,7 +153,7 @@ def _examine(
 
 
 def some_draws(posterior: Posterior, n: int, *, seed: int) -> Neurons:
-    """A few posterior draws, by their weights, as neurons of axis ``draw``.
+    """A few posterior draws, as neurons of axis ``draw``.
 
     Args:
         posterior: The posterior.

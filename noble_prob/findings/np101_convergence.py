@@ -1,8 +1,8 @@
 """NP101: did the chains agree, and are there enough draws?
 
 *Issue* when R-hat of a latent exceeds 1.01 or its bulk or tail effective sample size is below 400 (Vehtari et al.
-2021), naming which and why. *Passed* otherwise. *Not judged* for weighted draws, which NP104 judges, and for single
-chains.
+2021), naming which and why. *Passed* otherwise. *Not judged* for single chains and for draws
+that are no chains, whose weights NP104 judges.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ REMEDY = (
 @check("NP101", "Convergence of the chains", Posterior)
 def converged(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:
     """One finding for all latents and noise scales."""
-    if result.weights is not None or result.latents.shape[0] < 2:
+    if result.latents.shape[0] < 2:
         yield say("not judged", "R-hat compares chains, and these draws are not chains.")
         return
     rows = convergence(result)

@@ -39,7 +39,7 @@ def convergence(posterior: Posterior) -> dict[str, dict[str, float | None]]:
     """R-hat, bulk and tail effective sample size of every latent and noise scale (Vehtari et al. 2021).
 
     Args:
-        posterior: What to judge; None for a weighted posterior, whose weights tell instead.
+        posterior: What to judge; every number is None for a single chain.
 
     Returns:
         ``{name: {"r_hat", "ess_bulk", "ess_tail"}}``.
@@ -48,7 +48,7 @@ def convergence(posterior: Posterior) -> dict[str, dict[str, float | None]]:
     out: dict[str, dict[str, float | None]] = {}
     for name, value in {**columns, **posterior.scales}.items():
         x = value.numpy()
-        if posterior.weights is not None or len(x) < 2:
+        if len(x) < 2:
             out[name] = dict.fromkeys(("r_hat", "ess_bulk", "ess_tail"))
             continue
         out[name] = {**_record(x)}
@@ -125,8 +125,6 @@ def to_datatree(posterior: Posterior) -> Any:
     columns = {name: _array(posterior.latents[..., k]) for k, name in enumerate(posterior.space.names)}
     before = _array(posterior.prior_predictive.latents[None])
     stats = {name: _array(value) for name, value in posterior.stats.items()}
-    if posterior.weights is not None:
-        stats["weight"] = _array(posterior.weights)
     density = {"log_prior": {"latents": stats.pop("log_prior")}} if "log_prior" in stats else {}
     tree = az.from_dict({
         **density,

@@ -195,14 +195,9 @@ def _normal(off: Tensor, covariance: Tensor) -> Tensor:
 
 
 def _some(posterior: Posterior, generator: torch.Generator) -> Tensor:
-    """As many standardised draws of every posterior, by weight."""
-    neurons = posterior.neurons
-    n = len(neurons)
-    if posterior.weights is None:
-        pick = torch.randperm(n, generator=generator)[torch.arange(MOST_DRAWS) % n]
-    else:
-        pick = torch.multinomial(neurons.weights, MOST_DRAWS, replacement=True, generator=generator)
-    return posterior.space.standardise(neurons.value[pick])
+    """As many standardised draws of every posterior."""
+    every = posterior.standardised.flatten(0, 1)
+    return every[torch.randperm(len(every), generator=generator)[torch.arange(MOST_DRAWS) % len(every)]]
 
 
 def _check(posteriors: Sequence[Posterior], prior: Prior, labels: Sequence[str]) -> None:

@@ -43,14 +43,12 @@ class Predictive:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Posterior:
-    """Posterior draws of one neuron's latents and of the noise scales.
+    """Posterior draws of one neuron's latents and of the noise scales; all count alike.
 
     Attributes:
         space: The latent space.
         latents: Draws in coordinate units, shape ``(chain, draw, latent)``.
         scales: Draws of the noise scales by site name, each ``(chain, draw)``.
-        weights: Weights of the draws, shape ``(chain, draw)``, summing to one; None where all are equal, as all methods
-            of :func:`~noble_prob.inference.infer.infer` leave them (weighted draws are resampled).
         log_likelihood: Log likelihood of every sweep alone, shape ``(chain, draw, sweep)``.
         stats: The sampler's record by name, each ``(chain, draw)``.
         evidence: What was observed.
@@ -77,7 +75,6 @@ class Posterior:
     method: str
     seed: int
     wall_s: float
-    weights: Float[Tensor, "chain draw"] | None = None
     membership: Mapping[str, Float[Tensor, "chain draw"]] = field(default_factory=dict)
     sweeps: tuple[int, ...] = ()
     notes: tuple[Finding, ...] = ()
@@ -97,8 +94,7 @@ class Posterior:
     @property
     def neurons(self) -> Neurons:
         """All draws as one set of points: one neuron, our ignorance."""
-        weight = None if self.weights is None else self.weights.flatten()
-        return Neurons(space=self.space, value=self.latents.flatten(0, 1), axis="draw", weight=weight,
+        return Neurons(space=self.space, value=self.latents.flatten(0, 1), axis="draw",
                        provenance={"method": self.method, "seed": self.seed})  # fmt: skip
 
     @property
@@ -108,14 +104,11 @@ class Posterior:
 
     def mean(self) -> Float[Tensor, " latent"]:
         """Posterior mean (coordinate units)."""
-        n = self.neurons
-        return n.weights @ n.value
+        return self.latents.flatten(0, 1).mean(0)
 
     def covariance(self) -> Float[Tensor, "latent latent"]:
         """Posterior covariance (coordinate units)."""
-        n = self.neurons
-        off = n.value - n.weights @ n.value
-        return off.T @ (n.weights[:, None] * off)
+        return torch.cov(self.latents.flatten(0, 1).T, correction=0)
 
     def interval(self, mass: float = 0.89) -> Float[Tensor, "2 latent"]:
         """Equal-tailed interval of every latent (coordinate units).
@@ -127,11 +120,5 @@ class Posterior:
             UsageError: Unless it lies between 0 and 1.
         """
         require_mass(mass)
-        n = self.neurons
         tails = torch.tensor([(1 - mass) / 2, (1 + mass) / 2], dtype=torch.float64)
-        if self.weights is None:
-            return torch.quantile(n.value, tails, dim=0)
-        value, order = n.value.sort(0)
-        cumulative = n.weights[order].cumsum(0).T.contiguous()
-        at = torch.searchsorted(cumulative, tails.expand(len(cumulative), 2).contiguous()).clamp(max=len(value) - 1)
-        return value.gather(0, at.T)
+        return torch.quantile(self.latents.flatten(0, 1), tails, dim=0)

@@ -1,7 +1,7 @@
 """A posterior back from the DataTree that was written of it, so that it can be judged and shown again.
 
 What the file does not hold is made anew from the decoder and the prior it belongs to (how each draw relates to the
-population) or is left undefined (the latents of single predictive draws). Importance weights come back as they were.
+population) or is left undefined (the latents of single predictive draws).
 """
 
 from __future__ import annotations
@@ -105,14 +105,13 @@ def from_datatree(tree: Any, *, decoder: Decoder, prior: Prior) -> Posterior:
     stats = {str(name): _tensor(value) for name, value in tree["sample_stats"].data_vars.items()}
     if "log_prior" in tree.children:
         stats["log_prior"] = _tensor(tree["log_prior"]["latents"])
-    weights = stats.pop("weight", None)
     attrs = _attributes(tree)
     standardised = space.standardise(latents)
     member = {"density_quantile": prior.quantile_of_density(standardised), "support": decoder.support(latents).double()}
     before = torch.stack([_tensor(tree["prior"][name])[0] for name in space.names], -1)
     names = decoder.summary_names
     posterior = Posterior(
-        space=space, latents=latents, weights=weights, stats=stats, membership=member,
+        space=space, latents=latents, stats=stats, membership=member,
         scales={str(n): _tensor(v) for n, v in draws.data_vars.items() if n not in space.names},
         log_likelihood=_tensor(tree["log_likelihood"]["sweeps"]), evidence=_evidence(tree, names),
         predictive=_replays(tree["posterior_predictive"], names, None),

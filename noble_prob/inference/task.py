@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
@@ -44,12 +44,12 @@ class Task:
 
     decoder: Decoder
     prior: Prior
-    noise: NoisePrior
-    robust: bool
-    method: Method
-    chains: int
-    warmup: int
-    draws: int
+    noise: NoisePrior = field(default_factory=NoisePrior)
+    robust: bool = False
+    method: Method = "hmc"
+    chains: int = 2
+    warmup: int = 120
+    draws: int = 200
     estimator: Estimator | None = None
     until_converged: bool = False
     device: str = "cpu"

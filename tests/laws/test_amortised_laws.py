@@ -13,6 +13,7 @@ from noble_prob.errors import UsageError
 from noble_prob.inference import amortise, infer_evidence
 from noble_prob.inference.belongs import probe, stranger
 from noble_prob.inference.observe import stack
+from noble_prob.inference.task import Task
 from noble_prob.noise import NoisePrior, scales
 
 
@@ -100,7 +101,7 @@ def test_an_estimator_of_another_program_is_refused(toy, estimator, tmp_path, mo
     assert "another version of the program" in found[0].notes[0].sentence
     assert "train-npe" in found[0].notes[0].remedy
     with pytest.raises(UsageError, match=r"another version of the program.*train-npe"):
-        sbc(decoder, prior, problems[0].design, 20, method="npe", estimator=known)
+        sbc(Task(decoder=decoder, prior=prior, method="npe", estimator=known), problems[0].design, 20)
 
 
 def test_training_continues_to_the_same_weights(toy, tmp_path, monkeypatch):

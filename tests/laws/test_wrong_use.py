@@ -16,6 +16,7 @@ from noble_prob.calibration.sbc import sbc
 from noble_prob.calibration.trials import fit_trials
 from noble_prob.errors import UsageError
 from noble_prob.inference import Population, Posterior
+from noble_prob.inference.task import Task
 from noble_prob.noise.repeats import SpikeRepeats
 from noble_prob.priors import HyperPrior
 from noble_prob.sampling import sample_ensemble
@@ -50,7 +51,7 @@ SEEDED = {
     "calibrate_repeats": lambda cell, seed: nb.calibrate_repeats(table(axis="trial"), table(axis="trial"), seed=seed),
     "compare_experiments": lambda cell, seed: nb.compare_experiments(table(), table(seed=1), seed=seed),
     "separate_drift": lambda cell, seed: separate_drift(table(axis="trial"), seed=seed),
-    "sbc": lambda cell, seed: sbc(cell.decoder, cell.prior, cell.steps(), 20, seed=seed),
+    "sbc": lambda cell, seed: sbc(Task(decoder=cell.decoder, prior=cell.prior), cell.steps(), 20, seed=seed),
     "fit_trials": lambda cell, seed: fit_trials(
         SpikeRepeats(times_ms=[[torch.ones(1), torch.ones(1)]], end_ms=[1.0], cell=["0"], current_pa=[1.0]), seed=seed
     ),

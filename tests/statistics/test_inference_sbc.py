@@ -14,6 +14,7 @@ from noble_prob.calibration.sbc import sbc
 from noble_prob.cells import load_cell
 from noble_prob.decoder.toy import ToyDecoder
 from noble_prob.errors import UsageError
+from noble_prob.inference.task import Task
 from noble_prob.latent import Neurons
 from noble_prob.noise import Design
 from noble_prob.priors import fit_prior
@@ -28,7 +29,8 @@ def result():
     prior = fit_prior(Neurons(space=decoder.space, value=decoder.space.unstandardise(x), axis="neuron"), "gaussian")
     design = Design(current_pa=torch.tensor([-110.0, 100.0, 200.0]).double(), end_ms=torch.full((3,), 150.0).double(),
                     summary_names=decoder.summary_names)  # fmt: skip
-    return sbc(decoder, prior, design, N, seed=1, chains=3, warmup=60, draws=67, batch=N)
+    task = Task(decoder=decoder, prior=prior, chains=3, warmup=60, draws=67)
+    return sbc(task, design, N, seed=1, batch=N)
 
 
 @pytest.mark.slow
@@ -58,5 +60,5 @@ def test_too_few_draws_are_refused_before_any_work():
                     summary_names=decoder.summary_names)  # fmt: skip
     began = time.perf_counter()
     with pytest.raises(UsageError, match="more than 25 draws of 5 latents"):
-        sbc(decoder, prior, design, 100_000, keep=20)
+        sbc(Task(decoder=decoder, prior=prior), design, 100_000, keep=20)
     assert time.perf_counter() - began < 1

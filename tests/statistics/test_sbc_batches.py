@@ -16,6 +16,7 @@ from cli_example import call
 from noble_prob.calibration.sbc import sbc
 from noble_prob.cells import load_cell
 from noble_prob.errors import UsageError
+from noble_prob.inference.task import Task
 from noble_prob.noise import Design
 from noble_prob.population.place import locked
 
@@ -27,41 +28,42 @@ def toy():
     cell = load_cell("toy")
     design = Design(current_pa=torch.tensor([-110.0, 150.0]).double(), end_ms=torch.full((2,), 120.0).double(),
                     summary_names=cell.decoder.summary_names)  # fmt: skip
-    return cell, design
+    task = Task(decoder=cell.decoder, prior=cell.prior, method="importance", chains=2, warmup=4, draws=100)
+    return task, design
 
 
-SETTINGS = {"method": "importance", "seed": 3, "batch": 3, "chains": 2, "warmup": 4, "draws": 100}
+SETTINGS = {"seed": 3, "batch": 3}
 
 
 def test_what_is_done_is_kept_and_what_is_missing_is_made(toy, tmp_path):
-    cell, design = toy
-    whole = sbc(cell.decoder, cell.prior, design, 6, folder=tmp_path, **SETTINGS)
+    task, design = toy
+    whole = sbc(task, design, 6, folder=tmp_path, **SETTINGS)
     files = sorted(tmp_path.glob("draws_*.npy"))
     assert len(files) == 2
     before = {path: path.stat().st_mtime_ns for path in files}
     files[1].unlink()
-    again = sbc(cell.decoder, cell.prior, design, 6, folder=tmp_path, **SETTINGS)
+    again = sbc(task, design, 6, folder=tmp_path, **SETTINGS)
     assert np.array_equal(whole.draws, again.draws)
     after = {path: path.stat().st_mtime_ns for path in files}
     assert [path for path in files if before[path] != after[path]] == [files[1]]
     with pytest.raises(UsageError, match="of another data, seed"):
-        sbc(cell.decoder, cell.prior, design, 6, folder=tmp_path, **{**SETTINGS, "seed": 4})
+        sbc(task, design, 6, folder=tmp_path, **{**SETTINGS, "seed": 4})
 
 
 def test_draws_that_are_damaged_are_made_again_and_nameless_ones_are_refused(toy, tmp_path):
-    cell, design = toy
-    whole = sbc(cell.decoder, cell.prior, design, 6, folder=tmp_path, **SETTINGS)
+    task, design = toy
+    whole = sbc(task, design, 6, folder=tmp_path, **SETTINGS)
     file, run = tmp_path / "draws_00000.npy", tmp_path / "run.json"
     for damage in (file.read_bytes()[:-8], b""):
         file.write_bytes(damage)
-        assert np.array_equal(whole.draws, sbc(cell.decoder, cell.prior, design, 6, folder=tmp_path, **SETTINGS).draws)
+        assert np.array_equal(whole.draws, sbc(task, design, 6, folder=tmp_path, **SETTINGS).draws)
     for damage in (b"", b"[]", b"\xff"):
         run.write_bytes(damage)
         with pytest.raises(UsageError, match=r"readable run\.json"):
-            sbc(cell.decoder, cell.prior, design, 6, folder=tmp_path, **SETTINGS)
+            sbc(task, design, 6, folder=tmp_path, **SETTINGS)
     run.unlink()
     with pytest.raises(UsageError, match=r"draws without run\.json"):
-        sbc(cell.decoder, cell.prior, design, 6, folder=tmp_path, **SETTINGS)
+        sbc(task, design, 6, folder=tmp_path, **SETTINGS)
 
 
 def test_a_second_command_of_the_same_result_is_refused_and_leaves_the_first_alone(tmp_path, capsys):
