@@ -2,10 +2,10 @@
 
 The program may explain what the decoder can not reach as noise: changes of timing and features from sweep to sweep,
 phase diffusion, an excess of the decoder's own error. Its sizes then say more about the model's failure than about the
-cell. *Issue* when sweeps have to differ by more than 20 % in rate or 40 % in latency, or features by more than five
-times what is usual between sweeps, or the decoder has to err six times as much as on its validation neurons;
-*caution* above 10 %, 20 %, three times and three times. *Passed* otherwise, with the sizes. Silent where noise was
-switched off.
+cell. *Issue* when sweeps have to differ by more than 10 % in a rate of 50 Hz (which is 50 % in one of 20 Hz) or 40 % in
+latency, or features by more than five times what is usual between sweeps, or the decoder has to err six times as much
+as on its validation neurons; *caution* above 5 %, 20 %, three times and three times. *Passed* otherwise, with the
+sizes. Silent where noise was switched off.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from noble_prob.inference.posterior import Posterior
 LIMITS = {
     "decoder_excess": (2.0, 5.0),
     "trial_timing": (0.2, 0.4),
-    "trial_rate": (0.1, 0.2),
+    "trial_rate": (0.05, 0.1),
     "trial_rest": (3.0, 5.0),
     "trial_passive": (3.0, 5.0),
     "trial_shape": (3.0, 5.0),

@@ -44,8 +44,8 @@ def _paragraph(method: str, found: Sequence[Posterior]) -> str:
     return (
         f"Latent features were inferred from {each}{sweeps} sweep{'' if sweeps == '1' else 's'}"
         f"{' each,' if each else ''} by {HOW.get(method, method)} ({method}: {detail}; {seeds}, {seconds}{instead}) "
-        "through the spike-time and summary-feature likelihood of noble_prob, with the prior fitted to the "
-        f"Hall-of-Fame models. Intervals are equal-tailed 89 % intervals; {judged}."
+        "through the spike-time and summary-feature likelihood of noble_prob, under the prior of the cell's "
+        f"population. Intervals are equal-tailed 89 % intervals; {judged}."
     )
 
 
