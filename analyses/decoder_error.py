@@ -36,7 +36,8 @@ def main() -> None:
           f"correlated over {error.current_length_pa:.0f} pA, doubled at {error.slow_ms:.0f} ms")  # fmt: skip
     for k, name in enumerate(decoder.summary_names):
         course = " ".join(f"{f:.2f}" for f in error.summary_factor[:, k])
-        print(f"{name:28s} SD {error.summary_sd[k]:.4f}, over {error.summary_lengths_pa[k]:.0f} pA, times {course}")
+        print(f"{name:28s} SD {error.summary_sd[k]:.4f}, {error.summary_shares[k]:.0%} over "
+              f"{error.summary_lengths_pa[k]:.0f} pA, times {course}")  # fmt: skip
     print("at", " ".join(f"{i:.0f}" for i in error.summary_knots_pa), "pA")
     if args.write:
         write_error(folder, error)

@@ -103,6 +103,8 @@ class DecoderError:
             is the same at all currents.
         summary_factor: SD at the knots in units of ``summary_sd``, shape ``(knot, feature)``.
         summary_lengths_pa: Correlation length of each summary feature (pA), where they were measured one by one.
+        summary_shares: Share of the variance of each feature's error that similar currents have in common; the rest is
+            every sweep's own, such as where samples fall on a spike. All of it where it was not measured.
     """
 
     latency_log_sd: float
@@ -116,6 +118,7 @@ class DecoderError:
     summary_knots_pa: tuple[float, ...] = ()
     summary_factor: Float[Tensor, "knot feature"] | None = None
     summary_lengths_pa: tuple[float, ...] = ()
+    summary_shares: tuple[float, ...] = ()
 
     def summary_sd_at(self, current_pa: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch feature"]:
         """SD of the error of each summary feature at a step current, in its unit.
@@ -129,10 +132,20 @@ class DecoderError:
         knots = torch.tensor(self.summary_knots_pa, dtype=current_pa.dtype, device=current_pa.device)
         return sd * interpolate(current_pa, knots, self.summary_factor.to(current_pa).log()).exp()
 
-    def summary_lengths(self, like: Tensor) -> Float[Tensor, " feature"]:
-        """Correlation length of each summary feature over step current (pA), in the place and precision of ``like``."""
-        lengths = self.summary_lengths_pa or (self.summary_length_pa,) * len(self.summary_sd)
-        return torch.tensor(lengths, dtype=like.dtype, device=like.device)
+    def summary_correlation(
+        self, current_pa: Float[Tensor, "*batch sweep"]
+    ) -> Float[Tensor, "*batch feature sweep sweep"]:
+        """Correlation of the errors of each summary feature between sweeps.
+
+        Args:
+            current_pa: Step currents (pA).
+        """
+        n, like = len(self.summary_sd), current_pa
+        lengths = like.new_tensor(self.summary_lengths_pa or (self.summary_length_pa,) * n)[:, None, None]
+        shares = like.new_tensor(self.summary_shares or (1.0,) * n)[:, None, None]
+        gap = (current_pa[..., :, None] - current_pa[..., None, :]).abs()
+        own = (1 - shares) * torch.ones_like(gap[..., 0]).diag_embed()[..., None, :, :]
+        return shares * torch.exp(-gap[..., None, :, :] / lengths) + own
 
     def slowness(self, interval_ms: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Factor on the SD of a latency or rate whose predicted interval is this long: 1 when brisk, at most 31.

@@ -205,7 +205,7 @@ def _plain(error: DecoderError) -> dict[str, Any]:
 def _error(card: Mapping[str, Any]) -> DecoderError:
     """The error model of a card; what an older card does not say stays at its default."""
     tensors = {k: torch.tensor(card[k], dtype=torch.float64) for k in ("summary_sd", "summary_factor") if card.get(k)}
-    tuples = {k: tuple(card.get(k, ())) for k in ("summary_knots_pa", "summary_lengths_pa")}
+    tuples = {k: tuple(card.get(k, ())) for k in ("summary_knots_pa", "summary_lengths_pa", "summary_shares")}
     for name in card.keys() - {"summary_sd", "summary_factor", *tuples}:
         float(card[name])  # or it is not what it should be
     return DecoderError(**{**card, **tensors, **tuples})

@@ -44,6 +44,11 @@ FEATURES: dict[str, Feature] = {}
 """Every feature by its name, in the order of the documentation."""
 
 
+def of_spike(name: str) -> bool:
+    """Whether a feature describes the shape of a spike rather than the membrane below threshold."""
+    return name.startswith(("ap1_", "ahp_", "mean_ap_"))
+
+
 def feature(
     unit: str, *, defined_when: str, efel_name: str = "", needs_step: bool = True
 ) -> Callable[[Definition], Definition]:

@@ -119,11 +119,6 @@ def looseness(interval_ms: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     return grown / (1 + grown / MOST)
 
 
-def of_spike(name: str) -> bool:
-    """Whether a feature describes the shape of a spike rather than the membrane below threshold."""
-    return name.startswith(("ap1_", "ahp_", "mean_ap_"))
-
-
 def of_rest(name: str) -> bool:
     """Whether a feature is a level that a slow drift moves: the resting or the steady voltage."""
     return name in ("resting_voltage_mv", "steady_state_voltage_mv")

@@ -2,12 +2,13 @@
 
 For every feature ``f`` the errors of the sweeps of one neuron are jointly Gaussian,
 
-    covariance = sd_f(I) sd_f(I') exp(-|I - I'| / length_f) + (kappa r_f)^2 [same sweep],
+    covariance = sd_f(I) sd_f(I') (share_f exp(-|I - I'| / length_f) + (1 - share_f) [same sweep])
+                 + (kappa r_f)^2 [same sweep],
 
-with ``sd_f`` the decoder's error, the same at similar currents: a decoder that is wrong about the resting voltage at 50
-pA is wrong about it at 60 pA too, and six sweeps are not six independent measurements of it. Its size depends on the
-current: a feature is known best where the standard protocol measures it. ``kappa`` is the neuron's own variation
-between sweeps, with the measurement's, in units of what is usual for the feature at that current
+with ``sd_f`` the decoder's error, most of it the same at similar currents: a decoder that is wrong about the resting
+voltage at 50 pA is wrong about it at 60 pA too, and six sweeps are not six independent measurements of it. Its size
+depends on the current: a feature is known best where the standard protocol measures it. ``kappa`` is the neuron's own
+variation between sweeps, with the measurement's, in units of what is usual for the feature at that current
 (:func:`noble_prob.noise.scales.usual_sd_at`): one number for the level of the membrane, one for its response below
 threshold, one for the shape of spikes. Features that pick an extreme are raised by it on average. With
 ``df`` each feature has a Student t of its own, so that one feature that the decoder can not reach does not drag the
@@ -28,9 +29,10 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from noble_prob.decoder.base import DecoderError
+from noble_prob.features.registry import of_spike
 from noble_prob.noise.design import Design, defined
 from noble_prob.noise.linear import cholesky
-from noble_prob.noise.scales import lift, of_rest, of_spike, usual_sd_at
+from noble_prob.noise.scales import lift, of_rest, usual_sd_at
 from noble_prob.noise.together import Block, blocks
 
 
@@ -68,10 +70,9 @@ class Summaries(dist.TorchDistribution):
     def _covariances(self) -> list[tuple[Block, Float[Tensor, "*batch row both both"]]]:
         """Covariance over sweeps of every feature, and of those that vary together."""
         current = self.design.current_pa
-        gap = (current[..., :, None] - current[..., None, :]).abs()
-        kernel = torch.exp(-gap[..., None, :, :] / self.error.summary_lengths(gap)[:, None, None])
-        sd = self.error.summary_sd_at(current).transpose(-1, -2)
-        decoder = sd[..., :, None] * sd[..., None, :] * kernel * self.scale[..., None, None, None] ** 2
+        sd = self.error.summary_sd_at(current).mT
+        smooth = sd[..., :, None] * sd[..., None, :] * self.error.summary_correlation(current)
+        decoder = smooth * self.scale[..., None, None, None] ** 2
         decoder = decoder + torch.diag_embed(1e-8 * decoder.diagonal(dim1=-2, dim2=-1))
         return [(block, block.covariance(decoder, self._trial())) for block in blocks(self.design.summary_names)]
 

@@ -20,8 +20,9 @@ from torch import Tensor
 from noble_prob.decoder.base import DecoderError, interpolate
 from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.errors import require
+from noble_prob.features.registry import of_spike
 from noble_prob.training.data import VALIDATION, TrainingData
-from noble_prob.training.summary_error import correlation_length, knots, profile
+from noble_prob.training.summary_error import correlation, knots, profile
 
 _UNIT = DecoderError(
     latency_log_sd=1.0, rate_log_sd=1.0, current_length_pa=1.0, residual_ms=1.0, summary_sd=torch.ones(1)
@@ -53,7 +54,7 @@ def measure_error(decoder: NobleDecoder, data: TrainingData, *, standard_sweeps:
     return DecoderError(
         latency_log_sd=float(_spread("latencies", latency)),
         rate_log_sd=float(_spread("rates", rate)),
-        current_length_pa=correlation_length(rate, current),
+        current_length_pa=correlation(rate, current, whole=True)[1],
         residual_ms=float(_spread("residuals", residual)),
         count_slack=1.0,
         slow_ms=slow_ms,
@@ -62,10 +63,11 @@ def measure_error(decoder: NobleDecoder, data: TrainingData, *, standard_sweeps:
 
 
 def _summary_errors(decoder: NobleDecoder, data: TrainingData, columns: list[int]) -> dict[str, Any]:
-    """SD of the error of every summary feature, its course over the current, and how far it is correlated.
+    """SD of the error of every summary feature, its course over the current, and how it is correlated.
 
     SD and correlation are those at currents off the protocol (the SD of all sweeps where a feature is undefined there):
-    at the protocol's own currents a latent gives the feature away, and the small error left is another one.
+    at the protocol's own currents a latent gives the feature away, and the small error left is another one. The shape
+    of a spike it gives away together with where the samples fell, so there the course leaves these sweeps out.
     """
     index = data.where(VALIDATION)
     current = data.responses.current_pa[index].to(torch.float64)
@@ -73,18 +75,21 @@ def _summary_errors(decoder: NobleDecoder, data: TrainingData, columns: list[int
     error = (decoder.summary(latents, current).cpu() - data.summary[index]).to(torch.float64)
     standard = [j for j in range(current.shape[1]) if j not in columns]
     at = knots(current, current[0, standard])
-    spreads, factors, lengths = [], [], []
+    spreads, factors, correlations = [], [], []
     for k, name in enumerate(decoder.summary_names):
         e = error[..., k]
         enough = int(torch.isfinite(e[:, columns]).sum()) > 1
         spreads.append(_spread(name, e[:, columns] if enough else e))
         known = torch.isfinite(e)
+        if of_spike(name):
+            known[:, standard] = False
         factors.append(profile(e[known], current[known], at) / spreads[-1])
         z = e / (spreads[-1] * interpolate(current, at, factors[-1][:, None])[..., 0])
-        lengths.append(correlation_length(z[:, columns], current[:, columns]))
+        correlations.append(correlation(z[:, columns], current[:, columns]))
+    shares, lengths = zip(*correlations, strict=True)
     return {
         "summary_sd": torch.stack(spreads), "summary_knots_pa": tuple(at.tolist()),
-        "summary_factor": torch.stack(factors, -1), "summary_lengths_pa": tuple(lengths),
+        "summary_factor": torch.stack(factors, -1), "summary_lengths_pa": lengths, "summary_shares": shares,
     }  # fmt: skip
 
 

@@ -6,9 +6,15 @@ large at a third of it, where the deflection is small as well. One number for al
 too small for the other, and the posterior of a recording whose sweeps lie in between is too narrow. Therefore the SD is
 measured at *knots*, the currents of the standard protocol and others between them, from the errors near each (linear
 weights, down to zero at the neighbouring knots), and joined by straight lines in its logarithm. Where fewer than
-:data:`FEW` validation sweeps have the feature a knot takes the value of the nearest one that has enough. How long a
-feature's error stays the same over current is the least-squares fit of ``exp(-distance / length)`` to the products of
-errors of one model, each divided by its SD.
+:data:`FEW` validation sweeps have the feature a knot takes the value of the nearest one that has enough. How much of a
+feature's error similar currents have in common, and how far, is the least-squares fit of ``share exp(-distance /
+length)`` to the products of errors of one model, each divided by its SD.
+
+Not all of it is common. A spike is sharper than the sampling, so its peak and width depend on where the samples happen
+to fall: in the sweep that is looked at, and in the one that the latent was measured on. The one differs from sweep to
+sweep, the other belongs to the neuron and is as large. At the protocol's own current both are the same samples, and the
+error of a noiseless simulation vanishes; no recording repeats that, so the shape of a spike takes the SD of the
+currents beside it.
 """
 
 from __future__ import annotations
@@ -77,12 +83,18 @@ def _hats(current_pa: Float[Tensor, " value"], at_pa: Float[Tensor, " knot"]) ->
     return out
 
 
-def correlation_length(z: Float[Tensor, "model sweep"], current_pa: Float[Tensor, "model sweep"]) -> float:
-    """Distance in current (pA) over which the errors of a model decorrelate; the usual one where pairs are too few.
+def correlation(
+    z: Float[Tensor, "model sweep"], current_pa: Float[Tensor, "model sweep"], *, whole: bool = False
+) -> tuple[float, float]:
+    """What share of the errors' variance is correlated over the current, and over what distance (pA).
 
     Args:
         z: Errors divided by their SD, NaN where undefined.
         current_pa: Currents (pA).
+        whole: All of it is: fit the distance alone.
+
+    Returns:
+        Share and distance; all of it and the usual distance where pairs are too few.
     """
     i, j = torch.triu_indices(z.shape[1], z.shape[1], 1)
     known = z[torch.isfinite(z)]
@@ -91,8 +103,12 @@ def correlation_length(z: Float[Tensor, "model sweep"], current_pa: Float[Tensor
     product, distance = (z[:, i] * z[:, j]).flatten(), (current_pa[:, i] - current_pa[:, j]).abs().flatten()
     good = torch.isfinite(product)
     if int(good.sum()) < PAIRS:
-        return USUAL_PA
+        return 1.0, USUAL_PA
     product, distance = product[good] / z[torch.isfinite(z)].square().mean(), distance[good]
-    lengths = torch.logspace(1, 2.7, 60, dtype=torch.float64)
-    misfit = [(product - torch.exp(-distance / length)).square().mean() for length in lengths]
-    return float(lengths[int(torch.stack(misfit).argmin())])
+    fits = []
+    for length in torch.logspace(1, 2.7, 60, dtype=torch.float64).tolist():
+        course = torch.exp(-distance / length)
+        share = 1.0 if whole else float(((product * course).sum() / course.square().sum()).clamp(0, 1))
+        fits.append((float((product - share * course).square().mean()), share, length))
+    _, share, length = min(fits)
+    return share, length

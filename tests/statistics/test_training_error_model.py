@@ -137,6 +137,35 @@ def test_errors_of_features_are_measured_along_the_current():
     assert float(found.summary_sd_at(at)[0, 0] / found.summary_sd_at(at)[-1, 0]) > 2.5  # power: it is not flat
 
 
+def test_what_every_sweep_has_of_its_own_is_told_from_what_they_share():
+    """Of 400 models' variance 0.6 is common over 150 pA and 0.4 each sweep's own; of the other feature nothing is."""
+    data = synthetic(TRUE, 10, slow=False)
+    g = torch.Generator().manual_seed(2)
+    current = data.responses.current_pa
+    distance = (current[:, :, None] - current[:, None]).abs()
+    root = torch.linalg.cholesky(torch.exp(-distance / 150.0) + 1e-9 * torch.eye(SWEEPS).double())
+    smooth, own = torch.randn(2, MODELS, SWEEPS, generator=g, dtype=torch.float64)
+    common = (root @ smooth[..., None])[..., 0]
+    data.summary[..., 0] = (0.5 * (0.6**0.5 * common + 0.4**0.5 * own)).float()
+    found = measure_error(Oracle(), data, standard_sweeps=())
+    assert found.summary_shares[0] == pytest.approx(0.6, abs=0.15)
+    assert found.summary_shares[1] * float(torch.exp(torch.tensor(-50.0 / found.summary_lengths_pa[1]))) < 0.1
+    sweeps = torch.tensor([0.0, 150.0, 150.0], dtype=torch.float64)
+    seen = found.summary_correlation(sweeps)[0]
+    assert bool((seen.diagonal() == 1).all())
+    assert float(seen[1, 2]) == pytest.approx(found.summary_shares[0])  # repeats share no more than that
+
+
+def test_the_shape_of_a_spike_is_not_given_away_by_where_the_samples_fell():
+    data = synthetic(TRUE, 4, slow=False)
+    data.responses.current_pa[:, 0] = 180.0
+    data.summary[:, 0] *= 0.05
+    found = measure_error(Oracle(summary_names=("resting_voltage_mv", "ap1_peak_mv")), data, standard_sweeps=(0,))
+    here = found.summary_sd_at(torch.tensor([180.0], dtype=torch.float64))[0] / TRUE.summary_sd
+    assert here[0] < 0.4
+    assert here[1] == pytest.approx(1.0, abs=0.3)
+
+
 def test_a_standard_step_is_a_knot_of_its_own():
     """A latent gives a feature away at its own current only: the SD there does not leak to the currents around."""
     data = synthetic(TRUE, 4, slow=False)
