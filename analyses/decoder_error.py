@@ -5,10 +5,10 @@ not be trained again: this reads the data that the configuration names, measures
 writes the new error into the checkpoint's card (``--write``). What is amortised for the old error has then to be
 trained again.
 
-How the errors of one model's features hang together over the current is seen at many currents per model, which training
-does without. ``--store`` is a data set of perturbed models made for that, none of which is in the training data (another
-``--seed`` of ``noble-prob populate``); all of its models count, and of what is measured the features' part is taken.
-How wrong the timing is stays as it was: a few odd models decide that, and training sets hundreds aside.
+How the errors of one model's features hang together over the current is seen at many currents per model, which
+training does without. ``--store`` is a data set of perturbed models made for that, none of which is in the training
+data (another ``--seed`` of ``noble-prob populate``); all of its models count, and of what is measured the features'
+part is taken. How wrong the timing is stays as it was: a few odd models decide that, and training sets hundreds aside.
 
 Run: ``python analyses/decoder_error.py analyses/configs/pvalb.toml --cell pvalb-689331391 --write`` or, with a store of
 ``noble-prob populate --hof HOF --design pvalb --n-models 85 --n-random 12 --near-share 0.15 --seed 101 --dt-ms 0.025
@@ -72,7 +72,8 @@ def main() -> None:
 def show(decoder: NobleDecoder, error: DecoderError, models: int) -> None:
     """Print an error model."""
     print(f"{models} models: latency {error.latency_log_sd:.5f}, rate {error.rate_log_sd:.5f}, residual "
-          f"{error.residual_ms:.3f} ms, correlated over {error.current_length_pa:.0f} pA, doubled at {error.slow_ms:.0f} ms")  # fmt: skip
+          f"{error.residual_ms:.3f} ms, correlated over {error.current_length_pa:.0f} pA, doubled at "
+          f"{error.slow_ms:.0f} ms")  # fmt: skip
     for k, name in enumerate(decoder.summary_names):
         course = " ".join(f"{f:.2f}" for f in error.summary_factor[:, k])
         print(f"{name:28s} SD {error.summary_sd[k]:.4f}, {error.summary_shares[k]:.0%} over "
