@@ -9,9 +9,9 @@ the observed latency and intervals. In logarithms the errors of :class:`~noble_p
 ``a`` and ``b``, one pair per sweep, are Gaussian with covariance ``sd^2 exp(-|I - I'| / length)`` over the sweeps of
 a neuron (the decoder's error: the same neuron is wrong in the same way at similar currents) plus ``trial^2`` on the
 diagonal (the neuron's own change between sweeps; that of the latency and that of the rate differ). All grow towards
-threshold, where a train answers strongest to whatever changes: the decoder's errors and the latency's change by
-:meth:`~noble_prob.decoder.base.DecoderError.slowness` of the predicted interval, the rate's change, which spans two
-orders of magnitude, by :func:`~noble_prob.noise.scales.looseness`. ``noise_k`` has
+threshold, where a train answers strongest to whatever changes: the decoder's errors by
+:meth:`~noble_prob.decoder.base.DecoderError.slowness` of the predicted interval, the latency's change by its root, the
+rate's, which spans two orders of magnitude, by the power 1.75 (:mod:`noble_prob.noise.scales`). ``noise_k`` has
 variance ``sigma^2 x_k`` from phase diffusion (first passage: coefficient of variation ``sigma sqrt(x)``) plus that of
 two timing errors, ``2 e^2 / x_k^2``, which neighbours share with opposite sign. So the residuals are jointly Gaussian:
 tridiagonal (:mod:`noble_prob.noise.intervals`) plus low rank. Woodbury's identity leaves a system of size ``2
@@ -44,7 +44,7 @@ from noble_prob.decoder.base import DecoderError
 from noble_prob.noise.design import Design
 from noble_prob.noise.intervals import TINY_MS, Intervals, diagonalise
 from noble_prob.noise.linear import cholesky
-from noble_prob.noise.scales import looseness
+from noble_prob.noise.scales import latency_looseness, rate_looseness
 
 LOGISTIC_SD = math.pi / math.sqrt(3.0)
 
@@ -60,7 +60,7 @@ class SpikeTrains(dist.TorchDistribution):
         error: Size and correlation of the decoder's errors.
         scale: Factor on the decoder's errors for this neuron, shape ``(*batch,)``.
         phase_diffusion: ``sigma`` (spikes per square root of a second), shape ``(*batch,)``.
-        trial_timing: SD of log latency over repeats of brisk firing, shape ``(*batch,)``.
+        trial_timing: SD of log latency over repeats, for a first spike at 10 ms, shape ``(*batch,)``.
         trial_rate: SD of log rate over repeats of firing at 50 Hz, shape ``(*batch,)``; that of the latency if not
             given.
         timing_ms: SD of a measured spike time (ms).
@@ -88,12 +88,11 @@ class SpikeTrains(dist.TorchDistribution):
 
     def _effects(self) -> Float[Tensor, "*batch two_sweeps two_sweeps"]:
         """Covariance of all latency errors, then all rate errors."""
-        slow = self.error.slowness(self.step_ms[..., :2])
-        rate = self.trial_rate[..., None] * looseness(self.step_ms[..., 1])
-        trial = (self.trial_timing[..., None] * slow[..., 0], rate)
-        slow = self.scale[..., None, None] * slow
+        latency = self.trial_timing[..., None] * latency_looseness(self.step_ms[..., 0])
+        rate = self.trial_rate[..., None] * rate_looseness(self.step_ms[..., 1])
+        slow = self.scale[..., None, None] * self.error.slowness(self.step_ms[..., :2])
         sds = (self.error.latency_log_sd * slow[..., 0], self.error.rate_log_sd * slow[..., 1])
-        return smooth_covariance(self.design.current_pa, self.error, trial, sds)
+        return smooth_covariance(self.design.current_pa, self.error, (latency, rate), sds)
 
     def alone(self, intervals: Intervals | None = None) -> SpikeTrains:
         """Every sweep as its own recording, correlation forgotten: batch ``(*batch, sweep)``, event ``(1, spike)``.

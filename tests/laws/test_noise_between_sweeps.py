@@ -13,7 +13,7 @@ import torch
 
 from noble_prob.decoder.base import DecoderError
 from noble_prob.noise import Design, SpikeTrains, Summaries
-from noble_prob.noise.scales import looseness
+from noble_prob.noise.scales import latency_looseness, rate_looseness
 from noble_prob.priors import seeded
 
 NAMES = ("resting_voltage_mv", "sag_mv", "membrane_time_constant_ms", "ap1_peak_mv")
@@ -46,7 +46,7 @@ def test_the_density_is_that_of_the_draws():
 
 
 def test_trains_vary_more_near_threshold():
-    """Intervals of 100 ms vary (1 + 16 / (1 + 16 / 30)) = 11.4 times as much as brisk ones, and are drawn so."""
+    """Latencies vary like their root, rates like a power of the interval, and are drawn so."""
     times = torch.stack([10.0 * torch.arange(1, 6), 100.0 * torch.arange(1, 6)]).double()
     one = torch.tensor(1.0).double()
     trains = SpikeTrains(times, replace(DESIGN, end_ms=torch.full((2,), 1e6).double()), ERROR, scale=one,
@@ -55,11 +55,12 @@ def test_trains_vary_more_near_threshold():
     with seeded(2):
         draws = trains.sample((4000,))
     latency, rate = draws[..., 0].log().std(0), (draws[..., 4] - draws[..., 0]).log().std(0)
-    factor = ERROR.slowness(torch.tensor([10.0, 100.0]).double())
-    assert float(factor[1]) == pytest.approx(11.43, abs=0.01)
-    assert torch.allclose(latency, 0.01 * factor, rtol=0.1)
-    loose = torch.tensor([0.2964, 14.324]).double()  # (10 / 20)^1.75 and 5^1.75, the hundredth of each taken off
-    assert torch.allclose(looseness(torch.tensor([10.0, 100.0]).double()), loose, rtol=1e-3)
+    ms = torch.tensor([10.0, 100.0]).double()
+    early = torch.tensor([0.9901, 3.0654]).double()  # 1 and the root of 10, a hundredth of themselves taken off
+    assert torch.allclose(latency_looseness(ms), early, rtol=1e-3)
+    assert torch.allclose(latency, 0.01 * early, rtol=0.1)
+    loose = torch.tensor([0.2964, 14.324]).double()  # 0.5^1.75 and 5^1.75 likewise
+    assert torch.allclose(rate_looseness(ms), loose, rtol=1e-3)
     assert torch.allclose(rate, 0.01 * loose, rtol=0.1)
 
 

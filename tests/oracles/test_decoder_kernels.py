@@ -124,6 +124,8 @@ def test_kernels_in_the_interpreter():
     }
     program = SETTING + EMBEDDING + FORWARD + PAPER + BACKWARD
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=env, timeout=300)
+    if "only 0-dimensional arrays" in done.stderr:
+        pytest.skip("this version of triton's interpreter does not run with this version of numpy")
     assert done.returncode == 0, done.stderr[-2000:]
 
 

@@ -128,7 +128,8 @@ def test_the_likelihood_equals_a_dense_gaussian_with_a_gaussian_tail(decoder):
             noise[i, i + 1] = noise[i + 1, i] = -e2 / gap[i] / gap[i + 1]
     second = (predicted_gap[:, 1] / 20.0) ** 1.75
     rates = rate * second / (1 + second / 100.0)
-    effects = smooth_covariance(design.current_pa, toy.error, (trial.expand(3), rates),
+    first = (predicted_gap[:, 0] / 10.0).sqrt()
+    effects = smooth_covariance(design.current_pa, toy.error, (trial * first / (1 + first / 100.0), rates),
                                 (toy.error.latency_log_sd, toy.error.rate_log_sd))  # fmt: skip
     index = kind * 3 + row
     dense = MultivariateNormal(torch.zeros(len(gap)).double(), noise + effects[index][:, index])
