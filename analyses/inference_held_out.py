@@ -105,6 +105,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
+    if args.folds and args.method == "npe":
+        parser.error("--folds infers under other priors than the estimator knows: use importance or hmc")
     args.folder.mkdir(parents=True, exist_ok=True)
     cell, began = nb.load_cell(args.cell), time.perf_counter()
     hof, rng = import_hof(args.hof), np.random.default_rng(args.seed)

@@ -164,8 +164,8 @@ def sbc(
     """
     require_seed(seed)
     require_count(n, "n", "recordings")
-    known = task.method != "npe" or task.estimator is not None
-    require(known, "estimator", "an amortised posterior for the method npe", "none",
+    at_hand = task.method != "npe" or task.estimator is not None
+    require(at_hand, "estimator", "an amortised posterior for the method npe", "none",
             "train one with `noble-prob train-npe`")  # fmt: skip
     require_draws(min(keep, task.chains * task.draws), len(task.prior.space))
     truth, evidence = recordings_from_program(task.decoder, task.prior, design, n, noise=task.noise, robust=task.robust,

@@ -162,7 +162,7 @@ def _build(card: Mapping[str, Any], kind: type[TrainedDecoder], sizes: type[Any]
     """An untrained decoder of the card's shape."""
     error = card["error"]
     if error is not None:
-        error = _error(error)
+        error = _error(error, len(card["summary_names"]))
     return kind(
         space=LatentSpace.from_dict(card["latent_space"]),
         window=_window(card["window"]),
@@ -202,10 +202,27 @@ def _plain(error: DecoderError) -> dict[str, Any]:
     return {k: v.tolist() if isinstance(v, torch.Tensor) else v for k, v in vars(error).items()}
 
 
-def _error(card: Mapping[str, Any]) -> DecoderError:
-    """The error model of a card; what an older card does not say stays at its default."""
+def _error(card: Mapping[str, Any], features: int) -> DecoderError:
+    """The error model of a card; what an older card does not say stays at its default.
+
+    Raises:
+        ValueError: If an entry is not what it should be (or another error that says the same).
+    """
     tensors = {k: torch.tensor(card[k], dtype=torch.float64) for k in ("summary_sd", "summary_factor") if card.get(k)}
-    tuples = {k: tuple(card.get(k, ())) for k in ("summary_knots_pa", "summary_lengths_pa", "summary_shares")}
+    lists = ("summary_knots_pa", "summary_lengths_pa", "summary_shares")
+    tuples = {k: tuple(float(x) for x in card.get(k, ())) for k in lists}
     for name in card.keys() - {"summary_sd", "summary_factor", *tuples}:
         float(card[name])  # or it is not what it should be
+    knots, lengths, shares = (torch.tensor(tuples[k], dtype=torch.float64) for k in lists)
+    sd, factor = tensors["summary_sd"], tensors.get("summary_factor", torch.ones(len(knots), features))
+    sound = {
+        "summary_sd": sd.shape == (features,) and bool((sd >= 0).all()),
+        "summary_factor": factor.shape == (len(knots), features) and bool((factor > 0).all()),
+        "summary_knots_pa": bool((knots.diff() > 0).all() and torch.isfinite(knots).all()),
+        "summary_lengths_pa": len(lengths) in (0, features) and bool((lengths > 0).all()),
+        "summary_shares": len(shares) in (0, features) and bool(((shares >= 0) & (shares <= 1)).all()),
+    }
+    wrong = [name for name, fine in sound.items() if not fine]
+    if wrong:
+        raise ValueError(f"error.{wrong[0]} of the wrong length or size")
     return DecoderError(**{**card, **tensors, **tuples})

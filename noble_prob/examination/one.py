@@ -162,5 +162,4 @@ def some_draws(posterior: Posterior, n: int, *, seed: int) -> Neurons:
     """
     every = posterior.neurons
     generator = torch.Generator().manual_seed(seed)
-    pick = torch.multinomial(every.weights, min(n, len(every)), generator=generator)
-    return replace(every, value=every.value[pick], weight=None)
+    return replace(every, value=every.value[torch.randperm(len(every), generator=generator)[:n]], weight=None)

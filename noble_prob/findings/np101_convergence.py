@@ -1,8 +1,7 @@
 """NP101: did the chains agree, and are there enough draws?
 
 *Issue* when R-hat of a latent exceeds 1.01 or its bulk or tail effective sample size is below 400 (Vehtari et al.
-2021), naming which and why. *Passed* otherwise. *Not judged* for single chains and for draws
-that are no chains, whose weights NP104 judges.
+2021), naming which and why. *Passed* otherwise. *Not judged* for a single chain (NP104 judges importance weights).
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 The program may explain what the decoder can not reach as noise: changes of timing and features from sweep to sweep,
 phase diffusion, an excess of the decoder's own error. Its sizes then say more about the model's failure than about the
 cell. *Issue* when sweeps have to differ by more than 10 % in a rate of 50 Hz (which is 50 % in one of 20 Hz) or 40 % in
-latency, or features by more than five times what is usual between sweeps, or the decoder has to err six times as much
-as on its validation neurons; *caution* above 5 %, 20 %, three times and three times. *Passed* otherwise, with the
-sizes. Silent where noise was switched off.
+a latency of 10 ms, or features by more than five times what is usual between sweeps, or the decoder has to err six
+times as much as on its validation neurons; *caution* above 5 %, 20 %, three times and three times. *Passed* otherwise,
+with the sizes. Silent where noise was switched off.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def noise(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:
     if not size:
         return
     words = {
-        "trial_timing": f"the latency differs between sweeps by {100 * size.get('trial_timing', 0):.1f} %",
+        "trial_timing": f"the latency differs between sweeps by {100 * size.get('trial_timing', 0):.1f} % at 10 ms",
         "trial_rate": f"the rate by {100 * size.get('trial_rate', 0):.1f} % at 50 Hz",
         "trial_rest": f"the resting voltage by {size.get('trial_rest', 0):.2g} times what is usual",
         "trial_passive": f"sub-threshold responses by {size.get('trial_passive', 0):.2g} times what is usual",

@@ -4,8 +4,8 @@ Prior and likelihood are raised to powers near one by importance weights on the 
 distribution is measured (power-scaling, Kallioinen et al. 2023; ArviZ's ``psense``; 0.05 is the limit). *Caution* when
 a latent answers to both: the data do not decide alone, and where prior and data disagree the cell is unusual in its
 population or the model is wrong for it (NP107 and NP220 tell). *Passed* when none answers to both; latents that answer
-to the prior alone are the population's rather than the cell's (NP105), and counted. *Not judged* for fewer
-than a hundred draws, and where their densities were not kept.
+to the prior alone are the population's rather than the cell's (NP105), and counted. *Not judged* for fewer than a
+hundred draws, and where their densities were not kept.
 """
 
 from __future__ import annotations

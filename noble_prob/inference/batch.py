@@ -121,7 +121,7 @@ def _provenance(task: Task, found: Draws, row: int | None, item: Observation, ba
 
 
 def _quick(task: Task, recordings: int) -> ExitStack:
-    """Sampling conditions: no checks of shapes that were checked before, one thread for small batches.
+    """Sampling conditions: no checks of shapes that were checked before, one thread for one recording or few chains.
 
     Two threads take a recording by ``npe`` in 0.7 s where one takes 0.9, but on a machine with one other busy process
     they wait for each other: 3 s, where one takes 1 s.
@@ -129,6 +129,7 @@ def _quick(task: Task, recordings: int) -> ExitStack:
     stack = ExitStack()
     checks = ("validate_distributions_pyro", "validate_distributions_torch", "validate_poutine", "validate_infer")
     stack.enter_context(pyro.settings.context(**dict.fromkeys(checks, False)))
-    if recordings * (1 if task.method in WEIGHTED else task.chains) <= MANY:
+    few = recordings == 1 if task.method in WEIGHTED else recordings * task.chains <= MANY
+    if few:
         stack.enter_context(single_thread())
     return stack

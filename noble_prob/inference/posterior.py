@@ -108,7 +108,7 @@ class Posterior:
 
     def covariance(self) -> Float[Tensor, "latent latent"]:
         """Posterior covariance (coordinate units)."""
-        return torch.cov(self.latents.flatten(0, 1).T, correction=0)
+        return torch.cov(self.latents.flatten(0, 1).T, correction=0).reshape(len(self.space), -1)
 
     def interval(self, mass: float = 0.89) -> Float[Tensor, "2 latent"]:
         """Equal-tailed interval of every latent (coordinate units).

@@ -37,7 +37,7 @@ class NoisePrior:
         phase_diffusion: SD of the phase's random walk (spikes per square root of a second).
         trial_timing: SD over repeats of the log latency of a first spike at 10 ms (:func:`latency_looseness`).
         trial_rate: SD over repeats of the log rate in firing at 50 Hz (:func:`rate_looseness`); current noise moves the
-            first spike by tens of per cent and the rate hardly at all, so the two are not one number.
+            first spike by some per cent and a brisk rate hardly at all, so the two are not one number.
         trial_rest: SD over repeats of the resting and the steady voltage, in units of what is usual (:data:`USUAL`).
         trial_passive: The same of what is read off the course of a sub-threshold response: deflection, sag, time
             constant. Every sweep has a rest and few have a sag, and background current blurs the one a third as much as
@@ -66,17 +66,18 @@ class NoisePrior:
     def simulated(cls) -> NoisePrior:
         """For noiseless simulations: nothing varies between repeats, the decoder errs, and so does the simulator.
 
-        Time steps and compartments move a model's rate by some tenths of a per cent (:data:`NUMERICAL_RATE`; a step of
-        0.025 ms in place of 0.02 moves the last spike by 1.3 of 400 ms, ``analyses/simulation_convergence.py``) and its
-        features a little (:data:`NUMERICAL`, a choice, not a measurement). A posterior that takes them for exact is
-        pinned to some microvolts by whichever feature the decoder knows best.
+        Time steps and compartments move a model's latency (at 10 ms) and rate (at 50 Hz) by some tenths of a per cent,
+        more where it fires slowly, as noise does (:data:`NUMERICAL_RATE`; a step of 0.025 ms in place of 0.02 moves the
+        last spike by 1.3 of 400 ms, ``analyses/simulation_convergence.py``), and its features a little
+        (:data:`NUMERICAL`, a choice, not a measurement). A posterior that takes them for exact is pinned to some
+        microvolts by whichever feature the decoder knows best.
         """
         some, rate = Scale(median=NUMERICAL, log_sd=0.0), Scale(median=NUMERICAL_RATE, log_sd=0.0)
         return replace(cls.exact(), decoder_excess=cls().decoder_excess, trial_timing=rate, trial_rate=rate,
                        trial_rest=some, trial_passive=some, trial_shape=some)  # fmt: skip
 
 
-NUMERICAL, NUMERICAL_RATE = 0.1, 0.005
+NUMERICAL, NUMERICAL_RATE = 0.1, 0.003
 """Differences between two simulations of one model: of its features in units of what is usual between sweeps, and of
 the logarithms of latency and rate."""
 USUAL = {
@@ -102,7 +103,7 @@ holds the depth of the noise's minimum."""
 EARLY_MS, BRISK_MS = 10.0, 20.0
 """Latency at which ``trial_timing`` holds, and interval at which ``trial_rate`` does (ms)."""
 LATENCY_POWER, RATE_POWER, MOST = 0.5, 1.75, 100.0
-"""How their effects grow with latency and interval, and the largest factor."""
+"""How their effects grow with latency and interval, and the factor at which growth ends (at 1 it takes a hundredth)."""
 
 
 def latency_looseness(latency_ms: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:

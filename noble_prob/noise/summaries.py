@@ -19,7 +19,6 @@ together and share their t (:mod:`noble_prob.noise.together`).
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import pyro.distributions as dist
@@ -105,10 +104,8 @@ class Summaries(dist.TorchDistribution):
 
     def alone(self) -> Summaries:
         """Every sweep as its own recording, correlation forgotten: batch ``(*batch, sweep)``, one sweep each."""
-        d = self.design
-        design = replace(d, current_pa=d.current_pa[..., None], end_ms=d.end_ms[..., None])
         rest, passive, spike = (kappa[..., None] for kappa in self.between)
-        return Summaries(self.predicted[..., None, :], design, self.error, scale=self.scale[..., None],
+        return Summaries(self.predicted[..., None, :], self.design.apart(), self.error, scale=self.scale[..., None],
                          between=(rest, passive, spike), df=self.df)  # fmt: skip
 
     def _density(self, energy: Tensor, log_det: Tensor, count: Tensor) -> Tensor:
@@ -120,9 +117,9 @@ class Summaries(dist.TorchDistribution):
         """Draw features, all of them; :func:`mask_undefined` removes those that a response would not have."""
         shape = torch.Size(sample_shape) + self.batch_shape
         with torch.no_grad():
-            noise = torch.empty(*shape, *reversed(self.event_shape), dtype=self.predicted.dtype,
-                                device=self.predicted.device)  # fmt: skip
-            for block, covariance in self._covariances():
+            parts = self._covariances()
+            noise = parts[0][1].new_empty(*shape, *reversed(self.event_shape))
+            for block, covariance in parts:
                 root = cholesky(covariance)
                 draws = torch.randn(*shape, *root.shape[-3:-1], dtype=root.dtype, device=root.device)
                 rows = (root @ draws.unsqueeze(-1)).squeeze(-1)

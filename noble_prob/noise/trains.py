@@ -61,8 +61,7 @@ class SpikeTrains(dist.TorchDistribution):
         scale: Factor on the decoder's errors for this neuron, shape ``(*batch,)``.
         phase_diffusion: ``sigma`` (spikes per square root of a second), shape ``(*batch,)``.
         trial_timing: SD of log latency over repeats, for a first spike at 10 ms, shape ``(*batch,)``.
-        trial_rate: SD of log rate over repeats of firing at 50 Hz, shape ``(*batch,)``; that of the latency if not
-            given.
+        trial_rate: SD of log rate over repeats, for firing at 50 Hz, shape ``(*batch,)``.
         timing_ms: SD of a measured spike time (ms).
         intervals: The observed times, diagonalised beforehand; done on the spot if not given.
     """
@@ -72,12 +71,12 @@ class SpikeTrains(dist.TorchDistribution):
 
     def __init__(
         self, predicted_ms: Float[Tensor, "*batch sweep spike"], design: Design, error: DecoderError, *,
-        scale: Tensor, phase_diffusion: Tensor, trial_timing: Tensor, timing_ms: float,
-        trial_rate: Tensor | None = None, intervals: Intervals | None = None,
+        scale: Tensor, phase_diffusion: Tensor, trial_timing: Tensor, trial_rate: Tensor, timing_ms: float,
+        intervals: Intervals | None = None,
     ):  # fmt: skip
         self.predicted_ms, self.design, self.error = predicted_ms, design, error
         self.scale, self.phase_diffusion, self.trial_timing = scale, phase_diffusion, trial_timing
-        self.trial_rate = trial_timing if trial_rate is None else trial_rate
+        self.trial_rate = trial_rate
         self.timing_ms, self.intervals = timing_ms, intervals
         self.step_ms = torch.diff(predicted_ms, dim=-1, prepend=torch.zeros_like(predicted_ms[..., :1])).clamp(TINY_MS)
         super().__init__(predicted_ms.shape[:-2], predicted_ms.shape[-2:], validate_args=False)
@@ -100,10 +99,8 @@ class SpikeTrains(dist.TorchDistribution):
         Args:
             intervals: The observed times in that shape, diagonalised beforehand.
         """
-        d = self.design
-        design = Design(current_pa=d.current_pa[..., None], end_ms=d.end_ms[..., None], summary_names=d.summary_names)
         return SpikeTrains(
-            self.predicted_ms[..., :, None, :], design, self.error, scale=self.scale[..., None],
+            self.predicted_ms[..., :, None, :], self.design.apart(), self.error, scale=self.scale[..., None],
             phase_diffusion=self.phase_diffusion[..., None],
             trial_timing=self.trial_timing[..., None], trial_rate=self.trial_rate[..., None], timing_ms=self.timing_ms,
             intervals=intervals,

@@ -81,7 +81,7 @@ def _summary_errors(decoder: NobleDecoder, data: TrainingData, columns: list[int
         enough = int(torch.isfinite(e[:, columns]).sum()) > 1
         spreads.append(_spread(name, e[:, columns] if enough else e))
         known = torch.isfinite(e)
-        if of_spike(name):
+        if of_spike(name) and enough:
             known[:, standard] = False
         factors.append(profile(e[known], current[known], at) / spreads[-1])
         z = e / (spreads[-1] * interpolate(current, at, factors[-1][:, None])[..., 0])

@@ -94,7 +94,7 @@ def correlation(
         whole: All of it is: fit the distance alone.
 
     Returns:
-        Share and distance; all of it and the usual distance where pairs are too few.
+        Share and distance, the latter at most 500 pA; all of it and the usual distance where pairs are too few.
     """
     i, j = torch.triu_indices(z.shape[1], z.shape[1], 1)
     known = z[torch.isfinite(z)]

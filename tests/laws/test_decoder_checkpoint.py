@@ -85,6 +85,12 @@ DAMAGE = {
     "an unknown size": (lambda f: edit_card(f, lambda c: c["architecture"].update(heads=8)), "card"),
     "no latent space": (lambda f: edit_card(f, lambda c: c.pop("latent_space")), "card"),
     "no hash": (lambda f: edit_card(f, lambda c: c.pop("weights_sha256")), "card"),
+    "a share too many": (lambda f: edit_card(f, lambda c: c["error"].update(summary_shares=[0.5, 0.5])), "shares"),
+    "an impossible share": (lambda f: edit_card(f, lambda c: c["error"].update(summary_shares=[1.5])), "shares"),
+    "a share that is a word": (lambda f: edit_card(f, lambda c: c["error"].update(summary_shares="a")), "card"),
+    "a length of zero": (lambda f: edit_card(f, lambda c: c["error"].update(summary_lengths_pa=[0])), "lengths"),
+    "a negative SD": (lambda f: edit_card(f, lambda c: c["error"].update(summary_sd=[-1.0])), "summary_sd"),
+    "knots that turn back": (lambda f: edit_card(f, lambda c: c["error"].update(summary_knots_pa=[2.0, 1.0])), "knots"),
     "another decoder": (lambda f: edit_card(f, lambda c: c.update(decoder="oracle")), "decoder"),
 }
 

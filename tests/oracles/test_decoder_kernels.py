@@ -6,6 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,9 @@ for a, b in zip(found, wanted, strict=True):
 
 @needs_triton
 def test_kernels_in_the_interpreter():
+    versions = [tuple(int(x) for x in version(name).split(".")[:2]) for name in ("triton", "numpy")]
+    if versions[0] < (3, 8) and versions[1] >= (2, 5):
+        pytest.skip("the interpreter of triton 3.6 does not run with numpy 2.5")
     env = {
         **os.environ,
         "TRITON_INTERPRET": "1",
@@ -124,8 +128,6 @@ def test_kernels_in_the_interpreter():
     }
     program = SETTING + EMBEDDING + FORWARD + PAPER + BACKWARD
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=env, timeout=300)
-    if "only 0-dimensional arrays" in done.stderr:
-        pytest.skip("this version of triton's interpreter does not run with this version of numpy")
     assert done.returncode == 0, done.stderr[-2000:]
 
 
