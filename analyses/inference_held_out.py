@@ -45,7 +45,7 @@ def simulated(args: argparse.Namespace, cell: nb.Cell, model: int, hof: HallOfFa
     path = args.folder / name
     if not path.is_file():
         w = cell.decoder.window
-        protocol = Protocol.step_family([float(c) for c in CURRENTS], onset_ms=w.onset_ms, duration_ms=w.duration_ms,
+        protocol = Protocol.step_family(currents(cell), onset_ms=w.onset_ms, duration_ms=w.duration_ms,
                                         total_ms=w.n_samples * w.dt_ms, dt_ms=w.dt_ms)  # fmt: skip
         noise = OUNoise(sd_pa=1000 * args.noise_sd_na, seed=1000 * args.seed + model) if args.noise_sd_na else None
         answer = nb.simulate(hof.select([model]).models[0], protocol, numerics=Numerics(dt_ms=args.dt_ms), noise=noise,
@@ -65,9 +65,14 @@ def simulated(args: argparse.Namespace, cell: nb.Cell, model: int, hof: HallOfFa
     ]  # fmt: skip
 
 
-def sweep_set(rng: np.random.Generator) -> torch.Tensor:
+def currents(cell: nb.Cell) -> list[float]:
+    """Those of the protocol that the decoder knows."""
+    return [float(c) for c in CURRENTS if cell.decoder.window.admits(c)]
+
+
+def sweep_set(cell: nb.Cell, rng: np.random.Generator) -> torch.Tensor:
     """One hyperpolarising and five depolarising sweeps."""
-    current = np.array(CURRENTS)
+    current = np.array(currents(cell))
     low = rng.choice(np.flatnonzero(current < -40), 1)
     return torch.from_numpy(np.concatenate([low, np.sort(rng.choice(np.flatnonzero(current > 0), 5, replace=False))]))
 
@@ -116,7 +121,7 @@ def main() -> None:
         evidence = []
         for label, value in zip(models.labels, models.value, strict=True):
             for repeat in simulated(args, cell, int(label), hof):
-                evidence += [repeat.take(sweep_set(rng)) for _ in range(args.sets)]
+                evidence += [repeat.take(sweep_set(cell, rng)) for _ in range(args.sets)]
             truth += [cell.decoder.space.standardise(value)] * args.repeats * args.sets
             owner += [int(label)] * args.repeats * args.sets
         print(f"{len(evidence)} recordings after {time.perf_counter() - began:.0f} s")
