@@ -110,8 +110,8 @@ def latency_looseness(latency_ms: Float[Tensor, "*batch"]) -> Float[Tensor, "*ba
     """Factor on the SD of a sweep's log latency when it is this long: 1 at 10 ms, growing with its root.
 
     A first spike comes when a noisy voltage has climbed to threshold. Under a background current biophysical models'
-    latencies differ by 3.5 % at 5 ms and 15 % at 98 ms (the root explains 400 of their sweeps 20 nats better than one
-    share that grows near threshold only); those of a pyramidal cell by 6 % at 7 ms and 24 % at 52 ms.
+    latencies differ by 3 % at 5 ms and 16 % at 96 ms; those of a pyramidal cell by 6 % at 7 ms and 24 % at 52 ms. Of the
+    powers the root is likeliest (``analyses/inference_usual_spikes.py``).
 
     Args:
         latency_ms: Predicted latency (ms).
@@ -124,9 +124,8 @@ def rate_looseness(interval_ms: Float[Tensor, "*batch"]) -> Float[Tensor, "*batc
 
     What differs between sweeps acts like a little more or less current, ``d log f = (d log f / dI) dI``, and the slower
     a neuron fires, the steeper its log rate rises. Two series of steps in one pyramidal cell differ by 0.03 in log rate
-    at 18 Hz and by 0.81 at 3 Hz, like the power 1.75 of the interval. Biophysical models under a background current
-    differ by 0.2 % at 14 ms and by 9 % at 136; exponents from 1.5 to 2 explain 400 of their sweeps alike, a constant
-    share 52 nats worse.
+    at 18 Hz and by 0.81 at 3 Hz; biophysical models under a background current by 0.2 % at 13 ms and by 11 % at 131.
+    Powers from 1.5 to 2 are alike likely, a constant is not (``analyses/inference_usual_spikes.py``).
 
     Args:
         interval_ms: Predicted interval (ms).
