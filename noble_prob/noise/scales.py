@@ -110,8 +110,8 @@ def latency_looseness(latency_ms: Float[Tensor, "*batch"]) -> Float[Tensor, "*ba
     """Factor on the SD of a sweep's log latency when it is this long: 1 at 10 ms, growing with its root.
 
     A first spike comes when a noisy voltage has climbed to threshold. Under a background current biophysical models'
-    latencies differ by 3 % at 5 ms and 16 % at 96 ms; those of a pyramidal cell by 6 % at 7 ms and 24 % at 52 ms. Of the
-    powers the root is likeliest (``analyses/inference_usual_spikes.py``).
+    latencies differ by 3 % at 5 ms and 16 % at 96 ms; those of a pyramidal cell by 6 % at 7 ms and 24 % at 52 ms. The
+    root is the likeliest power (``analyses/inference_usual_spikes.py``).
 
     Args:
         latency_ms: Predicted latency (ms).
