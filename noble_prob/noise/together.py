@@ -3,7 +3,7 @@
 The voltage at the end of a step enters the deflection (from the rest up to it) and the sag (from the lowest voltage up
 to it) with the same sign: what moves it moves both. Taken for independent, the two would point twice at one latent
 direction, along which the deflection and the sag of neurons differ as well, and the posterior would be too sure of it.
-In biophysical models under a background current their correlation is 0.55 (PVALB) and 0.36 (VIP)
+In biophysical models under a background current their correlation is 0.59 (PVALB) and 0.36 (VIP)
 (``analyses/inference_usual_noise.py``).
 """
 
