@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from noble_prob.errors import require
-from noble_prob.population.latents import SPACES
+from noble_prob.population.latents import HELD_OUT_MODELS, SPACES
 from noble_prob.training.config import CellData, TrainConfig
-from noble_prob.training.data import TRAIN, ResponseSet, TrainingData, concatenate, prepare
+from noble_prob.training.data import TRAIN, VALIDATION, ResponseSet, TrainingData, concatenate, prepare
 from noble_prob.training.publish import require_published
 from noble_prob.training.responses import first_rows
 from noble_prob.training.sources import from_parts, from_store
@@ -35,6 +35,22 @@ def gather(cell: CellData, config: TrainConfig) -> TrainingData:
     require_published(data)
     data = replace(data, published=config.published)
     return data if config.train_models is None else with_fewer(data, config.train_models, config.seed)
+
+
+def unseen(stores: Sequence[Path], cell: str, space: str) -> TrainingData:
+    """Models of data sets that were made apart from all training data: every one counts as a validation model.
+
+    Args:
+        stores: Folders of the data sets, with the same number of currents.
+        cell: Name of the cell.
+        space: Name of the latent space.
+
+    Raises:
+        UsageError: If a set is missing or damaged, holds a held-out model or one perturbed from it, or has no neuron.
+    """
+    sets = [from_store(store, cell=cell, held_out=HELD_OUT_MODELS) for store in stores]
+    data = prepare(concatenate(sets), latents=SPACES[space], validation=1, seed=0)
+    return replace(data, split=torch.full_like(data.split, VALIDATION))
 
 
 def _sets(cell: CellData) -> Iterator[ResponseSet]:
