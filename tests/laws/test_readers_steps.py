@@ -125,3 +125,23 @@ def test_onsets_that_differ_from_sweep_to_sweep_are_kept(delay_ms):
 def test_durations_that_differ_from_sweep_to_sweep_are_kept():
     family = np.stack([sweep(100, d, 50.0) for d in (120, 120, 300, 300, 300)])
     assert [row[0].step.duration_ms for row in find_pulses(family, DT)] == pytest.approx([120, 120, 300, 300, 300])
+
+
+@pytest.mark.parametrize("noise_pa", [0.0, 2.0, 5.0])
+@pytest.mark.parametrize("duration", [300.0, 500.0, 1000.0, 1500.0])
+@pytest.mark.parametrize("peak", [50.0, 100.0, 200.0, 300.0, 400.0, 1000.0])
+def test_a_ramp_that_falls_back_is_no_step(peak, duration, noise_pa):
+    """The fall at its end is a large jump, yet no part of it is a level."""
+    time = np.arange(0, 2000, DT)
+    ramp = peak * (time - 300) / duration * ((time >= 300) & (time < 300 + duration))
+    noise = noise_pa * np.random.default_rng(3).normal(size=len(time))
+    assert find_pulses((ramp + noise)[None], DT) == [()]
+
+
+@pytest.mark.parametrize("noise_pa", [0.0, 2.0, 10.0])
+def test_a_staircase_is_made_of_levels(noise_pa):
+    """Its jumps go one way as those of a ramp cut into levels do; no straight line describes it."""
+    stairs = sum(sweep(200, 100 * k, 20.0) for k in range(1, 6))
+    fit = fit_levels(stairs + noise_pa * np.random.default_rng(0).normal(size=len(stairs)), DT)
+    assert fit.piecewise
+    assert len(fit.edges) == 6
