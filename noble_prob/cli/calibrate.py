@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
     _check(args)
     _require_different(args.files)
-    with new_folder(args.out) as folder:
+    with new_folder(args.out, "report.html", "report.json") as folder:
         tables = _tables(args)
         cell = None if "other" in tables and not args.files else load_cell(args)
         parts = [*_of_files(args, cell), *_of_tables(args, tables, cell)]

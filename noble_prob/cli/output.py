@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+import stat
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterator
@@ -17,24 +19,33 @@ from noble_prob.population.place import require_folder, require_name
 from noble_prob.strict_json import dumps
 
 PREFIX = ".noble-prob-"
+KINDS = {
+    stat.S_ISDIR: "a folder", stat.S_ISCHR: "a device", stat.S_ISBLK: "a device", stat.S_ISFIFO: "a pipe",
+    stat.S_ISSOCK: "a socket", stat.S_ISLNK: "a symbolic link to itself",
+}  # fmt: skip
+"""What a name may stand for that is no file, in words."""
 
 
 @contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
+def new_folder(out: Path, *names: str) -> Iterator[Path]:
     """A folder to write into; its files move to ``out`` when the block succeeds, and vanish when it fails.
 
     Args:
         out: Final folder; made if missing, files of the same name are replaced.
+        names: Of the files that will be written, as far as they are known beforehand.
 
     Raises:
-        UsageError: At once, before any work, if nothing can be written there.
+        UsageError: At once, before any work, if nothing can be written there, or a name is taken by what is no file.
     """
     require_folder(out)
+    for name in names:
+        _place(out / name)
     with _beside(out if out.is_dir() else out.parent, out) as draft:
         yield draft
+        places = {path: _place(out / path.name) for path in sorted(draft.iterdir())}  # all of them before any is moved
         out.mkdir(parents=True, exist_ok=True)
-        for path in sorted(draft.iterdir()):
-            os.replace(path, out / path.name)
+        for path, place in places.items():
+            _move(path, place)
 
 
 @contextmanager
@@ -42,17 +53,45 @@ def new_file(out: Path) -> Iterator[Path]:
     """A file to write; it moves to ``out`` when the block succeeds, and vanishes when it fails.
 
     Args:
-        out: Final path; replaced if it exists.
+        out: Final path; a file of that name is replaced, behind a symbolic link the file that it leads to.
 
     Raises:
-        UsageError: At once, before any work, if nothing can be written there.
+        UsageError: At once, before any work, if nothing can be written there, or something is there that is no file.
+    """
+    place = _place(out)
+    with _beside(place.parent, out) as draft:
+        yield draft / out.name
+        place = _place(out)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _move(draft / out.name, place)
+
+
+def _place(out: Path) -> Path:
+    """Where a file of this name lies: links are followed, so that they are not replaced by what they lead to.
+
+    Raises:
+        UsageError: If something is there that is no file, such as a folder, a device or a pipe: renaming a file over a
+            device would take it away from everybody.
     """
     require_name(out)
-    require(not out.is_dir(), "out", "a file", f"{str(out)!r}, which is a folder", "add a file name")
-    with _beside(out.parent, out) as draft:
-        yield draft / out.name
-        out.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(draft / out.name, out)
+    place = Path(os.path.realpath(out))
+    there = require_name(place)
+    what = None if there is None else next((word for test, word in KINDS.items() if test(there.st_mode)), None)
+    if what is None and out.is_symlink() and not place.parent.is_dir():
+        what = "a symbolic link that leads nowhere"
+    require(what is None, "out", "a file", f"{str(out)!r}, which is {what}", "choose another name")
+    return place
+
+
+def _move(draft: Path, place: Path) -> None:
+    """Rename, by way of a copy where a link leads to another file system."""
+    try:
+        os.replace(draft, place)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        with _beside(place.parent, place) as beside:
+            os.replace(shutil.copyfile(draft, beside / draft.name), place)
 
 
 @contextmanager
