@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterator
@@ -111,9 +112,14 @@ def _beside(place: Path, out: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """A text in UTF-8, in which a file name that is no text stands as escapes."""
+    path.write_bytes(text.encode(errors="backslashreplace"))
+
+
 def write_json(path: Path, values: Any) -> None:
     """Strict JSON: what is not a number is null."""
-    path.write_text(dumps(values), encoding="utf-8")
+    write_text(path, dumps(values))
 
 
 def tell(args: Namespace, text: str, values: Any) -> None:
@@ -125,6 +131,13 @@ def tell(args: Namespace, text: str, values: Any) -> None:
         values: For machines.
     """
     said = dumps(values) if args.json is True else text
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        said.encode(encoding)
+    except UnicodeEncodeError:  # a file name that is no text, or a terminal that knows few letters
+        said = (
+            said.encode(encoding, "backslashreplace").decode(encoding) if said is text else json.dumps(json.loads(said))
+        )
     print(said, end="" if said.endswith("\n") or not said else "\n")
 
 
@@ -138,6 +151,6 @@ def write_report(report: Any, folder: Path) -> tuple[str, Any]:
     from noble_prob.report import render
 
     values = render(report, "json")
-    (folder / "report.html").write_text(render(report, "html"), encoding="utf-8")
-    (folder / "report.json").write_text(values, encoding="utf-8")
+    write_text(folder / "report.html", render(report, "html"))
+    write_text(folder / "report.json", values)
     return render(report, "text"), json.loads(values)

@@ -1,17 +1,26 @@
-"""Artefacts take the place of files alone: no device, pipe, folder or link is replaced, and nothing is half moved."""
+"""Artefacts take the place of files alone: no device, pipe, folder or link is replaced, and nothing is half moved.
+
+Whatever the files are called.
+"""
 
 from __future__ import annotations
 
 import errno
+import io
+import json
 import os
 import socket
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
+from cli_example import call
 
-from noble_prob.cli.output import new_file, new_folder, write_json
+from noble_prob.cells import load_cell
+from noble_prob.cli.output import new_file, new_folder, tell, write_json
 from noble_prob.errors import UsageError
+from noble_prob.readers import write_npz
 
 
 def taken(kind: str, place: Path) -> None:
@@ -91,3 +100,28 @@ def test_a_folder_in_the_way_leaves_the_old_files(tmp_path):
         work()
     assert (tmp_path / "a.json").read_text() == "old"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.json", "b.json"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_name_that_is_no_text_costs_nothing(encoding, as_json, tmp_path, monkeypatch):
+    """Names of files are bytes; some come from machines of another encoding. JSON stays JSON."""
+    name = os.fsdecode(b"caf\xe9 \xce\xbc.abf")
+    write_json(tmp_path / "a.json", {"file": name})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"file": name}
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    tell(Namespace(json=as_json), f"{name} is done", {"file": name})
+    terminal.flush()
+    said = terminal.buffer.getvalue().decode(encoding)
+    assert (json.loads(said) == {"file": name}) if as_json else (r"caf\udce9" in said)
+
+
+def test_a_recording_whose_name_is_no_text_gets_its_files(tmp_path, capsys):
+    recording = tmp_path / os.fsdecode(b"caf\xe9.npz")
+    write_npz(load_cell("toy").demo[0], recording)
+    quick = ("--cell", "toy", "--method", "importance", "--draws", 20, "--chains", 2, "--quiet")
+    for verb in ("infer", "calibrate"):
+        assert call(verb, recording, *quick, "--out", tmp_path / verb) == 0, capsys.readouterr().err
+    assert json.loads((tmp_path / "infer" / "posterior.json").read_text())["file"] == recording.name
+    assert r"caf\udce9" in (tmp_path / "calibrate" / "report.html").read_text(encoding="utf-8")
