@@ -98,7 +98,7 @@ def _key(path: Path) -> str:
 
 def _natural(text: str) -> list[tuple[int, int | str]]:
     """Sort key in which sweep 9 comes before sweep 10."""
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", text) if part]
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", text) if part]
 
 
 _SIZES = {1: "i", 2: "iii", 3: "iiii", 5: "2xiiii4i4iiii"}

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 import torch
-from foreign_files import step_family, write_abf, write_ibw, write_nwb, write_table
+from foreign_files import step_family, write_abf, write_ibw, write_long_nwb, write_nwb, write_table
 
+from noble_prob.cli.options import Parser, add_reading, reading
 from noble_prob.errors import UsageError
 from noble_prob.readers import read, read_all
 
@@ -92,6 +93,32 @@ def test_nwb_groups_sweeps_by_protocol_and_electrode(tmp_path):
     path = write_nwb(tmp_path / "b.nwb", voltage, current, electrodes=2)
     assert read(path).protocol.amplitudes_pa.tolist() == pytest.approx([-50.0, 100.0])
     assert read(path, channel="electrode 1").protocol.amplitudes_pa.tolist() == pytest.approx([50.0])
+
+
+@pytest.mark.parametrize("channel", ["0", "1"])
+def test_nwb_electrodes_that_are_called_by_numbers(tmp_path, channel):
+    """Electrode '1' is number 0; a name goes before a number, whoever asks."""
+    _, current, voltage = step_family()
+    path = write_nwb(tmp_path / "a.nwb", voltage, current, electrodes=2, names=("1", "0"))
+    wanted = [50.0] if channel == "0" else [-50.0, 100.0]
+    assert read(path, channel=channel).protocol.amplitudes_pa.tolist() == pytest.approx(wanted)
+    parser = Parser()
+    add_reading(parser)
+    options = reading(parser.parse_args(["--channel", channel]))
+    assert read(path, **options).protocol.amplitudes_pa.tolist() == pytest.approx(wanted)
+
+
+def test_a_channel_of_a_raised_digit_is_refused(tmp_path):
+    _, current, voltage = step_family()
+    with pytest.raises(UsageError, match="channel"):
+        read(write_nwb(tmp_path / "a.nwb", voltage, current), channel="²")
+
+
+def test_nwb_sweeps_that_lie_in_one_series_are_told_apart(tmp_path):
+    _, current, voltage = step_family()
+    recording = read(write_long_nwb(tmp_path / "a.nwb", voltage, current))
+    assert_is_the_family(recording)
+    assert len({sweep["label"] for sweep in recording.provenance["sweeps"]}) == len(AMPLITUDES)
 
 
 def test_nwb_bias_current_is_the_holding_current(tmp_path):
