@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from noble_prob.errors import require
+from noble_prob.errors import listed, require
 from noble_prob.readers.checks import check_sweep, check_time, check_units
-from noble_prob.readers.cut import Piece, PulseChoice, cut
+from noble_prob.readers.cut import Piece, PulseChoice, count, cut, lacking
 from noble_prob.readers.provenance import fingerprint, versions
 from noble_prob.readers.pulses import Pulse, find_pulses
 from noble_prob.readers.sweeps import RawFile, RawSweep
@@ -145,6 +145,17 @@ def _origin(group: _Group, piece: Piece) -> dict[str, object]:
     }
 
 
+def _of_pulses(pulses: list[tuple[Pulse, ...]], pulse: PulseChoice) -> list[str]:
+    """Which of several pulses were kept, and which sweeps have something else in their place."""
+    most, absent = count(pulses), listed(lacking(pulses, pulse))
+    if most < 2:
+        return []
+    kept = "all of them" if pulse == "all" else f"number {pulse}, counted from 0"
+    lack = "These lack some of them" if pulse == "all" else "Left out, since they lack that pulse"
+    remarks = [f"Each sweep has {most} pulses; kept: {kept} (see `pulse`)."]
+    return [*remarks, f"{lack}: sweeps {absent}, counted from 0."] if absent else remarks
+
+
 def _remarks(group: _Group, groups: list[_Group], pieces: list[Piece], pulse: PulseChoice) -> list[str]:
     """What a user should know about the choices that were made."""
     remarks = []
@@ -153,10 +164,7 @@ def _remarks(group: _Group, groups: list[_Group], pieces: list[Piece], pulse: Pu
         remarks.append(
             f"The file holds sweeps of {len(groups)} kinds; these are {group}; the others: {others} (see read_all)."
         )
-    most = max((len(row) for row in group.pulses), default=0)
-    if most > 1:
-        kept = "all of them" if pulse == "all" else f"number {pulse}, counted from 0"
-        remarks.append(f"Each sweep has {most} pulses; kept: {kept} (see `pulse`).")
+    remarks += _of_pulses(group.pulses, pulse)
     departing = {
         round(p.from_pa)
         for p in pieces
