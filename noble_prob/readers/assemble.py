@@ -8,13 +8,13 @@ steps of 100 ms or more comes first, then the largest. What was chosen, left out
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from noble_prob.errors import listed, require
-from noble_prob.readers.checks import check_sweep, check_time, check_units
+from noble_prob.readers.checks import check_sweep, check_time, check_units, why_unusable
 from noble_prob.readers.cut import Piece, PulseChoice, count, cut, lacking
 from noble_prob.readers.provenance import fingerprint, versions
 from noble_prob.readers.pulses import Pulse, find_pulses
@@ -69,11 +69,10 @@ def recordings(
         potential,
         "give it in mV, with the sign of (bath - pipette)",
     )
-    groups = _groups(raw)
-    for group in groups:
-        check_units(group.sweeps, raw.name)
+    groups, left_out = _groups(raw)
+    raw = replace(raw, remarks=(*raw.remarks, *left_out))
     require(
-        not require_current or any(sweep.current_pa.any() for sweep in raw.sweeps),
+        not require_current or any(sweep.current_pa.any() for group in groups for sweep in group.sweeps),
         "current_pa",
         f"an injected current in {raw.name}",
         "zero in every sample",
@@ -82,15 +81,25 @@ def recordings(
     return [_recording(raw, group, groups, potential, pulse) for group in groups]
 
 
-def _groups(raw: RawFile) -> list[_Group]:
-    """Checked sweeps by family, length and rate, best first."""
+def _groups(raw: RawFile) -> tuple[list[_Group], list[str]]:
+    """Checked sweeps by family, length and rate, best first; and in sentences which were left out."""
     by_grid: dict[tuple[str, int, float], list[RawSweep]] = defaultdict(list)
     for sweep in raw.sweeps:
         check_sweep(sweep, raw.name)
-        check_time(sweep.dt_ms, len(sweep.current_pa), raw.name)
         by_grid[sweep.family, len(sweep.current_pa), round(sweep.dt_ms, 6)].append(sweep)
-    groups = [_Group(sweeps=sweeps, pulses=_pulses(sweeps)) for sweeps in by_grid.values()]
-    return sorted(groups, key=lambda group: group.rank, reverse=True)
+    every = list(by_grid.values())
+    whys = [why_unusable(sweeps) for sweeps in every]
+    if all(whys):
+        whys = [""] * len(every)  # the checks refuse the file
+    for sweeps, why in zip(every, whys, strict=True):
+        if not why:
+            check_time(sweeps[0].dt_ms, len(sweeps[0].current_pa), raw.name)
+            check_units(sweeps, raw.name)
+    left_out = [
+        f"Left out: {_Group(sweeps=sweeps, pulses=[])}, {why}." for sweeps, why in zip(every, whys, strict=True) if why
+    ]
+    groups = [_Group(sweeps=s, pulses=_pulses(s)) for s, why in zip(every, whys, strict=True) if not why]
+    return sorted(groups, key=lambda group: group.rank, reverse=True), left_out
 
 
 def _pulses(sweeps: list[RawSweep]) -> list[tuple[Pulse, ...]]:
