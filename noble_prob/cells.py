@@ -118,7 +118,8 @@ def load_cell(where: str | Path = "pvalb-689331391", *, prior: Kind | None = Non
     """Load a cell by name, or from a folder of the same layout.
 
     Args:
-        where: Name of a shipped cell, ``"toy"``, or a folder.
+        where: Name of a shipped cell, ``"toy"``, or a folder. A name goes before a folder that is called so;
+            a ``Path``, or ``"./NAME"``, is the folder.
         prior: Family of prior: the stored one if it is of this family, else one fitted to the training models. None
             for the stored one, whatever it is, else a Student t.
         device: Where the decoder's weights go: ``cpu``, ``cuda`` or ``cuda:1``.
@@ -132,11 +133,12 @@ def load_cell(where: str | Path = "pvalb-689331391", *, prior: Kind | None = Non
         ('neuron', 60)
     """
     require_device(device)
-    if str(where) == TOY:
-        return _toy(prior)
     known = [TOY, *shipped_cells()]
     folder = Path(where)
-    if not os.path.isdir(folder):  # a name that is too long is none either
+    named = where in known or not os.path.isdir(folder)  # a name that is too long is no folder either
+    if named and str(where) == TOY:
+        return _toy(prior)
+    if named:
         require(str(where) in known, "cell", f"one of {', '.join(known)}, or a folder", repr(str(where)[:80]),
                 "choose a shipped cell or pass the folder of a checkpoint")  # fmt: skip
         folder = cell_folder(str(where))

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
     _check(args)
     _require_different(args.files)
-    with new_folder(args.out) as folder:
+    with new_folder(args.out, "report.html", "report.json") as folder:
         tables = _tables(args)
         cell = None if "other" in tables and not args.files else load_cell(args)
         parts = [*_of_files(args, cell), *_of_tables(args, tables, cell)]
@@ -111,16 +111,17 @@ def _tables(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _require_different(files: list[Path]) -> None:
-    """Refuse a recording that is given twice: it would count as two."""
-    from noble_prob.readers.provenance import sha256_of
+    """Refuse a recording that is given twice, also as both waves of a pair: it would count as two."""
+    from noble_prob.runs.sources import WAVE, Source
 
-    sizes = {path: path.stat().st_size for path in files if path.is_file()}
+    sizes = {path: path.stat().st_size for path in files if path.is_file() and path.suffix.lower() != WAVE}
     if len(files) == len(sizes) == len(set(sizes.values())):
         return
     seen: dict[str, Path] = {}
     for path in (p for p in files if p.is_file() and os.access(p, os.R_OK)):
-        first = seen.setdefault(sha256_of(path), path)
-        if first is not path:
+        content = Source(name=path.name, path=path).sha256
+        first = seen.setdefault(content, path)
+        if content and first is not path:
             raise UsageError("files", "different recordings", f"{first.name} and {path.name}, which are the same",
                              "name every recording once")  # fmt: skip
 

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from noble_prob.report.parts import ensemble_part, examination_report
     from noble_prob.sampling import sample_ensemble
 
-    with new_folder(args.out) as folder:
+    with new_folder(args.out, "report.html", "report.json") as folder:
         cell = load_cell(args)
         require(cell.demo is not None, "cell", "a cell that comes with a demo recording", repr(args.cell),
                 "choose pvalb-689331391")  # fmt: skip

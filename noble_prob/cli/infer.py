@@ -57,7 +57,7 @@ def _run_one(args: argparse.Namespace) -> int:
     from noble_prob.report import render
     from noble_prob.report.parts import posterior_part
 
-    with new_folder(args.out) as folder:
+    with new_folder(args.out, "posterior.nc", "posterior.json") as folder:
         recording = read(args, args.file[0] if len(args.file) == 1 else args.file)
         cell = load_cell(args)
         posterior = nb.infer(recording, decoder=cell.decoder, prior=cell.prior, **sampling(args, cell))

@@ -131,17 +131,11 @@ def reading(args: argparse.Namespace) -> dict[str, Any]:
 
     sweeps = None if args.sweeps is None else parse_keys(args.sweeps, "sweeps")
     return {
-        "channel": channel(args),
+        "channel": args.channel,
         "pulse": args.pulse,
         "sweeps": sweeps,
         "liquid_junction_potential_mv": args.ljp_mv,
     }
-
-
-def channel(args: argparse.Namespace) -> int | str | None:
-    """The channel that the options name: a number, a name, or none."""
-    text = args.channel
-    return int(text) if text is not None and text.isdecimal() else text
 
 
 def sampling(args: argparse.Namespace, cell: Any) -> dict[str, Any]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+import stat
+import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterator
@@ -17,24 +20,33 @@ from noble_prob.population.place import require_folder, require_name
 from noble_prob.strict_json import dumps
 
 PREFIX = ".noble-prob-"
+KINDS = {
+    stat.S_ISDIR: "a folder", stat.S_ISCHR: "a device", stat.S_ISBLK: "a device", stat.S_ISFIFO: "a pipe",
+    stat.S_ISSOCK: "a socket", stat.S_ISLNK: "a symbolic link to itself",
+}  # fmt: skip
+"""What a name may stand for that is no file, in words."""
 
 
 @contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
+def new_folder(out: Path, *names: str) -> Iterator[Path]:
     """A folder to write into; its files move to ``out`` when the block succeeds, and vanish when it fails.
 
     Args:
         out: Final folder; made if missing, files of the same name are replaced.
+        names: Of the files that will be written, as far as they are known beforehand.
 
     Raises:
-        UsageError: At once, before any work, if nothing can be written there.
+        UsageError: At once, before any work, if nothing can be written there, or a name is taken by what is no file.
     """
     require_folder(out)
+    for name in names:
+        _place(out / name)
     with _beside(out if out.is_dir() else out.parent, out) as draft:
         yield draft
+        places = {path: _place(out / path.name) for path in sorted(draft.iterdir())}  # all of them before any is moved
         out.mkdir(parents=True, exist_ok=True)
-        for path in sorted(draft.iterdir()):
-            os.replace(path, out / path.name)
+        for path, place in places.items():
+            _move(path, place)
 
 
 @contextmanager
@@ -42,17 +54,45 @@ def new_file(out: Path) -> Iterator[Path]:
     """A file to write; it moves to ``out`` when the block succeeds, and vanishes when it fails.
 
     Args:
-        out: Final path; replaced if it exists.
+        out: Final path; a file of that name is replaced, behind a symbolic link the file that it leads to.
 
     Raises:
-        UsageError: At once, before any work, if nothing can be written there.
+        UsageError: At once, before any work, if nothing can be written there, or something is there that is no file.
+    """
+    place = _place(out)
+    with _beside(place.parent, out) as draft:
+        yield draft / out.name
+        place = _place(out)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _move(draft / out.name, place)
+
+
+def _place(out: Path) -> Path:
+    """Where a file of this name lies: links are followed, so that they are not replaced by what they lead to.
+
+    Raises:
+        UsageError: If something is there that is no file, such as a folder, a device or a pipe: renaming a file over a
+            device would take it away from everybody.
     """
     require_name(out)
-    require(not out.is_dir(), "out", "a file", f"{str(out)!r}, which is a folder", "add a file name")
-    with _beside(out.parent, out) as draft:
-        yield draft / out.name
-        out.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(draft / out.name, out)
+    place = Path(os.path.realpath(out))
+    there = require_name(place)
+    what = None if there is None else next((word for test, word in KINDS.items() if test(there.st_mode)), None)
+    if what is None and out.is_symlink() and not place.parent.is_dir():
+        what = "a symbolic link that leads nowhere"
+    require(what is None, "out", "a file", f"{str(out)!r}, which is {what}", "choose another name")
+    return place
+
+
+def _move(draft: Path, place: Path) -> None:
+    """Rename, by way of a copy where a link leads to another file system."""
+    try:
+        os.replace(draft, place)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        with _beside(place.parent, place) as beside:
+            os.replace(shutil.copyfile(draft, beside / draft.name), place)
 
 
 @contextmanager
@@ -72,9 +112,14 @@ def _beside(place: Path, out: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """A text in UTF-8, in which a file name that is no text stands as escapes."""
+    path.write_bytes(text.encode(errors="backslashreplace"))
+
+
 def write_json(path: Path, values: Any) -> None:
     """Strict JSON: what is not a number is null."""
-    path.write_text(dumps(values), encoding="utf-8")
+    write_text(path, dumps(values))
 
 
 def tell(args: Namespace, text: str, values: Any) -> None:
@@ -86,6 +131,13 @@ def tell(args: Namespace, text: str, values: Any) -> None:
         values: For machines.
     """
     said = dumps(values) if args.json is True else text
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        said.encode(encoding)
+    except UnicodeEncodeError:  # a file name that is no text, or a terminal that knows few letters
+        said = (
+            said.encode(encoding, "backslashreplace").decode(encoding) if said is text else json.dumps(json.loads(said))
+        )
     print(said, end="" if said.endswith("\n") or not said else "\n")
 
 
@@ -99,6 +151,6 @@ def write_report(report: Any, folder: Path) -> tuple[str, Any]:
     from noble_prob.report import render
 
     values = render(report, "json")
-    (folder / "report.html").write_text(render(report, "html"), encoding="utf-8")
-    (folder / "report.json").write_text(values, encoding="utf-8")
+    write_text(folder / "report.html", render(report, "html"))
+    write_text(folder / "report.json", values)
     return render(report, "text"), json.loads(values)

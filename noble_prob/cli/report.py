@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from noble_prob.inference.restore import read_posterior, stored
     from noble_prob.report.parts import examination_report
 
-    with new_folder(args.out) as folder:
+    with new_folder(args.out, "report.html", "report.json") as folder:
         made = stored(args.posterior)
         args.cell, args.prior = args.cell or _word(made, "cell") or DEFAULT_CELL, args.prior or _word(made, "prior")
         cell = load_cell(args)

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
     from noble_prob.sampling import sample_ensemble
 
-    with new_folder(args.out) as folder:
+    with new_folder(args.out, "ensemble.npz", "summary.json") as folder:
         ensemble = sample_ensemble(load_cell(args), draws=args.draws, current_pa=args.current_pa, seed=args.seed,
                                    device=args.device, progress=not args.quiet)  # fmt: skip
         np.savez_compressed(folder / "ensemble.npz", **ensemble.arrays())  # type: ignore[arg-type]

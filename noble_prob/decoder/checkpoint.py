@@ -116,13 +116,14 @@ def load_decoder(where: str | Path, *, device: str | torch.device = "cpu") -> Tr
     """Load a decoder by the name of a shipped cell or from a checkpoint folder.
 
     Args:
-        where: Cell name such as ``"pvalb-689331391"``, or a folder.
+        where: Cell name such as ``"pvalb-689331391"``, or a folder; a name goes before a folder that is called so.
         device: Where the weights go.
 
     Raises:
         UsageError: If there is no such checkpoint, or it is truncated or altered.
     """
-    folder = Path(where) if Path(where).is_dir() else cell_folder(str(where))
+    here = where not in shipped_cells() and os.path.isdir(where)  # a name that is too long is no folder
+    folder = Path(where) if here else cell_folder(str(where))
     card = read_card(folder)
     path = folder / WEIGHTS
     require(path.is_file(), "checkpoint", f"a folder that holds {WEIGHTS}", f"{folder} without it",

@@ -93,6 +93,9 @@ def _require_shapes(
     require(
         time.ndim == 1, "time_ms", f"one axis of samples in {name}", time.shape, "store the sample times of one sweep"
     )
+    require(
+        len(current) > 0, "current_pa", f"at least one sweep in {name}", f"shape {current.shape}", "give one or more"
+    )
     wanted = (current.shape[0] if current.ndim == 2 else 1, len(time))
     require(
         current.shape == wanted,

@@ -8,14 +8,14 @@ steps of 100 ms or more comes first, then the largest. What was chosen, left out
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from noble_prob.errors import require
-from noble_prob.readers.checks import check_sweep, check_time, check_units
-from noble_prob.readers.cut import Piece, PulseChoice, cut
+from noble_prob.errors import listed, require
+from noble_prob.readers.checks import check_sweep, check_time, check_units, why_unusable
+from noble_prob.readers.cut import Piece, PulseChoice, count, cut, lacking
 from noble_prob.readers.provenance import fingerprint, versions
 from noble_prob.readers.pulses import Pulse, find_pulses
 from noble_prob.readers.sweeps import RawFile, RawSweep
@@ -69,11 +69,10 @@ def recordings(
         potential,
         "give it in mV, with the sign of (bath - pipette)",
     )
-    groups = _groups(raw)
-    for group in groups:
-        check_units(group.sweeps, raw.name)
+    groups, left_out = _groups(raw)
+    raw = replace(raw, remarks=(*raw.remarks, *left_out))
     require(
-        not require_current or any(sweep.current_pa.any() for sweep in raw.sweeps),
+        not require_current or any(sweep.current_pa.any() for group in groups for sweep in group.sweeps),
         "current_pa",
         f"an injected current in {raw.name}",
         "zero in every sample",
@@ -82,15 +81,25 @@ def recordings(
     return [_recording(raw, group, groups, potential, pulse) for group in groups]
 
 
-def _groups(raw: RawFile) -> list[_Group]:
-    """Checked sweeps by family, length and rate, best first."""
+def _groups(raw: RawFile) -> tuple[list[_Group], list[str]]:
+    """Checked sweeps by family, length and rate, best first; and in sentences which were left out."""
     by_grid: dict[tuple[str, int, float], list[RawSweep]] = defaultdict(list)
     for sweep in raw.sweeps:
         check_sweep(sweep, raw.name)
-        check_time(sweep.dt_ms, len(sweep.current_pa), raw.name)
         by_grid[sweep.family, len(sweep.current_pa), round(sweep.dt_ms, 6)].append(sweep)
-    groups = [_Group(sweeps=sweeps, pulses=_pulses(sweeps)) for sweeps in by_grid.values()]
-    return sorted(groups, key=lambda group: group.rank, reverse=True)
+    every = list(by_grid.values())
+    whys = [why_unusable(sweeps) for sweeps in every]
+    if all(whys):
+        whys = [""] * len(every)  # the checks refuse the file
+    for sweeps, why in zip(every, whys, strict=True):
+        if not why:
+            check_time(sweeps[0].dt_ms, len(sweeps[0].current_pa), raw.name)
+            check_units(sweeps, raw.name)
+    left_out = [
+        f"Left out: {_Group(sweeps=sweeps, pulses=[])}, {why}." for sweeps, why in zip(every, whys, strict=True) if why
+    ]
+    groups = [_Group(sweeps=s, pulses=_pulses(s)) for s, why in zip(every, whys, strict=True) if not why]
+    return sorted(groups, key=lambda group: group.rank, reverse=True), left_out
 
 
 def _pulses(sweeps: list[RawSweep]) -> list[tuple[Pulse, ...]]:
@@ -145,6 +154,17 @@ def _origin(group: _Group, piece: Piece) -> dict[str, object]:
     }
 
 
+def _of_pulses(pulses: list[tuple[Pulse, ...]], pulse: PulseChoice) -> list[str]:
+    """Which of several pulses were kept, and which sweeps have something else in their place."""
+    most, absent = count(pulses), listed(lacking(pulses, pulse))
+    if most < 2:
+        return []
+    kept = "all of them" if pulse == "all" else f"number {pulse}, counted from 0"
+    lack = "These lack some of them" if pulse == "all" else "Left out, since they lack that pulse"
+    remarks = [f"Each sweep has {most} pulses; kept: {kept} (see `pulse`)."]
+    return [*remarks, f"{lack}: sweeps {absent}, counted from 0."] if absent else remarks
+
+
 def _remarks(group: _Group, groups: list[_Group], pieces: list[Piece], pulse: PulseChoice) -> list[str]:
     """What a user should know about the choices that were made."""
     remarks = []
@@ -153,10 +173,7 @@ def _remarks(group: _Group, groups: list[_Group], pieces: list[Piece], pulse: Pu
         remarks.append(
             f"The file holds sweeps of {len(groups)} kinds; these are {group}; the others: {others} (see read_all)."
         )
-    most = max((len(row) for row in group.pulses), default=0)
-    if most > 1:
-        kept = "all of them" if pulse == "all" else f"number {pulse}, counted from 0"
-        remarks.append(f"Each sweep has {most} pulses; kept: {kept} (see `pulse`).")
+    remarks += _of_pulses(group.pulses, pulse)
     departing = {
         round(p.from_pa)
         for p in pieces

@@ -85,6 +85,21 @@ def check_time(dt_ms: float, n: int, name: str) -> None:
     )
 
 
+def why_unusable(sweeps: list[RawSweep]) -> str:
+    """Why sweeps of one grid are left out where a file has others; empty if they are not.
+
+    An aborted sweep or an unconnected electrode says nothing about the rest of a file; another unit does.
+
+    Args:
+        sweeps: Of one length and sampling interval, each with a voltage.
+    """
+    length = len(sweeps[0].current_pa) * sweeps[0].dt_ms
+    if length < SHORTEST_MS * (1 - 1e-6):
+        return f"shorter than {SHORTEST_MS:g} ms"
+    flat = all(np.nanmax(s.voltage_mv) == np.nanmin(s.voltage_mv) == np.nanmin(sweeps[0].voltage_mv) for s in sweeps)
+    return "of a voltage that never changes" if flat else ""
+
+
 def check_units(sweeps: list[RawSweep], name: str) -> None:
     """Refuse values that only another unit, or another kind of file, explains.
 

@@ -22,7 +22,7 @@ class Piece:
 
     Attributes:
         sweep: Index of the sweep it is cut from.
-        pulse: Which of the sweep's pulses it holds; None where the sweep is kept as a waveform.
+        pulse: Which of the family's pulses it holds; None where the sweep is kept as a waveform.
         start: First sample.
         stop: One past the last sample.
         step: The pulse, timed from ``start``; None for a waveform.
@@ -38,18 +38,20 @@ class Piece:
 
 
 def cut(pulses: list[tuple[Pulse, ...]], n: int, dt_ms: float, pulse: PulseChoice) -> list[Piece]:
-    """Choose pulses and cut sweeps around them; sweeps of one pulse or none are kept whole.
+    """Choose pulses and cut sweeps around them; where no sweep has more than one, all are kept whole.
+
+    Sweeps without the chosen pulse are left out, see :func:`lacking`.
 
     Args:
         pulses: Per sweep its pulses.
         n: Samples of a sweep.
         dt_ms: Sampling interval (ms).
-        pulse: Index of the pulse to keep, counted from 0, or ``"all"``.
+        pulse: Slot of the pulse to keep, counted from 0, or ``"all"``.
 
     Raises:
         UsageError: If no sweep has that pulse.
     """
-    most = max((len(p) for p in pulses), default=0)
+    most = count(pulses)
     known = pulse == "all" or (isinstance(pulse, int) and 0 <= pulse < max(most, 1))
     require(
         known,
@@ -60,20 +62,40 @@ def cut(pulses: list[tuple[Pulse, ...]], n: int, dt_ms: float, pulse: PulseChoic
     )
     if most <= 1:
         return [_whole(i, p, n) for i, p in enumerate(pulses)]
-    chosen = [(i, k, p) for i, row in enumerate(pulses) for k, p in enumerate(row) if pulse in ("all", k)]
-    back = min(p.start - p.free_from for _, _, p in chosen)
-    ahead = min(p.free_to - p.start for _, _, p in chosen)
+    chosen = [(i, p) for i, row in enumerate(pulses) for p in row if pulse in ("all", p.slot)]
+    back = min(p.start - p.free_from for _, p in chosen)
+    ahead = min(p.free_to - p.start for _, p in chosen)
     return [
         Piece(
             sweep=i,
-            pulse=k,
+            pulse=p.slot,
             start=p.start - back,
             stop=p.start + ahead,
             from_pa=p.from_pa,
             step=replace(p.step, onset_ms=round(back * dt_ms, 9)),
         )
-        for i, k, p in chosen
+        for i, p in chosen
     ]
+
+
+def count(pulses: list[tuple[Pulse, ...]]) -> int:
+    """How many pulses the sweeps of a family have.
+
+    Args:
+        pulses: Per sweep its pulses.
+    """
+    return 1 + max((p.slot for row in pulses for p in row), default=-1)
+
+
+def lacking(pulses: list[tuple[Pulse, ...]], pulse: PulseChoice) -> list[int]:
+    """Sweeps that do something else at the chosen pulse, or at one of them.
+
+    Args:
+        pulses: Per sweep its pulses.
+        pulse: As for :func:`cut`.
+    """
+    wanted = set(range(count(pulses))) if pulse == "all" else {pulse}
+    return [i for i, row in enumerate(pulses) if not wanted <= {p.slot for p in row}]
 
 
 def _whole(sweep: int, pulses: tuple[Pulse, ...], n: int) -> Piece:

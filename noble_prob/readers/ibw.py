@@ -49,10 +49,10 @@ def load_ibw(path: Path | Sequence[Path], channel: int | str | None) -> RawFile:
     Raises:
         UsageError: If a file is no complete wave, has no unit, or a sweep lacks its voltage or its current.
     """
-    name, files = _files(path)
+    name, files = files_of(path)
     groups: dict[str, list[Path]] = defaultdict(list)
     for file in files:
-        groups[_key(file)].append(file)
+        groups[key_of(file)].append(file)
     sweeps, used, alone = [], [], []
     for key, members in sorted(groups.items(), key=lambda item: _natural(item[0])):
         waves = [_wave(file) for file in members]
@@ -80,25 +80,33 @@ def load_ibw(path: Path | Sequence[Path], channel: int | str | None) -> RawFile:
     )
 
 
-def _files(path: Path | Sequence[Path]) -> tuple[str, list[Path]]:
-    """Name of the set and the files in it; one file is joined by the others of its sweep."""
+def files_of(path: Path | Sequence[Path]) -> tuple[str, list[Path]]:
+    """Name of the set and the files in it; one file is joined by the others of its sweep.
+
+    Args:
+        path: As for :func:`load_ibw`.
+    """
     if not isinstance(path, Path):
         files = [Path(p) for p in path]
         return files[0].parent.name if len(files) > 1 else files[0].name, files
     if path.is_dir():
         return path.name, sorted(p for p in path.iterdir() if p.suffix.lower() == ".ibw")
-    partners = [p for p in path.parent.iterdir() if p.suffix.lower() == ".ibw" and _key(p) == _key(path)]
+    partners = [p for p in path.parent.iterdir() if p.suffix.lower() == ".ibw" and key_of(p) == key_of(path)]
     return path.name, sorted({path, *partners})
 
 
-def _key(path: Path) -> str:
-    """File name without its channel token: the same for both waves of a sweep."""
+def key_of(path: Path) -> str:
+    """File name without its channel token: the same for both waves of a sweep.
+
+    Args:
+        path: A wave.
+    """
     return _CHANNEL.sub("", path.stem)
 
 
 def _natural(text: str) -> list[tuple[int, int | str]]:
     """Sort key in which sweep 9 comes before sweep 10."""
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", text) if part]
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", text) if part]
 
 
 _SIZES = {1: "i", 2: "iii", 3: "iiii", 5: "2xiiii4i4iiii"}

@@ -27,6 +27,8 @@ from scipy import ndimage
 MAX_EDGES = 64
 """More jumps than this in one sweep is a waveform, not a step protocol."""
 SMALLEST_JUMP_PA = 0.5
+_STAIRS = 3
+"""As many jumps in a row that go one way may be a ramp cut into levels."""
 _SMOOTH_MS, _MEDIAN_MS, _BLOCK_MS, _SLOW_BLOCK_MS, _REFINE_MS, _SHORTEST_MS = 1.0, 25.0, 5.0, 20.0, 3.0, 8.0
 Array = NDArray[np.float64]
 
@@ -165,19 +167,39 @@ def _merge(x: Array, edges: list[int], noise: float) -> list[int]:
 
 
 def _explains(x: Array, edges: list[int], noise: float, dt_ms: float) -> bool:
-    """Whether nothing slow is left: neither scatter of 20 ms means nor a slope within a level."""
-    bounds = [0, *edges, len(x)]
-    parts = [x[a:b] for a, b in pairwise(bounds)]
-    jump = float(np.max(np.abs(np.diff([p.mean() for p in parts])), initial=0.0))
+    """Whether nothing slow is left: neither scatter of 20 ms means, nor a slope within a level or over several.
+
+    A slope is held against the smaller jump beside its level: the fall at a ramp's end would excuse any.
+    """
+    parts = [x[a:b] for a, b in pairwise([0, *edges, len(x)])]
+    jumps = np.diff([p.mean() for p in parts])
+    largest = float(np.max(np.abs(jumps), initial=0.0))
+    if _is_ramp(x, edges, np.sign(jumps)):
+        return False
     block, margin = max(1, round(_SLOW_BLOCK_MS / dt_ms)), max(1, round(2 * _SMOOTH_MS / dt_ms))
     left_over = []
-    for part in parts:
+    for k, part in enumerate(parts):
         inner = part[margin:-margin]
         if len(inner) < block:
             continue
         left_over.append(inner[: len(inner) // block * block].reshape(-1, block).mean(axis=1) - inner.mean())
         rise = 12 * np.mean((inner - inner.mean()) * np.linspace(-0.5, 0.5, len(inner)))
-        if len(inner) >= 2 * block and abs(rise) > max(1.0, 0.2 * jump, 4 * noise * np.sqrt(12 / len(inner))):
+        beside = float(np.min(np.abs(jumps[max(k - 1, 0) : k + 1]), initial=largest))
+        if len(inner) >= 2 * block and abs(rise) > max(1.0, 0.2 * beside, 4 * noise * np.sqrt(12 / len(inner))):
             return False
     scatter = float(np.std(np.concatenate(left_over))) if left_over else 0.0
-    return scatter <= max(5.0, 0.1 * jump)
+    return scatter <= max(5.0, 0.1 * largest)
+
+
+def _is_ramp(x: Array, edges: list[int], signs: Array) -> bool:
+    """Whether somewhere a straight line describes neighbouring levels that rise (or fall) better than they do."""
+    for k in range(len(signs) - _STAIRS + 1):
+        if abs(signs[k : k + _STAIRS].sum()) < _STAIRS:
+            continue
+        own = edges[k : k + _STAIRS]
+        parts = [x[a:b] for a, b in pairwise(own)]
+        time, inside = np.linspace(-0.5, 0.5, own[-1] - own[0]), x[own[0] : own[-1]]
+        line = inside.mean() + time * np.sum(time * inside) / np.sum(time**2)
+        if np.sum((inside - line) ** 2) < sum(np.sum((p - p.mean()) ** 2) for p in parts):
+            return True
+    return False

@@ -27,6 +27,8 @@ from noble_prob.errors import UsageError, require
 from noble_prob.readers.checks import regular_interval
 from noble_prob.readers.sweeps import RawFile, RawSweep, choose, factor
 
+Match = tuple[Any, slice, slice]
+"""A stimulus series, and which samples of it and of the response are a sweep."""
 _NO_FAMILY = {"", "na", "n/a", "none", "no description"}
 
 
@@ -82,7 +84,7 @@ def _read(nwb: Any, path: Path, channel: int | str | None) -> RawFile:
     chosen = electrodes[choose(channel, electrodes, "electrodes")]
     mine = sorted((s for s in responses if _electrode(s) == chosen), key=_order)
     stimulus_of = _matches(nwb, mine)
-    sweeps = [_sweep(s, *stimulus_of[s.name]) for s in mine if s.name in stimulus_of]
+    sweeps = [_sweep(s, *match) for s in mine for match in stimulus_of.get(s.name, [])]
     require(
         bool(sweeps),
         "path",
@@ -103,13 +105,13 @@ def _read(nwb: Any, path: Path, channel: int | str | None) -> RawFile:
     )
 
 
-def _remarks(responses: list[Any], stimulus_of: dict[str, tuple[Any, slice, slice]]) -> list[str]:
+def _remarks(responses: list[Any], stimulus_of: dict[str, list[Match]]) -> list[str]:
     """What was left out of the chosen electrode's responses, or added to their stimuli."""
     matched = [s for s in responses if s.name in stimulus_of]
     remarks = []
     if len(matched) < len(responses):
         remarks.append(f"{len(responses) - len(matched)} responses without a stimulus are left out.")
-    if any(_bias_pa(s, stimulus_of[s.name][0]) for s in matched):
+    if any(_bias_pa(s, stimulus) for s in matched for stimulus, *_ in stimulus_of[s.name]):
         remarks.append("The amplifier's bias current is added to stimuli that begin at zero.")
     return remarks
 
@@ -127,8 +129,8 @@ def _numbers(name: str) -> tuple[int, ...]:
     return tuple(int(n) for n in re.findall(r"\d+", name))
 
 
-def _matches(nwb: Any, responses: list[Any]) -> dict[str, tuple[Any, slice, slice]]:
-    """Stimulus of each response, and which samples of both; by the surest evidence that the file has."""
+def _matches(nwb: Any, responses: list[Any]) -> dict[str, list[Match]]:
+    """Stimuli of each response, one per sweep in it; by the surest evidence that the file has."""
     from pynwb.icephys import CurrentClampStimulusSeries
 
     stimuli = [s for s in nwb.stimulus.values() if isinstance(s, CurrentClampStimulusSeries)]
@@ -142,7 +144,7 @@ def _matches(nwb: Any, responses: list[Any]) -> dict[str, tuple[Any, slice, slic
         table = _unique((key(s), s) for s in stimuli)
         for response in responses:
             if response.name not in found and (stimulus := table.get(key(response))) is not None:
-                found[response.name] = (stimulus, slice(None), slice(None))
+                found[response.name] = [(stimulus, slice(None), slice(None))]
     return found
 
 
@@ -157,16 +159,17 @@ def _unique(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
     return {key: value for key, value in table.items() if key not in twice}
 
 
-def _by_table(nwb: Any, stimuli: set[str]) -> dict[str, tuple[Any, slice, slice]]:
-    """Pairs of the intracellular recordings table."""
+def _by_table(nwb: Any, stimuli: set[str]) -> dict[str, list[Match]]:
+    """Rows of the intracellular recordings table: several of one response are sweeps, one after another."""
     if nwb.intracellular_recordings is None:
         return {}
     frame = nwb.intracellular_recordings.to_dataframe()
-    found = {}
+    found: dict[str, dict[int, Match]] = {}
     for response, stimulus in zip(frame["responses", "response"], frame["stimuli", "stimulus"], strict=True):
         if stimulus.timeseries is not None and stimulus.timeseries.name in stimuli and response.timeseries is not None:
-            found[response.timeseries.name] = (stimulus.timeseries, _span(stimulus), _span(response))
-    return found
+            span, rows = _span(response), found.setdefault(response.timeseries.name, {})
+            rows[span.start or 0] = (stimulus.timeseries, _span(stimulus), span)
+    return {name: [rows[start] for start in sorted(rows)] for name, rows in found.items()}
 
 
 def _span(reference: Any) -> slice:
@@ -228,7 +231,7 @@ def _sweep(response: Any, stimulus: Any, of_stimulus: slice, of_response: slice)
     )
     family = str(getattr(response, "stimulus_description", "") or "")
     return RawSweep(
-        label=response.name,
+        label=response.name if of_response == slice(None) else f"{response.name}, from sample {of_response.start}",
         voltage_mv=voltage[:n],
         current_pa=current[:n],
         dt_ms=dt,

@@ -35,6 +35,7 @@ class Pulse:
     """One pulse of one sweep.
 
     Attributes:
+        slot: Which of the family's pulses it is; it keeps its number in a sweep that lacks an earlier one.
         start: First sample of the pulse.
         stop: First sample after it.
         step: The same in ms and pA, from the start of the sweep.
@@ -43,6 +44,7 @@ class Pulse:
         free_to: First sample of whatever follows (prepulse of the next pulse, next pulse, end).
     """
 
+    slot: int
     start: int
     stop: int
     step: Step
@@ -141,7 +143,10 @@ def _pulses_of_table(table: _Table) -> list[tuple[Pulse, ...]]:
     test = _with_extensions(table, varies, away) if varies.any() else away.any(axis=0)
     runs = [_runs(table, i, test & away[i]) for i in range(len(above))]
     slots = _slots(runs, table)
-    return [tuple(p for s in slots if (p := _pulse(table, i, s, runs[i], test)) is not None) for i in range(len(above))]
+    return [
+        tuple(p for k in range(len(slots)) if (p := _pulse(table, i, k, slots[k], own, test)) is not None)
+        for i, own in enumerate(runs)
+    ]
 
 
 def _with_extensions(table: _Table, varies: NDArray[np.bool_], away: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -192,7 +197,7 @@ def _overlap(a: Run, b: Run) -> bool:
     return a[0] < b[1] and b[0] < a[1]
 
 
-def _pulse(table: _Table, sweep: int, slot: Run, runs: list[Run], test: NDArray[np.bool_]) -> Pulse | None:
+def _pulse(table: _Table, sweep: int, k: int, slot: Run, runs: list[Run], test: NDArray[np.bool_]) -> Pulse | None:
     """The pulse of one sweep in one slot; 0 pA where it is silent, None where it does something else there."""
     own = [run for run in runs if _overlap(run, slot)]
     if len(own) > 1:
@@ -205,6 +210,7 @@ def _pulse(table: _Table, sweep: int, slot: Run, runs: list[Run], test: NDArray[
     holding = float(table.holding[sweep])
     busy = table.away().any(axis=0)
     return Pulse(
+        slot=k,
         start=start,
         stop=stop,
         step=Step(

@@ -99,7 +99,7 @@ def factor(unit: str, where: str) -> float:
 
 def number_in(channel: int | str | None) -> int | None:
     """A channel given as a number or as the text of one; None for a name or nothing."""
-    if isinstance(channel, str) and channel.isdigit():
+    if isinstance(channel, str) and channel.isdecimal():
         return int(channel)
     return channel if isinstance(channel, int) else None
 

@@ -23,6 +23,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from noble_prob.amortised import fingerprint
 from noble_prob.cells import Cell, load_cell
 from noble_prob.errors import UsageError, require, require_seed
 from noble_prob.findings.registry import judge
@@ -78,8 +79,10 @@ class Settings:
         require_seed(self.seed)
 
     def plan(self, cell: Cell) -> dict[str, Any]:
-        """The settings as JSON values, with the hash of the decoder's weights."""
-        return {"format": "noble_prob run, version 1", "decoder_sha256": cell.card.get("weights_sha256"),
+        """The settings as JSON values, with what tells the decoder, the prior and the estimator that was used."""
+        used = cell.estimator if self.method == "npe" else None
+        return {"format": "noble_prob run, version 2", "decoder_sha256": cell.card.get("weights_sha256"),
+                "belongs_to": fingerprint(cell.decoder, cell.prior), "estimator": used and dict(used.facts),
                 **asdict(self)}  # fmt: skip
 
 

@@ -8,7 +8,7 @@ The results of a batch are written into a hidden draft, which is renamed to ``.r
 and moved from there one by one. A run that begins again throws drafts away, moves what is ready, and knows by the hash
 of their content which recordings are done. So a batch is done or not, nothing is done twice, and a resumed run makes
 the same batches, hence the same draws, as one that was never stopped. What is damaged is done again; what is not ours
-is never deleted.
+is never deleted, nor is a whole result whose recording can not be read any more.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ Files = Mapping[str, bytes]
 POSTERIOR, REFUSED, TREE, PLAN = "posterior.json", "refused.json", "posterior.nc", "run.json"
 TREE_HASH = "posterior_nc_sha256"
 """Entry of ``posterior.json`` that tells a damaged ``posterior.nc``."""
+PARTS = {"decoder_sha256": "decoder", "belongs_to": "prior", "estimator": "estimator"}
+"""Entries of a plan that people know under another name: their values are hashes, which tell nobody anything."""
 DRAFT, READY = ".draft-", ".ready-"
 
 
@@ -69,10 +71,13 @@ class Record:
 
     def _done(self, source: Source) -> bool:
         found = self.result(source.name)
-        if found is None or found.get("sha256") != source.sha256 or found.get("again", False):
+        if found is None:
             return False
         tree = self.folder / source.name / TREE
-        return "refused" in found or (tree.is_file() and found.get(TREE_HASH) == sha256(tree.read_bytes()))
+        whole = tree.is_file() and found.get(TREE_HASH) == sha256(tree.read_bytes())
+        if not source.sha256:  # a drive that is not there now is no reason to throw its results away
+            return whole
+        return found.get("sha256") == source.sha256 and not found.get("again", False) and ("refused" in found or whole)
 
     def commit(self, results: Mapping[str, Files]) -> None:
         """Keep the results of a batch: all of them or, if this process dies or the disk is full, none.
@@ -177,7 +182,10 @@ def _require_same(folder: Path, wanted: Mapping[str, Any]) -> None:
     if old is None:
         raise UsageError("out", f"a folder with a readable {PLAN}", f"{folder.name!r}",
                          "choose another folder, or delete this one if nothing in it is needed")  # fmt: skip
-    for name in sorted({*old, *wanted}):
+    for name in sorted({*old, *wanted} - set(PARTS)):
         require(old.get(name) == wanted.get(name), name.replace(".", "_"),
                 f"{old.get(name)!r}, as in the run that {folder.name!r} holds", repr(wanted.get(name)),
                 "go on with the same options, or choose another folder")  # fmt: skip
+    for name, part in PARTS.items():
+        require(old.get(name) == wanted.get(name), "cell", f"one with the {part} of the run that {folder.name!r} holds",
+                f"another {part}", "restore it, or choose another folder")  # fmt: skip

@@ -1,7 +1,8 @@
 """Which recordings lie in a list of files and folders, and under which name each one's result is kept.
 
 A file of a known format is a recording; so is a folder of Igor waves (a sweep family is many files), or a list of waves
-given by name. A folder without waves is looked into, one level deep: its files, and its folders of waves.
+given by name. Among other files a wave stands for the pair that it belongs to, whichever of the two is named. A folder
+without waves is looked into, one level deep: its files, and its folders of waves.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from noble_prob.errors import require
 from noble_prob.readers import EXTENSIONS
+from noble_prob.readers.ibw import files_of, key_of
 
 WAVE = ".ibw"
 TAKEN = ("summary.csv", "summary.json", "run.json")
@@ -38,10 +40,10 @@ class Source:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of its content when first asked for; empty if there is none to read."""
-        digest, files = hashlib.sha256(), sorted(_waves(self.path)) if self.path.is_dir() else [self.path]
+        """Hash of its content when first asked for, with that of a wave's partner; empty if there is none to read."""
+        digest = hashlib.sha256()
         try:
-            for file in files:
+            for file in sorted(_waves(self.path)) if self.path.is_dir() else _with_partners(self.path):
                 digest.update(file.read_bytes())
         except OSError:
             return ""
@@ -75,7 +77,7 @@ def find_recordings(paths: Sequence[Path]) -> list[Source]:
     for path in paths:
         inside = _inside(path) if os.path.isdir(path) and not _waves(path) else [path]
         for item in inside:
-            every.setdefault(os.path.realpath(item), item)
+            every.setdefault(_identity(item), item)
     require(bool(every), "files", f"recordings ({', '.join(EXTENSIONS)}), or a folder that holds some",
             ", ".join(repr(p.name) for p in paths), "check the path")  # fmt: skip
     found = list(every.values())
@@ -112,6 +114,21 @@ def _waves(folder: Path) -> list[Path]:
     if not os.path.isdir(folder):
         return []
     return [p for p in folder.iterdir() if p.suffix.lower() == WAVE and not p.is_dir()]
+
+
+def _is_wave(path: Path) -> bool:
+    return path.suffix.lower() == WAVE and not os.path.isdir(path)
+
+
+def _with_partners(path: Path) -> list[Path]:
+    """The files that are read where this one is named."""
+    return files_of(path)[1] if _is_wave(path) else [path]
+
+
+def _identity(path: Path) -> str:
+    """The same for two names of one recording."""
+    real = Path(os.path.realpath(path))
+    return str(real.with_name(f"{key_of(real)}{WAVE}") if _is_wave(real) else real)
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -89,6 +89,7 @@ def write_nwb(
     offset_v=0.0,
     descriptions=None,
     electrodes=1,
+    names=("electrode 0", "electrode 1"),
     bias_pa=None,
     timestamps=None,
 ) -> Path:
@@ -99,8 +100,7 @@ def write_nwb(
     nwb = pynwb.NWBFile("a test", path.stem, datetime(2020, 1, 1, tzinfo=UTC))
     device = nwb.create_device(name="amplifier")
     pipettes = [
-        nwb.create_icephys_electrode(name=f"electrode {k}", description="pipette", device=device)
-        for k in range(electrodes)
+        nwb.create_icephys_electrode(name=names[k], description="pipette", device=device) for k in range(electrodes)
     ]
     for i, (v, c) in enumerate(zip(voltage_mv, current_pa, strict=True)):
         timing = {"timestamps": timestamps} if timestamps is not None else {"rate": rate_hz, "starting_time": 2.0 * i}
@@ -127,6 +127,29 @@ def write_nwb(
         if stimulus:
             kind = icephys.CurrentClampStimulusSeries if clamp == "current" else icephys.VoltageClampStimulusSeries
             nwb.add_stimulus(kind(name=f"data_{i:05d}_DA0", data=np.asarray(c), conversion=1e-12, **common))
+    with pynwb.NWBHDF5IO(str(path), "w") as io:
+        io.write(nwb)
+    return path
+
+
+def write_long_nwb(path: Path, voltage_mv, current_pa, *, rate_hz=10000.0) -> Path:
+    """An NWB 2 file of one response and one stimulus series, whose sweeps are rows of the intracellular table."""
+    import pynwb
+    from pynwb import icephys
+
+    nwb = pynwb.NWBFile("a test", path.stem, datetime(2020, 1, 1, tzinfo=UTC))
+    pipette = nwb.create_icephys_electrode(name="e", description="pipette", device=nwb.create_device(name="amplifier"))
+    common = {"electrode": pipette, "gain": 1.0, "rate": rate_hz, "starting_time": 0.0}
+    response = icephys.CurrentClampSeries(name="response", data=np.ravel(voltage_mv) * 1e-3, **common)
+    stimulus = icephys.CurrentClampStimulusSeries(name="stimulus", data=np.ravel(current_pa) * 1e-12, **common)
+    nwb.add_acquisition(response)
+    nwb.add_stimulus(stimulus)
+    n = len(voltage_mv[0])
+    for k in range(len(voltage_mv)):
+        part = {"stimulus_start_index": k * n, "stimulus_index_count": n, "response_start_index": k * n}
+        nwb.add_intracellular_recording(
+            electrode=pipette, stimulus=stimulus, response=response, response_index_count=n, **part
+        )
     with pynwb.NWBHDF5IO(str(path), "w") as io:
         io.write(nwb)
     return path

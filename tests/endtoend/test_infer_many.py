@@ -17,6 +17,7 @@ import arviz as az
 import pytest
 import torch
 from cli_example import call
+from foreign_files import step_family, write_ibw, write_table
 
 import noble_prob as nb
 from noble_prob.errors import UsageError
@@ -174,6 +175,25 @@ def test_what_is_many_and_what_is_one(day, tmp_path):
     assert all(name.endswith("cell_0.npz") for name in names)
     with pytest.raises(UsageError, match="files"):
         find_recordings([tmp_path / "nothing_here"] if (tmp_path / "nothing_here").mkdir() is None else [])
+
+
+def test_a_wave_is_known_by_its_pair(tmp_path, capsys):
+    """Whichever of the two is named; a new current wave makes another recording of the same voltage."""
+    time, current, voltage = step_family()
+    for k in range(2):
+        write_ibw(tmp_path / f"X_ch0_{k}.ibw", voltage[k] * 1e-3, "V")
+        write_ibw(tmp_path / f"X_ch1_{k}.ibw", current[k] * 1e-12, "A")
+    table = write_table(tmp_path / "other.csv", time, current, voltage)
+    waves = sorted(tmp_path.glob("*.ibw"))
+    assert [s.path for s in find_recordings([*waves, table])] == [*waves[:2], table]
+    before = [s.sha256 for path in waves for s in find_recordings([path, table])[:1]]
+    assert before == [before[0], before[1]] * 2
+    write_ibw(tmp_path / "X_ch1_0.ibw", 2 * current[0] * 1e-12, "A")
+    after = [s.sha256 for path in waves for s in find_recordings([path, table])[:1]]
+    assert [a == b for a, b in zip(before, after, strict=True)] == [False, True] * 2
+    assert call("calibrate", *waves[1:], "--cell", "toy", "--out", tmp_path / "out") == 2
+    assert "X_ch0_1.ibw and X_ch1_1.ibw, which are the same" in capsys.readouterr().err
+    assert find_recordings([tmp_path / "no" / "X_ch0_9.ibw"])[0].sha256 == ""
 
 
 def test_wrong_settings_and_hopeless_folders_are_one_sentence(day, tmp_path, capsys):

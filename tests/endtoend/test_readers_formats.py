@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 import torch
-from foreign_files import step_family, write_abf, write_ibw, write_nwb, write_table
+from foreign_files import step_family, write_abf, write_ibw, write_long_nwb, write_nwb, write_table
 
+from noble_prob.cli.options import Parser, add_reading, reading
 from noble_prob.errors import UsageError
-from noble_prob.readers import read, read_all
+from noble_prob.readers import from_arrays, read, read_all
 
 AMPLITUDES = [-50.0, 50.0, 100.0]
 
@@ -94,6 +95,32 @@ def test_nwb_groups_sweeps_by_protocol_and_electrode(tmp_path):
     assert read(path, channel="electrode 1").protocol.amplitudes_pa.tolist() == pytest.approx([50.0])
 
 
+@pytest.mark.parametrize("channel", ["0", "1"])
+def test_nwb_electrodes_that_are_called_by_numbers(tmp_path, channel):
+    """Electrode '1' is number 0; a name goes before a number, whoever asks."""
+    _, current, voltage = step_family()
+    path = write_nwb(tmp_path / "a.nwb", voltage, current, electrodes=2, names=("1", "0"))
+    wanted = [50.0] if channel == "0" else [-50.0, 100.0]
+    assert read(path, channel=channel).protocol.amplitudes_pa.tolist() == pytest.approx(wanted)
+    parser = Parser()
+    add_reading(parser)
+    options = reading(parser.parse_args(["--channel", channel]))
+    assert read(path, **options).protocol.amplitudes_pa.tolist() == pytest.approx(wanted)
+
+
+def test_a_channel_of_a_raised_digit_is_refused(tmp_path):
+    _, current, voltage = step_family()
+    with pytest.raises(UsageError, match="channel"):
+        read(write_nwb(tmp_path / "a.nwb", voltage, current), channel="²")
+
+
+def test_nwb_sweeps_that_lie_in_one_series_are_told_apart(tmp_path):
+    _, current, voltage = step_family()
+    recording = read(write_long_nwb(tmp_path / "a.nwb", voltage, current))
+    assert_is_the_family(recording)
+    assert len({sweep["label"] for sweep in recording.provenance["sweeps"]}) == len(AMPLITUDES)
+
+
 def test_nwb_bias_current_is_the_holding_current(tmp_path):
     _, current, voltage = step_family()
     recording = read(write_nwb(tmp_path / "a.nwb", voltage, current, bias_pa=-30.0))
@@ -142,6 +169,33 @@ def test_sweeps_of_different_lengths_are_grouped(tmp_path):
     assert (long.n_sweeps, short.n_sweeps) == (2, 1)
     assert short.time_ms[-1] == pytest.approx(399.9)
     assert "2 kinds" in long.provenance["remarks"][0]
+
+
+@pytest.mark.parametrize(
+    ("samples", "flat", "why"), [(800, False, "shorter than 100 ms"), (3000, True, "never changes")]
+)
+def test_one_useless_sweep_does_not_cost_the_others(tmp_path, samples, flat, why):
+    """It was aborted, or the electrode had come off; a file of nothing else is refused."""
+    time, current, voltage = step_family()
+    rows = [np.column_stack([np.full(len(time), k), time, current[k], voltage[k]]) for k in range(3)]
+    rows.append(rows[-1][:samples].copy())
+    rows[-1][:, 0] = 3
+    if flat:
+        rows[-1][:, 3] = 0.0
+    keep = {"delimiter": ",", "header": "sweep,time_ms,current_pa,voltage_mv", "comments": "", "fmt": "%.8g"}
+    np.savetxt(tmp_path / "a.csv", np.vstack(rows), **keep)
+    recording = read(tmp_path / "a.csv")
+    assert_is_the_family(recording)
+    assert why in recording.provenance["remarks"][0]
+    assert read(tmp_path / "a.csv", sweeps=[0, 1]).n_sweeps == 2
+    np.savetxt(tmp_path / "b.csv", rows[-1], **keep)
+    with pytest.raises(UsageError, match=r"100 ms|a voltage that varies"):
+        read(tmp_path / "b.csv")
+
+
+def test_arrays_without_a_sweep_are_refused():
+    with pytest.raises(UsageError, match="at least one sweep"):
+        from_arrays(np.arange(0, 700, 0.1), np.zeros((0, 7000)), np.zeros((0, 7000)))
 
 
 def test_junction_potential_only_when_asked_for(tmp_path):

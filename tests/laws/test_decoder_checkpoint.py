@@ -1,10 +1,12 @@
 """A checkpoint describes itself, comes back as it was written, and is refused when anything about it is wrong."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 
+from noble_prob.cells import load_cell
 from noble_prob.decoder.architecture import Architecture
 from noble_prob.decoder.base import DecoderError, Window
 from noble_prob.decoder.checkpoint import CARD, WEIGHTS, load_decoder, read_card, save_decoder, shipped_cells
@@ -109,6 +111,21 @@ def test_a_damaged_checkpoint_is_refused_in_one_sentence(checkpoint, damage):
 def test_an_unknown_cell_is_answered_with_those_that_exist():
     with pytest.raises(UsageError, match="pvalb-689331391"):
         load_decoder("pvalb-1")
+
+
+@pytest.mark.parametrize("name", ["toy", "pvalb-689331391"])
+def test_a_shipped_cell_is_not_hidden_by_a_folder_of_its_name(name, tmp_path, monkeypatch):
+    """Results of an earlier run are often called after their cell; a path still leads to the folder."""
+    monkeypatch.chdir(tmp_path)
+    Path(name).mkdir()
+    assert load_cell(name).name == name
+    for path in (Path(name), f"./{name}"):
+        with pytest.raises(UsageError, match="checkpoint"):
+            load_cell(path)
+    if name in shipped_cells():
+        assert isinstance(load_decoder(name), NobleDecoder)
+    Path(name).rmdir()
+    assert load_cell(Path(name)).name == name
 
 
 def test_both_cells_of_the_paper_are_shipped_below_ten_megabytes():

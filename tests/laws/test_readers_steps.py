@@ -5,8 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from noble_prob.readers.arrays import sweeps_of
+from noble_prob.readers.assemble import recordings
 from noble_prob.readers.levels import fit_levels
 from noble_prob.readers.pulses import find_pulses
+from noble_prob.readers.sweeps import RawFile
 
 DT = 0.1
 
@@ -125,3 +128,41 @@ def test_onsets_that_differ_from_sweep_to_sweep_are_kept(delay_ms):
 def test_durations_that_differ_from_sweep_to_sweep_are_kept():
     family = np.stack([sweep(100, d, 50.0) for d in (120, 120, 300, 300, 300)])
     assert [row[0].step.duration_ms for row in find_pulses(family, DT)] == pytest.approx([120, 120, 300, 300, 300])
+
+
+@pytest.mark.parametrize("noise_pa", [0.0, 2.0, 5.0])
+@pytest.mark.parametrize("duration", [300.0, 500.0, 1000.0, 1500.0])
+@pytest.mark.parametrize("peak", [50.0, 100.0, 200.0, 300.0, 400.0, 1000.0])
+def test_a_ramp_that_falls_back_is_no_step(peak, duration, noise_pa):
+    """The fall at its end is a large jump, yet no part of it is a level."""
+    time = np.arange(0, 2000, DT)
+    ramp = peak * (time - 300) / duration * ((time >= 300) & (time < 300 + duration))
+    noise = noise_pa * np.random.default_rng(3).normal(size=len(time))
+    assert find_pulses((ramp + noise)[None], DT) == [()]
+
+
+@pytest.mark.parametrize("noise_pa", [0.0, 2.0, 10.0])
+def test_a_staircase_is_made_of_levels(noise_pa):
+    """Its jumps go one way as those of a ramp cut into levels do; no straight line describes it."""
+    stairs = sum(sweep(200, 100 * k, 20.0) for k in range(1, 6))
+    fit = fit_levels(stairs + noise_pa * np.random.default_rng(0).normal(size=len(stairs)), DT)
+    assert fit.piecewise
+    assert len(fit.edges) == 6
+
+
+def test_a_sweep_without_one_of_the_pulses_keeps_the_numbers_of_the_others():
+    """Its second pulse is not another's first; a sweep that lacks the pulse is named."""
+    rows = [sweep(100, 150, a) + sweep(500, 200, b) for a, b in ((-50.0, 50.0), (50.0, 100.0), (70.0, 110.0))]
+    rows.append(sweep(100, 70, 30.0) + sweep(170, 80, 60.0) + sweep(500, 200, 150.0))  # two levels in the first
+    rows.append(50 * np.sin(np.arange(len(rows[0])) / 60))
+    current = np.stack(rows)
+    assert [[p.slot for p in row] for row in find_pulses(current, DT)] == [[0, 1]] * 3 + [[1], []]
+    sweeps = sweeps_of(np.arange(len(rows[0])) * DT, current, -70 + 0.1 * current, (), "a test")
+    raw = RawFile(name="a test", format="arrays", files=(), sweeps=sweeps)
+    ask = {"liquid_junction_potential_mv": None, "require_current": True}
+    (first,), (second,), (both,) = (recordings(raw, pulse=pulse, **ask) for pulse in (0, 1, "all"))
+    assert first.protocol.amplitudes_pa.tolist() == pytest.approx([-50.0, 50.0, 70.0])
+    assert second.protocol.amplitudes_pa.tolist() == pytest.approx([50.0, 100.0, 110.0, 150.0])
+    assert [s["pulse"] for s in both.provenance["sweeps"]] == [0, 1] * 3 + [1]
+    for recording, absent in ((first, "lack that pulse: sweeps 3, 4,"), (second, "sweeps 4,"), (both, "sweeps 3, 4,")):
+        assert absent in recording.provenance["remarks"][1]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from cli_example import call
 
+from noble_prob.cells import load_cell
 from noble_prob.errors import UsageError
-from noble_prob.runs import Source, find_recordings
+from noble_prob.priors import fit_prior
+from noble_prob.runs import Settings, Source, find_recordings
 from noble_prob.runs.record import Record, opened, sha256
 
 FAST = ("--cell", "toy", "--method", "importance", "--chains", "2", "--draws", "20", "--quiet")
@@ -75,6 +79,48 @@ def test_a_damaged_result_is_made_again(damage, tmp_path):
         assert record.pending([source]) == []
         DAMAGES[damage](tmp_path / "run" / "a.csv")
         assert record.pending([source]) == [source]
+
+
+def test_a_whole_result_outlives_its_recording(tmp_path):
+    """A drive that is not mounted today: its recordings can not be read, their results can."""
+    (tmp_path / "drive").mkdir()
+    recordings = [tmp_path / "drive" / name for name in ("a.csv", "b.csv", "c.csv")]
+    for path in recordings:
+        path.write_text(path.name)
+    hashes = {source.name: source.sha256 for source in find_recordings(recordings)}
+    whole = {"posterior_nc_sha256": sha256(b"tree")}
+    results = {name: {"posterior.nc": b"tree", "posterior.json": json.dumps(whole | {"sha256": hashes[name]}).encode()}
+               for name in ("a.csv", "b.csv")}  # fmt: skip
+    with opened(tmp_path / "run", {}) as record:
+        record.commit({**results, "c.csv": {"refused.json": json.dumps({"refused": "why", "sha256": ""}).encode()}})
+        (tmp_path / "run" / "b.csv" / "posterior.nc").write_bytes(b"tr")
+        (tmp_path / "drive").rename(tmp_path / "away")
+        assert [source.name for source in record.pending(find_recordings(recordings))] == ["b.csv", "c.csv"]
+
+
+@pytest.mark.parametrize("part", ["decoder_sha256", "belongs_to", "estimator"])
+def test_a_run_of_another_cell_is_refused_in_words(part, tmp_path):
+    """The numbers that tell cells apart say nothing to anybody."""
+    with opened(tmp_path / "run", {"seed": 1, part: "9f1c"}):
+        pass
+    with (
+        pytest.raises(UsageError, match="`cell` should be one with the") as refused,
+        opened(tmp_path / "run", {"seed": 1, part: "07be"}),
+    ):
+        pass
+    assert "9f1c" not in str(refused.value)
+
+
+def test_the_plan_of_a_run_knows_prior_and_estimator():
+    toy = load_cell("toy")
+    other = replace(toy, prior=fit_prior(toy.models, "gaussian"))
+    trained = replace(toy, estimator=SimpleNamespace(facts={"seed": 3}))
+    plans = {method: [Settings(cell="toy", method=method).plan(c) for c in (toy, other, trained)]
+             for method in ("hmc", "npe")}  # fmt: skip
+    for plain, with_other, with_trained in plans.values():
+        assert plain == Settings(cell="toy", method=plain["method"]).plan(load_cell("toy"))
+        assert plain != with_other
+        assert (plain == with_trained) == (plain["method"] == "hmc")
 
 
 def test_stray_files_do_not_stop_a_run(tmp_path):
