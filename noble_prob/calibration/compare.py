@@ -97,7 +97,7 @@ def _calibrate(
     require(observed.axis == level, "observed", f"rows that are '{level}'", f"'{observed.axis}'",
             "use the verb of the other level")  # fmt: skip
     require(0 < alpha < 1, "alpha", "between 0 and 1", alpha, "give a level such as 0.05")
-    require_seed(seed)
+    seed = require_seed(seed)
     require_count(permutations, "permutations", "relabellings")
     rng = np.random.default_rng(seed)
     alone = left_out(observed, ensemble)

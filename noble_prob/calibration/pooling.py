@@ -97,7 +97,7 @@ def separate_drift(
         UsageError: If a row is not a repeat.
     """
     require(table.axis == "trial", "table", "rows that are repeats ('trial')", f"'{table.axis}'", "pass repeats")
-    require_seed(seed)
+    seed = require_seed(seed)
     require_count(permutations, "permutations", "orders")
     keys = np.asarray([""] * len(table) if groups is None else [str(g) for g in groups])
     cells = [table.value[keys == key] for key in dict.fromkeys(keys.tolist())]

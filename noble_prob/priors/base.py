@@ -90,7 +90,7 @@ class Prior:
             UsageError: If ``n`` is no positive whole number, or the seed is none.
         """
         require_count(n, "n", "neurons")
-        require_seed(seed)
+        seed = require_seed(seed)
         distribution = self.distribution  # made before seeding: building a network draws numbers too
         with seeded(seed), torch.no_grad():
             return distribution.sample(torch.Size((n,)))
@@ -102,6 +102,7 @@ class Prior:
             n: How many.
             seed: Same seed, same neurons.
         """
+        seed = require_seed(seed)
         value = self.space.unstandardise(self.sample_standardised(n, seed=seed))
         return Neurons(space=self.space, value=value, axis="neuron", provenance={"prior": self.kind, "seed": seed})
 
