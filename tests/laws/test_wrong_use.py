@@ -182,3 +182,23 @@ def test_a_population_draws_some_neurons(population):
             population.draw(n, seed=0)
     with pytest.raises(UsageError, match=r"^`seed` should be"):
         population.draw(1, seed=-1)
+
+
+@pytest.mark.parametrize(
+    ("weight", "match"),
+    [([1e308, 1e308], "of a finite sum; found a largest of 1e"), ([0.0, 0.0], "not all zero"),
+     ([1.0, float("inf")], "finite")],
+)  # fmt: skip
+def test_weights_can_be_normalised(toy, weight, match):
+    value = toy.models.value[:2]
+    with pytest.raises(UsageError, match=f"^`weight` should be .*{match}"):
+        nb.Neurons(space=toy.models.space, value=value, axis="neuron", weight=weight)
+    assert nb.Neurons(space=toy.models.space, value=value[:0], axis="neuron").weights.shape == (0,)
+
+
+def test_drift_is_that_of_repeats_each_of_a_named_cell():
+    with pytest.raises(UsageError, match="`table` should be at least one repeat"):
+        separate_drift(table(0, "trial"))
+    for groups in ([], ["a"] * 11, ["a"] * 13):
+        with pytest.raises(UsageError, match=f"`groups` should be 12 names; found {len(groups)}"):
+            separate_drift(table(axis="trial"), groups=groups)
