@@ -71,10 +71,11 @@ def test_a_table_that_can_not_be_written_leaves_the_older_one(tmp_path, monkeypa
     table(VALUE).to_csv(tmp_path / "table.csv")
     before = (tmp_path / "table.csv").read_bytes()
 
-    def full(file):
+    def full(*files):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("noble_prob.population.store.os.fsync", full)
+    monkeypatch.setattr("os.rename", full)
+    monkeypatch.setattr("os.replace", full)
     with pytest.raises(OSError, match="space"):
         table(VALUE[:2]).to_csv(tmp_path / "table.csv")
     assert {f.name: f.read_bytes() for f in tmp_path.iterdir()} == {"table.csv": before}
