@@ -121,7 +121,7 @@ def respond(
     """
     _require_own(decoder, neurons)
     require_count(chunk, "chunk", "traces")
-    require_seed(seed)
+    seed = require_seed(seed)
     steps = _protocol(decoder, protocol)
     _require_trained(decoder, () if extrapolate else steps.amplitudes_pa.tolist(), "protocol")
     generator = stream("respond", seed)  # a neuron drawn with the same seed has other noise

@@ -62,13 +62,17 @@ def is_seed(value: object) -> bool:
     return number is not None and 0 <= number < 2**63
 
 
-def require_seed(seed: object) -> None:
+def require_seed(seed: Any) -> int:
     """Refuse a seed that generators of random numbers do not take.
+
+    Returns:
+        The seed as Python's number: torch's generators and JSON refuse those of numpy.
 
     Raises:
         UsageError: If it is no whole number, negative, or beyond 63 bits.
     """
     require(is_seed(seed), "seed", SEEDS, repr(seed), "pass one such as seed=0")
+    return index(seed)
 
 
 def require_count(n: object, parameter: str, what: str, fewest: int = 1) -> None:

@@ -170,6 +170,8 @@ class Neurons:
         fits = bool(torch.isfinite(weight).all() and (weight >= 0).all() and weight.sum() > 0)
         require(fits, "weight", "finite, not negative, and not all zero", f"a smallest of {float(weight.min()):g}"
                 if len(weight) else "none", "mend the weights, or leave them out for equal ones")  # fmt: skip
+        require(bool(torch.isfinite(weight.sum())), "weight", "of a finite sum",
+                f"a largest of {float(weight.max()):g}", "give weights of about one")  # fmt: skip
 
     def __repr__(self) -> str:
         """One line for people."""
@@ -183,7 +185,7 @@ class Neurons:
     def weights(self) -> Float[Tensor, " n"]:
         """Normalised weights, uniform if none were given."""
         if self.weight is None:
-            return torch.full((len(self),), 1.0 / len(self), dtype=self.value.dtype)
+            return torch.full((len(self),), 1.0 / max(len(self), 1), dtype=self.value.dtype)
         return self.weight / self.weight.sum()
 
     def require_axis(self, axis: Axis, what: str) -> None:

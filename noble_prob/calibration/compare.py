@@ -97,7 +97,7 @@ def _calibrate(
     require(observed.axis == level, "observed", f"rows that are '{level}'", f"'{observed.axis}'",
             "use the verb of the other level")  # fmt: skip
     require(0 < alpha < 1, "alpha", "between 0 and 1", alpha, "give a level such as 0.05")
-    require_seed(seed)
+    seed = require_seed(seed)
     require_count(permutations, "permutations", "relabellings")
     rng = np.random.default_rng(seed)
     alone = left_out(observed, ensemble)
@@ -126,9 +126,10 @@ def _calibrate(
 
 
 def _comparable(observed: FeatureTable, ensemble: FeatureTable) -> tuple[FeatureTable, FeatureTable, dict[str, str]]:
-    """Drop rows without any value, thin a huge ensemble, set aside features that one side does not have."""
-    observed = observed.rows(np.isfinite(observed.value).any(-1))
-    ensemble = ensemble.rows(np.isfinite(ensemble.value).any(-1))
+    """Thin a huge ensemble, set aside features that neither side has.
+
+    Rows without any value stay: how often a feature exists is one of the questions.
+    """
     ensemble = ensemble.rows(np.unique(np.linspace(0, len(ensemble) - 1, min(len(ensemble), MOST_ROWS)).astype(int)))
     skipped = {}
     for name in observed.names:
@@ -158,12 +159,14 @@ def _unjudged(
     )  # fmt: skip
 
 
-def _coverage(u: ndarray, observed: ndarray, ensemble: ndarray, rng: np.random.Generator) -> Coverage:
-    """Coverage over all features, with a band from relabelled rows.
+def _coverage(u: ndarray, observed: ndarray, ensemble: ndarray, rng: np.random.Generator) -> Coverage | None:
+    """Coverage over all features, with a band from relabelled rows; None where no value can be placed.
 
     Were the ensemble right, its rows and the experiment's could be exchanged: both are drawn from all rows together, so
     that the band knows how features hang together and how few draws the ensemble has.
     """
+    if not np.isfinite(u).any():
+        return None
     curves, rows, n = [], np.concatenate([observed, ensemble]), len(observed)
     for _ in range(BAND_CURVES):
         mixed = rows[rng.permutation(len(rows))]

@@ -37,8 +37,7 @@ def within(table: FeatureTable, groups: Sequence[object]) -> FeatureTable:
         UsageError: If a row is not a repeat or the lengths differ.
     """
     require(table.axis == "trial", "table", "rows that are repeats ('trial')", f"'{table.axis}'", "pass repeats")
-    require(len(groups) == len(table), "groups", f"{len(table)} names", len(groups), "name the cell of every row")
-    keys = np.asarray([str(g) for g in groups])
+    keys = _keys(table, groups)
     value = np.full_like(table.value, np.nan)
     for key in np.unique(keys):
         rows = np.flatnonzero(keys == key)
@@ -49,6 +48,12 @@ def within(table: FeatureTable, groups: Sequence[object]) -> FeatureTable:
     centre = np.where(count > 0, np.nansum(table.value, 0) / np.maximum(count, 1), np.nan)
     pooled = replace(table, value=value + centre, labels=tuple(keys.tolist()))
     return pooled.rows(np.isfinite(value).any(-1))
+
+
+def _keys(table: FeatureTable, groups: Sequence[object]) -> ndarray:
+    """The name of each row's cell."""
+    require(len(groups) == len(table), "groups", f"{len(table)} names", len(groups), "name the cell of every row")
+    return np.asarray([str(g) for g in groups])
 
 
 def _residuals(x: ndarray) -> ndarray:
@@ -94,12 +99,13 @@ def separate_drift(
         seed: Of the orders.
 
     Raises:
-        UsageError: If a row is not a repeat.
+        UsageError: If there is no row, a row is not a repeat, or the lengths differ.
     """
     require(table.axis == "trial", "table", "rows that are repeats ('trial')", f"'{table.axis}'", "pass repeats")
-    require_seed(seed)
+    require(len(table) > 0, "table", "at least one repeat", "no row", "pass the repeats of a session")
+    seed = require_seed(seed)
     require_count(permutations, "permutations", "orders")
-    keys = np.asarray([""] * len(table) if groups is None else [str(g) for g in groups])
+    keys = _keys(table, [""] * len(table) if groups is None else groups)
     cells = [table.value[keys == key] for key in dict.fromkeys(keys.tolist())]
     rng = np.random.default_rng(seed)
     total, jitter = _split(cells)

@@ -126,7 +126,7 @@ def check_predictive(
     require(observed.shape == shape and draws.shape[1:] == shape, "draws", f"of shape (draw, {shape[0]}, {shape[1]})",
             draws.shape, "measure the same features of the same sweeps")  # fmt: skip
     require(len(draws) >= 20, "draws", "at least 20 predictive draws", len(draws), "draw more")
-    require_seed(seed)
+    seed = require_seed(seed)
     rng = np.random.default_rng(seed)
     rows, exists = np.concatenate([observed[None], draws]), np.isfinite(observed)
     usual = np.isfinite(rows).mean(0) > max(alpha, 3 / len(draws))  # asked of all rows: it must not single out one

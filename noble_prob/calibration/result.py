@@ -107,7 +107,7 @@ class Calibration:
         power_narrow: Probability that half the right spread in all features would have been caught.
         power_wide: The same for twice the right spread.
         features: One verdict per feature.
-        coverage: Coverage curve.
+        coverage: Coverage curve; None if experiment and ensemble share no value of any feature.
         energy_ratio: Energy score of the ensemble over the experiment's own.
         energy_ratio_low: Lower end of its 89 % range under calibration (relabelled rows).
         energy_ratio_high: Upper end of it.

@@ -162,7 +162,7 @@ def sbc(
         UsageError: If the method is not a batched one, an estimator is missing, draws are too few for the joint test,
             or the folder holds another run.
     """
-    require_seed(seed)
+    seed = require_seed(seed)
     require_count(n, "n", "recordings")
     at_hand = task.method != "npe" or task.estimator is not None
     require(at_hand, "estimator", "an amortised posterior for the method npe", "none",

@@ -83,7 +83,7 @@ def energy_test(
     Raises:
         UsageError: If there are no permutations, or the seed is none.
     """
-    require_seed(seed)
+    seed = require_seed(seed)
     require_count(permutations, "permutations", "relabellings")
     rng = np.random.default_rng(seed)
     labels = np.stack([group, *(rng.permutation(group) for _ in range(permutations))]).astype(float)

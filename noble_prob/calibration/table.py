@@ -7,13 +7,14 @@ axes are never compared.
 
 CSV: a header with the feature names (a unit may follow in brackets, ``latency (ms)``), one line per row, an empty
 cell, ``nan`` or ``n/a`` where undefined. The separator is a comma, a semicolon or a tab; decimals have a point; lines
-that begin with ``#`` are comments. Columns without any number are labels; one of numbers and words is refused
-(:mod:`noble_prob.calibration.table_csv`).
+that begin with ``#`` are comments. Columns without any number are labels, and so is a first column headed ``label``
+whatever it holds; one of numbers and words is refused (:mod:`noble_prob.calibration.table_csv`).
 """
 
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,10 +24,12 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from noble_prob.calibration.table_csv import read_columns
+from noble_prob.calibration.table_csv import LABEL, read_columns
 from noble_prob.errors import listed, require
 from noble_prob.features import Features
 from noble_prob.latent import Axis
+from noble_prob.population.store import write_atomically
+from noble_prob.readers.text_table import join_unit
 from noble_prob.recording.step import Step, same_height
 
 SAME_MS = 4.0
@@ -59,6 +62,8 @@ class FeatureTable:
         require(self.value.ndim == 2 and self.value.shape[1] == n == len(self.units), "value", f"of shape (row, {n})",
                 tuple(self.value.shape), "give one column per feature")  # fmt: skip
         require(len(set(self.names)) == len(self.names), "names", "unique", list(self.names), "rename a column")
+        require(len(self.labels) in (0, len(self)), "labels", f"one per row: {len(self)}", len(self.labels),
+                "name every row, or none")  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.value)
@@ -81,7 +86,7 @@ class FeatureTable:
 
     def rows(self, index: ndarray | Sequence[int]) -> FeatureTable:
         """The same features of some rows, by position or by a boolean mask."""
-        picked = np.arange(len(self))[np.asarray(index)]
+        picked = np.arange(len(self))[np.asarray(index) if len(index) else []]
         labels = tuple(self.labels[i] for i in picked) if self.labels else ()
         return replace(self, value=self.value[picked], labels=labels)
 
@@ -126,14 +131,17 @@ class FeatureTable:
                    labels=found.labels)  # fmt: skip
 
     def to_csv(self, path: str | Path) -> None:
-        """Write the table so that :meth:`from_csv` reads it back."""
-        with Path(path).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            heads = [f"{n} ({u})" if u else n for n, u in zip(self.names, self.units, strict=True)]
-            writer.writerow([*(["label"] if self.labels else []), *heads])
-            for k, row in enumerate(self.value):
-                cells = ["" if np.isnan(v) else repr(float(v)) for v in row]
-                writer.writerow([*([self.labels[k]] if self.labels else []), *cells])
+        """Write the table so that :meth:`from_csv` reads it back.
+
+        Words are in quotes, for ``#1`` would begin a comment; what is undefined is ``nan``, for an empty line is none.
+        """
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC)
+        heads = [join_unit(name, unit) for name, unit in zip(self.names, self.units, strict=True)]
+        writer.writerow([*([LABEL] if self.labels else []), *heads])
+        for k, row in enumerate(self.value):
+            writer.writerow([*([str(self.labels[k])] if self.labels else []), *map(float, row)])
+        write_atomically(Path(path), text.getvalue().encode())
 
 
 def _members(features: Features, value: ndarray, axis: str, sweep: int | None) -> ndarray:

@@ -2,6 +2,7 @@
 
 A column of numbers may have missing cells (empty, ``nan``, ``n/a``, ``-`` and the like). A column that is mostly
 numbers but holds a word is refused: to keep it aside as labels would silently take a feature out of the comparison.
+A first column headed ``label`` is of labels even if they are numbers.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from numpy import ndarray
 from noble_prob.errors import UsageError, listed, require
 from noble_prob.readers.text_table import has_decimal_comma, read_header, rows, split_unit
 
+LABEL = "label"
+"""Head of a first column that names the rows."""
 _MISSING = {"", "nan", "na", "none", "null", "n/a", "#n/a", "n.a.", "-", "–", "—"}
 
 
@@ -28,7 +31,7 @@ class Columns:
         names: Of the numerical columns, without their units.
         units: In brackets behind the name; empty where there are none.
         value: NaN where missing, shape ``(row, column)``.
-        labels: Cells of the first column that is not numerical.
+        labels: Cells of the first column that is headed ``label`` or not numerical.
     """
 
     names: tuple[str, ...]
@@ -59,7 +62,8 @@ def read_columns(path: str | Path, *, where: Mapping[str, str]) -> Columns:
     path = Path(path)
     require(path.is_file(), "path", "an existing CSV file", path, "check the name")
     text = _where(_cells(path), where)
-    numbers = {head: found for head, cells in text.columns.items()
+    names = next(iter(text.columns), "") == LABEL
+    numbers = {head: found for k, (head, cells) in enumerate(text.columns.items()) if not (names and k == 0)
                if (found := _numbers(cells, text.lines, head, path.name)) is not None}  # fmt: skip
     require(bool(numbers), "path", "at least one numerical column", listed(text.columns), "give features as numbers")
     require("" not in numbers, "path", f"a name for every column of numbers in {path.name}", "a column without one",

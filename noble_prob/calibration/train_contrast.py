@@ -96,7 +96,7 @@ def compare_trains(
     """
     n, m = len(observed), len(predicted)
     require(min(n, m) >= 2, "observed", "at least two trains on both sides", (n, m), "pass repeats")
-    require_seed(seed)
+    seed = require_seed(seed)
     rng = np.random.default_rng(seed)
     a = [np.asarray(t, dtype=float) for t in observed]
     every = [np.asarray(predicted[k], dtype=float) for k in rng.permutation(m)[: MOST_TRAINS + n]]

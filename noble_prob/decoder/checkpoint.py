@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.resources import files
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load, save_file
+from safetensors.torch import load, save
 
 from noble_prob.decoder.architecture import Architecture
 from noble_prob.decoder.base import DecoderError, Window
@@ -26,6 +25,7 @@ from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.decoder.paper import PaperArchitecture, PaperDecoder
 from noble_prob.errors import UsageError, require
 from noble_prob.latent import LatentSpace
+from noble_prob.population.store import write_atomically
 
 FORMAT = 1
 CARD, WEIGHTS = "card.json", "weights.safetensors"
@@ -59,7 +59,7 @@ def cell_folder(cell: str) -> Path:
 
 
 def save_decoder(decoder: TrainedDecoder, folder: Path, facts: Mapping[str, Any]) -> None:
-    """Write a checkpoint atomically.
+    """Write card and weights, each whole or not at all; nothing else is left behind.
 
     Args:
         decoder: A decoder whose error has been measured (the paper's may go without).
@@ -70,20 +70,17 @@ def save_decoder(decoder: TrainedDecoder, folder: Path, facts: Mapping[str, Any]
     tensors = {
         name: value.detach().cpu().contiguous() for name, value in decoder.state_dict().items() if name != "_metadata"
     }
-    partial = folder / (WEIGHTS + ".partial")
-    save_file(tensors, partial)
+    weights = save(tensors)
     card = {
         "format": FORMAT,
         **facts,
         **_describe(decoder),
-        "weights_sha256": hashlib.sha256(partial.read_bytes()).hexdigest(),
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "parameters": sum(p.numel() for p in decoder.parameters()),
     }
-    partial.chmod(0o644)
-    os.replace(partial, folder / WEIGHTS)
-    card_partial = folder / (CARD + ".partial")
-    card_partial.write_text(json.dumps(card, indent=2) + "\n")
-    os.replace(card_partial, folder / CARD)
+    text = _text(card)
+    write_atomically(folder / WEIGHTS, weights)  # a stop before the next line is seen by the hash
+    write_atomically(folder / CARD, text)
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -192,10 +189,12 @@ def write_error(folder: Path, error: DecoderError) -> None:
         folder: The checkpoint.
         error: Measured anew.
     """
-    card = {**read_card(folder), "error": _plain(error)}
-    draft = folder / (CARD + ".partial")
-    draft.write_text(json.dumps(card, indent=2) + "\n")
-    os.replace(draft, folder / CARD)
+    write_atomically(folder / CARD, _text({**read_card(folder), "error": _plain(error)}))
+
+
+def _text(card: Mapping[str, Any]) -> bytes:
+    """A card as it is written."""
+    return (json.dumps(card, indent=2) + "\n").encode()
 
 
 def _plain(error: DecoderError) -> dict[str, Any]:

@@ -184,12 +184,12 @@ class PaperDecoder(TrainedDecoder):
     ) -> Float[Tensor, "*batch spike"]:
         """Spike times measured on the rendered voltage (ms after onset); filled up with times far past the end."""
         w, n = self.window, self.architecture.n_spikes
-        peak_ms = find_spikes(self.respond(latents, current_pa), w.time_ms, start_ms=w.onset_ms).peak_ms[..., :n]
-        never = w.duration_ms + 1000.0 * torch.arange(1, n + 1, device=peak_ms.device)
-        out = never.to(peak_ms).expand(*peak_ms.shape[:-1], n).clone()
-        out[..., : peak_ms.shape[-1]] = torch.where(
-            torch.isfinite(peak_ms), peak_ms - w.onset_ms, out[..., : peak_ms.shape[-1]]
-        )
+        voltage = self.respond(latents, current_pa)
+        found = find_spikes(voltage, w.time_ms, start_ms=w.onset_ms)
+        times = (found.peak_ms[..., :n] - w.onset_ms).to(voltage)
+        never = w.duration_ms + 1000.0 * torch.arange(1, n + 1, device=times.device)
+        out = never.to(times).expand(*times.shape[:-1], n).clone()
+        out[..., : times.shape[-1]] = torch.where(torch.isfinite(times), times, out[..., : times.shape[-1]])
         return out
 
     def summary(

@@ -72,7 +72,7 @@ def examine_population(
     Raises:
         UsageError: If the table shares no column with the ensemble, or the current is out of range.
     """
-    require_seed(seed)
+    seed = require_seed(seed)
     cell.require_current(current_pa)
     measured = rename_published(table)
     latents = cell.prior.space.names

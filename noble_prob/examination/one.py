@@ -82,7 +82,7 @@ def examine(
     Raises:
         UsageError: If no sweep can be used, a setting is out of range, or the truth is of other latents.
     """
-    require_seed(seed)
+    seed = require_seed(seed)
     _require_truth(truth, cell)
     settings = {"estimator": cell.estimator, **settings}
     posterior = infer(recording, decoder=cell.decoder, prior=cell.prior, seed=seed, progress=progress, **settings)
@@ -109,7 +109,7 @@ def examine_posterior(
     Raises:
         UsageError: If the recording is not the one it was inferred from, or was read in another way.
     """
-    require_seed(seed)
+    seed = require_seed(seed)
     _require_truth(truth, cell)
     if recording is not None:
         _require_same(posterior, observe(recording, cell.decoder))

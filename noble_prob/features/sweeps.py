@@ -117,8 +117,9 @@ class Sweeps:
 
     @cached_property
     def minimum_mv(self) -> Float[Tensor, " trace"]:
-        """Lowest voltage of the window (mV)."""
-        return self.between(self.onset_ms, self.stop_ms).amin(-1)
+        """Lowest voltage of the window (mV); NaN if no sample lies in it."""
+        window = self.between(self.onset_ms, self.stop_ms)
+        return window.amin(-1) if window.shape[1] else self.nan
 
     @cached_property
     def shapes(self) -> SpikeShapes:

@@ -47,7 +47,7 @@ def first_spike_latency_ms(s: Sweeps) -> Tensor:
 @feature("ms", defined_when="one spike or more", efel_name="time_to_last_spike")
 def last_spike_ms(s: Sweeps) -> Tensor:
     """Time from the step's onset to the last peak."""
-    return _at(s, s.spikes.peak_ms, s.spikes.count - 1) - s.onset_ms
+    return _at(s, s.spikes.peak_ms - s.onset_ms, s.spikes.count - 1)
 
 
 @feature("ms", defined_when="two spikes or more", efel_name="mean of all_ISI_values", needs_step=False)
@@ -74,12 +74,11 @@ def _mean_isi_until(s: Sweeps, until_ms: float) -> Tensor:
     The phase counts spikes and is linear between them, so that the value moves continuously when a spike passes the
     moment. The mean of all intervals where the train ends before it, the first one where that is longer.
     """
-    peak, n = s.spikes.peak_ms, s.spikes.count
-    at = s.onset_ms + until_ms
-    j = (peak <= at).sum(-1).clamp(min=1)
+    peak, n = s.spikes.peak_ms - s.onset_ms, s.spikes.count
+    j = (peak <= until_ms).sum(-1).clamp(min=1)
     last, following = _at(s, peak, j - 1), _at(s, peak, j)
-    phase = (j - 1) + (at - last) / (following - last)
-    mean = (at - peak[:, 0]) / phase
+    phase = (j - 1) + (until_ms - last) / (following - last)
+    mean = (until_ms - peak[:, 0]) / phase
     first, whole = _isi(s)[:, 0], _isi(s).nanmean(-1)
     return s.where(s.complete & (n >= 2), torch.where(j >= n, whole, torch.where(j < 2, first, mean)))
 

@@ -105,7 +105,7 @@ def train_estimator(
     Raises:
         UsageError: If there are too few recordings to set some apart, or the folder holds another run.
     """
-    require_seed(seed)
+    seed = require_seed(seed)
     require(n >= 2 * HELD_OUT, "n", f"at least {2 * HELD_OUT} recordings", n, "draw more")
     began, noise = time.perf_counter(), noise or NoisePrior()
     schedule = replace(schedule or USUAL, seed=seed)

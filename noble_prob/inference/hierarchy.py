@@ -71,7 +71,7 @@ def infer_population(
         UsageError: If there are fewer than five recordings, or one was inferred with another prior or other latents.
     """
     began = time.perf_counter()
-    require_seed(seed)
+    seed = require_seed(seed)
     _check(posteriors, prior, labels)
     hyper = hyper or HyperPrior(loc_sd=2.0, scale_log_sd=0.75)
     generator = torch.Generator().manual_seed(seed)

@@ -82,7 +82,7 @@ def infer(  # type: ignore[misc]
             or the device is not there.
     """
     _require_length(chains, warmup, draws)
-    require_seed(seed)
+    seed = require_seed(seed)
     require_device(device)
     one = isinstance(recordings, Recording)
     observations = [observe(r, decoder) for r in _each(recordings, decoder, prior)]
@@ -120,7 +120,7 @@ def infer_evidence(
     """
     require(method in get_args(Method), "method", f"one of {get_args(Method)}", method, "pick one of them")
     _require_length(chains, warmup, draws)
-    require_seed(seed)
+    seed = require_seed(seed)
     require_device(device)
     require(prior.space.names == decoder.space.names, "prior", f"over the decoder's latents {decoder.space.names}",
             prior.space.names, "use the prior that belongs to the decoder")  # fmt: skip

@@ -99,7 +99,7 @@ class Population:
             UsageError: If ``n`` is no positive whole number, or the seed is none.
         """
         require_count(n, "n", "neurons")
-        require_seed(seed)
+        seed = require_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         pick = torch.multinomial(self.flat_weights, n, replacement=True, generator=generator)
         root = torch.linalg.cholesky(self.correlation.flatten(0, 1)[pick])

@@ -6,6 +6,7 @@ population) or is left undefined (the latents of single predictive draws).
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from functools import partial
@@ -71,12 +72,15 @@ def read_posterior(path: str | Path, *, decoder: Decoder, prior: Prior) -> Poste
 
 
 def _open(path: str | Path) -> Any:
-    """The DataTree of a file, or of the folder that holds it."""
+    """The DataTree of a file, or of the folder that holds it.
+
+    From a copy in memory: the tree keeps what it was read from open, and HDF5 writes no file that is open.
+    """
     path = Path(path) / "posterior.nc" if Path(path).is_dir() else Path(path)
     require(path.is_file(), "path", "a posterior.nc, or a folder that holds one", f"{path.name!r}, which is not there",
             "run `noble-prob infer` first")  # fmt: skip
     try:
-        return az.from_netcdf(str(path))
+        return az.from_netcdf(io.BytesIO(path.read_bytes()))
     except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
         raise _damaged(path, error) from error
 

@@ -51,7 +51,7 @@ def forecast(fit: RepeatFit, group: int, n: int, *, seed: int = 0) -> Float[Tens
     require(
         0 <= group < len(fit.repeats.times_ms), "group", f"below {len(fit.repeats.times_ms)}", group, "pick a group"
     )
-    require_seed(seed)
+    seed = require_seed(seed)
     require_count(n, "n", "repeats")
     trains = [torch.as_tensor(t) for t in fit.repeats.times_ms[group]]
     mean = mean_train(trains)

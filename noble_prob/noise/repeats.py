@@ -212,7 +212,7 @@ def fit_repeats(
     Raises:
         UsageError: If no group has a spike in every repeat.
     """
-    require_seed(seed)
+    seed = require_seed(seed)
     data = pieces(repeats)
     names = tuple(dict.fromkeys(repeats.cell))
     cell = torch.tensor([names.index(name) for name in repeats.cell])

@@ -231,7 +231,7 @@ def fit_state(states: SweepStates, *, draws: int = 500, warmup: int = 300, chain
     Raises:
         UsageError: If no stimulus was repeated.
     """
-    require_seed(seed)
+    seed = require_seed(seed)
     rows = rows_of(states)
     site, divergences = run_chains(model, rows, draws=draws, warmup=warmup, chains=chains, seed=seed)
     log_jitter, log_drift = _cells(site, "jitter", "cell"), _cells(site, "drift", "drift_cell")

@@ -62,7 +62,7 @@ class Plan:
     include_base: bool = False
 
     def __post_init__(self) -> None:
-        require_seed(self.seed)
+        object.__setattr__(self, "seed", require_seed(self.seed))
         require(self.n_models > 0 and self.chunk_models > 0, "n_models", "positive, like `chunk_models`",
                 (self.n_models, self.chunk_models), "ask for at least one model")  # fmt: skip
         require(self.noise_sd >= 0, "noise_sd", "at least 0", self.noise_sd, "use 0.15, or 0 for none")

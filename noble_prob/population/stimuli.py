@@ -42,7 +42,7 @@ class OUNoise:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_seed(self.seed)
+        object.__setattr__(self, "seed", require_seed(self.seed))
         require(self.sd_pa >= 0, "sd_pa", "zero or positive", self.sd_pa, "give the standard deviation in pA")
         require(self.tau_ms > 0, "tau_ms", "positive", self.tau_ms, "give the correlation time in ms")
 

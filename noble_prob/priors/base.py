@@ -7,6 +7,7 @@ It keeps the neurons it was fitted to: "how far is this draw from any model we h
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,11 +19,12 @@ import torch
 from jaxtyping import Float
 from pyro.distributions import TorchDistribution
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
 from noble_prob.errors import UsageError, require, require_count, require_seed
 from noble_prob.latent import LatentSpace, Neurons
+from noble_prob.population.store import write_atomically
 from noble_prob.priors.rng import seeded
 
 Kind = Literal["student", "gaussian", "mixture", "flow", "empirical"]
@@ -31,6 +33,8 @@ Kind = Literal["student", "gaussian", "mixture", "flow", "empirical"]
 Builder = Callable[[Mapping[str, Tensor], Mapping[str, Any]], TorchDistribution]
 _BUILDERS: dict[str, Builder] = {}
 QUANTILE_DRAWS, QUANTILE_SEED = 8192, 20506
+DAMAGE = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError, SafetensorError)
+"""What damaged files raise."""
 
 
 def builder(kind: Kind) -> Callable[[Builder], Builder]:
@@ -90,7 +94,7 @@ class Prior:
             UsageError: If ``n`` is no positive whole number, or the seed is none.
         """
         require_count(n, "n", "neurons")
-        require_seed(seed)
+        seed = require_seed(seed)
         distribution = self.distribution  # made before seeding: building a network draws numbers too
         with seeded(seed), torch.no_grad():
             return distribution.sample(torch.Size((n,)))
@@ -102,6 +106,7 @@ class Prior:
             n: How many.
             seed: Same seed, same neurons.
         """
+        seed = require_seed(seed)
         value = self.space.unstandardise(self.sample_standardised(n, seed=seed))
         return Neurons(space=self.space, value=value, axis="neuron", provenance={"prior": self.kind, "seed": seed})
 
@@ -128,14 +133,17 @@ class Prior:
         return draws.mean(0), torch.cov(draws.T)
 
     def save(self, folder: str | Path) -> None:
-        """Write ``prior.json`` and ``prior.safetensors`` into a folder (made if missing)."""
+        """Write ``prior.json`` and ``prior.safetensors`` into a folder (made if missing), each whole or not at all."""
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
         tensors = {f"fit.{k}": v.detach().contiguous() for k, v in self.tensors.items()}
-        save_file({**tensors, "points": self.points.contiguous()}, path / "prior.safetensors")
+        numbers = save({**tensors, "points": self.points.contiguous()})
         card = {"kind": self.kind, "space": self.space.to_dict(), "settings": dict(self.settings),
-                "labels": list(self.labels), "provenance": dict(self.provenance)}  # fmt: skip
-        (path / "prior.json").write_text(json.dumps(card, indent=1) + "\n")
+                "labels": list(self.labels), "provenance": dict(self.provenance),
+                "tensors_sha256": hashlib.sha256(numbers).hexdigest()}  # fmt: skip
+        text = json.dumps(card, indent=1) + "\n"
+        write_atomically(path / "prior.safetensors", numbers)  # a stop before the next line is seen by the hash
+        write_atomically(path / "prior.json", text.encode())
 
     @classmethod
     def load(cls, folder: str | Path) -> Prior:
@@ -151,7 +159,7 @@ class Prior:
             return cls._read(path)
         except UsageError:
             raise
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        except DAMAGE as error:
             raise UsageError("folder", "a folder with a whole prior.json and prior.safetensors",
                              f"{path} ({type(error).__name__})", "save the prior again") from error  # fmt: skip
 
@@ -161,9 +169,19 @@ class Prior:
         card = json.loads((path / "prior.json").read_text())
         require(card.get("kind") in _BUILDERS, "kind", f"one of {sorted(_BUILDERS)}", card.get("kind"),
                 "use a prior written by this version")  # fmt: skip
-        tensors = load_file(path / "prior.safetensors")
-        return cls(
+        numbers = (path / "prior.safetensors").read_bytes()
+        expected, found = card.get("tensors_sha256"), hashlib.sha256(numbers).hexdigest()
+        require(expected in (None, found), "folder", f"a folder whose prior.safetensors has SHA-256 {expected}",
+                f"{found} in {path} (altered, or of another prior)", "save the prior again")  # fmt: skip
+        tensors = load(numbers)
+        prior = cls(
             kind=card["kind"], space=LatentSpace.from_dict(card["space"]), points=tensors["points"],
             tensors={k.removeprefix("fit."): v for k, v in tensors.items() if k.startswith("fit.")},
             settings=card["settings"], labels=tuple(card["labels"]), provenance=card["provenance"],
         )  # fmt: skip
+        require(prior.points.ndim == 2 and prior.points.shape[1] == len(prior.space), "folder",
+                f"a folder whose points have the {len(prior.space)} latents of prior.json",
+                f"{tuple(prior.points.shape)} in {path}", "save the prior again")  # fmt: skip
+        with seeded(0):  # making a network draws numbers; the caller's are left alone
+            prior.log_prob(prior.points[:1])  # fails here, not in the first sample, if a tensor is missing or misshapen
+        return prior

@@ -43,7 +43,7 @@ def fit_prior(
         UsageError: If the points are not neurons, too few, the kind is unknown, or a setting is out of range.
     """
     neurons.require_axis("neuron", "fitting a prior")
-    require_seed(seed)
+    seed = require_seed(seed)
     require(kind in get_args(Kind), "kind", f"one of {get_args(Kind)}", kind, "pick one of them")
     require(len(neurons) >= 5, "neurons", "at least five cells", len(neurons), "give a population, not a handful")
     x = neurons.space.standardise(neurons.value.to(torch.float64))

@@ -103,6 +103,18 @@ def split_unit(head: str) -> tuple[str, str]:
     return match["name"], (match["unit"] or match["unit2"] or "").strip()
 
 
+def join_unit(name: str, unit: str) -> str:
+    """The head of a column that :func:`split_unit` takes apart again, also where name or unit have brackets.
+
+    Example:
+        >>> join_unit("latency", "ms"), join_unit("isi", "ln(ms)"), join_unit("peak (first)", "")
+        ('latency (ms)', 'isi [ln(ms)]', 'peak (first) ()')
+    """
+    if set("()") & set(unit):
+        return f"{name} [{unit}]"
+    return f"{name} ({unit})" if unit or split_unit(name) != (name, "") else name
+
+
 def split_suffix(name: str) -> tuple[str, str]:
     """A name and the unit that it ends in, small letters (``latency_ms``: ``latency``, ``ms``); empty if in none."""
     stem, _, end = name.rpartition("_")

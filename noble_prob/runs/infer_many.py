@@ -76,7 +76,7 @@ class Settings:
     liquid_junction_potential_mv: float | None = None
 
     def __post_init__(self) -> None:
-        require_seed(self.seed)
+        object.__setattr__(self, "seed", require_seed(self.seed))
 
     def plan(self, cell: Cell) -> dict[str, Any]:
         """The settings as JSON values, with what tells the decoder, the prior and the estimator that was used."""

@@ -134,8 +134,9 @@ def prepare(
     values, spikes, summary = [], [], []
     for index in torch.arange(len(responses)).split(64):
         values.append(latent_values(responses.recording(index, columns), latents)[0])
-        found = find_spikes(responses.voltage_mv(index), responses.window.time_ms)
-        spikes.append(_pad(found.peak_ms - responses.window.onset_ms))
+        voltage = responses.voltage_mv(index)
+        found = find_spikes(voltage, responses.window.time_ms)
+        spikes.append(_pad((found.peak_ms - responses.window.onset_ms).to(voltage)))
         summary.append(_summary(responses.take(index)))
     value, spike = torch.cat(values), torch.cat(spikes)
     keep, rejected = _accept(value, spike, responses)

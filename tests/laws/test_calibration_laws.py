@@ -122,6 +122,27 @@ def test_undefined_is_masked_and_said():
     assert "never defined in the experiment" in c["width"].sentence
 
 
+def silenced(value, every):
+    """The same rows, those at multiples of ``every`` without any value; none for 0."""
+    value = value.copy()
+    if every:
+        value[::every] = np.nan
+    return value
+
+
+@pytest.mark.parametrize(("seen", "drawn", "wrong"), [(2, 0, True), (0, 2, True), (2, 2, False), (1, 0, True)])
+def test_rows_without_any_value_count_in_how_often_a_feature_exists(seen, drawn, wrong):
+    """Every ``seen``-th repeat and every ``drawn``-th predicted one is silent: no feature of theirs exists."""
+    a, b = table(silenced(rows(20), seen)).select(NAMES[1:]), table(silenced(rows(400, 1), drawn)).select(NAMES[1:])
+    result = calibrate_repeats(a, b, permutations=499)
+    assert (len(result.observed), len(result.ensemble)) == (20, 400)
+    assert result.miscalibrated == wrong
+    assert {f.severity == "issue" for f in result.features} == {wrong}
+    assert ("NP204" in {f.code for f in judge(result)}) == wrong
+    assert not any("nan" in f.sentence for f in judge(result))
+    assert (result.coverage is None) == (seen == 1)  # no curve of no value
+
+
 @pytest.mark.parametrize("n", [0, 1])
 def test_too_few_rows_are_a_verdict_not_an_error(n):
     c = quick(calibrate_repeats, table(rows(9)[:n]), table(rows(200, 1)))

@@ -1,6 +1,7 @@
 """A checkpoint describes itself, comes back as it was written, and is refused when anything about it is wrong."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,15 @@ import torch
 from noble_prob.cells import load_cell
 from noble_prob.decoder.architecture import Architecture
 from noble_prob.decoder.base import DecoderError, Window
-from noble_prob.decoder.checkpoint import CARD, WEIGHTS, load_decoder, read_card, save_decoder, shipped_cells
+from noble_prob.decoder.checkpoint import (
+    CARD,
+    WEIGHTS,
+    load_decoder,
+    read_card,
+    save_decoder,
+    shipped_cells,
+    write_error,
+)
 from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.errors import UsageError
 from noble_prob.latent import LatentSpace
@@ -53,6 +62,33 @@ def test_what_comes_back_is_what_was_written(checkpoint):
         assert torch.equal(again.respond(z, current), decoder.respond(z, current))
     assert not any(p.requires_grad for p in again.parameters())
     assert sorted(p.name for p in folder.iterdir()) == [CARD, WEIGHTS]  # no draft is left behind
+
+
+@pytest.mark.parametrize("write", [
+    lambda folder, decoder: save_decoder(decoder, folder, {"cell": "other"}),
+    lambda folder, decoder: write_error(folder, replace(ERROR, residual_ms=9.0)),
+])  # fmt: skip
+def test_a_full_disk_leaves_the_older_checkpoint_and_no_draft(checkpoint, monkeypatch, write):
+    folder, decoder = checkpoint
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def full(*files):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.rename", full)
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(OSError, match="space"):
+        write(folder, decoder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_facts_that_no_card_can_hold_leave_the_older_checkpoint(checkpoint):
+    folder, decoder = checkpoint
+    with torch.no_grad():
+        next(decoder.parameters()).add_(1.0)
+    with pytest.raises(TypeError):
+        save_decoder(decoder, folder, {"cell": object()})
+    assert load_decoder(folder).window == WINDOW
 
 
 def test_weights_are_plain_tensors_and_their_hash_is_in_the_card(checkpoint):

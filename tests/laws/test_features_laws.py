@@ -153,6 +153,21 @@ def test_known_trains_are_found_between_samples(spike_ms, dt):
         assert float(f["mean_isi_ms"][0]) == pytest.approx(float(truth.diff().mean()), abs=0.02)
 
 
+def test_times_of_single_precision_traces_do_not_depend_on_the_hour():
+    """An hour into a session the steps of single precision are 0.25 ms, those of the time axis are not."""
+    names = ("first_spike_latency_ms", "last_spike_ms", "mean_isi_ms", "mean_isi_to_100ms_ms", "isi_cv")
+    early = recording([voltage([7.3, 20.1, 40.7, 71.9, 110.2], 80.0).float()], [80.0])
+    hour = 3.6e6
+    steps = [replace(s, onset_ms=s.onset_ms + hour) for s in early.steps]
+    late = Recording(protocol=replace(early.protocol, time_ms=early.time_ms + hour, steps=steps),
+                     voltage_mv=early.voltage_mv)  # fmt: skip
+    times = [find_spikes(r.voltage_mv, r.time_ms).peak_ms for r in (early, late)]
+    torch.testing.assert_close(times[1] - hour, times[0], rtol=0, atol=1e-6)
+    values = [measure(r, names=names).value for r in (early, late)]
+    assert values[0].dtype == torch.float32
+    torch.testing.assert_close(values[1], values[0], rtol=0, atol=1e-4)
+
+
 @pytest.mark.parametrize(("spike_ms", "expected"), [
     ([10.0, 20.0, 40.0, 70.0, 110.0, 160.0], 24.0),  # 90 ms hold 3.75 intervals
     ([10.0, 30.0, 50.0], 20.0),  # the train is over

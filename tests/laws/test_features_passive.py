@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from noble_prob.cells import load_cell
 from noble_prob.features import fi_curve, measure
-from noble_prob.recording import Protocol, Recording
+from noble_prob.recording import Protocol, Recording, Step
 
 
 def respond(protocol: Protocol, resistance_mohm: float, tau_ms: float, sag_mv: float = 0.0) -> torch.Tensor:
@@ -129,3 +129,14 @@ def test_features_mean_what_they_meant_when_the_decoders_were_trained(name):
         value = value.log() if latent.startswith("log_") else value
         sd = float(space.sd[space.names.index(latent)])
         assert float(value) == pytest.approx(truth[latent], abs=0.05 * sd), latent
+
+
+@pytest.mark.parametrize(("onset_ms", "duration_ms"), [(99.95, 400.0), (50.03, 0.02)])
+def test_a_step_without_a_sample_has_no_features_of_it(onset_ms, duration_ms):
+    """It begins after the last sample, or ends before the next one."""
+    time = torch.arange(1000, dtype=torch.float64) * 0.1
+    step = Step(onset_ms=onset_ms, duration_ms=duration_ms, amplitude_pa=-50.0)
+    protocol = Protocol(time_ms=time, current_pa=torch.zeros(1, 1000), steps=[step])
+    found = measure(Recording(protocol=protocol, voltage_mv=torch.full((1, 1000), -70.0)))
+    defined = {name for name, known in zip(found.names, found.mask[0].tolist(), strict=True) if known}
+    assert defined <= {"resting_voltage_mv", "voltage_after_step_mv"}

@@ -21,6 +21,7 @@ from noble_prob.errors import UsageError
 from noble_prob.examination import examine_posterior
 from noble_prob.findings.registry import judge
 from noble_prob.inference import convergence, from_pyro, infer, observe, to_datatree, to_json
+from noble_prob.inference.restore import read_posterior, stored
 from noble_prob.noise import NoisePrior
 from noble_prob.priors import seeded
 from noble_prob.recording import Protocol, Recording
@@ -61,6 +62,15 @@ def test_the_tree_survives_the_disk_with_units_and_groups(posterior, tmp_path):
     counts = tree.observed_data["spike_count"].values
     assert counts.tolist() == posterior.evidence.counts.tolist()
     assert (np.isfinite(tree.observed_data["spike_time_ms"].values).sum(-1) == counts).all()
+
+
+def test_a_file_can_be_written_anew_while_what_was_read_from_it_is_in_use(posterior, decoder, prior, tmp_path):
+    read = []
+    for seed in (4, 5, 6):
+        to_datatree(replace(posterior, seed=seed)).to_netcdf(tmp_path / "posterior.nc")
+        read.append(read_posterior(tmp_path, decoder=decoder, prior=prior))
+        assert stored(tmp_path)["seed"] == seed
+    assert [p.seed for p in read] == [4, 5, 6]
 
 
 def test_the_json_has_what_others_rely_on(posterior):

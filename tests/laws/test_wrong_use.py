@@ -1,6 +1,7 @@
 """Wrong use is told in one sentence that names the argument, before any work, by every verb."""
 
 import copy
+import json
 import pickle
 from dataclasses import replace
 from functools import partial
@@ -15,10 +16,12 @@ from noble_prob.calibration import separate_drift
 from noble_prob.calibration.sbc import sbc
 from noble_prob.calibration.trials import fit_trials
 from noble_prob.errors import UsageError
-from noble_prob.inference import Population, Posterior
+from noble_prob.inference import Population, Posterior, to_datatree
 from noble_prob.inference.task import Task
 from noble_prob.noise.repeats import SpikeRepeats
-from noble_prob.priors import HyperPrior
+from noble_prob.population.stimuli import OUNoise
+from noble_prob.priors import HyperPrior, Prior
+from noble_prob.runs.infer_many import Settings
 from noble_prob.sampling import sample_ensemble
 
 
@@ -69,6 +72,31 @@ def test_what_is_no_seed_is_refused(toy, verb, seed):
 def test_whole_numbers_of_numpy_are_seeds(toy):
     assert torch.equal(nb.draw(toy.prior, 3, seed=np.int64(5)).value, nb.draw(toy.prior, 3, seed=5).value)
     nb.draw(toy.prior, 1, seed=2**63 - 1)
+
+
+@pytest.mark.parametrize("kind", ["student", "mixture"])
+def test_seeds_of_numpy_are_fitted_with_and_saved(toy, tmp_path, kind):
+    prior = nb.fit_prior(toy.models, kind, seed=np.int64(3))
+    prior.save(tmp_path)
+    assert Prior.load(tmp_path).provenance["seed"] == 3
+    assert json.loads(json.dumps(dict(nb.draw(prior, 1, seed=np.int32(3)).provenance)))["seed"] == 3
+
+
+@pytest.mark.parametrize("method", ["importance", "hmc"])
+def test_seeds_of_numpy_are_inferred_with_and_stored(toy, tmp_path, method):
+    settings = {"method": method, "draws": 8, "warmup": 8, "chains": 2}
+    first, second = (nb.infer(toy.demo[0], decoder=toy.decoder, prior=toy.prior, seed=seed, **settings)
+                     for seed in (np.int64(3), 3))  # fmt: skip
+    assert torch.equal(first.latents, second.latents)
+    assert type(first.seed) is int
+    to_datatree(first).to_netcdf(tmp_path / "posterior.nc")
+
+
+@pytest.mark.parametrize(
+    "made", [lambda seed: OUNoise(sd_pa=1.0, seed=seed), lambda seed: Settings(cell="toy", seed=seed)]
+)
+def test_settings_keep_a_seed_of_numpy_as_pythons(made):
+    assert type(made(np.int64(3)).seed) is int
 
 
 @pytest.mark.parametrize("n", [0, -5, 2.5, "3", True])
@@ -154,3 +182,23 @@ def test_a_population_draws_some_neurons(population):
             population.draw(n, seed=0)
     with pytest.raises(UsageError, match=r"^`seed` should be"):
         population.draw(1, seed=-1)
+
+
+@pytest.mark.parametrize(
+    ("weight", "match"),
+    [([1e308, 1e308], "of a finite sum; found a largest of 1e"), ([0.0, 0.0], "not all zero"),
+     ([1.0, float("inf")], "finite")],
+)  # fmt: skip
+def test_weights_can_be_normalised(toy, weight, match):
+    value = toy.models.value[:2]
+    with pytest.raises(UsageError, match=f"^`weight` should be .*{match}"):
+        nb.Neurons(space=toy.models.space, value=value, axis="neuron", weight=weight)
+    assert nb.Neurons(space=toy.models.space, value=value[:0], axis="neuron").weights.shape == (0,)
+
+
+def test_drift_is_that_of_repeats_each_of_a_named_cell():
+    with pytest.raises(UsageError, match="`table` should be at least one repeat"):
+        separate_drift(table(0, "trial"))
+    for groups in ([], ["a"] * 11, ["a"] * 13):
+        with pytest.raises(UsageError, match=f"`groups` should be 12 names; found {len(groups)}"):
+            separate_drift(table(axis="trial"), groups=groups)

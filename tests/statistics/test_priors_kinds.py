@@ -1,5 +1,8 @@
 """Every kind of prior is a density, samples itself, survives the disk, and learns what there is to learn."""
 
+import json
+from dataclasses import replace
+
 import pytest
 import torch
 from scipy import stats
@@ -7,6 +10,7 @@ from scipy import stats
 from noble_prob.decoder.toy import toy_space
 from noble_prob.errors import UsageError
 from noble_prob.latent import Latent, LatentSpace, Neurons
+from noble_prob.population.store import write_atomically
 from noble_prob.priors import Prior, fit_prior, score
 from noble_prob.priors import gaussian as gaussian_prior
 
@@ -158,4 +162,61 @@ def test_a_damaged_folder_is_refused(fitted, tmp_path, damage):
     fitted["gaussian"].save(tmp_path)
     damage(tmp_path)
     with pytest.raises(UsageError, match=r"^`folder` should be"):
+        Prior.load(tmp_path)
+
+
+def test_a_stop_between_the_two_files_is_seen(fitted, tmp_path, monkeypatch):
+    """The numbers of a mixture under the card of a Student t would fail only when sampled."""
+    fitted["student"].save(tmp_path)
+    written = []
+
+    def stop(file, content):
+        if written:
+            raise KeyboardInterrupt
+        written.append(file.name)
+        write_atomically(file, content)
+
+    monkeypatch.setattr("noble_prob.priors.base.write_atomically", stop)
+    with pytest.raises(KeyboardInterrupt):
+        fitted["mixture"].save(tmp_path)
+    assert written == ["prior.safetensors"]
+    with pytest.raises(UsageError, match=r"altered, or of another prior"):
+        Prior.load(tmp_path)
+
+
+def test_what_can_not_be_written_leaves_the_older_prior(fitted, tmp_path):
+    fitted["student"].save(tmp_path)
+    with pytest.raises(TypeError):
+        replace(fitted["mixture"], settings={"cell": object()}).save(tmp_path)
+    assert torch.equal(Prior.load(tmp_path).sample(2, seed=0).value, fitted["student"].sample(2, seed=0).value)
+
+
+def altered(folder, change):
+    """Edit the card of a saved prior; without a hash, as older versions wrote it."""
+    card = json.loads((folder / "prior.json").read_text())
+    del card["tensors_sha256"]
+    change(card)
+    (folder / "prior.json").write_text(json.dumps(card))
+
+
+def fewer_latents(card):
+    for name in ("latents", "mean", "sd"):
+        card["space"][name] = card["space"][name][:-1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_numbers_that_do_not_fit_the_card_are_refused_when_loaded(fitted, tmp_path, kind):
+    fitted[kind].save(tmp_path)
+    altered(tmp_path, lambda card: None)
+    before = torch.get_rng_state()
+    assert Prior.load(tmp_path).kind == kind
+    assert torch.equal(torch.get_rng_state(), before)
+    altered_kind = "mixture" if kind in ("student", "gaussian", "flow") else "student"  # of other tensors
+    altered_card = json.loads((tmp_path / "prior.json").read_text()) | {"kind": altered_kind}
+    (tmp_path / "prior.json").write_text(json.dumps(altered_card))
+    with pytest.raises(UsageError, match=r"^`folder` should be"):
+        Prior.load(tmp_path)
+    fitted[kind].save(tmp_path)
+    altered(tmp_path, fewer_latents)
+    with pytest.raises(UsageError, match=r"^`folder` should be a folder whose points"):
         Prior.load(tmp_path)
