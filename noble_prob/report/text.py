@@ -12,6 +12,8 @@ from noble_prob.report.plain import by_severity, number
 COLUMNS = 100
 """Width of a report as text."""
 MARKS = {"issue": "[!]", "caution": "[~]", "not judged": "[?]", "passed": "[ok]"}
+LEGEND = "  ".join(f"{mark} {severity}" for severity, mark in MARKS.items())
+"""What the marks mean, in one line."""
 
 
 def render_text(report: ReportData) -> str:
@@ -22,7 +24,7 @@ def render_text(report: ReportData) -> str:
     if report.latents:
         lines += ["", *_latent_lines(report.latents)]
     if report.findings:
-        lines += ["", "Findings"]
+        lines += ["", "Findings", LEGEND]
     for finding in by_severity(report.findings):
         remedy = f" → {finding.remedy}" if finding.remedy else ""
         lines += _paragraph(f"{MARKS[finding.severity]} {finding.code} {finding.sentence}{remedy}")

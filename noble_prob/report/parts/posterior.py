@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from noble_prob.calibration.predictive import PredictiveCheck
-from noble_prob.findings.base import Finding
+from noble_prob.findings.base import Finding, Severity
 from noble_prob.findings.registry import judge
 from noble_prob.findings.words import with_step
 from noble_prob.inference import Posterior, to_json
 from noble_prob.latent import Neurons
 from noble_prob.report.data import LatentRow, ReportData, Verdict
 from noble_prob.report.panels import AFTER_ONSET, FiCurve, PairPlot, Raster
+from noble_prob.report.parts.cautions import cautions
 from noble_prob.report.parts.methods import posterior_methods
 from noble_prob.report.plain import label, words
 
@@ -81,8 +82,11 @@ def latent_verdict(rows: Sequence[LatentRow], findings: Sequence[Finding] = ()) 
     issues = [f for f in findings if f.severity == "issue"]
     if issues:
         sentence = f"Do not take this posterior at face value: {issues[0].sentence.rstrip('.')}. {sentence}"
-    severity = "issue" if issues else "caution" if any(f.severity == "caution" for f in findings) else "passed"
-    return Verdict(level="Posterior of the latents", severity=severity, sentence=sentence + ".")  # type: ignore[arg-type]
+    why = "" if issues else cautions(findings)
+    severity: Severity = "issue" if issues else "caution" if why else "passed"
+    return Verdict(
+        level="Posterior of the latents", severity=severity, sentence=f"{sentence}. {why}." if why else f"{sentence}."
+    )
 
 
 def pair_plot(
