@@ -1,7 +1,7 @@
 """Everything at once, on data that came along: two minutes of one core, most of them NUTS.
 
-Draws novel neurons of the cell; then takes a simulated recording of a biophysical model that nothing was trained on,
-infers its latent features by NUTS as if it came from a laboratory, and compares with what they really are.
+Draws novel neurons of the cell; then takes a noise-free simulation of a held-out biophysical model (nothing was trained
+on it), infers its latent features, by NUTS and with trial noise switched off, and compares with what they really are.
 
   noble-prob demo --out demo
 

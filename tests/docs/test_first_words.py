@@ -1,0 +1,26 @@
+"""What a newcomer reads first says what the demo is."""
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def plain(text):
+    """The text without line breaks."""
+    return " ".join(text.split())
+
+
+def first_words():
+    pages = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/quickstart.md")}
+    return {**pages, "demo --help": import_module("noble_prob.cli.demo").__doc__}
+
+
+@pytest.mark.parametrize("where", list(first_words()))
+def test_the_demo_is_said_to_be_a_noise_free_simulation(where):
+    text = plain(first_words()[where])
+    assert "noise-free" in text
+    assert "held-out" in text
+    assert "as if it came from a laboratory" not in text
