@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ def new_folder(out: Path) -> Iterator[Path]:
     """A folder to write into; its files move to ``out`` when the block succeeds, and vanish when it fails.
 
     Args:
-        out: Final folder; made if missing, files of the same name are replaced.
+        out: Final folder; made if missing, files of the same name are replaced, which is said.
 
     Raises:
         UsageError: At once, before any work, if nothing can be written there.
@@ -33,8 +34,7 @@ def new_folder(out: Path) -> Iterator[Path]:
     with _beside(out if out.is_dir() else out.parent, out) as draft:
         yield draft
         out.mkdir(parents=True, exist_ok=True)
-        for path in sorted(draft.iterdir()):
-            os.replace(path, out / path.name)
+        _put([(path, out / path.name) for path in sorted(draft.iterdir())])
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def new_file(out: Path) -> Iterator[Path]:
     """A file to write; it moves to ``out`` when the block succeeds, and vanishes when it fails.
 
     Args:
-        out: Final path; replaced if it exists.
+        out: Final path; replaced if it exists, which is said.
 
     Raises:
         UsageError: At once, before any work, if nothing can be written there.
@@ -52,7 +52,16 @@ def new_file(out: Path) -> Iterator[Path]:
     with _beside(out.parent, out) as draft:
         yield draft / out.name
         out.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(draft / out.name, out)
+        _put([(draft / out.name, out)])
+
+
+def _put(moves: Sequence[tuple[Path, Path]]) -> None:
+    """Move files to their places; one line on stderr about the earlier results that were there."""
+    replaced = [str(place) for _, place in moves if place.exists()]
+    for path, place in moves:
+        os.replace(path, place)
+    if replaced:
+        print(f"replaced {', '.join(replaced)}", file=sys.stderr)
 
 
 @contextmanager
