@@ -1,4 +1,4 @@
-"""The picture of the README: a recording of a neuron nothing was trained on, and what inference makes of it.
+"""The picture of the README: a simulated, noise-free recording of a held-out model, and what inference makes of it.
 
 Left: three sweeps of the demo recording (a held-out biophysical model) over the voltage of posterior draws. Right: each
 latent before the recording (prior) and after it (posterior), in SDs of the population, with the truth.

@@ -86,7 +86,8 @@ def add_sampling(parser: argparse.ArgumentParser, *, file: bool = True) -> None:
         file: Whether the verb reads files.
     """
     parser.add_argument("--method", default="nuts",
-                        help="nuts (the reference), hmc (batched), importance, npe (seconds), svi (nuts)")  # fmt: skip
+                        help="nuts (the reference, about 10 to 60 s), hmc (batched), importance, npe (about 1 to 2 s), "
+                             "svi (nuts)")  # fmt: skip
     parser.add_argument("--seed", type=seed, default=0, help="seed of everything random (0)")
     parser.add_argument("--chains", type=positive, default=4, help="chains (4)")
     parser.add_argument("--warmup", type=enough, default=None, help="draws thrown away per chain (by method)")

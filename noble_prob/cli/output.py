@@ -10,7 +10,7 @@ import stat
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ def new_folder(out: Path, *names: str) -> Iterator[Path]:
     """A folder to write into; its files move to ``out`` when the block succeeds, and vanish when it fails.
 
     Args:
-        out: Final folder; made if missing, files of the same name are replaced.
+        out: Final folder; made if missing, files of the same name are replaced, which is said.
         names: Of the files that will be written, as far as they are known beforehand.
 
     Raises:
@@ -45,8 +45,7 @@ def new_folder(out: Path, *names: str) -> Iterator[Path]:
         yield draft
         places = {path: _place(out / path.name) for path in sorted(draft.iterdir())}  # all of them before any is moved
         out.mkdir(parents=True, exist_ok=True)
-        for path, place in places.items():
-            _move(path, place)
+        _put(places)
 
 
 @contextmanager
@@ -54,7 +53,7 @@ def new_file(out: Path) -> Iterator[Path]:
     """A file to write; it moves to ``out`` when the block succeeds, and vanishes when it fails.
 
     Args:
-        out: Final path; a file of that name is replaced, behind a symbolic link the file that it leads to.
+        out: Final path; a file of that name is replaced, which is said, behind a symbolic link the file that it leads to.
 
     Raises:
         UsageError: At once, before any work, if nothing can be written there, or something is there that is no file.
@@ -64,7 +63,7 @@ def new_file(out: Path) -> Iterator[Path]:
         yield draft / out.name
         place = _place(out)
         place.parent.mkdir(parents=True, exist_ok=True)
-        _move(draft / out.name, place)
+        _put({draft / out.name: place})
 
 
 def _place(out: Path) -> Path:
@@ -82,6 +81,15 @@ def _place(out: Path) -> Path:
         what = "a symbolic link that leads nowhere"
     require(what is None, "out", "a file", f"{str(out)!r}, which is {what}", "choose another name")
     return place
+
+
+def _put(places: Mapping[Path, Path]) -> None:
+    """Move files to their places; one line on stderr about the earlier results that were there."""
+    replaced = [str(place) for place in places.values() if place.exists()]
+    for path, place in places.items():
+        _move(path, place)
+    if replaced:
+        print(f"replaced {', '.join(replaced)}".encode(errors="backslashreplace").decode(), file=sys.stderr)
 
 
 def _move(draft: Path, place: Path) -> None:

@@ -18,6 +18,8 @@ severities:
 - **passed**: the check was made, had the power to fail, and did not;
 - **not judged**: the data could not answer. Silence is no pass, so this is said.
 
+As text the marks are `[!]` issue, `[~]` caution, `[?]` not judged and `[ok]` passed.
+
 ```python
 from noble_prob.calibration import FeatureTable, calibrate_repeats
 from noble_prob.findings.registry import judge

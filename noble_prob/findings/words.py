@@ -26,7 +26,22 @@ def in_words(name: str) -> str:
         body, current = found[1], f" at {'-' if found[2] else ''}{found[3]} pA"
     for unit in UNITS:
         body = body.removesuffix(unit)
-    return " ".join(WORDS.get(part, part) for part in body.split("_")) + current
+    return re.sub(r"(\d)ms\b", r"\1 ms", " ".join(WORDS.get(part, part) for part in body.split("_"))) + current
+
+
+def with_step(name: str, current_pa: float) -> str:
+    """A latent in words with the step it is measured at, also where its name leaves that out.
+
+    Args:
+        name: Name of a latent.
+        current_pa: Its step (pA).
+
+    Example:
+        >>> with_step("sag", -110.0), with_step("resting_voltage", -110.0)
+        ('sag at -110 pA', 'resting voltage')
+    """
+    said = in_words(name)
+    return said if said.endswith(" pA") or said == "resting voltage" else f"{said} at {current_pa:g} pA"
 
 
 def listed(items: Iterable[str]) -> str:

@@ -93,7 +93,8 @@ def to_json(posterior: Posterior, findings: Sequence[Finding] = ()) -> dict[str,
 
     Returns:
         JSON values: ``latents`` (per latent ``unit``, ``mean``, ``sd``, ``interval_89``, ``r_hat``, ``ess_bulk``,
-        ``ess_tail``, ``contraction``), ``noise``, ``wall_s``, ``findings``, and how it was made.
+        ``ess_tail``, ``contraction``; ``interval_89_ms`` where the unit is ``ln(ms)``), ``noise``, ``wall_s``,
+        ``findings``, and how it was made.
     """
     record, interval = convergence(posterior), posterior.interval(MASS)
     mean, sd = posterior.mean(), posterior.covariance().diagonal().sqrt()
@@ -101,6 +102,7 @@ def to_json(posterior: Posterior, findings: Sequence[Finding] = ()) -> dict[str,
     latents = {
         latent.name: {
             "unit": latent.unit, "mean": float(mean[k]), "sd": float(sd[k]), "interval_89": interval[:, k].tolist(),
+            **({"interval_89_ms": interval[:, k].exp().tolist()} if latent.unit == "ln(ms)" else {}),
             **record[latent.name], "contraction": float(1 - (sd[k] / prior_sd[k]) ** 2),
         }
         for k, latent in enumerate(posterior.space.latents)

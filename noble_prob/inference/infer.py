@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
 from typing import Any, get_args, overload
+
+from tqdm import tqdm
 
 from noble_prob.amortised import Estimator
 from noble_prob.decoder.base import Decoder
@@ -203,6 +206,8 @@ def _replace_unbelievable(
     length = SETTINGS["nuts"][1] if method == "nuts" and task.until_converged else task.draws
     again = replace(task, method=method, warmup=SETTINGS[method][0], draws=length)
     noted = []
+    if bad and task.progress:
+        _tell_chains([found[k].provenance["k_hat"] for k in bad], len(found))
     for k in bad:
         shape = found[k].provenance["k_hat"]
         note = Finding(
@@ -215,3 +220,10 @@ def _replace_unbelievable(
         for k, p in zip(bad[at : at + BATCH], posteriors(again, noted[at : at + BATCH], seed=seed + at), strict=True):
             found[k] = p
     return found
+
+
+def _tell_chains(shapes: Sequence[float], total: int) -> None:
+    """One line on stderr: somebody who asked for seconds now waits for minutes."""
+    what = "The quick posterior" if total == 1 else f"{len(shapes)} of {total} quick posteriors"
+    shape = f"Pareto k = {max(shapes):.1f}" if len(shapes) == 1 else f"Pareto k up to {max(shapes):.1f}"
+    tqdm.write(f"{what} can not be trusted ({shape}): running chains, which can take minutes.", file=sys.stderr)

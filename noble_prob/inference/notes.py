@@ -71,7 +71,7 @@ def without_baseline(recording: Recording) -> tuple[Finding, ...]:
             time = recording.time_ms
             before = (time >= step.onset_ms - BASELINE_MS - 1e-6) & (time < step.onset_ms - 1e-6)
             known = torch.isfinite(recording.voltage_mv[..., k, before.to(recording.voltage_mv.device)])
-            known = known.reshape(-1, known.shape[-1])
+            known = known.reshape(known.shape[:-1].numel(), known.shape[-1])  # no sample at all: -1 would be unknown
             began = known.cumsum(-1) > 0  # that a recording begins late is no gap
             missing = (began & ~known).sum(-1)
             absent += int((~known.any(-1)).sum())

@@ -53,6 +53,7 @@ class LatentRow:
         prior_mean: Mean of the prior.
         prior_sd: Standard deviation of the prior.
         truth: True value where the recording was simulated.
+        words: The latent in words, with its step; its name if empty.
     """
 
     name: str
@@ -68,6 +69,7 @@ class LatentRow:
     prior_mean: float | None = None
     prior_sd: float | None = None
     truth: float | None = None
+    words: str = ""
 
     @property
     def inside(self) -> bool | None:

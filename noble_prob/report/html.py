@@ -12,15 +12,20 @@ import jinja2
 from markupsafe import Markup
 
 from noble_prob.report.data import LatentRow, ReportData, Table
+from noble_prob.report.estimates import is_log, plain_unit, told
 from noble_prob.report.figures.features import draw_coverage, draw_feature, draw_fi
 from noble_prob.report.figures.latents import draw_intervals
 from noble_prob.report.figures.pairs import MOST_POINTS, draw_pairs
 from noble_prob.report.figures.traces import draw_overlay, draw_raster, overlay_caption
-from noble_prob.report.plain import by_severity, label, number, to_sd
+from noble_prob.report.plain import by_severity, label, number
 from noble_prob.strict_json import jsonable
 
 ENDS = ("5.5 %", "94.5 %")
 """Columns of the ends of an interval."""
+LOGARITHMS = (
+    "Of logarithms, exp of the mean and of the interval's ends, and the SD in per cent; the CSV has them as they are."
+)
+"""Caption of a table of latents with logarithms."""
 _SYMBOLS = {"issue": "✕", "caution": "!", "not judged": "?", "passed": "✓"}
 
 
@@ -72,11 +77,12 @@ def _groups(report: ReportData) -> dict[str, list[tuple[str, Any, Markup]]]:
 
 
 def latent_table(rows: Sequence[LatentRow]) -> Table | None:
-    """The posterior table; columns that no latent fills are left out."""
+    """The posterior table, logarithms as they are; columns that no latent fills are left out."""
     if not rows:
         return None
     columns: dict[str, list[Any]] = {
-        "latent": [r.name for r in rows],
+        "latent": [r.words or None for r in rows],
+        "identifier": [r.name for r in rows],
         "unit": [r.unit for r in rows],
         "mean": [r.mean for r in rows],
         "SD": [r.sd for r in rows],
@@ -92,20 +98,22 @@ def latent_table(rows: Sequence[LatentRow]) -> Table | None:
         "truth inside": [r.inside for r in rows],
     }
     kept = {name: cells for name, cells in columns.items() if any(cell is not None for cell in cells)}
-    return Table(title="Latents", columns=tuple(kept), rows=list(zip(*kept.values(), strict=True)))
+    caption = LOGARITHMS if any(is_log(row.unit) for row in rows) else ""
+    return Table(title="Latents", columns=tuple(kept), rows=list(zip(*kept.values(), strict=True)), caption=caption)
 
 
 def latent_cells(rows: Sequence[LatentRow]) -> list[list[str]]:
-    """The cells of :func:`latent_table` as the page shows them, each estimate as exactly as its SD says."""
+    """The cells of :func:`latent_table` as the page shows them: see :mod:`noble_prob.report.estimates`."""
     table = latent_table(rows)
     if table is None:
         return []
-    by = {"prior mean": "prior_sd", "prior SD": "prior_sd", **dict.fromkeys(("mean", "SD", *ENDS, "truth"), "sd")}
-    return [
-        [to_sd(cell, getattr(row, by[name])) if name in by else number(cell, 4)
-         for name, cell in zip(table.columns, cells, strict=True)]
-        for row, cells in zip(rows, table.rows, strict=True)
-    ]  # fmt: skip
+    by = {"mean": "mean", "SD": "sd", ENDS[0]: "low", ENDS[1]: "high", "truth": "truth",
+          "prior mean": "prior_mean", "prior SD": "prior_sd"}  # fmt: skip
+    shown = []
+    for row, cells in zip(rows, table.rows, strict=True):
+        words = {"unit": plain_unit(row.unit), **{name: told(row)[key] for name, key in by.items()}}
+        shown.append([words.get(name, number(cell, 4)) for name, cell in zip(table.columns, cells, strict=True)])
+    return shown
 
 
 def csv_uri(table: Table) -> str:

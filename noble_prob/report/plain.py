@@ -1,11 +1,10 @@
-"""A report as JSON values and as text for a terminal."""
+"""A report as JSON values, and numbers for people."""
 
 from __future__ import annotations
 
 import json
 import math
-import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,6 @@ from noble_prob.strict_json import jsonable
 
 SEVERITIES = ("issue", "caution", "not judged", "passed")
 """Order in which findings are shown."""
-COLUMNS = 100
-"""Width of a report as text."""
-MARKS = {"issue": "[!]", "caution": "[~]", "not judged": "[?]", "passed": "[ok]"}
 
 
 def by_severity(findings: Iterable[Finding]) -> list[Finding]:
@@ -85,10 +81,7 @@ def count(n: int, noun: str) -> str:
 
 def report_dict(report: ReportData) -> dict[str, Any]:
     """The same findings and numbers as the page; traces and raw draws, which have their own files, are left out."""
-    latents = {
-        row.name: {**{k: v for k, v in jsonable(row).items() if k != "name"}, "inside": row.inside}
-        for row in report.latents
-    }
+    latents = {row.name: _latent(row) for row in report.latents}
     return {
         "title": report.title,
         "subtitle": report.subtitle,
@@ -105,52 +98,13 @@ def report_dict(report: ReportData) -> dict[str, Any]:
     }
 
 
+def _latent(row: LatentRow) -> dict[str, Any]:
+    """A row as JSON values; the interval also in ms where the latent is a logarithm of ms."""
+    values = {k: v for k, v in jsonable(row).items() if k != "name"}
+    ends = {"interval_89_ms": [math.exp(row.low), math.exp(row.high)]} if row.unit == "ln(ms)" else {}
+    return {**values, **ends, "inside": row.inside}
+
+
 def render_json(report: ReportData) -> str:
     """Indented JSON, strict (no NaN)."""
     return json.dumps(report_dict(report), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def render_text(report: ReportData) -> str:
-    """Verdicts, findings and the table of latents in at most :data:`COLUMNS` columns."""
-    lines = [report.title, report.subtitle] if report.subtitle else [report.title]
-    for verdict in report.verdicts:
-        lines += ["", *_paragraph(f"{MARKS[verdict.severity]} {verdict.level}: {verdict.sentence} {verdict.power}")]
-    if report.latents:
-        lines += ["", *_latent_lines(report.latents)]
-    if report.findings:
-        lines += ["", "Findings"]
-    for finding in by_severity(report.findings):
-        remedy = f" → {finding.remedy}" if finding.remedy else ""
-        lines += _paragraph(f"{MARKS[finding.severity]} {finding.code} {finding.sentence}{remedy}")
-    return "\n".join(lines) + "\n"
-
-
-def _paragraph(text: str) -> list[str]:
-    return textwrap.wrap(text.strip(), COLUMNS, subsequent_indent="     ")
-
-
-def _latent_lines(rows: Sequence[LatentRow]) -> list[str]:
-    """The table of latents; what is known of no latent gets no column."""
-    columns = [c for c in _latent_columns(rows) if set(c[1:]) - {"", "–"}]
-    width = [max(map(len, column)) for column in columns]
-    gap = "  " if sum(width) + 2 * (len(width) - 1) <= COLUMNS else " "
-    words = [column[0] in ("latent", "") for column in columns]
-    return [
-        gap.join(c.ljust(w) if word else c.rjust(w) for c, w, word in zip(line, width, words, strict=True)).rstrip()
-        for line in zip(*columns, strict=True)
-    ]
-
-
-def _latent_columns(rows: Sequence[LatentRow]) -> list[tuple[str, ...]]:
-    """Heading and cells of every column."""
-    return [
-        ("latent", *(row.name for row in rows)),
-        ("unit", *(row.unit for row in rows)),
-        ("mean", *(to_sd(row.mean, row.sd) for row in rows)),
-        ("sd", *(to_sd(row.sd, row.sd) for row in rows)),
-        ("89 % interval", *(f"{to_sd(row.low, row.sd)} .. {to_sd(row.high, row.sd)}" for row in rows)),
-        ("R-hat", *(number(row.r_hat, 4) for row in rows)),
-        ("ESS", *(number(None if row.ess_bulk is None else round(row.ess_bulk)) for row in rows)),
-        ("truth", *(to_sd(row.truth, row.sd) for row in rows)),
-        ("", *({None: "", True: "inside", False: "OUTSIDE"}[row.inside] for row in rows)),
-    ]

@@ -8,7 +8,8 @@ from noble_prob.errors import UsageError
 from noble_prob.report.data import ReportData
 from noble_prob.report.html import render_html
 from noble_prob.report.parts.whole import Result, report_of
-from noble_prob.report.plain import render_json, render_text
+from noble_prob.report.plain import render_json
+from noble_prob.report.text import render_text
 
 _FORMS: Mapping[str, Callable[[ReportData], str]] = {"html": render_html, "json": render_json, "text": render_text}
 

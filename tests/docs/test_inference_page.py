@@ -3,6 +3,10 @@
 import re
 from pathlib import Path
 
+import pytest
+
+from noble_prob.cells import load_cell
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "inference.md"
 
 
@@ -28,3 +32,12 @@ def test_it_names_every_site_of_the_program():
 
     text = PAGE.read_text(encoding="utf-8")
     assert all(f"`{site}`" in text for site in ("z", *SCALES, "spikes", "summary"))
+
+
+@pytest.mark.parametrize("name", ["pvalb-689331391", "vip-650077366"])
+def test_its_table_of_latents_is_that_of_the_cells(name):
+    rows = re.findall(
+        r"^\| `(\w+)` \| [^|]+ \| (-?\d+) pA \| (\S+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    latents = load_cell(name).decoder.space.latents
+    assert rows == [(item.name, f"{item.current_pa:g}", item.unit) for item in latents]

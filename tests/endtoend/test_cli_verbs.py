@@ -249,6 +249,19 @@ def test_what_was_there_stays_until_the_verb_succeeds(tmp_path):
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"kept.txt": "mine", "a.txt": "new"}
 
 
+def test_earlier_results_are_not_replaced_without_a_word(tmp_path, capsys):
+    out = tmp_path / "ens"
+    command = ("sample", "--cell", "toy", "--draws", 2, "--current-pa", 1, "--out", out, "--quiet")
+    assert call(*command) == 0
+    assert capsys.readouterr().err == ""
+    assert call(*command) == 0
+    assert capsys.readouterr().err == f"replaced {out / 'ensemble.npz'}, {out / 'summary.json'}\n"
+    for said in ("", f"replaced {tmp_path / 'one.json'}\n"):
+        with output.new_file(tmp_path / "one.json") as draft:
+            draft.write_text("{}")
+        assert capsys.readouterr().err == said
+
+
 def test_interrupted_by_the_user(tmp_path, monkeypatch, capsys):
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

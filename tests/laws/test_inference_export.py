@@ -77,6 +77,8 @@ def test_the_json_has_what_others_rely_on(posterior):
     content = json.loads(json.dumps(to_json(posterior), allow_nan=False))
     row = content["latents"]["log_mean_isi_180pa"]
     assert {"unit", "mean", "sd", "interval_89", "r_hat", "ess_bulk", "ess_tail", "contraction"} <= set(row)
+    assert row["interval_89_ms"] == pytest.approx([math.exp(end) for end in row["interval_89"]])
+    assert "interval_89_ms" not in content["latents"]["resting_voltage_mv"]
     assert row["interval_89"][0] < row["mean"] < row["interval_89"][1]
     assert [f["code"] for f in content["findings"]] == ["NP110"]  # 320 pA is beyond the decoder
     assert content["sweeps"] == [0, 1, 2]

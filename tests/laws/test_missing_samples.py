@@ -90,6 +90,17 @@ def test_a_baseline_that_was_not_recorded_is_told(decoder, gone, repeats, senten
     assert bool(torch.isfinite(rest).all()) == (gone != slice(0, None))
 
 
+def test_a_recording_that_begins_with_its_step_has_no_baseline(decoder):
+    whole = recorded(decoder, [-110.0, 180.0])
+    first = round(whole.steps[0].onset_ms / whole.dt_ms)
+    steps = tuple(replace(s, onset_ms=0.0) for s in whole.steps)
+    time = whole.time_ms[first:] - whole.time_ms[first]
+    protocol = replace(whole.protocol, time_ms=time, current_pa=whole.current_pa[:, first:], steps=steps)
+    seen = observe(Recording(protocol=protocol, voltage_mv=whole.voltage_mv[:, first:]), decoder)
+    assert [note.evidence for note in seen.notes] == [{"without_baseline": 2}]
+    assert seen.notes[0].sentence.startswith("In 2 of 2 sweeps nothing was recorded before the step")
+
+
 def test_a_neuron_that_was_held_is_not_one_at_rest(decoder):
     whole = recorded(decoder, [-110.0, 100.0, 180.0])
     for holding, told in (

@@ -181,7 +181,7 @@ def test_estimates_are_told_as_exactly_as_their_sd(value, sd, text):
 
 def narrow(**given):
     """A latent known so well that three digits say nothing about its interval; as wide in text as names get."""
-    known = {"name": "log_mean_isi_to_200ms_180pa", "unit": "ln(ms)", "mean": -70.1234, "sd": 0.00217, "low": -70.1269,
+    known = {"name": "log_mean_isi_to_200ms_180pa", "unit": "mV", "mean": -70.1234, "sd": 0.00217, "low": -70.1269,
              "high": -70.1199, "prior_mean": -71.0, "prior_sd": 1.5, "truth": -70.1301, "r_hat": 0.9997,
              "ess_bulk": 1234.0}  # fmt: skip
     return LatentRow(**{**known, **given})
@@ -190,11 +190,11 @@ def narrow(**given):
 def test_a_narrow_interval_has_two_ends_in_text_and_on_the_page():
     report = ReportData(title="narrow", latents=[narrow()])
     text = render(report, "text")
-    assert "−70.1269 .. −70.1199" in text
-    assert "−70.1301 OUTSIDE" in text
+    assert "−70.127 .. −70.120" in text
+    assert "−70.130 OUTSIDE" in text
     assert max(map(len, text.splitlines())) <= 100
     page = render(report)
-    for cell in ("−70.1234", "0.0022", "−70.1269", "−70.1199", "−70.1301", "−71.0", "1.5", "0.9997"):
+    for cell in ("−70.123", "0.0022", "−70.127", "−70.120", "−70.130", "−71.0", "1.5", "0.9997"):
         assert f'<td class="num">{cell}</td>' in page
 
 

@@ -1,5 +1,6 @@
 """Importance sampling agrees with the chains and the closed form, and says so when it can not be believed."""
 
+import re
 import sys
 from dataclasses import replace
 from functools import partial
@@ -62,7 +63,7 @@ def test_it_agrees_with_the_chains(problems):
     assert codes["NP101"] == "not judged"
 
 
-def test_it_falls_back_to_chains_when_its_weights_fail(problems, monkeypatch):
+def test_it_falls_back_to_chains_when_its_weights_fail(problems, monkeypatch, capfd):
     decoder, prior, evidence = problems
     module = sys.modules[infer_evidence.__module__]
     monkeypatch.setattr(module, "BELIEVABLE", -1.0)
@@ -76,6 +77,13 @@ def test_it_falls_back_to_chains_when_its_weights_fail(problems, monkeypatch):
             assert [note.code for note in result.notes] == ["NP104"]
             assert "chains were run instead" in result.notes[0].sentence
             assert result.latents.shape[:2] == (4, 40)
+    told = "can not be trusted"
+    assert told not in capfd.readouterr().err
+    infer_evidence(evidence[:1], decoder=decoder, prior=prior, method="importance", seed=1, draws=40, progress=True)
+    assert re.search(
+        r"The quick posterior can not be trusted \(Pareto k = -?\d\.\d\): running chains, which can take minutes\.\n",
+        capfd.readouterr().err,
+    )
 
 
 def test_findings_tell_a_stranger_from_a_member(problems):

@@ -21,7 +21,7 @@ def draw_intervals(rows: Sequence[LatentRow], salt: str) -> str:
         axes.axvline(0, color=RULE, lw=1)
         for y, row in enumerate(known):
             _draw_interval(axes, y, row)
-        axes.set_yticks(range(len(known)), [row.name for row in known])
+        axes.set_yticks(range(len(known)), [row.words or row.name for row in known])
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.set_ylim(len(known) - 0.5, -0.5)

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from noble_prob.calibration.predictive import PredictiveCheck
-from noble_prob.findings.base import Finding
+from noble_prob.findings.base import Finding, Severity
 from noble_prob.findings.registry import judge
+from noble_prob.findings.words import with_step
 from noble_prob.inference import Posterior, to_json
 from noble_prob.latent import Neurons
 from noble_prob.report.data import LatentRow, ReportData, Verdict
 from noble_prob.report.panels import AFTER_ONSET, FiCurve, PairPlot, Raster
+from noble_prob.report.parts.cautions import cautions
 from noble_prob.report.parts.methods import posterior_methods
 from noble_prob.report.plain import label, words
 
@@ -61,7 +63,7 @@ def latent_rows(posterior: Posterior, truth: Mapping[str, float] | None = None) 
             name=name, unit=item["unit"], mean=item["mean"], sd=item["sd"], low=item["interval_89"][0],
             high=item["interval_89"][1], r_hat=item["r_hat"], ess_bulk=item["ess_bulk"], ess_tail=item["ess_tail"],
             contraction=item["contraction"], prior_mean=float(before[:, k].mean()), prior_sd=float(before[:, k].std()),
-            truth=known.get(name),
+            truth=known.get(name), words=with_step(name, posterior.space.latents[k].current_pa),
         )
         for k, (name, item) in enumerate(to_json(posterior)["latents"].items())
     )  # fmt: skip
@@ -71,7 +73,7 @@ def latent_verdict(rows: Sequence[LatentRow], findings: Sequence[Finding] = ()) 
     """One sentence: what is known, what is not, and whether to believe it."""
     informed = [row.name for row in rows if (row.contraction or 0) >= 0.5]
     sentence = f"{len(informed)} of {len(rows)} latents are known much better than before the recording"
-    blind = [row.name for row in rows if (row.contraction or 0) < 0.2]
+    blind = [row.words or row.name for row in rows if (row.contraction or 0) < 0.2]
     if blind:
         sentence += f"; these sweeps say little about {', '.join(blind)}"
     inside = [row.inside for row in rows if row.inside is not None]
@@ -80,8 +82,11 @@ def latent_verdict(rows: Sequence[LatentRow], findings: Sequence[Finding] = ()) 
     issues = [f for f in findings if f.severity == "issue"]
     if issues:
         sentence = f"Do not take this posterior at face value: {issues[0].sentence.rstrip('.')}. {sentence}"
-    severity = "issue" if issues else "caution" if any(f.severity == "caution" for f in findings) else "passed"
-    return Verdict(level="Posterior of the latents", severity=severity, sentence=sentence + ".")  # type: ignore[arg-type]
+    why = "" if issues else cautions(findings)
+    severity: Severity = "issue" if issues else "caution" if why else "passed"
+    return Verdict(
+        level="Posterior of the latents", severity=severity, sentence=f"{sentence}. {why}." if why else f"{sentence}."
+    )
 
 
 def pair_plot(

@@ -1,0 +1,46 @@
+"""A verdict that asks for caution says why, and marks are explained where they are used."""
+
+from noble_prob.findings import Finding
+from noble_prob.report import LatentRow, ReportData, render
+from noble_prob.report.parts.posterior import latent_verdict
+
+ROW = LatentRow(name="sag", unit="mV", mean=1.0, sd=0.1, low=0.8, high=1.2, contraction=0.9)
+
+
+def finding(code, title, severity="caution", **evidence):
+    return Finding(code=code, title=title, severity=severity, sentence="So it is.", evidence=evidence)
+
+
+PRIOR = finding("NP108", "Sensitivity to the prior")
+HELD = finding("NP110", "Use of the sweeps", holding_pa=[-40.0, -40.0])
+
+
+def test_a_caution_has_its_reasons_those_about_the_input_first():
+    verdict = latent_verdict([ROW], [PRIOR, PRIOR, HELD, finding("NP101", "Convergence", "passed")])
+    assert verdict.severity == "caution"
+    assert verdict.sentence == (
+        "1 of 1 latents are known much better than before the recording. "
+        "Cautions: holding current of -40 pA (NP110), sensitivity to the prior (NP108)."
+    )
+
+
+def test_every_note_about_the_sweeps_is_told_apart():
+    notes = [finding("NP110", "Use of the sweeps", **{key: [1]}) for key in ("reasons", "until_ms")]
+    notes += [finding("NP110", "Use of the sweeps", holding_pa=[-40.0, 25.0]), finding("NP111", "Reading of the file")]
+    assert latent_verdict([ROW], notes).sentence.endswith(
+        "Cautions: sweeps left out (NP110), sweeps used in part (NP110), holding current of -40 to 25 pA (NP110), "
+        "reading of the file (NP111)."
+    )
+
+
+def test_a_pass_and_an_issue_list_no_cautions():
+    passed = latent_verdict([ROW], [finding("NP101", "Convergence", "passed")])
+    assert (passed.severity, "Cautions" in passed.sentence) == ("passed", False)
+    issue = latent_verdict([ROW], [PRIOR, finding("NP101", "Convergence", "issue")])
+    assert (issue.severity, "Cautions" in issue.sentence) == ("issue", False)
+
+
+def test_marks_are_explained_once_under_the_findings():
+    lines = render(ReportData(title="x", findings=[PRIOR]), "text").splitlines()
+    assert lines[lines.index("Findings") + 1] == "[!] issue  [~] caution  [?] not judged  [ok] passed"
+    assert "[!]" not in render(ReportData(title="x"), "text")
