@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import noble_prob.examination.cells as rooms
 from noble_prob.calibration import FeatureTable
 from noble_prob.cells import load_cell
 from noble_prob.ensemble import draw, respond
@@ -55,11 +56,19 @@ def test_the_latent_of_the_same_meaning_is_named():
     assert "use the column `sag` (the latent, measured at -110 pA) or --current-pa -110" in found.skipped["sag_mv"]
 
 
-def test_a_feature_that_the_step_could_give_still_counts(toy):
-    """The toy's neurons are slow at 0.5 pA, where these cells fire trains: that is a misfit."""
-    table = cells(resting_voltage_mv=rest(toy), adaptation_index=np.random.default_rng(0).normal(0.1, 0.02, 40))
-    found = examine_population(table, toy, neurons=100, current_pa=0.5).before
-    assert found["adaptation_index"].m == 0
+def test_a_feature_that_the_step_could_give_still_counts(toy, monkeypatch):
+    """Neurons that are silent at +180 pA, where these cells fire, are a misfit."""
+    features = rooms._features
+
+    def silent(*args):
+        table = features(*args)
+        table.value[:, table.names.index("first_spike_latency_ms")] = np.nan
+        return table
+
+    monkeypatch.setattr(rooms, "_features", silent)
+    table = cells(resting_voltage_mv=rest(toy), first_spike_latency_ms=np.random.default_rng(0).normal(9, 1, 40))
+    found = examine_population(table, toy, neurons=100).before
+    assert (found["first_spike_latency_ms"].m, found["first_spike_latency_ms"].severity) == (0, "issue")
     assert found.miscalibrated
 
 
