@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from noble_prob.calibration import Calibration, FeatureTable, Recalibration, calibrate_population, tilt, widen
-from noble_prob.calibration.matching import require_alike
+from noble_prob.calibration.matching import aligned, require_alike
 from noble_prob.cells import Cell
 from noble_prob.ensemble import draw, respond
 from noble_prob.errors import listed, require, require_seed
@@ -75,8 +75,7 @@ def examine_population(
     """
     require_seed(seed)
     cell.require_current(current_pa)
-    whole = rename_published(table)
-    shared = _shared(table, whole, cell)
+    whole, shared = _shared(table, cell)
     wanted = tuple(name for name in shared if name in FEATURES and name not in cell.prior.space.names)
 
     def ensemble(novel: Neurons, moved: str = "") -> FeatureTable:
@@ -102,21 +101,23 @@ def examine_population(
     return Population(before=compare(rows), weights=weights, moved=moved, after=after)
 
 
-def _shared(table: FeatureTable, renamed: FeatureTable, cell: Cell) -> list[str]:
-    """Columns of a table that the cell's ensemble has too: its latents, the spike's height, every feature.
+def _shared(table: FeatureTable, cell: Cell) -> tuple[FeatureTable, list[str]]:
+    """A table under our names, and those that the cell's ensemble has too: latents, the spike's height, features.
 
     Raises:
         UsageError: If there is none, or one is in another unit.
     """
     space = cell.prior.space
-    height = ("ap1_peak_to_trough",) if {"ap1_peak", "ap1_trough"} <= set(space.names) else ()
-    offered = (*FEATURES, *space.names, *height)
-    units = {**{f.name: f.unit for f in FEATURES.values()}, **dict(zip(space.names, space.units, strict=True))}
-    require_alike(zip(table.names, table.units, strict=True), units.items())
-    shared = [name for name in renamed.names if name in offered]
+    units = {f.name: f.unit for f in FEATURES.values()} | dict(zip(space.names, space.units, strict=True))
+    if {"ap1_peak", "ap1_trough"} <= set(space.names):
+        units["ap1_peak_to_trough"] = "mV"
+    named = aligned(table, units.items())
+    require_alike(zip(named.names, named.units, strict=True), units.items())
+    named = rename_published(named)
+    shared = [name for name in named.names if name in units]
     require(bool(shared), "population", f"a table with a latent ({', '.join(space.names)}) or a feature of "
             "docs/features.md", f"the columns {listed(table.names, 6)}", "rename its columns")  # fmt: skip
-    return shared
+    return named, shared
 
 
 def _features(
