@@ -38,7 +38,7 @@ from noble_prob.population.stimuli import OUNoise
 from noble_prob.recording import Protocol, Recording
 
 CURRENTS_PA = (60.0, 100.0, 180.0, 260.0)
-FITTED, SHOWN = 12, ("spike_count", "first_spike_ms", "mean_isi_ms", "last_spike_ms")
+FITTED, SHOWN = 12, ("spike_count", "first_spike_latency_ms", "mean_isi_ms", "last_spike_ms")
 STEP = Protocol.step_family(CURRENTS_PA, total_ms=430.0)
 
 

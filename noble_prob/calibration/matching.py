@@ -1,7 +1,8 @@
 """Which columns of two tables are compared: those of one name; and what is said about the others.
 
 A feature that one table gives in seconds and the other in milliseconds (``latency_s``, ``latency_ms``) is an error, for
-it would drop out although both have it. What only one table has is left out, and the result says so.
+it would drop out although both have it. One that states its unit in brackets and one that ends in it (``latency (ms)``,
+``latency_ms``) are the same column. What only one table has is left out, and the result says so.
 """
 
 from __future__ import annotations
@@ -22,15 +23,38 @@ def common_features(observed: FeatureTable, ensemble: FeatureTable) -> tuple[Fea
     """
     require(observed.axis == ensemble.axis, "ensemble", f"rows that are '{observed.axis}', as in the observed table",
             f"'{ensemble.axis}'", "do not mix ignorance (draw), diversity (neuron) and repeats (trial)")  # fmt: skip
+    ensemble = aligned(ensemble, zip(observed.names, observed.units, strict=True))
     require_alike(zip(observed.names, observed.units, strict=True), zip(ensemble.names, ensemble.units, strict=True))
     shared = [name for name in observed.names if name in ensemble.names]
     require(bool(shared), "ensemble", f"at least one of the features {', '.join(observed.names)}",
             ", ".join(ensemble.names), "rename the columns alike")  # fmt: skip
     a, b = observed.select(shared), ensemble.select(shared)
     for name, unit, other in zip(shared, a.units, b.units, strict=True):
-        require(not unit or not other or unit == other, "ensemble", f"{name} in {unit}", other, "convert one table")
+        fits = not unit or not other or _equal(unit, other)
+        require(fits, "ensemble", f"{name} in {unit}", other, "convert one table")
     units = tuple(unit or other for unit, other in zip(a.units, b.units, strict=True))
     return replace(a, units=units), replace(b, units=units)
+
+
+def aligned(table: FeatureTable, to: Iterable[tuple[str, str]]) -> FeatureTable:
+    """The table under the names of others, where only the place of the unit in the name differs.
+
+    Args:
+        table: Its columns are renamed.
+        to: Name and unit of the columns that it is compared with.
+    """
+    theirs = dict(to)
+    known = {_meaning(name, unit): name for name, unit in theirs.items() if name not in table.names}
+    names = [
+        name if name in theirs or not _meaning(name, unit)[1] else known.pop(_meaning(name, unit), name)
+        for name, unit in zip(table.names, table.units, strict=True)
+    ]
+    return replace(table, names=tuple(names))
+
+
+def _equal(unit: str, other: str) -> bool:
+    """Whether two units are one, however they are spelled."""
+    return unit == other or factor_between(spelled(unit), spelled(other)) == 1
 
 
 def require_alike(first: Iterable[tuple[str, str]], second: Iterable[tuple[str, str]]) -> None:
@@ -66,5 +90,6 @@ def _meaning(name: str, unit: str) -> tuple[str, str]:
 
 def left_out(observed: FeatureTable, ensemble: FeatureTable) -> dict[str, str]:
     """Columns that only one of two tables has, and which: ``first`` or ``second``."""
+    ensemble = aligned(ensemble, zip(observed.names, observed.units, strict=True))
     first = {name: "first" for name in observed.names if name not in ensemble.names}
     return first | {name: "second" for name in ensemble.names if name not in observed.names}

@@ -13,8 +13,10 @@ from noble_prob.calibration.predictive import PredictiveCheck, check_predictive
 from noble_prob.features import FEATURES
 from noble_prob.inference.posterior import Posterior
 
-TRAIN = {"spike_count": "", "first_spike_ms": "ms", "mean_isi_ms": "ms", "isi_cv": "", "last_spike_ms": "ms"}
-"""Features of a train of spike times (ms after onset) and their units."""
+TRAIN = {
+    "spike_count": "", "first_spike_latency_ms": "ms", "mean_isi_ms": "ms", "isi_cv": "", "last_spike_ms": "ms",
+}  # fmt: skip
+"""Features of a train of spike times (ms after onset), named as in :data:`FEATURES`, and their units."""
 
 
 def train_features(times_ms: ndarray) -> ndarray:

@@ -16,11 +16,17 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from noble_prob.errors import UsageError, listed, require
-from noble_prob.readers.text_table import has_decimal_comma, read_header, rows, split_unit
+from noble_prob.readers.text_table import has_decimal_comma, read_header, rows, split_suffix, split_unit
 
 LABEL = "label"
 """Head of a first column that names the rows."""
 _MISSING = {"", "nan", "na", "none", "null", "n/a", "#n/a", "n.a.", "-", "–", "—"}
+
+_UNITS = {
+    "mv": "mV", "uv": "µV", "pa": "pA", "na": "nA", "hz": "Hz", "khz": "kHz", "ohm": "Ohm", "kohm": "kOhm",
+    "mohm": "MOhm", "gohm": "GOhm", "pf": "pF", "nf": "nF", "ms": "ms", "us": "µs", "um": "µm", "mm": "mm",
+}  # fmt: skip
+"""Units as names end in them, and as they are written; single letters (``group_a``) are no unit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +35,7 @@ class Columns:
 
     Attributes:
         names: Of the numerical columns, without their units.
-        units: In brackets behind the name; empty where there are none.
+        units: In brackets behind the name, or else the one that the name ends in; empty where there is none.
         value: NaN where missing, shape ``(row, column)``.
         labels: Cells of the first column that is headed ``label`` or not numerical.
     """
@@ -70,8 +76,13 @@ def read_columns(path: str | Path, *, where: Mapping[str, str]) -> Columns:
             "name it, or drop it where it only counts the rows")  # fmt: skip
     heads = [split_unit(head) for head in numbers]
     words = [cells for head, cells in text.columns.items() if head not in numbers]
-    return Columns(names=tuple(name for name, _ in heads), units=tuple(unit for _, unit in heads),
+    return Columns(names=tuple(name for name, _ in heads), units=tuple(unit or _ending(name) for name, unit in heads),
                    value=np.column_stack(list(numbers.values())), labels=tuple(words[0]) if words else ())  # fmt: skip
+
+
+def _ending(name: str) -> str:
+    """The unit that a name ends in; a logarithm has none."""
+    return "" if name.startswith(("log_", "ln_")) else _UNITS.get(split_suffix(name)[1], "")
 
 
 def _cells(path: Path) -> _Text:

@@ -53,7 +53,7 @@ def new_file(out: Path) -> Iterator[Path]:
     """A file to write; it moves to ``out`` when the block succeeds, and vanishes when it fails.
 
     Args:
-        out: Final path; a file of that name is replaced, which is said, behind a symbolic link the file that it leads to.
+        out: Final path; a file of that name is replaced, which is said; behind a symbolic link, the file it leads to.
 
     Raises:
         UsageError: At once, before any work, if nothing can be written there, or something is there that is no file.

@@ -10,18 +10,19 @@ Recalibration is asked for by name, never done in passing: ``tilt`` reweights th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from noble_prob.calibration import Calibration, FeatureTable, Recalibration, calibrate_population, tilt, widen
-from noble_prob.calibration.matching import require_alike
+from noble_prob.calibration.matching import aligned, require_alike
 from noble_prob.cells import Cell
 from noble_prob.ensemble import draw, respond
 from noble_prob.errors import listed, require, require_seed
 from noble_prob.examination.columns import rename_published, with_height
+from noble_prob.examination.steps import impossible
 from noble_prob.features import FEATURES, measure
 from noble_prob.latent import Neurons
 
@@ -74,30 +75,49 @@ def examine_population(
     """
     seed = require_seed(seed)
     cell.require_current(current_pa)
-    measured = rename_published(table)
-    latents = cell.prior.space.names
-    offered = (*FEATURES, *latents, "ap1_peak_to_trough")
-    units = {**{f.name: f.unit for f in FEATURES.values()}, **dict(zip(latents, cell.prior.space.units, strict=True))}
-    require_alike(zip(table.names, table.units, strict=True), units.items())
-    shared = [name for name in measured.names if name in offered]
-    require(bool(shared), "population", f"a table with a latent ({', '.join(latents)}) or a feature of "
-            "docs/features.md", f"the columns {listed(table.names, 6)}", "rename its columns")  # fmt: skip
-    whole, measured = measured, measured.select(shared)  # the comparison is given all, to name what it leaves out
-    wanted = tuple(name for name in shared if name in FEATURES and name not in latents)
+    whole, shared = _shared(table, cell)
+    wanted = tuple(name for name in shared if name in FEATURES and name not in cell.prior.space.names)
 
-    def ensemble(novel: Neurons, source: str) -> FeatureTable:
-        found = _features(novel, wanted, cell, current_pa, source, progress, device)
-        return found.select([name for name in shared if name in found.names])
+    def ensemble(novel: Neurons, moved: str = "") -> FeatureTable:
+        source = f"novel neurons of {cell.name}{moved}"
+        return _features(novel, wanted, cell, current_pa, source, progress, device).select(shared)
 
     novel = draw(cell.prior, neurons, seed=seed)
-    rows = ensemble(novel, f"novel neurons of {cell.name}")
+    rows = ensemble(novel)
+    absent = impossible(rows, current_pa, cell.prior.space)
+    kept = [name for name in shared if name not in absent]
+    require(bool(kept), "current_pa", "a step (pA) at which a column of the table exists", f"{current_pa:+g}",
+            "; ".join(reason.split(": left out; ")[-1] for reason in absent.values()))  # fmt: skip
+
+    def compare(rows: FeatureTable) -> Calibration:
+        found = calibrate_population(whole, rows.select(kept), seed=seed)
+        alone = {name: owner for name, owner in found.left_out.items() if name not in absent}
+        return replace(found, skipped={**found.skipped, **absent}, left_out=alone)
+
+    rows, measured = rows.select(kept), whole.select(kept)
     weights = tilt(rows, measured.select(_matched(measured, rows))) if recalibrate in ("tilt", "both") else None
     moved = _moved(novel, measured) if recalibrate in ("widen", "both") else None
-    return Population(
-        before=calibrate_population(whole, rows, seed=seed), weights=weights, moved=moved,
-        after=None if moved is None else calibrate_population(
-            whole, ensemble(moved, f"novel neurons of {cell.name}, moved"), seed=seed),
-    )  # fmt: skip
+    after = None if moved is None else compare(ensemble(moved, ", moved"))
+    return Population(before=compare(rows), weights=weights, moved=moved, after=after)
+
+
+def _shared(table: FeatureTable, cell: Cell) -> tuple[FeatureTable, list[str]]:
+    """A table under our names, and those that the cell's ensemble has too: latents, the spike's height, features.
+
+    Raises:
+        UsageError: If there is none, or one is in another unit.
+    """
+    space = cell.prior.space
+    units = {f.name: f.unit for f in FEATURES.values()} | dict(zip(space.names, space.units, strict=True))
+    if {"ap1_peak", "ap1_trough"} <= set(space.names):
+        units["ap1_peak_to_trough"] = "mV"
+    named = aligned(table, units.items())
+    require_alike(zip(named.names, named.units, strict=True), units.items())
+    named = rename_published(named)
+    shared = [name for name in named.names if name in units]
+    require(bool(shared), "population", f"a table with a latent ({', '.join(space.names)}) or a feature of "
+            "docs/features.md", f"the columns {listed(table.names, 6)}", "rename its columns")  # fmt: skip
+    return named, shared
 
 
 def _features(

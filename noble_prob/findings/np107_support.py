@@ -19,6 +19,7 @@ from noble_prob.calibration.predictive import PredictiveCheck
 from noble_prob.calibration.replay import check_posterior
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
+from noble_prob.findings.words import in_words, with_unit
 from noble_prob.inference.posterior import Posterior
 
 OUT, EDGE, MISSING, FAR = 0.01, 0.05, 0.1, 0.005
@@ -75,8 +76,9 @@ def _standouts(placed: PredictiveCheck, most: int = 3) -> list[str]:
         if size[s, k] < 2:
             continue
         low, high = (ends[s, k] for ends in placed.band(0.89))
-        value = f"{placed.names[k]} at {placed.sweeps[s]} is {placed.observed[s, k]:.3g}"
-        out.append(f"{value} where 89 % of the population's are {low:.3g} to {high:.3g}")
+        value, most_usual = (with_unit(x, placed.units[k]) for x in (placed.observed[s, k], high))
+        out.append(f"{in_words(placed.names[k])} at {placed.sweeps[s]}: {value}, where 89 % of the population's are "
+                   f"{low:.3g} to {most_usual}")  # fmt: skip
     return out
 
 

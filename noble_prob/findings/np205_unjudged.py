@@ -48,7 +48,8 @@ def _not_comparable(result: Calibration, say: Callable[..., Finding]) -> Iterato
             reasons[item.name] = item.sentence.split(": ", 1)[1].rstrip(".")
     if reasons:
         listed = "; ".join(reason if name in reason else f"{name}: {reason}" for name, reason in reasons.items())
-        yield say("not judged", f"{len(reasons)} features could not be judged: {listed}.",
+        count = f"{len(reasons)} feature{'s' if len(reasons) > 1 else ''}"
+        yield say("not judged", f"{count} could not be judged: {listed}.",
                   "Give more rows, or a stimulus that defines them.", features=list(reasons))  # fmt: skip
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from noble_prob.calibration.predictive import PredictiveCheck
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
+from noble_prob.findings.words import in_words, with_unit
 
 
 @check("NP221", "Predictive misfit of a feature", PredictiveCheck)
@@ -27,8 +28,8 @@ def feature(result: PredictiveCheck, say: Callable[..., Finding]) -> Iterator[Fi
         if (exists & ~judged).any():
             sweeps = [result.sweeps[s] for s in np.flatnonzero(exists & ~judged)]
             share = float(result.share_defined[exists & ~judged, k].max())
-            yield say("caution", f"{name} exists on {', '.join(sweeps)} but in at most {100 * share:.0f} % of "
-                                 "the draws.",
+            yield say("caution", f"{_begun(in_words(name))} exists on {', '.join(sweeps)} but in at most "
+                                 f"{100 * share:.0f} % of the draws.",
                       feature=name, sweeps=sweeps, share_defined=share)  # fmt: skip
 
 
@@ -37,13 +38,21 @@ def _deviates(result: PredictiveCheck, k: int, say: Callable[..., Finding]) -> F
     name, unit, z = result.names[k], result.units[k], result.deviation[:, k]
     worst = [int(s) for s in np.argsort(-np.abs(np.nan_to_num(z)))[:3] if np.isfinite(z[s])]
     predicted = [float(np.nanmedian(result.draws[:, s, k])) for s in worst]
+    low, high = result.band(0.89)
     parts = [
-        f"{result.sweeps[s]}: {result.observed[s, k]:.4g} against {p:.4g} {unit}".rstrip()
-        for s, p in zip(worst, predicted, strict=True)
+        f"at {result.sweeps[s]}: {with_unit(result.observed[s, k], unit)}, where 89 % of the predicted are "
+        f"{low[s, k]:.3g} to {with_unit(high[s, k], unit)}"
+        for s in worst
     ]
+    words = in_words(name)
     return say(
-        "caution", f"{name} is not predicted (recorded against median): {'; '.join(parts)}.",
-        f"Mistrust latents that rest on {name}.", feature=name, p_corrected=float(result.p_feature[k]),
+        "caution", f"{_begun(words)} is not predicted; {'; '.join(parts)}.",
+        f"Mistrust latents that rest on the {words}.", feature=name, p_corrected=float(result.p_feature[k]),
         sweeps=[result.sweeps[s] for s in worst], observed=[float(result.observed[s, k]) for s in worst],
         predicted_median=predicted, deviation_sd=[float(z[s]) for s in worst],
     )  # fmt: skip
+
+
+def _begun(words: str) -> str:
+    """Words at the beginning of a sentence."""
+    return words[:1].upper() + words[1:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-WORDS = {"isi": "interval", "ap1": "first spike", "ahp": "afterhyperpolarisation", "ap": "spike"}
+WORDS = {"isi": "interval", "ap1": "first spike", "ahp": "afterhyperpolarisation", "ap": "spike", "cv": "CV"}
 UNITS = ("_mv", "_ms", "_hz", "_mohm")
 
 
@@ -53,3 +53,13 @@ def listed(items: Iterable[str]) -> str:
 def amount(sd: float, unit: str) -> str:
     """An SD in words: percent for logarithms, the unit otherwise."""
     return f"{100 * sd:.1f} %" if unit.startswith("ln(") else f"{sd:.2g} {unit}"
+
+
+def with_unit(value: float, unit: str) -> str:
+    """A value to three digits with its unit, a number alone where there is none.
+
+    Example:
+        >>> with_unit(38.81, "ms"), with_unit(4.0, "")
+        ('38.8 ms', '4')
+    """
+    return f"{value:.3g} {unit}".rstrip()

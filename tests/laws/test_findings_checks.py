@@ -1,5 +1,6 @@
 """Every code fires where it should, is silent where it should be, and says what it could not judge."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,10 @@ import pytest
 from noble_prob.calibration import FeatureTable, calibrate_population, calibrate_repeats, separate_drift
 from noble_prob.calibration.predictive import check_predictive
 from noble_prob.calibration.recalibrate import tilt
+from noble_prob.calibration.replay import TRAIN
 from noble_prob.errors import UsageError
+from noble_prob.features import FEATURES
+from noble_prob.findings.np107_support import _standouts
 from noble_prob.findings.registry import judge, load
 
 NAMES, UNITS = ("spike_count", "latency", "width"), ("", "ms", "ms")
@@ -134,6 +138,21 @@ def test_np220_221_222_judge_one_recording():
     absent = predictive(missing=True)
     assert [f.severity for f in absent if f.code == "NP220"] == ["issue"]
     assert next(f for f in absent if f.code == "NP221").evidence["share_defined"] == 0
+
+
+def test_misfits_are_told_in_words_and_units():
+    """NP221 and NP107 name a feature of the catalogue as people do, with the unit of every number."""
+    draws = np.random.default_rng(0).normal(5.6, 0.8, (400, 3, 1))
+    found = check_predictive(np.full((3, 1), 38.8), draws, names=("first_spike_latency_ms",), units=("ms",),
+                             sweeps=("+50 pA", "+100 pA", "+200 pA"))  # fmt: skip
+    (said,) = (f for f in judge(found) if f.code == "NP221")
+    assert re.match(r"First spike latency is not predicted; at \+\d+ pA: 38.8 ms, where 89 % of the predicted are "
+                    r"4\.\d+ to 6\.\d+ ms; ", said.sentence)  # fmt: skip
+    assert said.remedy == "Mistrust latents that rest on the first spike latency."
+    (placed,) = _standouts(found)
+    assert re.fullmatch(r"first spike latency at \+\d+ pA: 38.8 ms, where 89 % of the population's are "
+                        r"4\.\d+ to 6\.\d+ ms", placed)  # fmt: skip
+    assert set(TRAIN) <= set(FEATURES)
 
 
 def tilted(shift, spread=1.0):

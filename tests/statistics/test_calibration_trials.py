@@ -112,7 +112,7 @@ def test_fitted_forecasts_pass_on_new_repeats_and_halved_or_doubled_ones_are_cau
     """One test at a level of 3 %, the false-alarm rate; the power is shown for one data set, not estimated."""
     new, group = simulate(12, 5), 1
     predicted, observed = forecast_table(fit, group, seed=1), observed_table(new, group)
-    timing = ("first_spike_ms", "mean_isi_ms", "last_spike_ms")
+    timing = ("first_spike_latency_ms", "mean_isi_ms", "last_spike_ms")
     centre = np.nanmean(predicted.value, 0)
     caught = {}
     for factor in (0.5, 1.0, 2.0):
@@ -135,7 +135,7 @@ def test_fitted_scales_reach_the_ensemble(fit):
     assert len(repeats.times_ms[0]) == 5
     table = observed_table(repeats, 0)
     assert table.axis == "trial"
-    assert np.nanstd(table.column("first_spike_ms")) > 0
+    assert np.nanstd(table.column("first_spike_latency_ms")) > 0
     with pytest.raises(UsageError, match="fitted cell"):
         trial_model(fit, space, cell="nobody")
 
@@ -181,4 +181,4 @@ def test_silent_repeats_are_refused_where_nothing_can_be_fitted():
     )
     with pytest.raises(UsageError, match="stronger steps"):
         fit_trials(silent)
-    assert np.isnan(train_table(np.full((1, 1), np.inf), source="none").column("first_spike_ms")).all()
+    assert np.isnan(train_table(np.full((1, 1), np.inf), source="none").column("first_spike_latency_ms")).all()

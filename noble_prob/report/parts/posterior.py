@@ -20,7 +20,7 @@ from noble_prob.report.plain import label, words
 
 MOST_PAIRS = 6
 """Latents in the pair plot: those the recording says most about."""
-SHOWN = ("spike_count", "first_spike_ms", "mean_isi_ms", "isi_cv")
+SHOWN = ("spike_count", "first_spike_latency_ms", "mean_isi_ms", "isi_cv")
 """Features drawn against current first; others follow."""
 SEEN = "The posterior has seen these sweeps: a misfit is believable, a pass is a weak one, and no spread is tested."
 
