@@ -7,12 +7,20 @@ it would drop out although both have it. One that states its unit in brackets an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
+from difflib import get_close_matches
 
 from noble_prob.calibration.table import FeatureTable
 from noble_prob.errors import UsageError, require
 from noble_prob.readers.text_table import factor_between, spelled, split_suffix
+
+ALIASES = {
+    "vrest": "resting_voltage", "v_rest": "resting_voltage", "rmp": "resting_voltage", "rin": "input_resistance",
+    "r_in": "input_resistance", "tau": "membrane_time_constant", "tau_m": "membrane_time_constant",
+}  # fmt: skip
+"""What people call a feature whose name here is nothing like it."""
 
 
 def common_features(observed: FeatureTable, ensemble: FeatureTable) -> tuple[FeatureTable, FeatureTable]:
@@ -86,6 +94,25 @@ def _meaning(name: str, unit: str) -> tuple[str, str]:
     """What a column is about, and its unit: the one its name ends in, or else the one it states."""
     stem, end = split_suffix(name)
     return (stem, end) if end else (name, spelled(unit))
+
+
+def nearest(name: str, offered: Iterable[str]) -> str:
+    """The name that a column may have been meant as, empty if none is near.
+
+    Args:
+        name: Of the column.
+        offered: Names to choose from; of two that differ in the unit at their end alone, the first.
+
+    Example:
+        >>> nearest("AP width", ["sag", "ap1_width", "ap1_width_ms"]), nearest("slice", ["sag"])
+        ('ap1_width', '')
+    """
+    plain: dict[str, str] = {}
+    for item in offered:
+        plain.setdefault(split_suffix(item)[0], item)
+    body = split_suffix(re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_"))[0]
+    found = get_close_matches(ALIASES.get(body, body), plain, n=1, cutoff=0.7)
+    return plain[found[0]] if found else ""
 
 
 def left_out(observed: FeatureTable, ensemble: FeatureTable) -> dict[str, str]:

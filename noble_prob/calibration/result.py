@@ -116,6 +116,7 @@ class Calibration:
         power_sentence: What the test could have seen.
         skipped: Feature to the reason why it was not compared.
         left_out: Column that only one table has to that table, ``first`` (experiment) or ``second``.
+        offered: Names that the ensemble could have had, where it is no table of the user's.
         seed: Of all randomness.
     """
 
@@ -137,6 +138,7 @@ class Calibration:
     power_sentence: str
     skipped: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    offered: tuple[str, ...] = ()
     seed: int = 0
 
     def __repr__(self) -> str:

@@ -17,11 +17,11 @@ from typing import Literal
 import numpy as np
 
 from noble_prob.calibration import Calibration, FeatureTable, Recalibration, calibrate_population, tilt, widen
-from noble_prob.calibration.matching import aligned, require_alike
+from noble_prob.calibration.matching import aligned, nearest, require_alike
 from noble_prob.cells import Cell
 from noble_prob.ensemble import draw, respond
 from noble_prob.errors import listed, require, require_seed
-from noble_prob.examination.columns import rename_published, with_height
+from noble_prob.examination.columns import rename_published, with_height, without_ids
 from noble_prob.examination.steps import impossible
 from noble_prob.features import FEATURES, measure
 from noble_prob.latent import Neurons
@@ -75,7 +75,9 @@ def examine_population(
     """
     seed = require_seed(seed)
     cell.require_current(current_pa)
-    whole, shared = _shared(table, cell)
+    offered = _offered(cell)
+    whole = _named(table, offered)
+    shared = [name for name in whole.names if name in offered]
     wanted = tuple(name for name in shared if name in FEATURES and name not in cell.prior.space.names)
 
     def ensemble(novel: Neurons, moved: str = "") -> FeatureTable:
@@ -90,9 +92,7 @@ def examine_population(
             "; ".join(reason.split(": left out; ")[-1] for reason in absent.values()))  # fmt: skip
 
     def compare(rows: FeatureTable) -> Calibration:
-        found = calibrate_population(whole, rows.select(kept), seed=seed)
-        alone = {name: owner for name, owner in found.left_out.items() if name not in absent}
-        return replace(found, skipped={**found.skipped, **absent}, left_out=alone)
+        return _compared(whole, rows.select(kept), absent, tuple(offered), seed)
 
     rows, measured = rows.select(kept), whole.select(kept)
     weights = tilt(rows, measured.select(_matched(measured, rows))) if recalibrate in ("tilt", "both") else None
@@ -101,23 +101,40 @@ def examine_population(
     return Population(before=compare(rows), weights=weights, moved=moved, after=after)
 
 
-def _shared(table: FeatureTable, cell: Cell) -> tuple[FeatureTable, list[str]]:
-    """A table under our names, and those that the cell's ensemble has too: latents, the spike's height, features.
+def _compared(
+    whole: FeatureTable, rows: FeatureTable, absent: dict[str, str], offered: tuple[str, ...], seed: int
+) -> Calibration:
+    """Cells against an ensemble, its headline saying in what, where that is not every column."""
+    found = calibrate_population(whole, rows, seed=seed)
+    alone = {name: owner for name, owner in found.left_out.items() if name not in absent}
+    every = len(rows.names) == len(whole.names)
+    what = "" if every else f"Compared: {listed(rows.names, 6)} ({len(rows.names)} of {len(whole.names)} columns). "
+    return replace(found, skipped={**found.skipped, **absent}, left_out=alone, sentence=what + found.sentence,
+                   offered=offered)  # fmt: skip
+
+
+def _offered(cell: Cell) -> dict[str, str]:
+    """Columns that an ensemble of the cell can have, with their units: latents, the spike's height, features."""
+    space = cell.prior.space
+    height = {"ap1_peak_to_trough": "mV"} if {"ap1_peak", "ap1_trough"} <= set(space.names) else {}
+    latents = dict(zip(space.names, space.units, strict=True))
+    return {**latents, **height, **{f.name: f.unit for f in FEATURES.values() if f.name not in latents}}
+
+
+def _named(table: FeatureTable, offered: dict[str, str]) -> FeatureTable:
+    """A table under the names that the ensemble has, without numbers of its rows.
 
     Raises:
-        UsageError: If there is none, or one is in another unit.
+        UsageError: If they share no column, or one is in another unit.
     """
-    space = cell.prior.space
-    units = {f.name: f.unit for f in FEATURES.values()} | dict(zip(space.names, space.units, strict=True))
-    if {"ap1_peak", "ap1_trough"} <= set(space.names):
-        units["ap1_peak_to_trough"] = "mV"
-    named = aligned(table, units.items())
-    require_alike(zip(named.names, named.units, strict=True), units.items())
+    named = aligned(without_ids(table), offered.items())
+    require_alike(zip(named.names, named.units, strict=True), offered.items())
     named = rename_published(named)
-    shared = [name for name in named.names if name in units]
-    require(bool(shared), "population", f"a table with a latent ({', '.join(space.names)}) or a feature of "
-            "docs/features.md", f"the columns {listed(table.names, 6)}", "rename its columns")  # fmt: skip
-    return named, shared
+    meant = [f"{name} ({near}?)" for name in named.names if (near := nearest(name, offered))]
+    require(any(name in offered for name in named.names), "population", "a table with a latent or feature of the "
+            f"ensemble ({listed(offered, 6)}; all names in docs/features.md)", f"the columns {listed(table.names, 6)}",
+            f"rename its columns{': ' if meant else ''}{', '.join(meant)}")  # fmt: skip
+    return named
 
 
 def _features(

@@ -22,6 +22,22 @@ PUBLISHED = {
 BELOW_ZERO = ("resting_voltage", "resting_voltage_mv", "voltage_base", "ap1_trough", "ap1_trough_mv")
 """Potentials in mV that are tens of mV below zero in every neuron."""
 
+IDS = ("cell", "id", "label", "neuron", "index", "cell_id", "neuron_id")
+"""Heads of columns that number the rows."""
+
+
+def without_ids(table: FeatureTable) -> FeatureTable:
+    """The table without whole numbers that name the rows (:data:`IDS`), unless it has no other column.
+
+    Args:
+        table: Any table, one row per cell or repeat.
+    """
+    kept = [
+        name for name, column in zip(table.names, table.value.T, strict=True)
+        if name.lower().replace(" ", "_") not in IDS or (column[np.isfinite(column)] % 1).any()
+    ]  # fmt: skip
+    return table.select(kept) if kept else table
+
 
 def require_measured(table: FeatureTable) -> None:
     """Refuse values that no measurement gives: infinite ones, and potentials in volts under a name in mV.

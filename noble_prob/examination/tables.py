@@ -10,7 +10,7 @@ from noble_prob.calibration import (
     compare_experiments,
 )
 from noble_prob.errors import require
-from noble_prob.examination.columns import require_measured
+from noble_prob.examination.columns import require_measured, without_ids
 
 
 def examine_tables(
@@ -27,6 +27,7 @@ def examine_tables(
     Raises:
         UsageError: If the rows are of different kinds, no feature is shared, or a value can not be measured.
     """
+    observed, other = without_ids(observed), without_ids(other)
     require_measured(observed)
     require_measured(other)
     require(observed.axis in ("trial", "neuron"), "observed", "rows that are repeats or cells", observed.axis,

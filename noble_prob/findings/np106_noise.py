@@ -10,11 +10,14 @@ with the sizes. Silent where noise was switched off.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
+from noble_prob.features import FEATURES
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
+from noble_prob.findings.words import amount
 from noble_prob.inference.posterior import Posterior
+from noble_prob.noise.scales import USUAL
 
 LIMITS = {
     "decoder_excess": (2.0, 5.0),
@@ -24,6 +27,12 @@ LIMITS = {
     "trial_passive": (3.0, 5.0),
     "trial_shape": (3.0, 5.0),
 }
+SHOWN = {
+    "trial_rest": {"resting_voltage_mv": ""},
+    "trial_passive": {"voltage_deflection_mv": "deflection"},
+    "trial_shape": {"ap1_peak_mv": "peak", "ap1_width_ms": "width"},
+}
+"""Features in whose unit a size is told, and the word for each."""
 REMEDY = "Look at the predictive checks by sweep: the posterior describes the nearest cell the decoder knows."
 
 
@@ -36,9 +45,9 @@ def noise(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:
     words = {
         "trial_timing": f"the latency differs between sweeps by {100 * size.get('trial_timing', 0):.1f} % at 10 ms",
         "trial_rate": f"the rate by {100 * size.get('trial_rate', 0):.1f} % at 50 Hz",
-        "trial_rest": f"the resting voltage by {size.get('trial_rest', 0):.2g} times what is usual",
-        "trial_passive": f"sub-threshold responses by {size.get('trial_passive', 0):.2g} times what is usual",
-        "trial_shape": f"the shape of spikes by {size.get('trial_shape', 0):.2g} times what is usual",
+        "trial_rest": f"the resting voltage by {_times(size, 'trial_rest')}",
+        "trial_passive": f"sub-threshold responses by {_times(size, 'trial_passive')}",
+        "trial_shape": f"the shape of spikes by {_times(size, 'trial_shape')}",
         "decoder_excess": f"the decoder errs {1 + size.get('decoder_excess', 0):.2g} times as much as on validation",
         "phase_diffusion": f"the phase diffuses by {size.get('phase_diffusion', 0):.2g} spikes per root second",
     }
@@ -48,3 +57,11 @@ def noise(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:
         yield say("passed", f"Little noise explains the recording: {body}.", **size)
     else:
         yield say("issue" if level == 2 else "caution", f"The recording is explained by noise: {body}.", REMEDY, **size)
+
+
+def _times(size: Mapping[str, float], site: str) -> str:
+    """A size in units of what is usual, and what that is in mV and ms for the features that show it best."""
+    times = size.get(site, 0.0)
+    shown = ", ".join(f"{word} {amount(times * USUAL[name], FEATURES[name].unit)}".strip()
+                      for name, word in SHOWN[site].items())  # fmt: skip
+    return f"{times:.2g} times what is usual ({shown})"

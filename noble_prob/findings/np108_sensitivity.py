@@ -19,7 +19,10 @@ from noble_prob.inference.export_sensitivity import sensitivity
 from noble_prob.inference.posterior import Posterior
 
 LIMIT, FEWEST = 0.05, 100
-REMEDY = "Compare with a posterior under a wider prior; report what the two agree on."
+REMEDY = (
+    "Infer again under a wider prior, nb.infer(..., prior=noble_prob.priors.widened(cell.prior, 2.0)), and report what "
+    "the two posteriors agree on."
+)
 
 
 @check("NP108", "Sensitivity to the prior", Posterior)

@@ -2,7 +2,8 @@
 
 *Not judged* for every feature that is undefined, or does not vary, in experiment or ensemble: its spread has no
 ratio; and, in a sentence of their own, for those whose spread alone, off by two, would have been missed too often.
-Another sentence names the columns that only one of the two tables has, which were left out of the comparison. Silent
+Another sentence names the columns that only one of the two tables has, which were left out of the comparison; where the
+ensemble is a cell's, the remedy names what they may have been meant as. Silent
 when every feature was judged. Silence of other checks about such a feature is no pass.
 """
 
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from noble_prob.calibration.matching import nearest
 from noble_prob.calibration.result import Calibration
 from noble_prob.calibration.wording import percent
 from noble_prob.errors import listed
@@ -29,6 +31,9 @@ def unjudged(result: Calibration, say: Callable[..., Finding]) -> Iterator[Findi
 
 def _alone(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
     """Columns that one table has and the other has not."""
+    if result.offered:
+        yield from _unnamed(result, say)
+        return
     told = []
     for which, source in (("first", result.observed.source), ("second", result.ensemble.source)):
         names = [name for name, owner in result.left_out.items() if owner == which]
@@ -38,6 +43,19 @@ def _alone(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding
         yield say("not judged", f"Columns left out of the comparison: {'; '.join(told)}.",
                   "Give a feature the same name in both tables if both have it.",
                   left_out=dict(result.left_out))  # fmt: skip
+
+
+def _unnamed(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
+    """Columns of the only table that the ensemble has no name for, and what they may have been meant as."""
+    names = [name for name, owner in result.left_out.items() if owner == "first"]
+    if names:
+        free = [name for name in result.offered if name not in result.observed.names]
+        meant = {name: near for name in names if (near := nearest(name, free))}
+        rename = ", ".join(f"{name} ({near}?)" for name, near in meant.items())
+        yield say("not judged", f"Columns left out of the comparison, for the ensemble has none of the name: "
+                  f"{listed(names, 12)}.", f"Rename{f': {rename}' if rename else ' them'}. The ensemble has "
+                  f"{listed(free, 6)}; all names in docs/features.md.",
+                  left_out=dict(result.left_out), meant=meant)  # fmt: skip
 
 
 def _not_comparable(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:

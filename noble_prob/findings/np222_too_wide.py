@@ -14,6 +14,10 @@ from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
 
 LEVEL = 0.005
+REMEDY = (
+    "Intervals are conservative; if repeats show less noise, infer again with a smaller median of its scale, "
+    "nb.infer(..., noise=nb.NoisePrior(trial_rest=noble_prob.noise.Scale(median=0.5))); docs/inference.md lists them."
+)
 
 
 @check("NP222", "Predictive spread too wide", PredictiveCheck)
@@ -24,6 +28,6 @@ def too_wide(result: PredictiveCheck, say: Callable[..., Finding]) -> Iterator[F
             "caution",
             f"The recording is closer to its predictions than all but {100 * result.p_too_wide:.1f} % of the draws: "
             "the predictive spread is too wide.",
-            "Intervals are conservative; tighten the noise prior if repeats allow it.",
+            REMEDY,
             p_value=result.p_too_wide, coverage_50=result.coverage(0.5), coverage_89=result.coverage(0.89),
         )  # fmt: skip

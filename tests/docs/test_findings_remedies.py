@@ -1,0 +1,47 @@
+"""Remedies that name a call or a section name one that exists, and sizes of noise have units."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+import noble_prob as nb
+from noble_prob.calibration.predictive import check_predictive
+from noble_prob.findings import np106_noise, np108_sensitivity, np201_match, np222_too_wide
+from noble_prob.findings.registry import judge
+from noble_prob.noise import Scale
+from noble_prob.noise.scales import USUAL
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def test_a_remedy_names_what_exists():
+    texts = (np108_sensitivity.REMEDY, np222_too_wide.REMEDY)
+    names = [name for text in texts for name in re.findall(r"(?:noble_prob|nb)(?:\.\w+)+", text)]
+    assert {"nb.infer", "nb.NoisePrior", "noble_prob.priors.widened", "noble_prob.noise.Scale"} == set(names)
+    for name in names:
+        room, _, last = name.replace("nb.", "noble_prob.").rpartition(".")
+        assert callable(getattr(import_module(room), last))
+    assert nb.NoisePrior(trial_rest=Scale(median=0.5)).trial_rest.median == 0.5
+    page, _, anchor = re.search(r"docs/([\w.]+#[\w-]+)", np201_match.REMEDY["trial"])[1].partition("#")
+    heads = [line.lstrip("# ") for line in (DOCS / page).read_text().splitlines() if line.startswith("#")]
+    assert anchor in [re.sub(r"[^\w-]", "", head.lower().replace(" ", "-")) for head in heads]
+
+
+def test_a_predictive_that_is_too_wide_is_told_the_call():
+    rng = np.random.default_rng(4)
+    narrow, draws = 0.02 * rng.standard_normal((4, 3)), rng.standard_normal((200, 4, 3))
+    found = check_predictive(narrow, draws, names=("a", "b", "c"), units=("ms",) * 3, sweeps=("1", "2", "3", "4"))
+    (said,) = (f for f in judge(found) if f.code == "NP222")
+    assert "noise=nb.NoisePrior(" in said.remedy
+
+
+def test_a_size_of_noise_has_a_unit():
+    sizes = {"trial_rest": 6.0, "trial_passive": 2.0, "trial_shape": 3.0}
+    told = [np106_noise._times(sizes, site) for site in sizes]
+    assert told == ["6 times what is usual (3 mV)", "2 times what is usual (deflection 0.6 mV)",
+                    "3 times what is usual (peak 3 mV, width 0.06 ms)"]  # fmt: skip
+    assert {name for shown in np106_noise.SHOWN.values() for name in shown} <= set(USUAL)
