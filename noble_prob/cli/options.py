@@ -104,7 +104,12 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--channel", default=None, help="voltage channel or electrode, where a file has several")
     parser.add_argument("--pulse", type=pulse, default=0, help="which pulse of a sweep, from 0, or 'all' (0)")
     parser.add_argument("--sweeps", default=None, metavar="LIST", help="only these sweeps, from 0, such as 0-5,8 (all)")
-    parser.add_argument("--ljp-mv", type=finite, default=None, help="liquid junction potential to subtract, where voltages are not corrected (none)")
+    parser.add_argument(
+        "--ljp-mv",
+        type=finite,
+        default=None,
+        help="liquid junction potential to subtract, where voltages are not corrected (none)",
+    )
 
 
 def add_out(parser: argparse.ArgumentParser, what: str) -> None:
