@@ -18,6 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import noble_prob as nb
+from noble_prob.findings.words import with_step
 from noble_prob.noise import NoisePrior
 
 SHOWN = (0, 2, 4)
@@ -31,8 +32,8 @@ def draw_traces(axes: np.ndarray, found: nb.Examination) -> None:
     time = recording.time_ms.numpy()
     for axis, k in zip(axes, SHOWN, strict=True):
         members = found.ensemble.voltage_mv[:6, k].numpy()
-        axis.plot(time, recording.voltage_mv[k].numpy(), color="black", lw=1.2)
-        axis.plot(found.ensemble.time_ms.numpy(), members.T, color="tab:orange", lw=0.6, alpha=0.7)
+        axis.plot(found.ensemble.time_ms.numpy(), members.T, color="tab:orange", lw=1.4, alpha=0.7)
+        axis.plot(time, recording.voltage_mv[k].numpy(), color="black", lw=0.5)
         axis.set(ylabel="voltage (mV)", xlim=(0, 430))
         axis.set_title(f"{recording.protocol.amplitudes_pa[k]:+.0f} pA".replace("-", "−"), loc="left", fontsize=9)
     axes[-1].set_xlabel("time (ms): recording (black) and six posterior draws (orange)")
@@ -50,7 +51,8 @@ def draw_latents(axis: plt.Axes, found: nb.Examination) -> None:
     axis.hlines(y, *np.quantile(prior, [0.055, 0.945], axis=0), color="lightgray", lw=6, label="before")
     axis.hlines(y, after[0], after[1], color="tab:orange", lw=6, label="after")
     axis.plot(truth, y, "k|", ms=11, mew=1.5, label="truth")
-    axis.set(yticks=y, yticklabels=[n.replace("_", " ") for n in names], xlabel="SDs of the training models")
+    axis.set(yticks=y, xlabel="SDs of the training models",
+             yticklabels=[with_step(item.name, item.current_pa) for item in space.latents])  # fmt: skip
     axis.set_title("latent features, 89 % intervals", loc="left", fontsize=9)
     axis.tick_params(axis="y", length=0)
     axis.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.35, -0.11), ncol=3, fontsize=8)
