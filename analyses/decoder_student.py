@@ -27,7 +27,6 @@ from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.decoder.spike_map import SpikeMap
 from noble_prob.population.latents import protocol_of
 from noble_prob.priors import Prior
-from noble_prob.training.data import prepare
 from noble_prob.training.error_model import measure_error
 from noble_prob.training.gather import unseen
 from noble_prob.training.loop import figures, fit
@@ -35,7 +34,6 @@ from noble_prob.training.publish import LATENT_TABLE
 from noble_prob.training.responses import standard_columns
 from noble_prob.training.run import machine
 from noble_prob.training.schedule import Schedule
-from noble_prob.training.sources import from_store
 from noble_prob.training.student import StudentTask, spike_map_for
 
 DRAWS = 16_384
@@ -107,8 +105,7 @@ def error_of(decoder: NobleDecoder, stores: list[Path], cell: str) -> DecoderErr
 
 def latents_of(decoder: NobleDecoder, store: Path) -> torch.Tensor:
     """Standardised latents of the perturbed models of a data set, none of a held-out model."""
-    data = prepare(from_store(store, cell=store.name), latents=decoder.space.latents, validation=1)
-    return decoder.space.standardise(data.latents)
+    return decoder.space.standardise(unseen([store], store.name, decoder.space.name).latents)
 
 
 def neurons(prior: Prior, perturbed: list[torch.Tensor], n: int, *, seed: int) -> torch.Tensor:
