@@ -1,8 +1,10 @@
 """NP104: can importance weights be believed?
 
-For posteriors by importance sampling. *Passed* when the Pareto shape of the weights is at most 0.7 and the effective
-sample size at least 400; *caution* when only the latter fails. A shape above 0.7 never gets here: chains are run
-instead, and the note about it is an NP104 *caution* of its own. Silent for chains. One mode is seen; others are not.
+For posteriors by importance sampling. *Passed* when the Pareto shape of the weights is at most 0.7 and the draws, each
+moved once after they were resampled by weight, are worth at least 100 independent ones, which is when a posterior mean
+is exact to a tenth of the posterior SD; *caution* when only the latter fails. A shape above 0.7 never gets here: chains
+are run instead, and the note about it is an NP104 *caution* of its own. Silent for chains. One mode is seen; others are
+not.
 """
 
 from __future__ import annotations
@@ -13,18 +15,23 @@ from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
 from noble_prob.inference.posterior import Posterior
 
-ESS = 400.0
+WORTH = 100.0
+"""Independent draws whose mean is exact to a tenth of the SD."""
 
 
 @check("NP104", "Importance weights", Posterior)
 def weights(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:
-    """Judges shape and effective size."""
+    """Judges their shape, and what the draws are worth."""
     if "k_hat" not in result.provenance:
         return
-    k, size = float(result.provenance["k_hat"]), float(result.provenance["effective"])
-    body = f"Pareto k is {k:.2f} and {size:.0f} draws' worth of weight is left"
-    if size >= ESS:
-        yield say("passed", f"The importance weights can be believed: {body}.", k_hat=k, effective=size)
+    k = float(result.provenance["k_hat"])
+    size = float(result.provenance.get("worth", result.provenance["effective"]))  # older files have the weights' alone
+    body = (
+        f"Pareto k is {k:.2f}, and the draws are worth {size:.0f} independent ones: posterior means are exact to "
+        f"about {size**-0.5:.2f} posterior SDs"
+    )
+    if size >= WORTH:
+        yield say("passed", f"The importance weights can be believed: {body}.", k_hat=k, worth=size)
     else:
         yield say("caution", f"The importance weights are uneven: {body}.", "Ask for more draws, or use nuts.",
-                  k_hat=k, effective=size)  # fmt: skip
+                  k_hat=k, worth=size)  # fmt: skip

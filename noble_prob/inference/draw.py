@@ -81,7 +81,8 @@ def _weighted(
     at = found.resample(n, torch.Generator().manual_seed(seed))
     moved = refresh.move(density, found, at, seed=seed)
     return Draws(flat=moved.flat[None], stats={"lp": moved.log_density[None]},
-                 record={"k_hat": found.k_hat, "effective": found.effective, "moved": moved.acceptance})  # fmt: skip
+                 record={"k_hat": found.k_hat, "effective": found.effective, "worth": moved.worth,
+                         "moved": moved.acceptance})  # fmt: skip
 
 
 def _chains(

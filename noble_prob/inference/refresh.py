@@ -42,11 +42,13 @@ class Moved:
         flat: Unconstrained draws, shape ``(draw, *recording, size)``.
         log_density: Log density at each, shape ``(draw, *recording)``.
         acceptance: Mean acceptance of each recording, shape ``(*recording,)``.
+        worth: Independent draws whose means would be as exact, see :func:`worth`, shape ``(*recording,)``.
     """
 
     flat: Float[Tensor, "draw *recording size"]
     log_density: Tensor
     acceptance: Float[Tensor, "*recording"]
+    worth: Float[Tensor, "*recording"]
 
 
 def move(density: LogDensity, found: Weighted, at: Int[Tensor, " draw *recording"], *, seed: int) -> Moved:
@@ -73,7 +75,35 @@ def move(density: LogDensity, found: Weighted, at: Int[Tensor, " draw *recording
     parts = [_one_move(density, found.coordinates, *part, angle, generator)
              for part in zip(flat.split(rows), value.split(rows), strict=True)]  # fmt: skip
     moved, value, acceptance = (torch.cat([p[k] for p in parts]) for k in range(3))
-    return Moved(flat=moved, log_density=value, acceptance=acceptance.mean(0))
+    return Moved(flat=moved, log_density=value, acceptance=acceptance.mean(0),
+                 worth=worth(flat, moved, found.effective))  # fmt: skip
+
+
+def worth(before: Float[Tensor, "draw *recording size"], after: Tensor, effective: Tensor) -> Tensor:
+    """How many independent draws the moved ones are worth.
+
+    A draw keeps the correlation ``r`` with where it began, and what began together was worth ``effective`` draws; the
+    rest of it is new. So the variance of a mean is ``r^2 / effective + (1 - r^2) / draws`` of the posterior's. The
+    largest ``r`` of any dimension counts, of ranks and of ranks of distances from the median (as bulk and folded
+    R-hat, Vehtari et al. 2021), for a few far draws decide a plain correlation.
+
+    Args:
+        before: Resampled draws.
+        after: The same, moved.
+        effective: What the weights were worth, shape ``(*recording,)``.
+
+    Returns:
+        Shape ``(*recording,)``.
+    """
+    folded = [(x - x.median(0).values).abs() for x in (before, after)]
+    kept = torch.stack([_rank_correlation(before, after), _rank_correlation(*folded)]).square().amax((0, -1))
+    return 1 / (kept / effective + (1 - kept) / len(after))
+
+
+def _rank_correlation(x: Tensor, y: Tensor) -> Tensor:
+    """Spearman's correlation over draws."""
+    off = [z.argsort(0).argsort(0).to(z) - 0.5 * (len(z) - 1) for z in (x, y)]
+    return (off[0] * off[1]).mean(0) / off[0].square().mean(0)
 
 
 def _one_move(

@@ -111,12 +111,19 @@ def test_np103_tells_a_second_mode_and_nothing_else():
     assert said(p, "NP103") == []
 
 
-@pytest.mark.parametrize(("effective", "severity"), [(399.0, "caution"), (400.0, "passed")])
-def test_np104_asks_for_four_hundred_draws_worth_of_weight(effective, severity):
+@pytest.mark.parametrize(("worth", "severity"), [(99.0, "caution"), (100.0, "passed")])
+def test_np104_asks_for_means_exact_to_a_tenth_of_the_sd(worth, severity):
     p = posterior(torch.zeros(5), torch.ones(5))
-    (found,) = said(replace(p, provenance={"k_hat": 0.3, "effective": effective}), "NP104")
-    assert (found.severity, found.evidence["effective"]) == (severity, effective)
+    (found,) = said(replace(p, provenance={"k_hat": 0.3, "effective": 50.0, "worth": worth}), "NP104")
+    assert (found.severity, found.evidence["worth"]) == (severity, worth)
     assert found.evidence["k_hat"] == 0.3
+    assert "exact to about 0.10 posterior SDs" in found.sentence
+
+
+def test_np104_of_an_older_file_takes_what_the_weights_were_worth():
+    p = posterior(torch.zeros(5), torch.ones(5))
+    (found,) = said(replace(p, provenance={"k_hat": 0.3, "effective": 50.0}), "NP104")
+    assert (found.severity, found.evidence["worth"]) == ("caution", 50.0)
 
 
 def test_what_is_not_drawn_that_way_is_not_judged_that_way():

@@ -62,6 +62,26 @@ def test_moved_draws_are_the_posterior(experiment):
     assert abs(float(variance.mean()) - 1) < 4 * float(variance.mean(1).std()) / N**0.5
 
 
+def test_moved_draws_are_worth_what_is_said(experiment):
+    """Means scatter nearly as their worth says (variances: a fifth more, for weights here go with the places)."""
+    _, found, _, moved = experiment
+    scatter = moved.flat.mean(0).square().mean(-1)  # of a mean that is zero: one over the draws' worth
+    stated = 1 / moved.worth
+    assert float(scatter.mean()) < 1.35 * float(stated.mean())
+    assert float(scatter.mean()) > 0.9 * float(stated.mean())
+    assert float((1 / found.effective).mean()) > 1.5 * float(scatter.mean())
+
+
+def test_draws_that_stay_are_worth_their_weights():
+    g = torch.Generator().manual_seed(1)
+    before, other = (torch.randn(400, 3, 5, generator=g).double() for _ in range(2))
+    effective = torch.tensor([20.0, 100.0, 400.0]).double()
+    assert torch.allclose(refresh.worth(before, before, effective), effective)
+    assert float(refresh.worth(before, other, effective)[1:].min()) > 0.9 * 400
+    half = torch.cat([before[:200], other[200:]])  # half of them refused
+    assert float((1 / refresh.worth(before, half, effective) * effective)[0]) == pytest.approx(0.3, abs=0.12)
+
+
 @pytest.mark.parametrize(("scale", "shift"), [(0.5, 0.0), (1.0, 0.5)])
 def test_wrong_posteriors_are_still_caught(experiment, scale, shift):
     truth, _, _, moved = experiment

@@ -61,9 +61,13 @@ def _weighted(found: Sequence[Posterior]) -> str:
     """Draws, what their weights were worth, and the move that followed."""
     shape = _span((float(p.provenance["k_hat"]) for p in found), 2)
     effective = _span(round(float(p.provenance["effective"])) for p in found)
+    known = all("worth" in p.provenance for p in found)
+    worth = (
+        f", after which they were worth {_span(round(float(p.provenance['worth'])) for p in found)}" if known else ""
+    )
     return (
         f"{_draws(found)} draws resampled by Pareto-smoothed weights, whose k-hat was {shape} and whose "
-        f"effective sample size {effective}, then moved by one Hamiltonian trajectory each"
+        f"effective sample size {effective}, then moved by one Hamiltonian trajectory each{worth}"
     )
 
 
