@@ -1,8 +1,9 @@
 """NP111: what did the reader of the file have to choose?
 
 *Caution* when a file left a choice: several voltage channels, electrodes, sweep families or pulses per sweep, series
-without a partner or without a stimulus, a bias current that was added, pulses that depart from a prepulse, samples that
-are missing. The sentence says what was taken. Silent when there was nothing to choose.
+without a partner or without a stimulus, a bias current that was added, pulses that depart from a prepulse, sweeps that
+may begin inside their step, samples that are missing. The sentence says what was taken. Silent when
+there was nothing to choose.
 """
 
 from __future__ import annotations

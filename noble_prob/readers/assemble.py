@@ -21,7 +21,7 @@ from noble_prob.readers.pulses import Pulse, find_pulses
 from noble_prob.readers.sweeps import RawFile, RawSweep
 from noble_prob.recording import Protocol, Recording
 
-_LONG_MS, _PREPULSE_PA = 100.0, 2.0
+_LONG_MS, _PREPULSE_PA, _HELD_ALIKE_PA, _END_MS = 100.0, 2.0, 5.0, 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +165,22 @@ def _of_pulses(pulses: list[tuple[Pulse, ...]], pulse: PulseChoice) -> list[str]
     return [*remarks, f"{lack}: sweeps {absent}, counted from 0."] if absent else remarks
 
 
+def _of_beginnings(group: _Group) -> list[str]:
+    """Whether sweeps begin at different currents and end at one, as where the beginning of steps is lacking."""
+    own = [k for k, row in enumerate(group.pulses) if row]
+    if not own:
+        return []
+    first = [group.pulses[k][0].step.holding_pa for k in own]
+    last = [float(np.median(group.sweeps[k].current_pa[-round(_END_MS / group.sweeps[k].dt_ms) :])) for k in own]
+    if np.ptp(first) < _HELD_ALIKE_PA or np.ptp(last) > 0.2 * np.ptp(first):
+        return []
+    return [
+        f"Sweeps begin at {min(first):.0f} to {max(first):.0f} pA and all end at {np.mean(last):.0f} pA. If they begin "
+        "inside their steps, what was read as steps is how these end: export the sweeps from before the onset, or "
+        "state the steps (`steps` of an .npz file or of `from_arrays`)."
+    ]
+
+
 def _remarks(group: _Group, groups: list[_Group], pieces: list[Piece], pulse: PulseChoice) -> list[str]:
     """What a user should know about the choices that were made."""
     remarks = []
@@ -173,7 +189,7 @@ def _remarks(group: _Group, groups: list[_Group], pieces: list[Piece], pulse: Pu
         remarks.append(
             f"The file holds sweeps of {len(groups)} kinds; these are {group}; the others: {others} (see read_all)."
         )
-    remarks += _of_pulses(group.pulses, pulse)
+    remarks += [*_of_pulses(group.pulses, pulse), *_of_beginnings(group)]
     departing = {
         round(p.from_pa)
         for p in pieces

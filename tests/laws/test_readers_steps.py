@@ -166,3 +166,19 @@ def test_a_sweep_without_one_of_the_pulses_keeps_the_numbers_of_the_others():
     assert [s["pulse"] for s in both.provenance["sweeps"]] == [0, 1] * 3 + [1]
     for recording, absent in ((first, "lack that pulse: sweeps 3, 4,"), (second, "sweeps 4,"), (both, "sweeps 3, 4,")):
         assert absent in recording.provenance["remarks"][1]
+
+
+def remarks_of(current):
+    sweeps = sweeps_of(np.arange(current.shape[1]) * DT, current, -70 + 0.1 * current, (), "a test")
+    raw = RawFile(name="a test", format="arrays", files=(), sweeps=sweeps)
+    (recording,) = recordings(raw, pulse=0, liquid_junction_potential_mv=None, require_current=True)
+    return " ".join(recording.provenance["remarks"])
+
+
+def test_sweeps_that_begin_inside_their_steps_are_said_to():
+    """They begin at many currents and end at one; a cell held elsewhere before *and* after its steps does not."""
+    family = np.stack([sweep(100, 500, a) for a in (-110.0, 60.0, 180.0)])
+    inside = family[:, round(200 / DT) :]
+    assert "begin at -110 to 180 pA and all end at 0 pA" in remarks_of(inside)
+    for whole in (family, family - 50.0, family + np.array([[-20.0], [0.0], [20.0]])):
+        assert "begin" not in remarks_of(whole)
