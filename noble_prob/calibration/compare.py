@@ -21,7 +21,7 @@ from noble_prob.calibration.power import spread_power
 from noble_prob.calibration.result import Calibration, Coverage
 from noble_prob.calibration.scores import energy_ratio
 from noble_prob.calibration.table import FeatureTable
-from noble_prob.calibration.verdict import LEVEL, QUESTIONS, relabel_test
+from noble_prob.calibration.verdict import LEVEL, QUESTIONS, SMALLEST_LEVEL, fewest_relabellings, relabel_test
 from noble_prob.calibration.wording import power_sentence, verdict_sentence
 from noble_prob.errors import require, require_count, require_seed
 
@@ -96,15 +96,17 @@ def _calibrate(
     """Everything that the three verbs share."""
     require(observed.axis == level, "observed", f"rows that are '{level}'", f"'{observed.axis}'",
             "use the verb of the other level")  # fmt: skip
-    require(0 < alpha < 1, "alpha", "between 0 and 1", alpha, "give a level such as 0.05")
+    require(SMALLEST_LEVEL <= alpha < 1, "alpha", f"from {SMALLEST_LEVEL} to below 1", alpha,
+            "give a level such as 0.05")  # fmt: skip
     seed = require_seed(seed)
-    require_count(permutations, "permutations", "relabellings")
+    fewest = fewest_relabellings(alpha)
+    require_count(permutations, "permutations", f"relabellings, so that p can be as small as alpha = {alpha:g}", fewest)
     rng = np.random.default_rng(seed)
     alone = left_out(observed, ensemble)
     observed, ensemble, skipped = _comparable(*common_features(observed, ensemble))
     n, names = len(observed), observed.names
     if not names or n < 2 or len(ensemble) < 2:
-        reason = "no shared feature is defined in both" if not names else f"{n} rows against {len(ensemble)}"
+        reason = "no shared feature is defined and varies" if not names else f"{n} rows against {len(ensemble)}"
         return replace(_unjudged(observed, ensemble, level, alpha, skipped, seed, reason), left_out=alone)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # means of columns that are undefined in a relabelling
@@ -126,16 +128,15 @@ def _calibrate(
 
 
 def _comparable(observed: FeatureTable, ensemble: FeatureTable) -> tuple[FeatureTable, FeatureTable, dict[str, str]]:
-    """Thin a huge ensemble, set aside features that neither side has.
+    """Thin a huge ensemble, set aside features that neither side has, or all if none of them varies.
 
     Rows without any value stay: how often a feature exists is one of the questions.
     """
     ensemble = ensemble.rows(np.unique(np.linspace(0, len(ensemble) - 1, min(len(ensemble), MOST_ROWS)).astype(int)))
-    skipped = {}
-    for name in observed.names:
-        seen, predicted = np.isfinite(observed.column(name)).sum(), np.isfinite(ensemble.column(name)).sum()
-        if seen == 0 and predicted == 0:
-            skipped[name] = "undefined in experiment and ensemble"
+    every = {name: np.concatenate([observed.column(name), ensemble.column(name)]) for name in observed.names}
+    skipped = {name: "undefined in experiment and ensemble" for name, v in every.items() if not np.isfinite(v).any()}
+    if all((v == v[0]).all() for name, v in every.items() if name not in skipped and len(v)):
+        skipped |= {name: "one value in every row" for name in every if name not in skipped}
     kept = [name for name in observed.names if name not in skipped]
     return observed.select(kept), ensemble.select(kept), skipped
 

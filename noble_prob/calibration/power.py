@@ -22,7 +22,16 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from noble_prob.calibration.contrast import CLIP, FLOOR, Contrast, Scaled, assemble, moments, scale
-from noble_prob.calibration.verdict import LEVEL, WEIGHTS, largest, p_values, questions, relabel_test, standardise
+from noble_prob.calibration.verdict import (
+    LEVEL,
+    WEIGHTS,
+    fewest_relabellings,
+    largest,
+    p_values,
+    questions,
+    relabel_test,
+    standardise,
+)
 
 SMALL = 20
 """An ensemble of fewer than so many rows per row of the experiment is replayed in full."""
@@ -114,7 +123,8 @@ def _shortcut(
     both = Contrast(**{name: np.concatenate([value, getattr(wrong, name)]) for name, value in vars(right).items()})
     z = standardise(both, chance)
     smallest = (p_values(questions(z), chance) / WEIGHTS).min(-1)
-    caught = (smallest[fresh] <= np.quantile(smallest[chance], alpha, method="lower")).mean()
+    p = np.searchsorted(np.sort(smallest[chance]), smallest[fresh] + 1e-12, side="right") / simulations
+    caught = (p <= alpha).mean()
     limit = np.quantile(largest(z.spread[chance]), 1 - alpha)
     size = np.abs(np.nan_to_num(z.spread[fresh]))
     return float(caught), np.where(np.isfinite(z.spread[fresh]).any(0), (size > limit).mean(0), np.nan)
@@ -122,10 +132,10 @@ def _shortcut(
 
 def _replay(scaled: Scaled, n: int, factor: float, alpha: float, rng: np.random.Generator) -> tuple[float, ndarray]:
     """Power against a small ensemble: the relabelling test itself on smoothly bootstrapped pseudo-experiments."""
-    m, tests = len(scaled.z), []
+    m, tests, relabellings = len(scaled.z), [], max(199, fewest_relabellings(alpha))
     for _ in range(REPLAYS):
         rows = smooth_bootstrap(np.where(scaled.defined, scaled.z, np.nan), n + m, rng)
-        tests.append(relabel_test(factor * rows[:n], rows[n:], permutations=199, seed=rng))
+        tests.append(relabel_test(factor * rows[:n], rows[n:], permutations=relabellings, seed=rng))
     named = np.stack([t.p_spread for t in tests])
     by_feature = np.where(np.isfinite(named).any(0), (np.nan_to_num(named, nan=1.0) <= alpha).mean(0), np.nan)
     return float(np.mean([t.p_value <= alpha for t in tests])), by_feature

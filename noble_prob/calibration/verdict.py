@@ -14,6 +14,7 @@ an exact p value (Fisher's permutation test), for any distribution, correlation,
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,6 +30,20 @@ QUESTIONS = ("joint_spread", "any_spread", "location", "defined")
 """The joint questions, in order."""
 WEIGHTS = np.array([0.5, 0.15, 0.25, 0.1])
 """Share of the level that each question gets: a calibration is about spread first."""
+SMALLEST_LEVEL = 0.001
+"""Below it the pseudo-experiments that the power comes from would have to be more."""
+
+_TIES = int(sum(np.floor(WEIGHTS / WEIGHTS.min() + 1e-9)))
+"""Relabellings that rank first enough in some question to tie with a truth that ranks first in the lightest one."""
+
+
+def fewest_relabellings(alpha: float) -> int:
+    """Relabellings with which a truth beyond all of them, in whichever question, has a p value of ``alpha`` at most.
+
+    Args:
+        alpha: Level of the test.
+    """
+    return math.ceil(_TIES / alpha - 1e-9) - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +81,7 @@ def relabel_test(
         observed: Rows of the experiment, NaN where undefined.
         ensemble: Rows of the ensemble.
         fitted_to: Rows of the same kind from which the ensemble's mean was estimated, if it was: see :func:`allow`.
-        permutations: Random relabellings; the smallest possible p value is one over their number plus one.
+        permutations: Random relabellings, see :func:`fewest_relabellings`.
         seed: Of the relabellings.
     """
     rng = np.random.default_rng(seed)

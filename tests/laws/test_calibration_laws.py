@@ -13,6 +13,7 @@ from noble_prob.calibration import (
     compare_experiments,
     within,
 )
+from noble_prob.calibration.verdict import fewest_relabellings
 from noble_prob.errors import UsageError
 from noble_prob.features import measure
 from noble_prob.findings.registry import judge
@@ -34,7 +35,7 @@ def rows(n, seed=0, scale=1.0):
 
 
 def quick(verb, a, b, **kwargs):
-    return verb(a, b, permutations=199, **kwargs)
+    return verb(a, b, permutations=299, **kwargs)
 
 
 def test_levels_can_not_be_mixed():
@@ -157,6 +158,32 @@ def test_constant_features_have_no_ratio_and_break_nothing():
     c = quick(calibrate_repeats, table(a), table(b))
     assert c["spike_count"].severity == "not judged"
     assert np.isfinite(c.p_value)
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0])
+def test_tables_in_which_nothing_varies_are_not_judged(value):
+    c = quick(calibrate_repeats, table(np.full((9, 3), value)), table(np.full((200, 3), value)))
+    assert (c.severity, c.power_narrow, c.power_wide) == ("not judged", 0.0, 0.0)
+    assert set(c.skipped.values()) == {"one value in every row"}
+    other = quick(calibrate_repeats, table(np.full((9, 3), value)), table(np.full((200, 3), value + 1)))
+    assert other.miscalibrated  # two constants are told apart, but no spread could have been
+    assert max(other.power_narrow, other.power_wide) < 0.05
+
+
+@pytest.mark.parametrize("alpha", [0.03, 0.2, 0.001])
+def test_so_few_relabellings_that_nothing_could_fall_are_refused(alpha):
+    """With the fewest that are taken the grossest misfit is found, of whichever kind; with one less it may not be."""
+    fewest = fewest_relabellings(alpha)
+    right, wrong = table(rows(400, 1)), [table(50 * rows(12)), table(rows(12) + 1000), table(silenced(rows(12), 2))]
+    for observed in wrong:
+        assert calibrate_repeats(observed, right, alpha=alpha, permutations=fewest).miscalibrated
+    with pytest.raises(UsageError, match=f"`permutations` should be .*at least {fewest}"):
+        calibrate_repeats(wrong[0], right, alpha=alpha, permutations=fewest - 1)
+
+
+def test_a_level_beyond_the_pseudo_experiments_is_refused():
+    with pytest.raises(UsageError, match=r"`alpha` should be from 0\.001"):
+        quick(calibrate_repeats, table(rows(9)), table(rows(200, 1)), alpha=1e-4)
 
 
 def test_a_weak_test_does_not_vouch():

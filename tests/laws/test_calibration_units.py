@@ -32,7 +32,7 @@ def test_a_name_states_its_unit(tmp_path):
 def test_a_unit_in_brackets_and_one_at_the_end_are_the_same_column(tmp_path, one, other):
     """They are compared, and every number has its unit."""
     a, b = written(tmp_path / "a.csv", f"{one},count", 30, 0), written(tmp_path / "b.csv", f"{other},count", 200, 1)
-    found = calibrate_repeats(a, FeatureTable(**{**b.__dict__, "value": b.value + np.array([40, 0])}), permutations=99)
+    found = calibrate_repeats(a, FeatureTable(**{**b.__dict__, "value": b.value + np.array([40, 0])}), permutations=299)
     assert not found.left_out
     assert [f.name for f in found.features] == [a.names[0], "count"]
     assert found[a.names[0]].unit.startswith("ms")

@@ -42,7 +42,7 @@ def test_every_check_has_a_page_worth_of_words_and_a_unique_code():
 
 
 def test_judge_mutes_by_code_and_refuses_what_it_does_not_know():
-    c = calibrate_repeats(rows(12, 0), rows(300, 1, (3, 3, 3)), permutations=199)
+    c = calibrate_repeats(rows(12, 0), rows(300, 1, (3, 3, 3)), permutations=299)
     assert "NP201" not in {f.code for f in judge(c, mute=["NP201"])}
     with pytest.raises(UsageError, match="mute"):
         judge(c, mute=["NP999"])
@@ -104,7 +104,7 @@ def test_np206_sees_the_coverage_curve_leave_its_band():
 
 def test_population_findings_have_their_own_remedy():
     a, b = table(rows(15, 0).value, "neuron"), table(rows(300, 1, (3, 3, 3)).value, "neuron")
-    (found,) = [f for f in judge(calibrate_population(a, b, permutations=199)) if f.code == "NP201"]
+    (found,) = [f for f in judge(calibrate_population(a, b, permutations=299)) if f.code == "NP201"]
     assert "prior" in found.remedy
 
 
@@ -113,7 +113,7 @@ def test_np210_tells_drift_or_that_it_can_not():
     found = judge(separate_drift(table(rows(15, 0).value + ramp), permutations=499))
     assert [f.evidence["feature"] for f in found] == ["latency"]
     assert judge(separate_drift(rows(15, 0), permutations=499)) == []
-    (short,) = judge(separate_drift(rows(4, 0), permutations=99))
+    (short,) = judge(separate_drift(rows(4, 0), permutations=299))
     assert short.severity == "not judged"
 
 

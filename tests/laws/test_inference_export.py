@@ -168,7 +168,7 @@ def test_nouns_are_told_in_one_line_and_compared_by_identity(posterior, prior):
     cell = load_cell("toy")
     value = np.random.default_rng(0).normal(size=(12, 2))
     table = FeatureTable(names=("a_mv", "b_mv"), units=("mV", "mV"), value=value, axis="neuron")
-    calibration = calibrate_population(table, table, permutations=19)
+    calibration = calibrate_population(table, table, permutations=299)
     nouns = (posterior, posterior.predictive, cell, cell.models, prior, prior.space, calibration)
     for noun in nouns:
         assert len(repr(noun)) < 200, repr(noun)
@@ -189,7 +189,7 @@ def test_results_are_rendered_as_they_are(posterior):
     table = FeatureTable(names=("a_mv", "b_mv"), units=("mV", "mV"), value=value, axis="neuron")
     results = {
         "Posterior of the latents": (posterior, posterior_part(posterior, findings=judge(posterior))),
-        "Between neurons": (c := calibrate_population(table, table, permutations=19), calibration_part(c)),
+        "Between neurons": (c := calibrate_population(table, table, permutations=299), calibration_part(c)),
     }
     for heading, (result, part) in results.items():
         assert heading in render(result, "html")

@@ -48,7 +48,7 @@ def test_both_ratios_are_the_foreign_scores_over_leave_one_out():
     y, x = rng.normal(size=(9, 3)), rng.normal(0.3, 1.4, size=(60, 3))
     names = ("a", "b", "c")
     observed, ensemble = (FeatureTable(names=names, units=("",) * 3, value=v, axis="trial") for v in (y, x))
-    found = calibrate_repeats(observed, ensemble, permutations=99)
+    found = calibrate_repeats(observed, ensemble, permutations=299)
     leave = [np.delete(np.arange(9), k) for k in range(9)]
     for k, name in enumerate(names):
         theirs = scoringrules.crps_ensemble(y[:, k], np.broadcast_to(x[:, k], (9, 60)), estimator="fair").mean()

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from noble_prob.calibration.power import spread_power
-from noble_prob.calibration.verdict import LEVEL, relabel_test
+from noble_prob.calibration.verdict import LEVEL, fewest_relabellings, relabel_test
 
 N_CALIBRATIONS, REPEATS, MEMBERS, FEATURES = 400, 12, 400, 8
 FEWER = 100  # members where three repeats at most are judged, whose printed power is itself a thousand such tests
@@ -39,7 +39,9 @@ def calibrations(factor, n=REPEATS, m=MEMBERS, *, seed):
     """Tests of ensembles whose spread is off by a factor; an experiment that several claims are about is made once."""
     rng = np.random.default_rng(seed)
     return [
-        relabel_test(repeats(rng, n), stretch(repeats(rng, m), factor), permutations=199, seed=rng)
+        relabel_test(
+            repeats(rng, n), stretch(repeats(rng, m), factor), permutations=fewest_relabellings(LEVEL), seed=rng
+        )
         for _ in range(N_CALIBRATIONS)
     ]
 
