@@ -17,6 +17,7 @@ from torch import Tensor
 
 from noble_prob.amortised import Estimator, fingerprint
 from noble_prob.decoder.base import Decoder
+from noble_prob.findings.base import Finding
 from noble_prob.inference.density import LogDensity
 from noble_prob.noise import Design, Evidence, NoisePrior, mask_undefined
 from noble_prob.noise.scales import usual_sd
@@ -86,3 +87,25 @@ def stranger(estimator: Estimator, decoder: Decoder, prior: Prior, *, noise: Noi
 
 def _same(a: Sequence[float], b: Sequence[float]) -> bool:
     return len(a) == len(b) and all(abs(x - y) <= TOLERANCE * (100 + abs(y)) for x, y in zip(a, b, strict=True))
+
+
+def prior_of_another_cell(decoder: Decoder, prior: Prior) -> Finding | None:
+    """An issue where most neurons that the prior was fitted to are none that the decoder was trained on.
+
+    Two cells share the names of their latents; populations are told apart by where they lie.
+
+    Args:
+        decoder: Of the cell.
+        prior: Of the neurons, on any device.
+    """
+    points = prior.space.unstandardise(prior.points).to(prior.points)
+    outside = int((decoder.support(points).cpu() > 1.0).sum())
+    if 2 * outside <= len(points):
+        return None
+    return Finding(
+        code="NP107", title="Inside the decoder's support", severity="issue",
+        sentence=f"{outside} of the {len(points)} neurons that the prior was fitted to lie outside the decoder's "
+        "training data: it is the prior of another cell, and the decoder does not know such neurons.",
+        remedy="Pass decoder and prior of one cell, as load_cell gives them.",
+        evidence={"outside": outside, "neurons": len(points)},
+    )  # fmt: skip

@@ -16,7 +16,7 @@ from noble_prob.decoder.device import require_device
 from noble_prob.errors import require, require_count, require_seed
 from noble_prob.findings.base import Finding
 from noble_prob.inference.batch import posteriors
-from noble_prob.inference.belongs import stranger
+from noble_prob.inference.belongs import prior_of_another_cell, stranger
 from noble_prob.inference.importance import BELIEVABLE
 from noble_prob.inference.observe import Observation, observe
 from noble_prob.inference.posterior import Posterior
@@ -131,8 +131,7 @@ def infer_evidence(
             "is part of the likelihood", f"a {type(decoder).__name__} without", "use a cell's own decoder")  # fmt: skip
     usual = SETTINGS[method]
     length = (usual[0] if warmup is None else warmup, usual[1] if draws is None else draws)
-    items = [o if isinstance(o, Observation) else Observation(evidence=o, sweeps=tuple(range(len(o.design))), notes=())
-             for o in observations]  # fmt: skip
+    items = _with_notes(observations, decoder, prior)
     task = Task(decoder=decoder, prior=prior.to(device), noise=noise or NoisePrior(), robust=robust, method=method,
                 chains=chains, warmup=length[0], draws=length[1], estimator=estimator, device=device,
                 until_converged=draws is None, progress=progress)  # fmt: skip
@@ -146,6 +145,14 @@ def infer_evidence(
     if method in WEIGHTED:
         found = _replace_unbelievable(found, items, task, seed)
     return [_asked(p, method) for p in found]
+
+
+def _with_notes(observations: Sequence[Observation | Evidence], decoder: Decoder, prior: Prior) -> list[Observation]:
+    """Observations of all, each with a note if decoder and prior are of different cells."""
+    items = [o if isinstance(o, Observation) else Observation(evidence=o, sweeps=tuple(range(len(o.design))), notes=())
+             for o in observations]  # fmt: skip
+    note = prior_of_another_cell(decoder, prior) if items else None
+    return items if note is None else [replace(item, notes=(*item.notes, note)) for item in items]
 
 
 def _each(recordings: object, decoder: object, prior: object) -> list[Recording]:
@@ -173,7 +180,7 @@ def _checked(task: Task, items: list[Observation]) -> tuple[Task, list[Observati
     """Importance sampling from the prior in place of an estimator of something else, and a note that says so."""
     known = task.estimator
     require(known is not None, "estimator", "an amortised posterior for the method npe", "none",
-            "pass estimator=cell.estimator, or train one with `noble-prob train-npe`")  # fmt: skip
+            "pass estimator=cell.estimator where the cell has one, or ask for method='importance'")  # fmt: skip
     assert known is not None
     of = stranger(known, task.decoder, task.prior, noise=task.noise)
     if not of:

@@ -49,7 +49,7 @@ class Posterior:
         space: The latent space.
         latents: Draws in coordinate units, shape ``(chain, draw, latent)``.
         scales: Draws of the noise scales by site name, each ``(chain, draw)``.
-        log_likelihood: Log likelihood of every sweep alone, shape ``(chain, draw, sweep)``.
+        log_likelihood: Log likelihood of every sweep given the others, shape ``(chain, draw, sweep)``.
         stats: The sampler's record by name, each ``(chain, draw)``.
         evidence: What was observed.
         sweeps: Index of each sweep in the recording.

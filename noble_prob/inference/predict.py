@@ -71,9 +71,11 @@ def predict(
 def likelihoods(
     density: LogDensity, values: Mapping[str, Tensor], evidence: Evidence, *, chunk: int = 500
 ) -> tuple[Float[Tensor, "chain draw *recording sweep"], Float[Tensor, "chain draw *recording"]]:
-    """Log likelihood of each sweep alone, and of all together; smooth errors are integrated out.
+    """Log likelihood of each sweep given the others, and of all together; smooth errors are integrated out.
 
-    What the sweeps of a recording have in common (correlated errors of the decoder) is in the second only.
+    Sweeps share errors of the decoder, so the likelihood is no product over sweeps. What leaving one out asks for is
+    its density given latents *and* the other sweeps (Bürkner, Gabry and Vehtari 2021): that of all over that of the
+    others.
 
     Args:
         density: The conditioned program.
@@ -83,7 +85,7 @@ def likelihoods(
     """
     lead = values["z"].shape[:2]
     flat = {name: value.flatten(0, 1) for name, value in values.items()}
-    parts, whole, apart = [], [], evidence.apart()
+    parts, whole = [], []
     with torch.no_grad():
         for at in range(0, lead[0] * lead[1], chunk):
             part = {name: value[at : at + chunk] for name, value in flat.items()}
@@ -91,7 +93,24 @@ def likelihoods(
             trains, features = trace.nodes["spikes"]["fn"], trace.nodes["summary"]["fn"]
             assert isinstance(trains, SpikeTrains)
             assert isinstance(features, Summaries)
-            alone = trains.alone(apart.intervals(trains.error_ms, trains.step_ms.shape[-1])).log_prob(apart.times_ms)
-            parts.append(alone + features.alone().log_prob(apart.summary))
-            whole.append(trains.log_prob(evidence.times_ms) + features.log_prob(evidence.summary))
+            every = trains.log_prob(evidence.times_ms) + features.log_prob(evidence.summary)
+            whole.append(every)
+            parts.append(every[..., None] - _without_each(trains, features, evidence))
     return torch.cat(parts).unflatten(0, lead), torch.cat(whole).unflatten(0, lead)
+
+
+def _without_each(
+    trains: SpikeTrains, features: Summaries, evidence: Evidence
+) -> Float[Tensor, "draw *recording sweep"]:
+    """Log likelihood of all sweeps but one, for every one."""
+    n = len(evidence.design)
+    if n == 1:  # of nothing
+        return torch.zeros(*trains.batch_shape, 1).to(trains.predicted_ms)
+    found = []
+    for k in range(n):
+        others = torch.tensor([j for j in range(n) if j != k], device=evidence.times_ms.device)
+        rest, fewer = evidence.take(others), trains.take(others)
+        seen = fewer.intervals
+        times = rest.times_ms if seen is None else seen.times_ms
+        found.append(fewer.log_prob(times) + features.take(others).log_prob(rest.summary))
+    return torch.stack(found, -1)

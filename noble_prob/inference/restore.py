@@ -101,7 +101,7 @@ def from_datatree(tree: Any, *, decoder: Decoder, prior: Prior) -> Posterior:
     Raises:
         UsageError: If it was inferred with another decoder or prior: other latents, or other densities of its draws.
     """
-    space, draws = decoder.space, tree["posterior"]
+    space, draws = prior.space, tree["posterior"]
     missing = [name for name in space.names if name not in draws]
     require(not missing, "cell", "the cell that the posterior was inferred with", f"a posterior without {missing[:1]}",
             "pass the same --cell as to infer")  # fmt: skip

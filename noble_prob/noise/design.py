@@ -39,10 +39,6 @@ class Design:
         """The same on a device."""
         return replace(self, current_pa=self.current_pa.to(device), end_ms=self.end_ms.to(device))
 
-    def apart(self) -> Design:
-        """Every sweep by itself: shape ``(*batch, sweep, 1)``."""
-        return replace(self, current_pa=self.current_pa[..., None], end_ms=self.end_ms[..., None])
-
     def take(self, sweeps: Tensor) -> Design:
         """Some of the sweeps."""
         return Design(current_pa=self.current_pa[..., sweeps], end_ms=self.end_ms[..., sweeps],
@@ -103,12 +99,6 @@ class Evidence:
     def counts(self) -> Tensor:
         """Spikes of every sweep, shape ``(*batch, sweep)``."""
         return torch.isfinite(self.times_ms).sum(-1)
-
-    def apart(self) -> Evidence:
-        """Every sweep as a recording of its own: shape ``(*batch, sweep, 1)``."""
-        return replace(
-            self, design=self.design.apart(), times_ms=self.times_ms[..., None, :], summary=self.summary[..., None, :]
-        )
 
     def take(self, sweeps: Tensor) -> Evidence:
         """Some of the sweeps."""

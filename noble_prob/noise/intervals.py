@@ -12,10 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 TINY_MS = 1e-3
+MOST_LEAN = 0.05
+"""An interval as short as four of its errors says nothing of them to second order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,20 +27,22 @@ class Intervals:
     Attributes:
         times_ms: The spike times it was made from, infinity behind the last, shape ``(*batch, sweep, spike)``.
         log_ms: Log latency and log intervals, zero where unseen, shape ``(*batch, sweep, width)``.
+        lean: What errors of single times add to a residual on average (see :mod:`noble_prob.noise.trains`), same shape.
         seen: Which of them exist.
         rotation: ``V^T D^-1``, shape ``(*batch, sweep, width, width)``.
         eigen: Timing variance per coordinate, in units of the diffusion's (spikes^2 per second).
         basis: Rotated indicators of "latency" and of "interval", shape ``(*batch, sweep, width, 2)``.
-        log_scale: Sum of ``log D``, shape ``(*batch,)``.
+        log_scale: Sum of ``log D`` of every sweep, shape ``(*batch, sweep)``.
     """
 
     times_ms: Float[Tensor, "*batch sweep spike"]
     log_ms: Float[Tensor, "*batch sweep width"]
+    lean: Float[Tensor, "*batch sweep width"]
     seen: Bool[Tensor, "*batch sweep width"]
     rotation: Float[Tensor, "*batch sweep width width"]
     eigen: Float[Tensor, "*batch sweep width"]
     basis: Float[Tensor, "*batch sweep width 2"]
-    log_scale: Float[Tensor, "*batch"]
+    log_scale: Float[Tensor, "*batch sweep"]
 
     @property
     def width(self) -> int:
@@ -55,6 +59,11 @@ class Intervals:
         moved = {k: v.to(times_ms.device) for k, v in vars(self).items()}
         return Intervals(**{**moved, "times_ms": times_ms})
 
+    def take(self, sweeps: Int[Tensor, " some"]) -> Intervals:
+        """Those of some of the sweeps."""
+        axis = self.times_ms.ndim - 2
+        return Intervals(**{k: v.index_select(axis, sweeps.to(v.device)) for k, v in vars(self).items()})
+
     def rotate(self, r: Float[Tensor, "*more sweep width"]) -> Float[Tensor, "*more sweep width"]:
         """Residuals in the basis; leading axes beyond the recordings' (chains, draws) become columns of one product."""
         own = self.rotation.ndim - 2
@@ -68,7 +77,7 @@ class Intervals:
         """Log determinant of the covariance given ``sigma^2`` (spikes^2 per second)."""
         padding = (~self.seen).sum((-1, -2))
         every = (sigma2 + self.eigen).log().sum((-1, -2))
-        return every - padding * (sigma2[..., 0, 0] + 1.0).log() + 2 * self.log_scale
+        return every - padding * (sigma2[..., 0, 0] + 1.0).log() + 2 * self.log_scale.sum(-1)
 
 
 def diagonalise(times_ms: Float[Tensor, "*batch sweep spike"], error_ms: float, most: int) -> Intervals:
@@ -100,6 +109,7 @@ def diagonalise(times_ms: Float[Tensor, "*batch sweep spike"], error_ms: float, 
     first[..., :1] = seen[..., :1].to(x)
     return Intervals(
         times_ms=times_ms, log_ms=torch.where(seen, x.log(), 0.0), seen=seen, rotation=rotation,
+        lean=0.5 * ends * torch.where(seen, (error_ms / x).square(), 0.0).clamp(max=MOST_LEAN),
         eigen=eigen.clamp(min=1e-12), basis=rotation @ torch.stack([first, seen.to(x) - first], -1),
-        log_scale=(root.log() * seen).sum((-1, -2)),
+        log_scale=(root.log() * seen).sum(-1),
     )  # fmt: skip

@@ -102,11 +102,10 @@ class Summaries(dist.TorchDistribution):
             total = total + self._density(white.square().sum(-1), log_det, mask.sum(-1).to(r)).sum(-1)
         return total
 
-    def alone(self) -> Summaries:
-        """Every sweep as its own recording, correlation forgotten: batch ``(*batch, sweep)``, one sweep each."""
-        rest, passive, spike = (kappa[..., None] for kappa in self.between)
-        return Summaries(self.predicted[..., None, :], self.design.apart(), self.error, scale=self.scale[..., None],
-                         between=(rest, passive, spike), df=self.df)  # fmt: skip
+    def take(self, sweeps: Tensor) -> Summaries:
+        """Some of the sweeps of the same neuron: the others are integrated out."""
+        return Summaries(self.predicted[..., sweeps, :], self.design.take(sweeps), self.error, scale=self.scale,
+                         between=self.between, df=self.df)  # fmt: skip
 
     def _density(self, energy: Tensor, log_det: Tensor, count: Tensor) -> Tensor:
         if self.df is not None:

@@ -99,8 +99,8 @@ def test_what_holds_the_same_part_of_the_trace_varies_together():
     assert float(paired(df=4.0).log_prob(value)) == pytest.approx(heavy, abs=1e-5)
 
 
-def test_a_pair_of_which_one_is_missing_and_sweeps_alone():
-    """Without its sag a sweep says what its deflection says; alone, sweeps forget what they share."""
+def test_a_pair_of_which_one_is_missing_and_one_sweep_of_two():
+    """Without its sag a sweep says what its deflection says; one of two sweeps has its own part of the covariance."""
     value = torch.tensor([[0.1, -0.4, 0.5], [-0.3, 0.2, torch.nan]]).double()
     mean, covariance = dense()
     kept = [0, 1, 2]
@@ -108,7 +108,7 @@ def test_a_pair_of_which_one_is_missing_and_sweeps_alone():
     pair = scipy.stats.multivariate_normal(mean[kept], covariance[np.ix_(kept, kept)]).logpdf(at)
     only_rest = torch.where(torch.tensor([True, False, False]), value, torch.nan)
     assert float(paired().log_prob(value) - paired().log_prob(only_rest)) == pytest.approx(pair, abs=1e-5)
-    each = paired().alone().log_prob(value[:, None])
+    one = paired().take(torch.tensor([0])).log_prob(value[:1])
     first = scipy.stats.multivariate_normal(mean[[0, 2]], covariance[np.ix_([0, 2], [0, 2])]).logpdf([-0.4, 0.5])
     rest = scipy.stats.norm(0, np.hypot(0.1, 0.5)).logpdf(0.1)
-    assert float(each[0]) == pytest.approx(first + rest, abs=1e-5)
+    assert float(one) == pytest.approx(first + rest, abs=1e-5)
