@@ -151,7 +151,7 @@ def _members(features: Features, value: ndarray, axis: str, sweep: int | None) -
     others = {name: n for name, n in zip(features.axes, value.shape, strict=False) if name != axis and n > 1}
     require(not others, "features", f"of one batch axis, '{axis}'; every other of length 1",
             ", ".join(f"{n} along '{name}'" for name, n in others.items()),
-            "select one of them before measuring (recording.voltage_mv[k]), or average over them")  # fmt: skip
+            f"take one of them before measuring: recording.members(0, axis='{next(iter(others), None)}')")  # fmt: skip
     n = value.shape[-2]
     known = isinstance(sweep, int | np.integer) and -n <= sweep < n
     require(known, "sweep", f"the index of one of the {n} sweeps of the ensemble", sweep, "pick a stimulus")

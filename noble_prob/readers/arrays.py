@@ -13,7 +13,7 @@ from noble_prob.readers.assemble import recordings
 from noble_prob.readers.checks import regular_interval
 from noble_prob.readers.sweeps import RawFile, RawSweep
 from noble_prob.recording import Recording, Step
-from noble_prob.recording.checks import numbers
+from noble_prob.recording.numbers import numbers
 
 _NAME = "these arrays"
 

@@ -1,39 +1,18 @@
-"""Refuse, in a sentence, what is no protocol: no numbers, a ragged grid, a step that the current does not show."""
+"""Refuse, in a sentence, what is no protocol: a ragged grid, a step that the current does not show."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from noble_prob.errors import UsageError, require
+from noble_prob.errors import require
 from noble_prob.recording.step import Step
 
 OFF_SHARE, OFF_PA = 0.5, 10.0
 """A current is not what a step says if it is off by more than both (share of the height, pA)."""
-
-
-def numbers(values: Any, parameter: str) -> Tensor:
-    """Numbers as a tensor: a tensor of real numbers as it is, whole numbers and lists in double precision.
-
-    Args:
-        values: A tensor, a NumPy array or nested lists.
-        parameter: What the caller calls it.
-
-    Raises:
-        UsageError: If these are no real numbers in rows of one length.
-    """
-    try:
-        tensor = torch.as_tensor(values)
-        if not tensor.is_floating_point() or isinstance(values, list | tuple):
-            tensor = torch.as_tensor(values, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise UsageError(parameter, "numbers: a tensor, a NumPy array or lists of one length", type(values).__name__,
-                         "convert it by numpy.asarray(x, float)") from error  # fmt: skip
-    return tensor
 
 
 def require_grid(time_ms: Tensor) -> None:

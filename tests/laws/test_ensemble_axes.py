@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -190,3 +191,18 @@ def test_numbers_of_any_kind_are_points(prior):
     assert torch.isfinite(standardised).all()
     single = torch.zeros(1, 5, dtype=torch.float32)
     assert Neurons(space=prior.space, value=single, axis="draw").value is single
+
+
+def test_chosen_points_keep_what_belongs_to_them(prior):
+    points = replace(draw(prior, 4, seed=1), weight=[1.0, 2.0, 3.0, 4.0], labels=tuple("abcd"))
+    for index in ([2, 0], np.array([2, 0]), torch.tensor([-2, 0])):
+        some = points.select(index)
+        assert torch.equal(some.value, points.value[[2, 0]])
+        assert (some.labels, some.weights.tolist(), some.axis) == (("c", "a"), [0.75, 0.25], "neuron")
+        assert some.provenance == points.provenance
+    assert points.select(points.value[:, 0] < torch.inf).labels == points.labels
+    assert points.select(slice(1, 3)).labels == ("b", "c")
+    with pytest.raises(UsageError, match="one True or False for each of 4 points"):
+        points.select([True, False])
+    with pytest.raises(UsageError, match="`index` should be indices below 4, at least one; found 4"):
+        points.select(4)
