@@ -24,9 +24,9 @@ from noble_prob.priors import Prior, stream
 from noble_prob.recording import Protocol, Recording
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Plausibility:
-    """Four answers to "could this neuron exist?", per neuron.
+    """Four answers to "could this neuron exist?", per neuron; equal to itself only.
 
     Attributes:
         density_quantile: Share of the prior's draws that are less dense: 0 far out, 1 at the mode, shape ``(n,)``.
@@ -41,6 +41,12 @@ class Plausibility:
     nearest_label: tuple[str, ...]
     support: Float[Tensor, " n"]
     outside_range: Bool[Tensor, "n latent"]
+
+    def __repr__(self) -> str:
+        """One line for people."""
+        beyond = int(self.outside_range.any(-1).sum())
+        return (f"Plausibility({len(self.nearest_sd)} neurons, {beyond} outside the known range; "
+                f"median distance {float(self.nearest_sd.median()):.3g} SD)")  # fmt: skip
 
 
 def draw(prior: Prior, n: int, *, seed: int) -> Neurons:

@@ -40,9 +40,9 @@ INTERCEPT_POWER = 1.5
 """Power of the rate that is taken to be linear in the current."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class FICurve:
-    """Rate against current, and what it is summed up by.
+    """Rate against current, and what it is summed up by; equal to itself only.
 
     Attributes:
         current_pa: Step amplitudes in increasing order (pA), shape ``(step,)``.
@@ -61,6 +61,13 @@ class FICurve:
     value: Float[Tensor, "*batch 3"]
     mask: Bool[Tensor, "*batch 3"]
     axes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """One line for people."""
+        batch = "".join(f"{name} {n}, " for name, n in zip(self.axes, self.rate_hz.shape, strict=False))
+        low, high = (f"{float(edge):.4g}" for edge in (self.current_pa.min(), self.current_pa.max()))
+        return (f"FICurve({batch}{len(self.current_pa)} steps of {low} to {high} pA; "
+                f"{int(self.mask.sum())} of {self.mask.numel()} values defined)")  # fmt: skip
 
     def __getitem__(self, name: str) -> tuple[Tensor, Tensor]:
         """Value and mask of one quantity, each of shape ``(*batch,)``."""

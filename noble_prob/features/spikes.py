@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Spikes:
     """Spikes of a batch of traces, padded with NaN behind the last one of each trace.
 
