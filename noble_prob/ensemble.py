@@ -15,12 +15,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from tqdm import tqdm
 
-from noble_prob.decoder.base import Decoder
-from noble_prob.errors import UsageError, listed, require, require_count, require_seed
+from noble_prob.decoder.base import Decoder, require_decoder
+from noble_prob.decoder.device import require_device
+from noble_prob.errors import UsageError, listed, require, require_count, require_kind, require_seed
 from noble_prob.features import Features, measure
-from noble_prob.latent import Neurons
+from noble_prob.latent import Neurons, require_neurons
 from noble_prob.noise import TrialModel
 from noble_prob.priors import Prior, stream
+from noble_prob.priors.base import require_prior
 from noble_prob.recording import Protocol, Recording
 
 
@@ -61,8 +63,9 @@ def draw(prior: Prior, n: int, *, seed: int) -> Neurons:
         Points with ``axis="neuron"``.
 
     Raises:
-        UsageError: If ``n`` is not positive.
+        UsageError: If ``n`` is not positive, or this is no prior.
     """
+    require_prior(prior)
     return prior.sample(n, seed=seed)
 
 
@@ -75,8 +78,12 @@ def plausibility(prior: Prior, neurons: Neurons, *, decoder: Decoder | None = No
         decoder: Adds the decoder's own support when given.
 
     Raises:
-        UsageError: If the latent spaces differ.
+        UsageError: If the latent spaces differ, or prior, neurons or decoder are something else.
     """
+    require_prior(prior)
+    require_neurons(neurons)
+    if decoder is not None:
+        require_decoder(decoder)
     require(prior.space.names == neurons.space.names, "neurons", f"in the latent space {prior.space.names}",
             neurons.space.names, "use neurons of the prior's space")  # fmt: skip
     x = prior.space.standardise(neurons.value.to(torch.float64))
@@ -123,14 +130,17 @@ def respond(
     Raises:
         UsageError: If there are no neurons, they are of another latent space or themselves repeats of which repeats are
             wanted; if the protocol is not a family of steps from rest on the decoder's window and within its currents;
-            if a decoder that cannot render given spike times is asked for them.
+            if a decoder that cannot render given spike times is asked for them; if an argument is of another kind, or
+            the device is not there.
     """
-    _require_own(decoder, neurons)
+    _require_own(decoder, neurons, device)
     require_count(chunk, "chunk", "traces")
     seed = require_seed(seed)
     steps = _protocol(decoder, protocol)
     _require_trained(decoder, () if extrapolate else steps.amplitudes_pa.tolist(), "protocol")
     generator = stream("respond", seed)  # a neuron drawn with the same seed has other noise
+    if trial_model is not None:
+        require_kind(trial_model, TrialModel, "trial_model", "build it by TrialModel.isotropic(cell.decoder.space)")
     if trials is None:
         require(
             trial_model is None, "trial_model", "given together with trials", "trials=None", "pass trials=1 or more"
@@ -153,8 +163,12 @@ def respond(
     )
 
 
-def _require_own(decoder: Decoder, neurons: Neurons) -> None:
-    """Refuse neurons of another latent space."""
+def _require_own(decoder: Decoder, neurons: Neurons, device: str | torch.device | None) -> None:
+    """Refuse what is no decoder, no neurons or neurons of another latent space, and a device that is not there."""
+    require_decoder(decoder)
+    require_neurons(neurons)
+    if device is not None:
+        require_device(device)
     own = decoder.space.names
     require(neurons.space.names == own, "neurons", f"in the decoder's latent space {own}", neurons.space.names,
             "use neurons of the decoder's own cell")  # fmt: skip
@@ -188,10 +202,10 @@ def respond_features(
         Value and mask of shape ``(n, 1, feature)`` on the CPU, axis ``neurons.axis``.
 
     Raises:
-        UsageError: If there are no neurons, they are of another latent space, or the step is beyond the decoder's
-            currents.
+        UsageError: If there are no neurons, they are of another latent space, the step is beyond the decoder's
+            currents, an argument is of another kind, or the device is not there.
     """
-    _require_own(decoder, neurons)
+    _require_own(decoder, neurons, device)
     require_count(chunk, "chunk", "traces")
     _require_trained(decoder, () if extrapolate else (current_pa,), "current_pa")
     steps, found = _protocol(decoder, [current_pa]), []

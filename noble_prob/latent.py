@@ -16,17 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from noble_prob.errors import require
+from noble_prob.errors import require, require_kind
+from noble_prob.recording import Axis as Axis
 from noble_prob.recording.numbers import indices, numbers
-
-Axis = Literal["draw", "neuron", "trial"]
-"""Meaning of the leading axis of a set of latent points."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,3 +210,13 @@ class Neurons:
         """
         require(self.axis == axis, "neurons.axis", f"'{axis}' for {what}", f"'{self.axis}'",
                 "do not mix ignorance (draw), diversity (neuron) and repeats (trial)")  # fmt: skip
+
+
+def require_neurons(neurons: object) -> None:
+    """Refuse what is no set of points: arrays and whole cells are what people try.
+
+    Raises:
+        UsageError: If it is none.
+    """
+    require_kind(neurons, Neurons, "neurons", "draw some, take cell.models, or put latents into "
+                 "Neurons(space=cell.decoder.space, value=x, axis='neuron')", "Neurons")  # fmt: skip

@@ -29,7 +29,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from noble_prob.errors import require
-from noble_prob.features.measure import measure
+from noble_prob.features.measure import measure, require_recording
 from noble_prob.recording import Recording
 
 SLOPE_RANGE_PA = 100.0
@@ -89,8 +89,9 @@ def fi_curve(recording: Recording, *, threshold_mv: float = -20.0, window_ms: fl
         intercept three sweeps with spikes.
 
     Raises:
-        UsageError: If no sweep is a step.
+        UsageError: If this is no recording, no sweep is a step, or an argument is none that ``measure`` takes.
     """
+    require_recording(recording)
     steps = [k for k, step in enumerate(recording.steps) if step is not None]
     require(len(steps) > 0, "recording", "a recording with step sweeps", "none", "pass step responses")
     order = sorted(steps, key=lambda k: recording.steps[k].amplitude_pa)  # type: ignore[union-attr]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -15,6 +15,9 @@ from noble_prob.recording.numbers import indices, numbers
 from noble_prob.recording.protocol import Protocol
 from noble_prob.recording.step import Step
 
+Axis = Literal["draw", "neuron", "trial"]
+"""Meaning of a leading axis: see :mod:`noble_prob.latent`."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Recording:
@@ -24,11 +27,12 @@ class Recording:
         protocol: The injected current of every sweep.
         voltage_mv: Membrane voltage (mV), shape ``(*batch, sweep, time)``; NaN marks missing samples. A tensor is kept,
             not copied; arrays, tables and lists are copied, and their masked samples become NaN.
-        axes: Names of the leading batch axes, outermost first (``()`` for one neuron recorded once).
+        axes: Names of the leading batch axes, ``draw``, ``neuron`` or ``trial``, outermost first (``()`` for one neuron
+            recorded once).
         provenance: Where it came from: file, hash, seed, versions, remarks.
 
     Raises:
-        UsageError: If the voltage is not on the grid of the protocol, or an axis has no name of its own.
+        UsageError: If the voltage is not on the grid of the protocol, or an axis has no name of its own, or another.
     """
 
     protocol: Protocol
@@ -56,6 +60,9 @@ class Recording:
             self.axes,
             "name each leading axis: draw, neuron or trial",
         )
+        known = get_args(Axis)
+        require(set(self.axes) <= set(known), "axes", f"among {', '.join(known)}", self.axes,
+                "name each leading axis by what differs along it")  # fmt: skip
 
     def __repr__(self) -> str:
         batch = [f"{name} {n}" for name, n in zip(self.axes, self.voltage_mv.shape, strict=False)]
