@@ -17,9 +17,10 @@ from noble_prob.recording import Recording
 SLOWEST_HZ = 2000.0
 SHORTEST_MS = 100.0
 _FASTEST_HZ = 2e6
-_LEVELS = 30
 _SMALL = ((5e-3, "nA", "1000"), (5e-6, "µA", "1e6"), (5e-9, "mA", "1e9"), (0.0, "amperes", "1e12"))
 """Smallest strongest current that a response to some 5 to 5000 pA has in each unit, and the factor from it to pA."""
+_LEVELS = 30
+"""Different values that the commands of several sweeps have at most."""
 
 
 def check_sweep(sweep: RawSweep, name: str) -> None:
@@ -125,11 +126,11 @@ def check_order(current_pa: np.ndarray, voltage_mv: np.ndarray, name: str) -> No
         UsageError: If the two are swapped beyond doubt: no electrode gives a voltage that stands still between jumps,
             while the current wanders about a resting potential.
     """
-    command = _moving(voltage_mv) < 0.01 and 1 < len(np.unique(voltage_mv)) <= _LEVELS
-    membrane = _moving(current_pa) > 0.5 and -100 < np.median(current_pa) < -30 and np.abs(current_pa).max() < 200
-    require(not (command and membrane), "current_pa", f"the injected current in {name}",
-            f"what looks like a voltage, with a voltage of {len(np.unique(voltage_mv))} levels", "swap the two",
-            )  # fmt: skip
+    still = _moving(voltage_mv) < 0.01 and _moving(current_pa) > 0.5
+    if still and -100 < np.median(current_pa) < -30 and np.abs(current_pa).max() < 200:
+        levels = len(np.unique(voltage_mv))
+        require(not 1 < levels <= _LEVELS, "current_pa", f"the injected current in {name}",
+                f"what looks like a membrane's voltage, and a voltage of {levels} levels", "swap the two")  # fmt: skip
 
 
 def _moving(values: np.ndarray) -> float:
