@@ -1,4 +1,4 @@
-"""Novel neurons and what they answer: draw, judge their plausibility, respond.
+"""Novel neurons and what they answer: draw, respond.
 
 ``draw`` gives many *neurons*; ``respond(..., trials=n)`` gives repeats of each. The leading axes of the answer carry
 these names, so that diversity between cells can not be mistaken for noise within one.
@@ -7,11 +7,10 @@ these names, so that diversity between cells can not be mistaken for noise withi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from inspect import signature
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
@@ -24,31 +23,6 @@ from noble_prob.noise import TrialModel
 from noble_prob.priors import Prior, stream
 from noble_prob.priors.base import require_prior
 from noble_prob.recording import Protocol, Recording
-
-
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Plausibility:
-    """Four answers to "could this neuron exist?", per neuron; equal to itself only.
-
-    Attributes:
-        density_quantile: Share of the prior's draws that are less dense: 0 far out, 1 at the mode, shape ``(n,)``.
-        nearest_sd: Distance to the nearest known neuron (root mean square over latents, in population SDs), ``(n,)``.
-        nearest_label: Name of that neuron (its index if the prior has no names).
-        support: Distance from the decoder's training population, 1 at its edge, ``(n,)``; NaN without a decoder.
-        outside_range: Which latents leave the range of the known neurons, shape ``(n, latent)``.
-    """
-
-    density_quantile: Float[Tensor, " n"]
-    nearest_sd: Float[Tensor, " n"]
-    nearest_label: tuple[str, ...]
-    support: Float[Tensor, " n"]
-    outside_range: Bool[Tensor, "n latent"]
-
-    def __repr__(self) -> str:
-        """One line for people."""
-        beyond = int(self.outside_range.any(-1).sum())
-        return (f"Plausibility({len(self.nearest_sd)} neurons, {beyond} outside the known range; "
-                f"median distance {float(self.nearest_sd.median()):.3g} SD)")  # fmt: skip
 
 
 def draw(prior: Prior, n: int, *, seed: int) -> Neurons:
@@ -67,33 +41,6 @@ def draw(prior: Prior, n: int, *, seed: int) -> Neurons:
     """
     require_prior(prior)
     return prior.sample(n, seed=seed)
-
-
-def plausibility(prior: Prior, neurons: Neurons, *, decoder: Decoder | None = None) -> Plausibility:
-    """Judge neurons against a population.
-
-    Args:
-        prior: The population's density, which remembers the neurons it was fitted to.
-        neurons: Points of the same latent space.
-        decoder: Adds the decoder's own support when given.
-
-    Raises:
-        UsageError: If the latent spaces differ, or prior, neurons or decoder are something else.
-    """
-    require_prior(prior)
-    require_neurons(neurons)
-    if decoder is not None:
-        require_decoder(decoder)
-    require(prior.space.names == neurons.space.names, "neurons", f"in the latent space {prior.space.names}",
-            neurons.space.names, "use neurons of the prior's space")  # fmt: skip
-    x = prior.space.standardise(neurons.value.to(torch.float64))
-    distance = torch.cdist(x, prior.points) / len(prior.space) ** 0.5
-    nearest, index = distance.min(-1)
-    low, high = prior.points.amin(0), prior.points.amax(0)
-    support = torch.full_like(nearest, torch.nan) if decoder is None else decoder.support(neurons.value).to(nearest)
-    labels = tuple(prior.labels[i] if prior.labels else str(i) for i in index.tolist())
-    return Plausibility(density_quantile=prior.quantile_of_density(x), nearest_sd=nearest, nearest_label=labels,
-                        support=support, outside_range=(x < low) | (x > high))  # fmt: skip
 
 
 def respond(

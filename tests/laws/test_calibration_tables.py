@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from noble_prob.calibration import FeatureTable, calibrate_population
-from noble_prob.ensemble import draw, plausibility, respond
+from noble_prob.ensemble import draw, respond
 from noble_prob.errors import UsageError
 from noble_prob.features import fi_curve, find_spikes
 from noble_prob.noise import TrialModel
+from noble_prob.priors import plausibility
 
 ROWS = [[1.0, 2.0], [3.0, float("nan")], [5.0, 6.0]]
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from noble_prob.ensemble import draw, plausibility, respond, respond_features
+from noble_prob.ensemble import draw, respond, respond_features
 from noble_prob.errors import UsageError
 from noble_prob.features.spikes import find_spikes
 from noble_prob.inference.observe import observe
 from noble_prob.latent import Neurons
 from noble_prob.noise import TrialModel, diffuse
 from noble_prob.noise.trial import TimingScatter
+from noble_prob.priors import plausibility
 from noble_prob.recording import Protocol, Recording
 
 
