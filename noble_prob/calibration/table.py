@@ -25,7 +25,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from noble_prob.calibration.table_csv import LABEL, read_columns
-from noble_prob.errors import listed, require
+from noble_prob.errors import UsageError, listed, require
 from noble_prob.features import Features
 from noble_prob.latent import Axis
 from noble_prob.population.store import write_atomically
@@ -69,8 +69,10 @@ class FeatureTable:
         require(self.axis in get_args(Axis), "axis", "one of draw, neuron, trial", self.axis, "say what a row is")
         require(self.value.ndim == 2 and self.value.shape[1] == n == len(self.units), "value", f"of shape (row, {n})",
                 tuple(self.value.shape), "give one column per feature")  # fmt: skip
-        require(not np.isinf(self.value).any(), "value", "finite, or NaN where undefined", "infinity",
-                "write NaN for a value that does not exist")  # fmt: skip
+        for row, column in np.argwhere(np.isinf(self.value))[:1]:
+            raise UsageError("value", f"finite, or NaN where undefined, in {self.source}",
+                             f"inf in row {row + 1} of {self.names[column]}",
+                             "leave it empty, or NaN, where the feature is undefined")  # fmt: skip
         require(len(set(self.names)) == len(self.names), "names", "unique", list(self.names), "rename a column")
         require(len(self.labels) in (0, len(self)), "labels", f"one per row: {len(self)}", len(self.labels),
                 "name every row, or none")  # fmt: skip
