@@ -172,6 +172,15 @@ def interpolate(
     return values[right - 1] + share[..., None] * (values[right] - values[right - 1])
 
 
+def require_decoder(decoder: object) -> None:
+    """Refuse what is no decoder: a whole cell is what people try.
+
+    Raises:
+        UsageError: If it can not respond.
+    """
+    require(hasattr(decoder, "respond"), "decoder", "a decoder", f"a {type(decoder).__name__}", "pass cell.decoder")
+
+
 @runtime_checkable
 class Decoder(Protocol):
     """Anything that turns latent features and a step current into a response.
