@@ -124,6 +124,16 @@ def test_programs_named_in_the_pages_exist():
     assert sorted(f"{page}: {path}" for page, path in named if not (ROOT / path).is_file()) == []
 
 
+def test_names_beyond_the_surface_are_where_the_page_says():
+    section = (ROOT / "docs" / "api.md").read_text().split("## Useful beyond the surface")[1]
+    rows = [re.findall(r"`([\w.]+)`", line) for line in section.splitlines() if line.startswith("| `")]
+    told = [getattr(importlib.import_module(room), name) for room, *names in rows for name in names]
+    drawn = [path.rpartition(".") for path in re.findall(r"^::: ([\w.]+)$", section, re.MULTILINE)]
+    described = [getattr(importlib.import_module(room), name) for room, _, name in drawn]
+    assert len(told) > 30
+    assert all(one is other for one, other in zip(told, described, strict=True))
+
+
 def test_every_verb_is_on_the_page_and_in_the_help(capsys):
     from noble_prob.cli import VERBS, main
 
