@@ -37,7 +37,7 @@ def refuse(args: argparse.Namespace, options: Iterable[str], why: str, remedy: s
     idle = [option for option in options if option in args.given]
     if idle:
         them = "it" if len(idle) == 1 else "them"
-        raise CommandError(f"{' and '.join(idle)} would be ignored: {why}; leave {them} out, or {remedy}.")
+        raise CommandError(f"{', '.join(idle)} would be ignored: {why}; leave {them} out, or {remedy}.")
 
 
 def require_engine(args: argparse.Namespace, *, also_here: bool = False) -> None:

@@ -1,8 +1,8 @@
 """The posterior of a neuron's latent features from its recording; or of many neurons, from a folder of recordings.
 
-Reads .abf, .nwb, .ibw, .csv or .npz (how: python -m pydoc noble_prob.readers), takes the sweeps that are current steps
-of 100 ms or more within the decoder's currents, and samples the latents that explain their spike times and
-sub-threshold voltage.
+Reads .abf, .nwb, .ibw, .npz or .csv (its columns: python -m pydoc noble_prob.readers.csv_table), takes the sweeps that
+are current steps of 100 ms or more within the decoder's currents, and samples the latents that explain their spike
+times and sub-threshold voltage.
 Of six sweeps, nuts takes about 10 to 60 s of two cores, npe about 1 to 2 s (minutes of chains where it can not be
 trusted).
 
