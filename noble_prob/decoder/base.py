@@ -9,8 +9,9 @@ Spike timing and waveform separate, so a decoder answers at three prices:
 ``respond``
     the whole voltage trace, rendered by the neural operator *from* the predicted spike times.
 
-Two implementations exist: the phase-modulated Fourier neural operator (:mod:`noble_prob.decoder.noble`) and a
-linear-Gaussian toy whose posterior is known in closed form (:mod:`noble_prob.decoder.toy`).
+Three implementations exist: the phase-modulated Fourier neural operator (:mod:`noble_prob.decoder.noble`), a
+linear-Gaussian toy whose posterior is known in closed form (:mod:`noble_prob.decoder.toy`), and the paper's operator
+(:mod:`noble_prob.decoder.paper`), whose times and summaries are measured on its voltage: too dear for inference.
 """
 
 from __future__ import annotations
