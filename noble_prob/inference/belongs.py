@@ -28,8 +28,8 @@ from noble_prob.program import program
 
 POINTS, SHARES = 3, (0.05, 0.45, 0.9)
 """Points at which the program is asked; its steps, as shares of the range of currents."""
-TOLERANCE, OWN_TOLERANCE = 1e-4, 1e-5
-"""Agreement asked, relative: of the program, and of the estimator, which is always asked on a processor."""
+TOLERANCE = 1e-4
+"""Agreement asked, relative."""
 
 
 @torch.no_grad()
@@ -86,15 +86,15 @@ def stranger(estimator: Estimator, decoder: Decoder, prior: Prior, *, noise: Noi
     if estimator.noise is None or (noise == NoisePrior() and estimator.noise != noise):
         return "another version of the program"
     now = probe(decoder, prior, noise=estimator.noise, robust=bool(estimator.facts["robust"]))
-    if not _same(now, estimator.probe, TOLERANCE):
+    if not _same(now, estimator.probe):
         return "another version of the program"
-    if estimator.answers and not _same(estimator.asked(), estimator.answers, OWN_TOLERANCE):  # earlier ones kept none
+    if estimator.answers and not _same(estimator.asked(), estimator.answers):  # earlier ones kept none
         return "another description of sweeps"
     return ""
 
 
-def _same(a: Sequence[float], b: Sequence[float], tolerance: float) -> bool:
-    return len(a) == len(b) and all(abs(x - y) <= tolerance * (100 + abs(y)) for x, y in zip(a, b, strict=True))
+def _same(a: Sequence[float], b: Sequence[float]) -> bool:
+    return len(a) == len(b) and all(abs(x - y) <= TOLERANCE * (100 + abs(y)) for x, y in zip(a, b, strict=True))
 
 
 def prior_of_another_cell(decoder: Decoder, prior: Prior) -> Finding | None:

@@ -88,7 +88,7 @@ def test_shipped_estimators_are_told_what_they_were_trained_with(name):
 def toy():
     decoder = quiet_toy()
     prior = toy_prior(decoder)
-    return decoder, prior, toy_estimator(decoder, prior, noise=QUIET, steps=20)
+    return decoder, prior, toy_estimator(decoder, prior, noise=QUIET, steps=150)
 
 
 def test_an_estimator_that_is_told_something_else_is_left_aside(toy, tmp_path, monkeypatch):
