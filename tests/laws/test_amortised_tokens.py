@@ -72,16 +72,12 @@ def test_the_known_recording_asks_for_every_number_of_a_row(name):
     assert bool((given.times_ms <= given.design.end_ms[:, None])[inside].all())
 
 
-ANSWERS = {
-    "pvalb-689331391": (-4.448410, -5.119031, -3.712594),
-    "vip-650077366": (-27.405126, -31.010130, -27.153974),
-}
-
-
-@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("name", ["pvalb-689331391", "vip-650077366"])
 def test_shipped_estimators_are_told_what_they_were_trained_with(name):
     """Their weights are fixed: other densities mean that rows of sweeps, or the network around them, have changed."""
-    assert load_cell(name).estimator.asked() == pytest.approx(ANSWERS[name], abs=1e-3)
+    estimator = load_cell(name).estimator
+    assert len(estimator.answers) == 3
+    assert estimator.asked() == pytest.approx(estimator.answers, abs=1e-3)
 
 
 @pytest.fixture(scope="module")
