@@ -81,6 +81,17 @@ class Cell:
         return tuple(self.card.get("shared_currents_pa") or protocol_of(self.decoder.space.latents))
 
     @property
+    def held_out_numbers(self) -> tuple[int, ...]:
+        """Numbers of the published models that were kept apart: by the table, and by the training's own words.
+
+        The table lacks a model without latents, and one that was no part of the data.
+        """
+        table = () if self.held_out is None else (int(label) for label in self.held_out.labels if label.isdecimal())
+        trained = self.card.get("training", {}).get("config", {}).get("cells", ())
+        said = (number for cell in trained if cell.get("name") == self.name for number in cell.get("held_out", ()))
+        return tuple(sorted({*table, *said}))
+
+    @property
     def identity(self) -> dict[str, str]:
         """What a result remembers of the cell it was made with: name, and hash of the decoder's weights."""
         return {"cell": self.name, "decoder_sha256": str(self.card.get("weights_sha256", "none"))}

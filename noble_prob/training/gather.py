@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from noble_prob.errors import require
-from noble_prob.population.latents import HELD_OUT_MODELS, SPACES
+from noble_prob.population.latents import SPACES
 from noble_prob.training.config import CellData, TrainConfig
 from noble_prob.training.data import TRAIN, VALIDATION, ResponseSet, TrainingData, concatenate, prepare
 from noble_prob.training.publish import require_published
@@ -37,19 +37,21 @@ def gather(cell: CellData, config: TrainConfig) -> TrainingData:
     return data if config.train_models is None else with_fewer(data, config.train_models, config.seed)
 
 
-def unseen(stores: Sequence[Path], cell: str, space: str) -> TrainingData:
+def unseen(stores: Sequence[Path], cell: str, space: str, *, held_out: Iterable[int]) -> TrainingData:
     """Models of data sets that were made apart from all training data: every one counts as a validation model.
 
     Args:
         stores: Folders of the data sets, with the same number of currents.
         cell: Name of the cell.
         space: Name of the latent space.
+        held_out: Numbers of the published models that this cell keeps apart.
 
     Raises:
         UsageError: If a set is missing or damaged, holds a held-out model or one perturbed from it, or has no neuron.
     """
-    sets = [from_store(store, cell=cell, held_out=HELD_OUT_MODELS) for store in stores]
-    data = prepare(concatenate(sets), latents=SPACES[space], validation=1, seed=0)
+    apart = tuple(held_out)
+    sets = [from_store(store, cell=cell, held_out=apart) for store in stores]
+    data = prepare(concatenate(sets), latents=SPACES[space], validation=1, seed=0, held_out=apart)
     return replace(data, split=torch.full_like(data.split, VALIDATION))
 
 
