@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from noble_prob.errors import require
+from noble_prob.errors import listed, require
 from noble_prob.population.latents import SPACES
 from noble_prob.training.config import CellData, TrainConfig
 from noble_prob.training.data import TRAIN, VALIDATION, ResponseSet, TrainingData, concatenate, prepare
@@ -32,9 +33,10 @@ def gather(cell: CellData, config: TrainConfig) -> TrainingData:
         concatenate(sets), latents=SPACES[config.latent_space], validation=config.validation, seed=config.seed,
         held_out=cell.held_out,
     )  # fmt: skip
-    require_published(data)
     data = replace(data, published=config.published)
-    return data if config.train_models is None else with_fewer(data, config.train_models, config.seed)
+    data = data if config.train_models is None else with_fewer(data, config.train_models, config.seed)
+    require_published(data)
+    return data
 
 
 def unseen(stores: Sequence[Path], cell: str, space: str, *, held_out: Iterable[int]) -> TrainingData:
@@ -57,6 +59,10 @@ def unseen(stores: Sequence[Path], cell: str, space: str, *, held_out: Iterable[
 
 def _sets(cell: CellData) -> Iterator[ResponseSet]:
     parts = [path for pattern in cell.parts for path in _matching(pattern)]
+    for name, paths in (("stores", cell.stores), ("parts", parts)):
+        twice = [path.name for path, n in Counter(path.resolve() for path in paths).items() if n > 1]
+        require(not twice, f"cells.{name}", "named once each", f"{listed(twice)} more than once",
+                "name others, made with another `--seed`")  # fmt: skip
     if parts:
         yield from_parts(parts, cell=cell.name)
     for store in cell.stores:

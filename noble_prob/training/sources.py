@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 
 from noble_prob.decoder.base import Window
-from noble_prob.errors import UsageError, require
+from noble_prob.errors import UsageError, listed, require
 from noble_prob.population.codec import decode
 from noble_prob.population.latents import HELD_OUT_MODELS
 from noble_prob.population.store import Store
@@ -39,6 +40,9 @@ def from_store(path: Path, *, cell: str, held_out: Iterable[int] = HELD_OUT_MODE
     """
     store = Store(path)
     chunk = store.accepted()
+    require(len(chunk.model_id) > 0, "stores", "data sets with accepted models",
+            f"none in {store.path.name!r} ({tally(store)})", "make it with other `--targets`, a larger `--k-sd` or base "
+            "models that fire")  # fmt: skip
     ordinary = bool((chunk.onset_ms == 12.0).all() and (chunk.duration_ms == 400.0).all())
     require(ordinary, "path", "a data set of 400 ms pulses from 12 ms", str(path), "make it without random durations")
     grid = (store.manifest["n_samples"], store.manifest["dt_ms"])
@@ -50,6 +54,12 @@ def from_store(path: Path, *, cell: str, held_out: Iterable[int] = HELD_OUT_MODE
     _require_apart(store, model, set(held_out))
     counts = torch.from_numpy(chunk.quantised)
     return ResponseSet(cell=cell, window=standard_window(current), model=model, current_pa=current, counts=counts)
+
+
+def tally(store: Store) -> str:
+    """Why models of a set were not accepted, the most frequent reasons first."""
+    reasons = Counter(status for chunk in store for status in chunk.status if status != "accepted")
+    return listed((f"{n} {status}" for status, n in reasons.most_common()), 3)
 
 
 def _published(store: Store, model_id: np.ndarray) -> np.ndarray:

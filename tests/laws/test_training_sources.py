@@ -42,6 +42,11 @@ def test_without_its_base_a_data_set_has_none(tmp_path):
     assert found.model.tolist() == [-1] * 8
 
 
+def test_a_set_of_which_nothing_was_accepted_says_why(tmp_path):
+    with pytest.raises(UsageError, match=r"none in .* \(8 rejected: silent\)"):
+        from_store(make_store(tmp_path, rejected=range(8)), cell="c")
+
+
 def test_nothing_may_descend_from_a_held_out_model(tmp_path):
     path = make_store(tmp_path, base={"keys": (0, 2, 5), "included": True})
     with pytest.raises(UsageError, match=r"\[2, 5\] among the parents"):
