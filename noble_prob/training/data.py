@@ -171,8 +171,8 @@ def split_models(
         validation: How many perturbed models to set aside.
         seed: Of their choice.
         held_out: Published numbers that stay apart.
-        latents: By which perturbed models are told apart: rows of equal latents are one model, which a second set of the
-            same seed or a folded one holds again, and stay together. Without them every row is a model.
+        latents: By which perturbed models are told apart: rows of equal latents are one model, which a second set of
+            the same seed or a folded one holds again, and stay together. Without them every row is a model.
         dropped: What was dropped before, for the error.
 
     Raises:

@@ -41,8 +41,8 @@ def from_store(path: Path, *, cell: str, held_out: Iterable[int] = HELD_OUT_MODE
     store = Store(path)
     chunk = store.accepted()
     require(len(chunk.model_id) > 0, "stores", "data sets with accepted models",
-            f"none in {store.path.name!r} ({tally(store)})", "make it with other `--targets`, a larger `--k-sd` or base "
-            "models that fire")  # fmt: skip
+            f"none in {store.path.name!r} ({tally(store)})",
+            "make it with other `--targets`, a larger `--k-sd` or base models that fire")  # fmt: skip
     ordinary = bool((chunk.onset_ms == 12.0).all() and (chunk.duration_ms == 400.0).all())
     require(ordinary, "path", "a data set of 400 ms pulses from 12 ms", str(path), "make it without random durations")
     grid = (store.manifest["n_samples"], store.manifest["dt_ms"])

@@ -211,7 +211,9 @@ def test_data_that_can_not_be_used(place, tmp_path):
         train(config(place, "many", validation=500), progress=False)
     with pytest.raises(UsageError, match="train_models"):
         train(config(place, "many", train_models=500), progress=False)
-    with pytest.raises(UsageError, match="at least 5 published models.*found 4 in 'tiny'"):
+    with pytest.raises(UsageError, match=r"`validation` should be enough models.*only one of the latencies"):
+        train(config(place, "many", validation=1), progress=False)
+    with pytest.raises(UsageError, match=r"at least 5 published models.*found 4 in 'tiny'"):
         train(config(place, "many", train_models=4), progress=False)
     with pytest.raises(UsageError, match=r"named once each; found part_0.npz more than once"):
         train(config(place, "many", cells=[{"name": "a", "parts": ["part_*.npz", "./part_0.npz"]}]), progress=False)
