@@ -205,6 +205,10 @@ def test_sigterm_leaves_nothing_behind(tmp_path, monkeypatch, capsys):
     assert call(*asked, "--out", tmp_path / "out") == 1
     assert "interrupted; nothing was written" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr("noble_prob.calibration.sbc.sbc", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
+    for place, told in (((), "nothing was written"), (("--json", tmp_path / "o.json"), "the same command continues")):
+        assert call("sbc", "--cell", "toy", *place) == 1
+        assert told in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) is before
 
 
