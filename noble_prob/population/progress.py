@@ -43,7 +43,7 @@ class Progress:
         if held and not self.accepted:
             said += f" ({self.why}): nothing can be trained on it. Ask for other `--targets` or a larger `--k-sd`"
         if self.missing:
-            said += f"; chunks {listed(self.missing)} are missing, which the same command without `--chunks` makes"
+            said += f"; missing chunks: {listed(self.missing)} (the same `populate` without `--chunks` makes them)"
         return f"{said}."
 
     def to_dict(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 out/state/CELL/     states and logs of the cell's own networks
 out/state/shared/   of what several cells share
+out/state/run.json  what was asked for and seen, so that a refusal to continue names what changed
 out/CELL/           the finished checkpoint: card, weights, latent table
 """
 
@@ -43,6 +44,7 @@ from noble_prob.training.loop import FitOptions, figures
 from noble_prob.training.operators import share_operator
 from noble_prob.training.precision import matrix_products
 from noble_prob.training.publish import publish
+from noble_prob.training.record import recorded
 from noble_prob.training.responses import standard_columns
 
 SHARED = "shared"
@@ -84,7 +86,8 @@ def train(config: TrainConfig, *, max_minutes: float | None = None, progress: bo
         for each in data if config.decoder == "noble" else ():
             require_measurable(each, SUMMARY_NAMES, standard_sweeps=_standard(each, config))
         with locked(config.out) if processes.first() else nullcontext():
-            cells = _train(data, config, device, options)
+            with recorded(config, data):
+                cells = _train(data, config, device, options)
             if processes.first():
                 for cell in cells:
                     _finish(cell, config, device)

@@ -137,7 +137,7 @@ def test_populate_can_be_asked_again_and_for_more(tmp_path, capsys):
     assert capsys.readouterr().out == whole
     assert call(*asked, 2, "--chunks", 0, "--json") == 0
     assert json.loads(capsys.readouterr().out)["set"] == {"models": 1, "of": 2, "accepted": 1, "missing_chunks": [1]}
-    assert "1 of 2 models, of which 1 were accepted; chunks 1 are missing" in unfinished([tmp_path / "set"])[0]
+    assert "1 of 2 models, of which 1 were accepted; missing chunks: 1 (" in unfinished([tmp_path / "set"])[0]
     assert call(*asked, 2) == 0
     assert unfinished([tmp_path / "set"]) == []
     store = Store(tmp_path / "set")
