@@ -27,7 +27,8 @@ from pathlib import Path
 
 from noble_prob.cli.options import add_cell, add_out, add_sampling, load_cell, positive, read, reading, sampling
 from noble_prob.cli.output import new_folder, tell, write_json
-from noble_prob.errors import UsageError
+from noble_prob.cli.traces import is_traces
+from noble_prob.errors import UsageError, listed, require
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +50,9 @@ def run(args: argparse.Namespace) -> int:
     """Read, infer, judge, write."""
     from noble_prob.runs import is_many
 
+    traces = [path.name for path in args.file if is_traces(path)]
+    require(not traces, "file", "a recording of one neuron", f"{listed(traces)}, all models of a `simulate`",
+            "run that `simulate` with `--recordings DIR` too, and infer DIR or a file of it")  # fmt: skip
     return _run_many(args) if args.each or is_many(args.file) else _run_one(args)
 
 

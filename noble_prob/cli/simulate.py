@@ -3,8 +3,8 @@
   noble-prob simulate --hof DIR --models 0,2,5-9 --amps-na -0.11,0.05,0.18 --out traces.npz
   noble-prob simulate --hof builtin --amps-na 0.1 --noise-sd-na 0.02 --seed 1 --out noisy.npz
 
-writes voltage_mv (model, current, time), time_ms (the step begins 15 ms after the first sample), models, amps_na. Needs
-Arbor: pip install 'noble_prob[simulate]'.
+writes voltage_mv (model, current, time), time_ms (the step begins 15 ms after the first sample), models, amps_na; with
+--recordings DIR also one file per model, which `infer` reads. Needs Arbor: pip install 'noble_prob[simulate]'.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 from noble_prob.cli.options import finite, positive, seed, step_na
-from noble_prob.cli.output import new_file, tell
+from noble_prob.cli.output import new_file, new_folder, tell
+from noble_prob.cli.traces import is_traces, write_recordings
 from noble_prob.errors import listed, require
 from noble_prob.population.builtin import open_hof
 from noble_prob.population.hof import parse_keys
@@ -37,6 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", default=None, help="model numbers such as 0,2,5-9 (all)")
     parser.add_argument("--amps-na", type=step_na, required=True, help="step heights in nA, separated by commas")
     parser.add_argument("--out", type=Path, required=True, help="NPZ file to write")
+    parser.add_argument("--recordings", type=Path, default=None, metavar="DIR", help="a recording per model, for infer")
     parser.add_argument("--duration-ms", type=above_zero, default=400.0, help="length of the step (400)")
     parser.add_argument("--sample-ms", type=above_zero, default=None, help="sampling interval (the time step)")
     parser.add_argument("--noise-sd-na", type=finite, default=0.0, help="SD of an Ornstein-Uhlenbeck background (0)")
@@ -65,11 +67,15 @@ def above_zero(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Simulate the models and write the NPZ file, unless every trace failed."""
-    require(not args.out.is_file() or _ours(args.out), "out", "a new file, or one that simulate has written",
+    require(not args.out.is_file() or is_traces(args.out), "out", "a new file, or one that simulate has written",
             f"{str(args.out)!r}, which is another", "choose another name")  # fmt: skip
     hof = open_hof(args.hof)
     hof = hof if args.models is None else hof.select(parse_keys(args.models))
-    with new_file(args.out) as draft, draft.open("wb") as file:
+    labels = tuple(model.label for model in hof.models)
+    with ExitStack() as stack:
+        file = stack.enter_context(stack.enter_context(new_file(args.out)).open("wb"))
+        names = [f"{label}.npz" for label in labels]
+        folder = stack.enter_context(new_folder(args.recordings, *names)) if args.recordings else None
         recording = simulate(
             hof, _protocol(args), numerics=Numerics(dt_ms=args.dt_ms, cv_um=args.cv_um), noise=_noise(args),
             jobs=args.jobs, timeout_s=args.timeout_s, engine=args.engine, address=args.address,
@@ -83,21 +89,14 @@ def run(args: argparse.Namespace) -> int:
             file, voltage_mv=recording.voltage_mv.numpy(), time_ms=recording.time_ms.numpy(),
             models=np.array(hof.keys), amps_na=np.array(args.amps_na),
         )  # fmt: skip
+        if folder:
+            write_recordings(recording, labels, folder)
     for what, why in failures.items():
         print(f"failed: {what}: {why}", file=sys.stderr)
     shape = list(recording.voltage_mv.shape)
     tell(args, f"voltage of shape (model, current, time) = {tuple(shape)} in {args.out}",
          {"out": str(args.out), "shape": shape, "models": list(hof.keys), "failures": dict(failures)})  # fmt: skip
     return 1 if failures else 0
-
-
-def _ours(path: Path) -> bool:
-    """Whether a file is a result of this verb, which may be replaced."""
-    try:
-        with np.load(path) as file:
-            return set(file.files) == {"voltage_mv", "time_ms", "models", "amps_na"}
-    except (OSError, ValueError, EOFError, BadZipFile):
-        return False
 
 
 def _protocol(args: argparse.Namespace) -> Protocol:

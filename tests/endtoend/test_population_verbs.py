@@ -12,6 +12,7 @@ from torch import from_numpy
 
 from noble_prob.features import find_spikes
 from noble_prob.population.store import Store
+from noble_prob.readers import read
 from noble_prob.training.sources import unfinished
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +35,20 @@ def test_simulate_writes_the_agreed_file(tmp_path):
     assert (spikes.count[:, 1] > 5).all()
     first = spikes.peak_ms[:, 1, 0] - time[0]
     assert ((first > 15) & (first < 25)).all()  # the step begins 15 ms after the first sample
+
+
+def test_each_model_is_a_recording_too_and_infer_says_so(tmp_path, capsys):
+    asked = ("simulate", "--hof", "builtin", "--models", "0,2", "--amps-na", "-0.11,0.05", "--duration-ms", 100)
+    assert call(*asked, "--out", tmp_path / "t.npz", "--recordings", tmp_path / "each", "--quiet") == 0
+    with np.load(tmp_path / "t.npz") as data:
+        both, names = data["voltage_mv"], sorted(path.name for path in (tmp_path / "each").iterdir())
+    assert names == ["b0.npz", "b3.npz"]
+    recording = read(tmp_path / "each" / "b3.npz")
+    np.testing.assert_array_equal(recording.voltage_mv, both[1])
+    assert [step.amplitude_pa for step in recording.steps] == [-110, 50]
+    capsys.readouterr()
+    assert call("infer", tmp_path / "t.npz", "--cell", "toy", "--out", tmp_path / "posterior") == 2
+    assert "--recordings DIR" in capsys.readouterr().err
 
 
 def test_noise_needs_only_its_size_and_a_seed(tmp_path):
