@@ -3,7 +3,8 @@
     python analyses/cell_prior.py --cell pvalb-689331391 [--hof DIR --demo-model 16]
 
 fits the Student-t prior to the training models of the cell's ``hof_latents.csv`` (held-out models never enter it), and
-if a Hall of Fame is given, simulates six sweeps of one of its held-out models as ``demo_recording.npz``.
+if a Hall of Fame is given, simulates six sweeps of one of its held-out models as ``demo_recording.npz``; for a cell of
+one's own, over its range of currents.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from pathlib import Path
 
 from noble_prob.cells import load_cell
 from noble_prob.decoder.checkpoint import cell_folder
+from noble_prob.errors import require
 from noble_prob.population.hof import import_hof
-from noble_prob.population.latents import HELD_OUT_MODELS
 from noble_prob.population.simulate import simulate
 from noble_prob.readers import write_npz
 from noble_prob.recording import Protocol
@@ -36,9 +37,11 @@ def main() -> None:
     share = float(cell.prior.tensors["share"])
     print(f"{cell.name}: prior from {len(cell.models)} models, correlations smaller by {share:.2%}")
     if args.hof:
-        assert args.demo_model in HELD_OUT_MODELS
+        require(args.demo_model in cell.held_out_numbers, "demo_model", f"one of {cell.held_out_numbers}, held out",
+                args.demo_model, "choose a model that nothing was learned from")  # fmt: skip
+        currents = DEMO_PA.get(cell.name) or cell.steps().current_pa.tolist()
         model = import_hof(args.hof).select([args.demo_model]).models[0]
-        write_npz(simulate(model, Protocol.step_family(DEMO_PA[cell.name])), folder / "demo_recording.npz")
+        write_npz(simulate(model, Protocol.step_family(currents)), folder / "demo_recording.npz")
         print(f"demo recording of held-out model {args.demo_model}")
 
 

@@ -42,10 +42,11 @@ def main() -> None:
     config = replace(read_config(args.config), device="cpu")
     folder = args.folder or cell_folder(args.cell)
     decoder = load_decoder(folder)
+    cell = next(c for c in config.cells if c.name == args.cell)
     if args.stores:
-        data = unseen(args.stores, args.cell, config.latent_space)
+        data = unseen(args.stores, cell.name, config.latent_space, held_out=cell.held_out)
     else:
-        data = gather(next(c for c in config.cells if c.name == args.cell), config)
+        data = gather(cell, config)
     columns = standard_columns(data.responses, protocol_of(SPACES[config.latent_space]))
     error = measure_error(decoder, data, standard_sweeps=columns)
     show(decoder, error, int((data.split == VALIDATION).sum()))

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import torch
 
+from noble_prob.cells import load_cell
 from noble_prob.decoder.base import DecoderError
 from noble_prob.decoder.checkpoint import load_decoder, read_card, save_decoder
 from noble_prob.decoder.noble import NobleDecoder
@@ -52,7 +53,8 @@ def main() -> None:
     if args.begin:
         decoder.spike_map.load_state_dict(load_decoder(args.begin, device=args.device).spike_map.state_dict())
     decoder.architecture = replace(decoder.architecture, map_members=1, map_width=args.width)
-    perturbed = [latents_of(decoder, store) for store in args.stores]
+    apart = load_cell(args.checkpoint).held_out_numbers
+    perturbed = [latents_of(decoder, store, apart) for store in args.stores]
     task = StudentTask(decoder, teachers, neurons(prior, perturbed, DRAWS, seed=args.seed).to(args.device))
     schedule = Schedule(
         steps=args.steps, batch=args.batch, optimiser="soap", peak_lr=args.rate, warmup=0.05, ema=0.999, seed=args.seed,
@@ -60,9 +62,9 @@ def main() -> None:
     )  # fmt: skip
     row = fit(task, schedule, name="student")[-1]
     print({name: round(value, 5) for name, value in figures(row).items()}, f"{row['seconds']:.0f} s")
-    compare(decoder, teachers, prior, [latents_of(decoder, store) for store in args.check])
+    compare(decoder, teachers, prior, [latents_of(decoder, store, apart) for store in args.check])
     decoder.spike_map.requires_grad_(False)
-    decoder.error = error_of(decoder, args.check, args.checkpoint.name)
+    decoder.error = error_of(decoder, args.check, args.checkpoint.name, apart)
     card = read_card(args.checkpoint)
     facts = {name: value for name, value in card.items() if name not in DESCRIBED}
     made = {
@@ -96,16 +98,16 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def error_of(decoder: NobleDecoder, stores: list[Path], cell: str) -> DecoderError:
+def error_of(decoder: NobleDecoder, stores: list[Path], cell: str, apart: tuple[int, ...]) -> DecoderError:
     """How wrong the decoder is with its new spike map."""
-    data = unseen(stores, cell, decoder.space.name)
+    data = unseen(stores, cell, decoder.space.name, held_out=apart)
     columns = standard_columns(data.responses, protocol_of(decoder.space.latents))
     return measure_error(decoder, data, standard_sweeps=columns)
 
 
-def latents_of(decoder: NobleDecoder, store: Path) -> torch.Tensor:
+def latents_of(decoder: NobleDecoder, store: Path, apart: tuple[int, ...]) -> torch.Tensor:
     """Standardised latents of the perturbed models of a data set, none of a held-out model."""
-    return decoder.space.standardise(unseen([store], store.name, decoder.space.name).latents)
+    return decoder.space.standardise(unseen([store], store.name, decoder.space.name, held_out=apart).latents)
 
 
 def neurons(prior: Prior, perturbed: list[torch.Tensor], n: int, *, seed: int) -> torch.Tensor:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from noble_prob.cells import load_cell
 from noble_prob.population.store import Store
 from noble_prob.training.gather import unseen
 
@@ -29,10 +30,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--cell", required=True)
+    parser.add_argument("--folder", type=Path, help="its checkpoint; the shipped one if not given")
     parser.add_argument("--space", default="features21")
     parser.add_argument("--out", type=Path, required=True, help="folder; the file takes the name of the cell")
     args = parser.parse_args()
-    data = unseen([args.store], args.cell, args.space)
+    data = unseen([args.store], args.cell, args.space, held_out=load_cell(args.folder or args.cell).held_out_numbers)
     during = (data.spikes_ms >= 0) & (data.spikes_ms < 400)
     most = int(during.sum(-1).max())
     steps = np.where(during[..., :most], np.round(data.spikes_ms[..., :most] / STEP_MS), NEVER)

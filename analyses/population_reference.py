@@ -5,6 +5,9 @@ before a 400 ms step and end 115 ms after it. One file per model, made once; a r
 was.
 
     python analyses/population_reference.py --hof DIR --out DIR --cell vip [--jobs 2]
+
+``--cell`` also takes the name or the folder of any other cell: then the currents are its standard protocol and a grid
+over the range it was trained on.
 """
 
 from __future__ import annotations
@@ -16,8 +19,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from noble_prob.cells import load_cell
 from noble_prob.population.fanout import fan_out
 from noble_prob.population.hof import CellModel, import_hof
+from noble_prob.population.latents import protocol_of
 from noble_prob.population.simulate import simulate
 from noble_prob.population.trace import Numerics
 from noble_prob.recording import Protocol
@@ -29,6 +34,8 @@ ABOVE_NA = {
     "vip": (0.07, 0.08, 0.09, 0.10, 0.11, 0.12, 0.14, 0.16, 0.18, 0.20),
 }
 """Ten currents to the top of the cell's range, with the standard protocol; below, a fine grid around threshold."""
+CURRENTS = 24
+"""Of any other cell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,16 +59,25 @@ def make(task: Task) -> str:
     return task.file.name
 
 
+def currents_na(cell: str) -> tuple[float, ...]:
+    """At which currents the models of a cell are asked (nA)."""
+    if cell in ABOVE_NA:
+        return BELOW_NA + ABOVE_NA[cell]
+    decoder = load_cell(cell).decoder
+    standard = protocol_of(decoder.space.latents)
+    grid = np.linspace(*decoder.window.current_range_pa, CURRENTS - len(standard) + 1).round()
+    return tuple(sorted({float(current) / 1000 for current in (*standard, *grid)}))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hof", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--cell", choices=sorted(ABOVE_NA), required=True, help="whose range of currents")
+    parser.add_argument("--cell", required=True, help="whose currents: pvalb, vip, or the name or folder of a cell")
     parser.add_argument("--jobs", type=int, default=1)
     args = parser.parse_args()
+    hof, amps = import_hof(args.hof), currents_na(args.cell)
     args.out.mkdir(parents=True, exist_ok=True)
-    hof = import_hof(args.hof)
-    amps = BELOW_NA + ABOVE_NA[args.cell]
     files = [args.out / f"s{k // 20 + 1}_h{k % 20}.npz" for k in hof.keys]
     tasks = [Task(model=m, amps_na=amps, file=f) for m, f in zip(hof.models, files, strict=True) if not f.exists()]
     for outcome in fan_out(make, tasks, jobs=args.jobs, progress="reference"):

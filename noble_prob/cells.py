@@ -57,6 +57,7 @@ class Cell:
         card: What the checkpoint says about itself.
         demo: A recording with known latents (coordinate units, by name), if there is one.
         estimator: Amortised posterior for ``infer(..., method="npe")``, if there is one.
+        folder: Where it was loaded from, if it is none of those that ship.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Cell:
     card: Mapping[str, Any] = field(default_factory=dict)
     demo: tuple[Recording, Mapping[str, float]] | None = None
     estimator: Estimator | None = None
+    folder: Path | None = None
 
     def __repr__(self) -> str:
         """One line for people."""
@@ -81,9 +83,22 @@ class Cell:
         return tuple(self.card.get("shared_currents_pa") or protocol_of(self.decoder.space.latents))
 
     @property
+    def held_out_numbers(self) -> tuple[int, ...]:
+        """Numbers of the published models that were kept apart: by the table, and by the training's own words.
+
+        The table lacks a model without latents, and one that was no part of the data.
+        """
+        table = () if self.held_out is None else (int(label) for label in self.held_out.labels if label.isdecimal())
+        trained = self.card.get("training", {}).get("config", {}).get("cells", ())
+        said = (number for cell in trained if cell.get("name") == self.name for number in cell.get("held_out", ()))
+        return tuple(sorted({*table, *said}))
+
+    @property
     def identity(self) -> dict[str, str]:
-        """What a result remembers of the cell it was made with: name, and hash of the decoder's weights."""
-        return {"cell": self.name, "decoder_sha256": str(self.card.get("weights_sha256", "none"))}
+        """What a result remembers of its cell: name, hash of the decoder's weights, and the folder of one's own."""
+        place = str(self.folder or "").encode(errors="ignore").decode()
+        known = {"cell": self.name, "decoder_sha256": str(self.card.get("weights_sha256", "none"))}
+        return {**known, "cell_folder": place} if place else known
 
     def require_current(self, current_pa: float) -> None:
         """Refuse a current beyond those the decoder was trained on.
@@ -152,7 +167,8 @@ def load_cell(where: str | Path = "pvalb-689331391", *, prior: Kind | None = Non
     demo = _read_demo(folder / DEMO, neurons) if (folder / DEMO).is_file() else None
     estimator = Estimator.load(folder) if (folder / ESTIMATOR).is_file() else None
     return Cell(name=str(card.get("cell", folder.name)), decoder=decoder, models=neurons[TRAIN],
-                prior=density, held_out=neurons.get(HELD_OUT), card=card, demo=demo, estimator=estimator)  # fmt: skip
+                prior=density, held_out=neurons.get(HELD_OUT), card=card, demo=demo, estimator=estimator,
+                folder=None if named else folder.resolve())  # fmt: skip
 
 
 def _read_demo(path: Path, neurons: Mapping[str, Neurons]) -> tuple[Recording, dict[str, float]] | None:

@@ -30,7 +30,7 @@ from noble_prob.ensemble import respond
 from noble_prob.errors import UsageError, require
 from noble_prob.latent import Neurons
 from noble_prob.metrics import METRICS, MetricAccumulator
-from noble_prob.population.latents import HELD_OUT_MODELS, latent_values, protocol_of
+from noble_prob.population.latents import latent_values, protocol_of
 from noble_prob.recording import Protocol, Recording
 from noble_prob.windows import to_grid
 
@@ -96,7 +96,7 @@ def evaluate(
     decoder: Decoder,
     reference: str | Path,
     *,
-    held_out: Iterable[int] = HELD_OUT_MODELS,
+    held_out: Iterable[int],
     trained_currents_pa: Sequence[float] | None = None,
     device: str | torch.device | None = None,
     progress: bool = False,
@@ -106,7 +106,7 @@ def evaluate(
     Args:
         decoder: What is judged.
         reference: Folder of reference files.
-        held_out: Numbers of the models that no training has seen.
+        held_out: Numbers of the models that no training has seen; a cell knows its own (``Cell.held_out_numbers``).
         trained_currents_pa: Currents of training models that are left out, because all of them were trained on (pA);
             those of the decoder's latents if not given.
         device: Where the decoder lives.

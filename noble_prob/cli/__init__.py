@@ -39,7 +39,7 @@ VERBS = {
 }
 
 RESUMABLE = ("sbc", "train", "train-npe", "populate")
-"""Verbs that keep what they have done when they are interrupted."""
+"""Verbs that keep what they have done when they are interrupted; ``sbc`` beside the file after ``--json``."""
 USAGE = """usage: noble-prob VERB [options]
 
 Probabilistic surrogates of neurons: sample plausible cells, infer a neuron from its recording, check variability.
@@ -73,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
         kept = bool(arguments) and arguments[0] in RESUMABLE
+        kept &= "sbc" not in arguments[:1] or any(word.startswith("--json") for word in arguments)
         outcome = "what is finished is kept, the same command continues" if kept else "nothing was written"
         return _complain(arguments, f"interrupted; {outcome}.", 1)
     except Exception as error:

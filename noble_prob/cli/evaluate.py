@@ -3,12 +3,12 @@
 Asks the shipped checkpoint (or one in a folder) for the responses of biophysical models, of which it is told nothing
 but their latent features, and compares voltage, spikes and features with the simulation. `train_models`: published
 models of the training set at currents they were not trained on; `held_out_models`: published models that nothing was
-trained, scaled or chosen on. No trace is dropped.
+trained, scaled or chosen on, as the cell itself says (its hof_latents.csv and card). No trace is dropped.
 
   noble-prob evaluate --cell pvalb-689331391 --reference DIR --json metrics.json
 
 DIR holds one sS_hH.npz per model: V int16 (current, time), scale (mV per count), amps (nA); every 0.02 ms, the 400 ms
-step 15 ms after the first sample.
+step 15 ms after the first sample. analyses/population_reference.py of the repository makes it (docs/training.md).
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         draft = stack.enter_context(new_file(args.json)) if args.json else None
         cell = load_cell(args)
-        result = nb.evaluate(cell.decoder, args.reference, trained_currents_pa=cell.trained_currents_pa,
-                             device=args.device, progress=not args.quiet)  # fmt: skip
+        result = nb.evaluate(cell.decoder, args.reference, held_out=cell.held_out_numbers,
+                             trained_currents_pa=cell.trained_currents_pa, device=args.device,
+                             progress=not args.quiet)  # fmt: skip
         if draft:
             write_json(draft, {"cell": cell.name, "weights_sha256": cell.card.get("weights_sha256"), **result})
     print(table(result))

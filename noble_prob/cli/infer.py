@@ -39,7 +39,8 @@ from noble_prob.cli.options import (
     sampling,
 )
 from noble_prob.cli.output import new_folder, tell, write_json
-from noble_prob.errors import UsageError
+from noble_prob.cli.traces import is_traces
+from noble_prob.errors import UsageError, listed, require
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +60,9 @@ def run(args: argparse.Namespace) -> int:
     """Read, infer, judge, write."""
     from noble_prob.runs import is_many
 
+    traces = [path.name for path in args.file if is_traces(path)]
+    require(not traces, "file", "a recording of one neuron", f"{listed(traces)}, all models of a `simulate`",
+            "run that `simulate` with `--recordings DIR` too, and infer DIR or a file of it")  # fmt: skip
     if args.each or is_many(args.file):
         require_engine(args)
         return _run_many(args)

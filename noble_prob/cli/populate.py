@@ -45,7 +45,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--range-pa", type=numbers, default=None, help="lowest,highest random current (of the design)")
     parser.add_argument("--near-share", type=finite, default=0.5, help="share of random currents near threshold (0.5)")
     parser.add_argument("--held-out", default=None, metavar="LIST",
-                        help="models never perturbed, as 3,10-12 (the ten of the paper; none for builtin)")  # fmt: skip
+                        help="models never perturbed, as 3,10-12, or none (the ten of the paper, also of a Hall of "
+                        "Fame of your own; none of builtin)")  # fmt: skip
     parser.add_argument("--include-base", action="store_true", help="the base models come first")
     parser.add_argument("--noise-sd", type=finite, default=0.15, help="noise, in SDs of the base models (0.15)")
     parser.add_argument("--seed", type=seed, default=0, help="seed of the population (0)")
@@ -67,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
     """Make the data set and print how many models were accepted, rejected (by reason) or failed."""
     from noble_prob.population.hof import parse_keys
     from noble_prob.population.populate import populate
+    from noble_prob.population.progress import progress
+    from noble_prob.population.store import Store
 
     _refuse_idle(args)
     plan = _plan(args)
@@ -75,7 +78,9 @@ def run(args: argparse.Namespace) -> int:
         plan, args.out, jobs=args.jobs, chunks=chunks, max_minutes=args.max_minutes, timeout_s=args.timeout_s,
         engine=args.engine, address=args.address, progress=not args.quiet,
     )  # fmt: skip
-    tell(args, "".join(f"{count:6d}  {status}\n" for status, count in sorted(tally.items())), dict(tally))
+    found = progress(Store(args.out))
+    lines = [f"{count:6d}  {status}" for status, count in sorted(tally.items())]
+    tell(args, "\n".join([*lines, found.sentence]), {**tally, "set": found.to_dict()})
     return 1 if any(status.startswith("chunk failed") for status in tally) else 0
 
 
@@ -116,14 +121,25 @@ def _plan(args: argparse.Namespace) -> Plan:
 def _base(args: argparse.Namespace) -> HallOfFame:
     """The models to perturb: all but those that are held out."""
     from noble_prob.population.builtin import open_hof
-    from noble_prob.population.hof import parse_keys
     from noble_prob.population.latents import HELD_OUT_MODELS
+    from noble_prob.population.numbering import number_in
 
-    asked = () if args.held_out is None else parse_keys(args.held_out, "held_out")
+    usual = () if args.hof == "builtin" else HELD_OUT_MODELS
+    apart = usual if args.held_out is None else _apart(args.held_out)
     hof = open_hof(args.hof)
-    unknown = sorted(set(asked) - set(hof.keys))
+    unknown = sorted(set(() if args.held_out is None else apart) - set(hof.keys))
     require(not unknown, "held_out", f"numbers among {listed(hof.keys)}", listed(unknown), "hold out existing models")
-    return hof.without(asked or (() if args.hof == "builtin" else HELD_OUT_MODELS))
+    if not args.quiet and args.hof != "builtin" and any(number_in(model.label) is None for model in hof.models):
+        numbers = ", ".join(f"{key} {model.label}" for key, model in zip(hof.keys, hof.models, strict=True))
+        print(f"noble-prob populate: models are numbered by the order of their names: {numbers}", file=sys.stderr)
+    return hof.without(apart)
+
+
+def _apart(text: str) -> tuple[int, ...]:
+    """Numbers of models that are kept apart; nothing, or the word none, for none."""
+    from noble_prob.population.hof import parse_keys
+
+    return () if text.strip().lower() in ("", "none") else parse_keys(text, "held_out")
 
 
 def _design(args: argparse.Namespace) -> Design:

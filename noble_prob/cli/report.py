@@ -5,7 +5,8 @@
 
 reads posterior/posterior.nc, judges it again, prints the findings and the table of latents, and writes
 page/report.html and page/report.json. With the recording (--recording cell.abf) the page shows its voltage over that
-of posterior draws. Cell and prior are those of the posterior; another cell, prior or recording is refused.
+of posterior draws. Cell and prior are those of the posterior, a cell of your own in the folder where it was (--cell DIR
+where it is now); another cell, prior or recording is refused.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
         refuse(args, READING, "no recording is read", "give --recording FILE")
     with new_folder(args.out, "report.html", "report.json") as folder:
         made = stored(args.posterior)
-        args.cell, args.prior = args.cell or _word(made, "cell") or DEFAULT_CELL, args.prior or _word(made, "prior")
+        known = _word(made, "cell_folder") or _word(made, "cell") or DEFAULT_CELL
+        args.cell, args.prior = args.cell or known, args.prior or _word(made, "prior")
         cell = load_cell(args)
         posterior = read_posterior(args.posterior, decoder=cell.decoder, prior=cell.prior)
         recording = None if args.recording is None else read(args, args.recording)

@@ -7,7 +7,7 @@ the posterior's draws. Right if uniformly: then 50 % and 89 % intervals hold 50 
 
 The file holds, per latent, coverage_50, coverage_89 and rank_ecdf_inside_band (99 %, Bonferroni over latents), and
 joint_p_value of a joint test. Finished batches wait in OUT.parts until all are done: stopped or killed, the same
-command continues. --jobs N uses N processes, --device cuda a GPU.
+command continues (without --json nothing is kept). --jobs N uses N processes, --device cuda a GPU.
 """
 
 from __future__ import annotations

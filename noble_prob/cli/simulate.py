@@ -3,8 +3,8 @@
   noble-prob simulate --hof DIR --models 0,2,5-9 --amps-na -0.11,0.05,0.18 --out traces.npz
   noble-prob simulate --hof builtin --amps-na 0.1 --noise-sd-na 0.02 --seed 1 --out noisy.npz
 
-writes voltage_mv (model, current, time), time_ms (the step begins 15 ms after the first sample), models, amps_na. Needs
-Arbor: pip install 'noble_prob[simulate]'.
+writes voltage_mv (model, current, time), time_ms (the step begins 15 ms after the first sample), models, amps_na; with
+--recordings DIR also one file per model, which `infer` reads. Needs Arbor: pip install 'noble_prob[simulate]'.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 from noble_prob.cli.given import refuse, require_engine
 from noble_prob.cli.options import above_zero, add_processes, finite, seed, step_na
-from noble_prob.cli.output import new_file, tell
+from noble_prob.cli.output import new_file, new_folder, tell
+from noble_prob.cli.traces import is_traces, write_recordings
 from noble_prob.errors import listed, require
 
 DEVICE = False
@@ -33,6 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", default=None, help="model numbers such as 0,2,5-9 (all)")
     parser.add_argument("--amps-na", type=step_na, required=True, help="step heights in nA, separated by commas")
     parser.add_argument("--out", type=Path, required=True, help="NPZ file to write")
+    parser.add_argument("--recordings", type=Path, default=None, metavar="DIR", help="a recording per model, for infer")
     parser.add_argument("--duration-ms", type=above_zero, default=400.0, help="length of the step (400)")
     parser.add_argument("--sample-ms", type=above_zero, default=None, help="sampling interval (the time step)")
     parser.add_argument("--noise-sd-na", type=finite, default=0.0, help="SD of an Ornstein-Uhlenbeck background (0)")
@@ -57,14 +59,20 @@ def run(args: argparse.Namespace) -> int:
     require_engine(args)
     if not args.noise_sd_na:
         refuse(args, ["--noise-tau-ms"], "there is no background", "give --noise-sd-na")
-    require(not args.out.is_file() or _ours(args.out), "out", "a new file, or one that simulate has written",
+    require(not args.out.is_file() or is_traces(args.out), "out", "a new file, or one that simulate has written",
             f"{str(args.out)!r}, which is another", "choose another name")  # fmt: skip
     hof = open_hof(args.hof)
     hof = hof if args.models is None else hof.select(parse_keys(args.models))
-    with new_file(args.out) as draft, draft.open("wb") as file:
+    labels = tuple(model.label for model in hof.models)
+    with ExitStack() as stack:
+        file = stack.enter_context(stack.enter_context(new_file(args.out)).open("wb"))
+        names = [f"{label}.npz" for label in labels]
+        folder = stack.enter_context(new_folder(args.recordings, *names)) if args.recordings else None
         recording = _simulated(args, hof)
         failures: Mapping[str, str] = recording.provenance["failures"]
         _write(file, recording, models=list(hof.keys), amps_na=args.amps_na)
+        if folder:
+            write_recordings(recording, labels, folder)
     for what, why in failures.items():
         print(f"failed: {what}: {why}", file=sys.stderr)
     shape = list(recording.voltage_mv.shape)
@@ -95,17 +103,6 @@ def _write(file: Any, recording: Any, **about: Any) -> None:
 
     voltage, time = recording.voltage_mv.numpy(), recording.time_ms.numpy()
     np.savez_compressed(file, voltage_mv=voltage, time_ms=time, **about)
-
-
-def _ours(path: Path) -> bool:
-    """Whether a file is a result of this verb, which may be replaced."""
-    import numpy as np
-
-    try:
-        with np.load(path) as file:
-            return set(file.files) == {"voltage_mv", "time_ms", "models", "amps_na"}
-    except (OSError, ValueError, EOFError, BadZipFile):
-        return False
 
 
 def _protocol(args: argparse.Namespace) -> Any:

@@ -30,6 +30,7 @@ finished checkpoint of every cell to out/CELL, which `--cell out/CELL` of the ot
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,10 +56,14 @@ def run(args: argparse.Namespace) -> int:
     from noble_prob.training.config import read_config
     from noble_prob.training.loop import OutOfTimeError
     from noble_prob.training.run import train
+    from noble_prob.training.sources import unfinished
 
     config = read_config(args.config)
     config = replace(config, out=args.out or config.out, device=args.device or config.device)
     require_device(config.device)
+    for sentence in unfinished(path for cell in config.cells for path in cell.stores):
+        if processes.first() and not args.quiet:
+            print(f"noble-prob train: {sentence}", file=sys.stderr)
     try:
         folders = train(config, max_minutes=args.max_minutes, progress=not args.quiet)
     except OutOfTimeError as stop:

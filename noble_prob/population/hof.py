@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from noble_prob.errors import UsageError, listed, require
+from noble_prob.population.numbering import file_numbers, natural_order
 
 SECTIONS = ("soma", "dend")
 SCALARS = ("cm", "e_pas", "g_pas", "decay_CaDynamics", "gamma_CaDynamics")
@@ -74,7 +75,8 @@ class HallOfFame:
     Attributes:
         name: Name of the cell.
         models: The models.
-        keys: Number of each model (``20 * (seed - 1) + rank`` for files ``seed_S_hof_H.json``).
+        keys: Number of each model (``20 * (seed - 1) + rank`` for files ``seed_S_hof_H.json``, for others the place in
+            the order of their names, ``model2`` before ``model10``).
         digest: SHA-256 over everything that was read.
     """
 
@@ -121,13 +123,14 @@ def import_hof(path: str | Path) -> HallOfFame:
         path: Folder with ``morphology.swc`` and one JSON file per model.
 
     Raises:
-        UsageError: If a file is missing or does not follow the schema.
+        UsageError: If a file is missing or does not follow the schema, or two files have the same number.
     """
     folder = Path(path)
     expected = "a folder with morphology.swc and model files (*.json)"
     require((folder / "morphology.swc").is_file(), "path", expected, folder, "give the folder of one Hall of Fame")
-    files = sorted(folder.glob("*.json"), key=_order)
+    files = sorted(folder.glob("*.json"), key=natural_order)
     require(bool(files), "path", "a folder with at least one model file (*.json)", folder, "add the parameter files")
+    keys = file_numbers(files)
     swc_text = _text(folder / "morphology.swc")
     swc = prune_swc(swc_text)
     models = tuple(read_model(file, swc=swc) for file in files)
@@ -138,7 +141,6 @@ def import_hof(path: str | Path) -> HallOfFame:
     digest = hashlib.sha256(swc_text.encode())
     for file in files:
         digest.update(file.read_bytes())
-    keys = tuple(_number(file, i) for i, file in enumerate(files))
     return HallOfFame(name=folder.name, models=models, keys=keys, digest=digest.hexdigest())
 
 
@@ -241,13 +243,3 @@ def parameter_table(models: Sequence[CellModel]) -> tuple[tuple[str, ...], list[
     """Names and values (model, parameter) of models that share their parameters."""
     names = tuple(sorted(models[0].parameters))
     return names, [[model.parameters[name] for name in names] for model in models]
-
-
-def _number(file: Path, fallback: int) -> int:
-    """Model number ``20 * (seed - 1) + rank``; the position where the name has no such form."""
-    match = re.search(r"seed_(\d+)_hof_(\d+)", file.stem)
-    return fallback if match is None else 20 * (int(match[1]) - 1) + int(match[2])
-
-
-def _order(file: Path) -> tuple[int, str]:
-    return _number(file, 0), file.name

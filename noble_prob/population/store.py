@@ -20,6 +20,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from noble_prob.errors import UsageError, require
 from noble_prob.population.chunk import Chunk, join, pack, unpack
 from noble_prob.population.codec import OFFSET_MV, SCALE_MV
@@ -137,6 +139,14 @@ class Store:
     def __iter__(self) -> Iterator[Chunk]:
         for index in self.done():
             yield self.read(index)
+
+    def statuses(self, index: int) -> list[str]:
+        """Status of every model of a chunk, without reading a voltage; none where it is absent or damaged."""
+        try:
+            with np.load(self._file(index), allow_pickle=False) as content:
+                return [str(status) for status in content["status"]]
+        except DAMAGE:
+            return []
 
     def accepted(self) -> Chunk:
         """All accepted models of the set as one chunk (all of it in memory: 2 bytes per sample)."""

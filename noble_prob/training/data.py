@@ -2,13 +2,13 @@
 
 ``split`` says what each model may be used for: ``train`` for gradients and scaling, ``validation`` for choosing and for
 the decoder's error model, ``held_out`` for nothing but the final figures. Validation models are *perturbed* ones drawn
-by seed; published held-out models are never anything else.
+by seed, a model with all its rows; published held-out models are never anything else.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -149,13 +149,20 @@ def prepare(
         spikes_ms=spike[index],
         n_spikes=during.sum(-1),
         summary=torch.cat(summary)[index],
-        split=split_models(kept.model, validation=validation, seed=seed, held_out=held_out),
+        split=split_models(kept.model, validation=validation, seed=seed, held_out=held_out, latents=value[index],
+                           dropped=_dropped(rejected, int((~keep).sum()))),
         rejected=rejected,
-    )
+    )  # fmt: skip
 
 
 def split_models(
-    model: Int[Tensor, " model"], *, validation: int, seed: int, held_out: Iterable[int] = HELD_OUT_MODELS
+    model: Int[Tensor, " model"],
+    *,
+    validation: int,
+    seed: int,
+    held_out: Iterable[int] = HELD_OUT_MODELS,
+    latents: Float[Tensor, "model latent"] | None = None,
+    dropped: str = "",
 ) -> Int[Tensor, " model"]:
     """What each model may be used for: held-out numbers for nothing, some perturbed models for validation.
 
@@ -164,22 +171,42 @@ def split_models(
         validation: How many perturbed models to set aside.
         seed: Of their choice.
         held_out: Published numbers that stay apart.
+        latents: By which perturbed models are told apart: rows of equal latents are one model, which a second set of
+            the same seed or a folded one holds again, and stay together. Without them every row is a model.
+        dropped: What was dropped before, for the error.
 
     Raises:
         UsageError: If too few perturbed models are there, or nothing would be left to train on.
     """
+    other = ", or name another `latent_space`" if dropped else ""
+    remedy = f"set fewer models aside or simulate more{other}"
     apart = torch.tensor(sorted(held_out), dtype=model.dtype)
     split = torch.where(torch.isin(model, apart), HELD_OUT, TRAIN)
     perturbed = torch.nonzero(model < 0).flatten()
-    most = len(perturbed)
-    require(0 < validation <= most, "validation", f"from 1 to {most}, the number of perturbed models", validation,
-            "set fewer models aside or simulate more")  # fmt: skip
-    order = torch.randperm(len(perturbed), generator=torch.Generator().manual_seed(seed))
-    split[perturbed[order[:validation]]] = VALIDATION
+    of_row = torch.arange(len(perturbed)) if latents is None else _same(latents[perturbed])
+    each = of_row.unique()
+    require(len(each) > 0, "cells", "data with perturbed models, some of which are set aside", f"none{dropped}",
+            f"make a data set with more `--n-models` than there are base models{other}")  # fmt: skip
+    require(0 < validation <= len(each), "validation", f"from 1 to {len(each)}, the number of perturbed models",
+            f"{validation}{dropped}", remedy)  # fmt: skip
+    order = torch.randperm(len(each), generator=torch.Generator().manual_seed(seed))
+    split[perturbed[torch.isin(of_row, each[order[:validation]])]] = VALIDATION
     left = int((split == TRAIN).sum())
-    require(left > 1, "validation", "less than the number of models", f"{left} models left to train on",
-            "set fewer models aside or simulate more")  # fmt: skip
+    require(left > 1, "validation", "less than the number of models", f"{left} models left to train on{dropped}",
+            remedy)  # fmt: skip
     return split
+
+
+def _same(latents: Float[Tensor, "row latent"]) -> Int[Tensor, " row"]:
+    """For every row the first one with the same latents."""
+    _, group = torch.unique(latents, dim=0, return_inverse=True)
+    row = torch.arange(len(latents))
+    return torch.full_like(row, len(row)).scatter_reduce(0, group, row, "amin")[group]
+
+
+def _dropped(rejected: Mapping[str, int], n: int) -> str:
+    """How many rows were dropped and why, for a sentence."""
+    return f", with {n} dropped ({', '.join(f'{why}: {k}' for why, k in rejected.items() if k)})" if n else ""
 
 
 def _pad(spikes_ms: Tensor) -> Tensor:

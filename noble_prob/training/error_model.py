@@ -10,6 +10,7 @@ five robust SDs: one model with a wrong train must not decide for all, and must 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +30,31 @@ _UNIT = DecoderError(
 )
 
 
+def require_measurable(data: TrainingData, names: Sequence[str], *, standard_sweeps: tuple[int, ...]) -> None:
+    """Refuse data whose validation models can not tell how wrong a decoder is, before one is trained on them.
+
+    Args:
+        data: What is to be trained on.
+        names: Of the summary features.
+        standard_sweeps: Columns of the standard protocol.
+
+    Raises:
+        UsageError: If fewer than two of their sweeps at other currents have a latency, or a train of three spikes, or
+            fewer than two of all have a feature.
+    """
+    index = data.where(VALIDATION)
+    n = data.n_spikes[index][:, _others(data, standard_sweeps)]
+    _require_some("latencies", int((n > 0).sum()))
+    _require_some("trains of three spikes", int((n > 2).sum()))
+    for k, name in enumerate(names):
+        _require_some(name, int(torch.isfinite(data.summary[index][..., k]).sum()))
+
+
+def _others(data: TrainingData, standard_sweeps: tuple[int, ...]) -> list[int]:
+    """Columns beside the standard protocol."""
+    return [j for j in range(data.responses.current_pa.shape[1]) if j not in standard_sweeps]
+
+
 @torch.no_grad()
 def measure_error(decoder: NobleDecoder, data: TrainingData, *, standard_sweeps: tuple[int, ...]) -> DecoderError:
     """The error model of a decoder.
@@ -42,7 +68,7 @@ def measure_error(decoder: NobleDecoder, data: TrainingData, *, standard_sweeps:
         UsageError: If the validation models leave a part of it undefined.
     """
     index = data.where(VALIDATION)
-    columns = [j for j in range(data.responses.current_pa.shape[1]) if j not in standard_sweeps]
+    columns = _others(data, standard_sweeps)
     current = data.responses.current_pa[index][:, columns]
     latents = data.latents[index][:, None].expand(-1, len(columns), -1)
     predicted = decoder.spike_times(latents, current).cpu().to(torch.float64)
@@ -96,9 +122,15 @@ def _summary_errors(decoder: NobleDecoder, data: TrainingData, columns: list[int
 def _spread(what: str, values: Tensor) -> Float[Tensor, ""]:
     """Limited root mean square of what is defined."""
     known = values[torch.isfinite(values)]
-    require(len(known) > 1, "validation", "enough models to measure the decoder's error", f"no {what} to compare",
-            "set more models aside, with currents at which they fire and others at which they do not")  # fmt: skip
+    _require_some(what, len(known))
     return _limited_rms(known)
+
+
+def _require_some(what: str, n: int) -> None:
+    """Refuse validation models that have fewer than two values of something."""
+    found = f"{'only one of the' if n else 'no'} {what} to compare beside the standard protocol"
+    require(n > 1, "validation", "enough models to measure the decoder's error", found,
+            "set more models aside, or simulate more random currents, with and without spikes")  # fmt: skip
 
 
 def _brisk(

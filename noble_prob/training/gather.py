@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from noble_prob.errors import require
-from noble_prob.population.latents import HELD_OUT_MODELS, SPACES
+from noble_prob.errors import listed, require
+from noble_prob.population.latents import SPACES
 from noble_prob.training.config import CellData, TrainConfig
 from noble_prob.training.data import TRAIN, VALIDATION, ResponseSet, TrainingData, concatenate, prepare
 from noble_prob.training.publish import require_published
@@ -32,29 +33,36 @@ def gather(cell: CellData, config: TrainConfig) -> TrainingData:
         concatenate(sets), latents=SPACES[config.latent_space], validation=config.validation, seed=config.seed,
         held_out=cell.held_out,
     )  # fmt: skip
-    require_published(data)
     data = replace(data, published=config.published)
-    return data if config.train_models is None else with_fewer(data, config.train_models, config.seed)
+    data = data if config.train_models is None else with_fewer(data, config.train_models, config.seed)
+    require_published(data)
+    return data
 
 
-def unseen(stores: Sequence[Path], cell: str, space: str) -> TrainingData:
+def unseen(stores: Sequence[Path], cell: str, space: str, *, held_out: Iterable[int]) -> TrainingData:
     """Models of data sets that were made apart from all training data: every one counts as a validation model.
 
     Args:
         stores: Folders of the data sets, with the same number of currents.
         cell: Name of the cell.
         space: Name of the latent space.
+        held_out: Numbers of the published models that this cell keeps apart.
 
     Raises:
         UsageError: If a set is missing or damaged, holds a held-out model or one perturbed from it, or has no neuron.
     """
-    sets = [from_store(store, cell=cell, held_out=HELD_OUT_MODELS) for store in stores]
-    data = prepare(concatenate(sets), latents=SPACES[space], validation=1, seed=0)
+    apart = tuple(held_out)
+    sets = [from_store(store, cell=cell, held_out=apart) for store in stores]
+    data = prepare(concatenate(sets), latents=SPACES[space], validation=1, seed=0, held_out=apart)
     return replace(data, split=torch.full_like(data.split, VALIDATION))
 
 
 def _sets(cell: CellData) -> Iterator[ResponseSet]:
     parts = [path for pattern in cell.parts for path in _matching(pattern)]
+    for name, paths in (("stores", cell.stores), ("parts", parts)):
+        twice = [path.name for path, n in Counter(path.resolve() for path in paths).items() if n > 1]
+        require(not twice, f"cells.{name}", "named once each", f"{listed(twice)} more than once",
+                "name others, made with another `--seed`")  # fmt: skip
     if parts:
         yield from_parts(parts, cell=cell.name)
     for store in cell.stores:

@@ -19,6 +19,8 @@ from noble_prob.training.data import HELD_OUT, TRAIN, VALIDATION, TrainingData
 from noble_prob.training.responses import first_rows
 
 LATENT_TABLE = "hof_latents.csv"
+FEWEST = 5
+"""Published models that a prior needs."""
 
 INTENDED_USE = (
     "Ensembles and posteriors of neurons like the named cell, under somatic square current steps within the window "
@@ -88,14 +90,16 @@ def model_counts(data: TrainingData) -> dict[str, int]:
 
 
 def require_published(data: TrainingData) -> None:
-    """Refuse data without published models: the latent table, and with it every prior, is made of them.
+    """Refuse data with too few published models: the latent table, and with it every prior, is made of them.
 
     Raises:
-        UsageError: If fewer than two published models are among the training models.
+        UsageError: If fewer than :data:`FEWEST` published models are among the training models.
     """
     n = int(((data.responses.model >= 0) & first_rows(data.responses.model) & (data.split == TRAIN)).sum())
-    require(n > 1, "cells", "data with at least two published models to train on", f"{n} in {data.responses.cell!r}",
-            "make the data set with `--include-base`")  # fmt: skip
+    lost = data.rejected.get("latent undefined", 0)
+    found = f"{n} in {data.responses.cell!r}" + (f" ({lost} models dropped, which lack a latent)" if lost else "")
+    require(n >= FEWEST, "cells", f"data with at least {FEWEST} published models to train on, for the prior", found,
+            "make the data set of more of them, with `--include-base`, or hold out fewer")  # fmt: skip
 
 
 def write_latent_table(data: TrainingData, names: tuple[str, ...], path: Path) -> None:

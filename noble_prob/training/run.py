@@ -2,6 +2,7 @@
 
 out/state/CELL/     states and logs of the cell's own networks
 out/state/shared/   of what several cells share
+out/state/run.json  what was asked for and seen, so that a refusal to continue names what changed
 out/CELL/           the finished checkpoint: card, weights, latent table
 """
 
@@ -22,11 +23,11 @@ from noble_prob.decoder.architecture import Architecture
 from noble_prob.decoder.checkpoint import TrainedDecoder, read_card
 from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.decoder.paper import PaperArchitecture
-from noble_prob.population.latents import fit_space, protocol_of
+from noble_prob.population.latents import SPACES, fit_space, protocol_of
 from noble_prob.population.place import locked, require_folder
 from noble_prob.training import processes
 from noble_prob.training.config import TrainConfig
-from noble_prob.training.data import TRAIN, TrainingData, merge
+from noble_prob.training.data import SUMMARY_NAMES, TRAIN, TrainingData, merge
 from noble_prob.training.decoder import (
     new_decoder,
     new_paper_decoder,
@@ -36,13 +37,14 @@ from noble_prob.training.decoder import (
     train_shared_operator,
     train_timing,
 )
-from noble_prob.training.error_model import measure_error
+from noble_prob.training.error_model import measure_error, require_measurable
 from noble_prob.training.gather import gather
 from noble_prob.training.history import Row
 from noble_prob.training.loop import FitOptions, figures
 from noble_prob.training.operators import share_operator
 from noble_prob.training.precision import matrix_products
 from noble_prob.training.publish import publish
+from noble_prob.training.record import recorded
 from noble_prob.training.responses import standard_columns
 
 SHARED = "shared"
@@ -81,8 +83,11 @@ def train(config: TrainConfig, *, max_minutes: float | None = None, progress: bo
     require_folder(config.out)
     with processes.joined(config.device) as device, matrix_products(config.precision):
         data = [gather(cell, config) for cell in config.cells]
+        for each in data if config.decoder == "noble" else ():
+            require_measurable(each, SUMMARY_NAMES, standard_sweeps=_standard(each, config))
         with locked(config.out) if processes.first() else nullcontext():
-            cells = _train(data, config, device, options)
+            with recorded(config, data):
+                cells = _train(data, config, device, options)
             if processes.first():
                 for cell in cells:
                     _finish(cell, config, device)
@@ -164,8 +169,7 @@ def _finish(cell: _Cell, config: TrainConfig, device: torch.device) -> None:
     """Measure the decoder's error and write its checkpoint."""
     decoder, data = cell.decoder.eval(), cell.data
     if isinstance(decoder, NobleDecoder):
-        protocol = protocol_of(decoder.space.latents)
-        decoder.error = measure_error(decoder, data, standard_sweeps=standard_columns(data.responses, protocol))
+        decoder.error = measure_error(decoder, data, standard_sweeps=_standard(data, config))
     before = {"started_from": read_card(cell.start)["training"]} if cell.start else {}
     figures_of = {name: _finite(figures(row)) for name, row in cell.rows.items()}
     publish(decoder, data, config.out / data.responses.cell, metrics={"validation": figures_of}, training={
@@ -176,6 +180,11 @@ def _finish(cell: _Cell, config: TrainConfig, device: torch.device) -> None:
         "wall_s": {name: round(row["seconds"], 1) for name, row in cell.rows.items()},
         **before,
     })  # fmt: skip
+
+
+def _standard(data: TrainingData, config: TrainConfig) -> tuple[int, ...]:
+    """Columns of the standard protocol."""
+    return standard_columns(data.responses, protocol_of(SPACES[config.latent_space]))
 
 
 def _finite(row: Row) -> dict[str, float | None]:

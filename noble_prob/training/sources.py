@@ -13,6 +13,7 @@ from noble_prob.decoder.base import Window
 from noble_prob.errors import UsageError, require
 from noble_prob.population.codec import decode
 from noble_prob.population.latents import HELD_OUT_MODELS
+from noble_prob.population.progress import progress
 from noble_prob.population.store import Store
 from noble_prob.training.data import N_PUBLISHED, ResponseSet
 
@@ -39,6 +40,9 @@ def from_store(path: Path, *, cell: str, held_out: Iterable[int] = HELD_OUT_MODE
     """
     store = Store(path)
     chunk = store.accepted()
+    require(len(chunk.model_id) > 0, "stores", "data sets with accepted models",
+            f"none in {store.path.name!r} ({progress(store).why})",
+            "make it with other `--targets`, a larger `--k-sd` or base models that fire")  # fmt: skip
     ordinary = bool((chunk.onset_ms == 12.0).all() and (chunk.duration_ms == 400.0).all())
     require(ordinary, "path", "a data set of 400 ms pulses from 12 ms", str(path), "make it without random durations")
     grid = (store.manifest["n_samples"], store.manifest["dt_ms"])
@@ -50,6 +54,16 @@ def from_store(path: Path, *, cell: str, held_out: Iterable[int] = HELD_OUT_MODE
     _require_apart(store, model, set(held_out))
     counts = torch.from_numpy(chunk.quantised)
     return ResponseSet(cell=cell, window=standard_window(current), model=model, current_pa=current, counts=counts)
+
+
+def unfinished(stores: Iterable[Path]) -> list[str]:
+    """A sentence about every data set of which chunks are missing.
+
+    Raises:
+        UsageError: If one is no data set.
+    """
+    found = [(path, progress(Store(path))) for path in stores]
+    return [f"{path.name} is not complete. {state.sentence}" for path, state in found if state.missing]
 
 
 def _published(store: Store, model_id: np.ndarray) -> np.ndarray:
@@ -64,7 +78,8 @@ def _require_apart(store: Store, model: torch.Tensor, held_out: set[int]) -> Non
     parents = held_out & set(store.manifest.get("base", {}).get("keys", ()))
     require(not parents or bool((model >= 0).all()), "held_out", "models that nothing was perturbed from",
             f"{sorted(parents)} among the parents of {store.path.name!r}",
-            "make the set again with `--held-out`, or hold out other models")  # fmt: skip
+            "make the set again with `--held-out`, or name in `held_out` what the set held out ([] for none)",
+    )  # fmt: skip
 
 
 def from_parts(paths: Sequence[Path], *, cell: str) -> ResponseSet:

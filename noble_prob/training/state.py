@@ -17,12 +17,33 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from noble_prob.errors import UsageError, require
+from noble_prob.errors import UsageError, listed, require
 from noble_prob.population.store import write_atomically
 from noble_prob.training.history import Row
 
 AGAIN = "delete this file to begin anew"
-ANEW = "restore the setting, or choose another folder to begin anew"
+ANEW = "restore what differs, or choose another folder (`--out`) to begin anew"
+
+
+class OtherRunError(UsageError):
+    """A state that another run made.
+
+    Args:
+        file: Name of the state's file.
+        settings: Old and new value of every setting that differs.
+        hashed: Names of what differs in content, and of which only a hash is known.
+    """
+
+    def __init__(self, file: str, settings: Mapping[str, tuple[Any, Any]], hashed: Sequence[str] = ()):
+        self.file, self.settings, self.hashed = file, dict(settings), tuple(hashed)
+        before = "".join(f", {name} = {old!r}" for name, (old, _) in settings.items())
+        after = [*(f"{name} = {new!r}" for name, (_, new) in settings.items()), *(f"other {name}" for name in hashed)]
+        super().__init__(listed([*settings, *hashed]), f"as in the run that is there ({file}{before})",
+                         listed(after), ANEW)  # fmt: skip
+
+    def __reduce__(self) -> Any:
+        """Made again from its parts."""
+        return type(self), (self.file, self.settings, self.hashed)
 
 
 @dataclass(kw_only=True)
@@ -120,7 +141,13 @@ def _read(path: Path, device: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 def _require_same(old: Mapping[str, Any], new: Mapping[str, Any], path: Path) -> None:
     """Refuse to continue a run under other settings, and say which."""
-    different = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    before = ", ".join(f"{name} = {old.get(name)!r}" for name in different)
-    after = ", ".join(f"{name} = {new.get(name)!r}" for name in different)
-    require(not different, ", ".join(different), f"as in the run that is there ({path.name}: {before})", after, ANEW)
+    different = {name: (old.get(name), new.get(name)) for name in {**old, **new} if old.get(name) != new.get(name)}
+    if different:
+        hashes = [name for name, pair in different.items() if any(map(_is_hash, pair))]
+        raise OtherRunError(path.name, {k: v for k, v in different.items() if k not in hashes}, hashes)
+
+
+def _is_hash(value: Any) -> bool:
+    """Whether a setting is a digest, or a list of digests, which tells nobody anything."""
+    every = value if isinstance(value, list) else [value]
+    return bool(every) and all(isinstance(word, str) and len(word) == 64 for word in every)

@@ -166,9 +166,12 @@ def test_demo_compares_with_the_truth(tmp_path, capsys):
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
-def test_evaluate_writes_both_groups(tmp_path, shared_dir, capsys):
+def test_evaluate_writes_both_groups(tmp_path, shared_dir, capsys, monkeypatch):
+    config = {"cells": [{"name": "toy", "held_out": [0]}, {"name": "other", "held_out": [2]}]}
+    toy = replace(load_cell("toy"), card={"training": {"config": config}})
+    monkeypatch.setattr("noble_prob.cells.load_cell", lambda *_, **__: toy)
     (tmp_path / "reference").mkdir()
-    for name in ("s1_h0.npz", "s1_h2.npz"):  # a training model and a held-out one
+    for name in ("s1_h0.npz", "s1_h2.npz"):  # this cell's held-out model, and one that shipped cells hold out
         os.symlink(shared_dir / "reference" / "pvalb-689331391" / name, tmp_path / "reference" / name)
     out = tmp_path / "metrics.json"
     assert call("evaluate", "--cell", "toy", "--reference", tmp_path / "reference", "--json", out, "--quiet") == 0
@@ -176,7 +179,8 @@ def test_evaluate_writes_both_groups(tmp_path, shared_dir, capsys):
     values = json.loads(out.read_text())
     assert values["train_models"]["n_traces"] == 24 - len(values["excluded_currents_pa"])
     assert values["excluded_currents_pa"] == [-110.0, 180.0]  # those of the toy's latents
-    assert values["held_out_models"]["n_traces"] == 24
+    assert (values["held_out_models"]["n_traces"], values["held_out_models"]["n_models"]) == (24, 1)
+    assert values["train_models"]["n_models"] == 1
     assert values["train_models"]["spike_count_error"] > 0.05  # the toy is no neuron
 
 
@@ -201,6 +205,10 @@ def test_sigterm_leaves_nothing_behind(tmp_path, monkeypatch, capsys):
     assert call(*asked, "--out", tmp_path / "out") == 1
     assert "interrupted; nothing was written" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr("noble_prob.calibration.sbc.sbc", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
+    for place, told in (((), "nothing was written"), (("--json", tmp_path / "o.json"), "the same command continues")):
+        assert call("sbc", "--cell", "toy", *place) == 1
+        assert told in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) is before
 
 

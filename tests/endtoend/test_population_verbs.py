@@ -1,5 +1,6 @@
 """The two verbs of simulation, as a shell calls them."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from torch import from_numpy
 
 from noble_prob.features import find_spikes
 from noble_prob.population.store import Store
+from noble_prob.readers import read
+from noble_prob.training.sources import unfinished
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,6 +35,20 @@ def test_simulate_writes_the_agreed_file(tmp_path):
     assert (spikes.count[:, 1] > 5).all()
     first = spikes.peak_ms[:, 1, 0] - time[0]
     assert ((first > 15) & (first < 25)).all()  # the step begins 15 ms after the first sample
+
+
+def test_each_model_is_a_recording_too_and_infer_says_so(tmp_path, capsys):
+    asked = ("simulate", "--hof", "builtin", "--models", "0,2", "--amps-na", "-0.11,0.05", "--duration-ms", 100)
+    assert call(*asked, "--out", tmp_path / "t.npz", "--recordings", tmp_path / "each", "--quiet") == 0
+    with np.load(tmp_path / "t.npz") as data:
+        both, names = data["voltage_mv"], sorted(path.name for path in (tmp_path / "each").iterdir())
+    assert names == ["b0.npz", "b3.npz"]
+    recording = read(tmp_path / "each" / "b3.npz")
+    np.testing.assert_array_equal(recording.voltage_mv, both[1])
+    assert [step.amplitude_pa for step in recording.steps] == [-110, 50]
+    capsys.readouterr()
+    assert call("infer", tmp_path / "t.npz", "--cell", "toy", "--out", tmp_path / "posterior") == 2
+    assert "--recordings DIR" in capsys.readouterr().err
 
 
 def test_noise_needs_only_its_size_and_a_seed(tmp_path):
@@ -99,6 +116,22 @@ def test_a_damaged_chunk_is_told_and_simulated_again(tmp_path, capsys):
     assert file.read_bytes() == whole
 
 
+def test_models_of_other_names_are_told_their_numbers_and_none_need_be_held_out(tmp_path, shared_dir, capsys):
+    hof = shared_dir / "hof" / "pvalb-689331391"
+    (tmp_path / "hof").mkdir()
+    for name, model in (("m10", 0), ("m2", 1), ("m1", 2)):
+        (tmp_path / "hof" / f"{name}.json").symlink_to(hof / f"seed_1_hof_{model}.json")
+    (tmp_path / "hof" / "morphology.swc").symlink_to(hof / "morphology.swc")
+    asked = ("populate", "--hof", tmp_path / "hof", "--design", "pvalb", "--n-models", 1, "--max-minutes", 1e-9)
+    for given, keys in (((), [0, 1]), (("--held-out", "none"), [0, 1, 2]), (("--held-out", ""), [0, 1, 2])):
+        out = tmp_path / f"set{len(given)}{''.join(given)}"
+        assert call(*asked, *given, "--out", out) == 0
+        assert "0 m1, 1 m2, 2 m10" in capsys.readouterr().err
+        assert Store(out).manifest["base"]["keys"] == keys
+    assert call(*asked, "--held-out", "0,x", "--out", tmp_path / "no") == 2
+    assert "`held_out`" in capsys.readouterr().err
+
+
 def test_the_module_alone_answers_in_a_sentence(tmp_path):
     answer = subprocess.run(
         [sys.executable, "-m", "noble_prob.cli.populate", "--hof", "nothere", "--design", "pvalb", "--n-models", "1",
@@ -113,10 +146,15 @@ def test_populate_can_be_asked_again_and_for_more(tmp_path, capsys):
     asked = ("populate", "--hof", "builtin", "--design", "builtin", "--out", tmp_path / "set", "--n-random", 1,
              "--range-pa=200,210", "--near-share", 0, "--chunk-models", 1, "--include-base", "--n-models")  # fmt: skip
     assert call(*asked, 1) == 0
-    assert capsys.readouterr().out.split() == ["1", "accepted"]
+    whole = "The set holds 1 of 1 models, of which 1 were accepted.\n"
+    assert capsys.readouterr().out == f"     1  accepted\n{whole}"
     assert call(*asked, 1) == 0
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out == whole
+    assert call(*asked, 2, "--chunks", 0, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["set"] == {"models": 1, "of": 2, "accepted": 1, "missing_chunks": [1]}
+    assert "1 of 2 models, of which 1 were accepted; missing chunks: 1 (" in unfinished([tmp_path / "set"])[0]
     assert call(*asked, 2) == 0
+    assert unfinished([tmp_path / "set"]) == []
     store = Store(tmp_path / "set")
     assert store.done() == [0, 1]
     assert store.accepted().amps_pa[:, :4].tolist() == [[-110.0, 50.0, 180.0, 280.0]] * 2

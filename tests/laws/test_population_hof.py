@@ -44,6 +44,24 @@ def test_models_are_numbered_by_seed_and_rank(tmp_path):
         hof.select([2, 10, 2])
 
 
+def test_other_names_are_numbered_by_their_natural_order(tmp_path):
+    for k in range(12):
+        write(tmp_path, f"model{k}")
+    assert [model.label for model in import_hof(tmp_path).models] == [f"model{k}" for k in range(12)]
+    write(tmp_path, "seed_1_hof_11")
+    with pytest.raises(UsageError, match=r"model\d+.json, seed_1_hof_11.json with the number 11"):
+        import_hof(tmp_path)
+
+
+@pytest.mark.parametrize(("names", "word"), [(("seed_1_hof_20", "seed_2_hof_0"), "the number 20"),
+                                             (("seed_0_hof_3",), "S from 1")])  # fmt: skip
+def test_numbers_that_can_not_be_meant_are_refused(tmp_path, names, word):
+    for name in names:
+        write(tmp_path, name)
+    with pytest.raises(UsageError, match=word):
+        import_hof(tmp_path)
+
+
 def test_the_digest_notices_any_change(tmp_path):
     write(tmp_path)
     before = import_hof(tmp_path).digest

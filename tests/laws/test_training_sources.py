@@ -1,13 +1,18 @@
 """Published models keep their numbers, whatever they come from; nothing descends from a held-out one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from training_example import one_thread, write_parts  # noqa: F401
+from training_example import example_data, one_thread, write_parts  # noqa: F401
 
 from noble_prob.errors import UsageError
 from noble_prob.population.chunk import Chunk
 from noble_prob.population.store import Store
+from noble_prob.training.config import parse_config
+from noble_prob.training.record import recorded
 from noble_prob.training.sources import from_parts, from_store
+from noble_prob.training.state import OtherRunError
 
 KEYS = (0, 1, 3, 4, 7)
 PLAN = {"n_models": 8, "chunk_models": 4, "parameter_names": ["Ra"], "dt_ms": 0.0625, "n_samples": 8192}
@@ -42,6 +47,11 @@ def test_without_its_base_a_data_set_has_none(tmp_path):
     assert found.model.tolist() == [-1] * 8
 
 
+def test_a_set_of_which_nothing_was_accepted_says_why(tmp_path):
+    with pytest.raises(UsageError, match=r"none in .* \(8 rejected: silent\)"):
+        from_store(make_store(tmp_path, rejected=range(8)), cell="c")
+
+
 def test_nothing_may_descend_from_a_held_out_model(tmp_path):
     path = make_store(tmp_path, base={"keys": (0, 2, 5), "included": True})
     with pytest.raises(UsageError, match=r"\[2, 5\] among the parents"):
@@ -61,6 +71,21 @@ def test_another_grid_or_pulse_is_refused(tmp_path):
         from_store(make_store(tmp_path / "a", duration_ms=300.0), cell="c")
     with pytest.raises(UsageError, match=r"0.0625"):
         from_store(make_store(tmp_path / "b", dt_ms=0.05), cell="c")
+
+
+def test_a_run_that_can_not_be_continued_is_told_that_its_set_has_grown(tmp_path):
+    config = parse_config({"out": "run", "cells": [{"name": "c", "stores": ["set"]}]}, base=tmp_path)
+    data = [example_data()]
+    make_store(tmp_path / "set", rejected=(1,))
+    with recorded(config, data):
+        (tmp_path / "run" / "state" / "spike_map.state").write_text("")
+    make_store(tmp_path / "set", n_models=8, rejected=())
+    grown = r"`cells.c.stores.set` should .*'7 accepted models'\); found cells.c.stores.set = '8 accepted models'; rest"
+    with pytest.raises(OtherRunError, match=grown), recorded(config, data):
+        raise OtherRunError("spike_map.state", {}, ["data"])
+    with pytest.raises(ZeroDivisionError), recorded(replace(config, out=tmp_path / "other"), data):
+        raise ZeroDivisionError
+    assert not (tmp_path / "other" / "state").exists()
 
 
 def test_packed_parts(tmp_path):

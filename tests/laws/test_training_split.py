@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from training_example import SCHEDULES, example_data, example_decoder, one_thread  # noqa: F401
 
 from noble_prob.errors import UsageError
-from noble_prob.population.latents import HELD_OUT_MODELS
+from noble_prob.population.latents import HELD_OUT_MODELS, NOBLE2
 from noble_prob.training.data import HELD_OUT, TRAIN, VALIDATION, concatenate, merge, prepare, split_models
 from noble_prob.training.decoder import train_operator, train_timing
 from noble_prob.training.error_model import measure_error
@@ -41,6 +41,27 @@ def test_another_seed_chooses_other_validation_models():
     model = torch.full((200,), -1)
     a, b = (split_models(model, validation=40, seed=s) for s in (1, 2))
     assert 0 < int(((a == VALIDATION) & (b == VALIDATION)).sum()) < 25
+
+
+def test_rows_of_one_model_stay_on_one_side():
+    """A second set of the same seed holds the same models, a folded one several rows of each."""
+    model, latents = torch.full((120,), -1), torch.randn(120, 2, generator=torch.Generator().manual_seed(3))
+    latents[60:90], latents[90:] = latents[:30], latents[30:60].flip(0)
+    split = split_models(model, validation=20, seed=1, latents=latents)
+    assert int((split == VALIDATION).sum()) == 40
+    assert torch.equal(split[:30], split[60:90])
+    assert torch.equal(split[30:60].flip(0), split[90:])
+    alone = split_models(model[:60], validation=20, seed=1)
+    assert torch.equal(alone, split_models(model[:60], validation=20, seed=1, latents=latents[:60]))
+
+
+def test_where_nothing_is_left_it_says_what_was_dropped_and_why():
+    data = example_data()
+    still = replace(data.responses, counts=torch.full_like(data.responses.counts, 0))
+    with pytest.raises(
+        UsageError, match=r"perturbed models.*none, with 60 dropped \(latent undefined: 60\).*latent_space"
+    ):
+        prepare(still, standard_sweeps=(0, 1, 2), latents=NOBLE2, validation=5)
 
 
 @pytest.mark.parametrize("validation", [0, 5, 6])

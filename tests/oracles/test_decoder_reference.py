@@ -35,7 +35,7 @@ def figures(shared_dir, tmp_path_factory):
     for number, path in reference_files(folder).items():
         if number in HELD_OUT_MODELS:
             (few / path.name).symlink_to(path)
-    return evaluate(load_decoder(CELL), few)["held_out_models"]
+    return evaluate(load_decoder(CELL), few, held_out=HELD_OUT_MODELS)["held_out_models"]
 
 
 @pytest.mark.parametrize("metric", BOUNDS)
