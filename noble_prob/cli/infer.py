@@ -14,8 +14,8 @@ exists for any recording, also for one of a cell that the decoder knows nothing 
   noble-prob infer recordings/ --cell pvalb-689331391 --method hmc --seed 1 --out posteriors
 
 takes several files, or a folder of them, as one recording each: posteriors/NAME/ for each, and a table of all in
-posteriors/summary.csv and .json. A recording that can not be used is told and the rest goes on. Run the same command
-again to continue, even after kill -9.
+posteriors/summary.csv and .json. A recording that can not be used is told and the rest goes on; files in folders
+further inside are counted, not read. Run the same command again to continue, even after kill -9.
 """
 
 from __future__ import annotations
@@ -48,12 +48,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, infer, judge, write."""
-    from noble_prob.runs import is_many
+    from noble_prob.runs import is_many, passed_over
 
     traces = [path.name for path in args.file if is_traces(path)]
     require(not traces, "file", "a recording of one neuron", f"{listed(traces)}, all models of a `simulate`",
             "run that `simulate` with `--recordings DIR` too, and infer DIR or a file of it")  # fmt: skip
-    return _run_many(args) if args.each or is_many(args.file) else _run_one(args)
+    deeper = passed_over(args.file, args.out)
+    folders = listed(dict.fromkeys(str(path.parent) for path in deeper), 3)
+    if args.each or is_many(args.file):
+        if deeper:
+            print(f"noble-prob infer: {len(deeper)} files further inside are not read; to take them, name {folders}.",
+                  file=sys.stderr)  # fmt: skip
+        return _run_many(args)
+    require(not deeper, "file", "a recording, or a folder that holds some", f"{str(args.file[0])!r} with {len(deeper)} "
+            "further inside", f"name their folders: {folders}")  # fmt: skip
+    return _run_one(args)
 
 
 def _run_one(args: argparse.Namespace) -> int:
