@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from noble_prob.calibration import FeatureTable, calibrate_population, calibrate_repeats, compare_experiments
     from noble_prob.cells import Cell, load_cell
-    from noble_prob.ensemble import draw, plausibility, respond
+    from noble_prob.ensemble import draw, respond
     from noble_prob.errors import UsageError
     from noble_prob.evaluation import evaluate
     from noble_prob.examination import Examination, examine
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from noble_prob.latent import LatentSpace, Neurons
     from noble_prob.noise import NoisePrior, TrialModel
     from noble_prob.population.simulate import simulate
-    from noble_prob.priors import Prior, fit_prior
+    from noble_prob.priors import Prior, fit_prior, plausibility
     from noble_prob.readers import from_arrays, read
     from noble_prob.recording import Protocol, Recording, Step
     from noble_prob.report.render import render
@@ -41,10 +41,10 @@ _HOME = {
     "latent": "LatentSpace Neurons",
     "noise": "NoisePrior TrialModel",
     "population.simulate": "simulate",
-    "priors": "Prior fit_prior",
+    "priors": "Prior fit_prior plausibility",
     "cells": "Cell load_cell",
     "inference": "Posterior infer infer_population from_pyro",
-    "ensemble": "draw respond plausibility",
+    "ensemble": "draw respond",
     "evaluation": "evaluate",
     "calibration": "FeatureTable calibrate_repeats calibrate_population compare_experiments",
     "findings.base": "Finding",

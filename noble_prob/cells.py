@@ -148,6 +148,8 @@ def load_cell(where: str | Path = "pvalb-689331391", *, prior: Kind | None = Non
         ('neuron', 60)
     """
     require_device(device)
+    named = isinstance(where, str | os.PathLike)
+    require(named, "cell", "a name or a folder", f"a {type(where).__name__}", "pass the name of a cell, such as 'toy'")
     known = [TOY, *shipped_cells()]
     folder = Path(where)
     named = where in known or not os.path.isdir(folder)  # a name that is too long is no folder either

@@ -1,4 +1,4 @@
-"""Novel neurons and what they answer: draw, judge their plausibility, respond.
+"""Novel neurons and what they answer: draw, respond.
 
 ``draw`` gives many *neurons*; ``respond(..., trials=n)`` gives repeats of each. The leading axes of the answer carry
 these names, so that diversity between cells can not be mistaken for noise within one.
@@ -7,40 +7,22 @@ these names, so that diversity between cells can not be mistaken for noise withi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from inspect import signature
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
-from noble_prob.decoder.base import Decoder
-from noble_prob.errors import UsageError, listed, require, require_count, require_seed
+from noble_prob.decoder.base import Decoder, require_decoder
+from noble_prob.decoder.device import require_device
+from noble_prob.errors import UsageError, listed, require, require_count, require_kind, require_seed
 from noble_prob.features import Features, measure
-from noble_prob.latent import Neurons
+from noble_prob.latent import Neurons, require_neurons
 from noble_prob.noise import TrialModel
 from noble_prob.priors import Prior, stream
+from noble_prob.priors.base import require_prior
 from noble_prob.recording import Protocol, Recording
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plausibility:
-    """Four answers to "could this neuron exist?", per neuron.
-
-    Attributes:
-        density_quantile: Share of the prior's draws that are less dense: 0 far out, 1 at the mode, shape ``(n,)``.
-        nearest_sd: Distance to the nearest known neuron (root mean square over latents, in population SDs), ``(n,)``.
-        nearest_label: Name of that neuron (its index if the prior has no names).
-        support: Distance from the decoder's training population, 1 at its edge, ``(n,)``; NaN without a decoder.
-        outside_range: Which latents leave the range of the known neurons, shape ``(n, latent)``.
-    """
-
-    density_quantile: Float[Tensor, " n"]
-    nearest_sd: Float[Tensor, " n"]
-    nearest_label: tuple[str, ...]
-    support: Float[Tensor, " n"]
-    outside_range: Bool[Tensor, "n latent"]
 
 
 def draw(prior: Prior, n: int, *, seed: int) -> Neurons:
@@ -55,32 +37,10 @@ def draw(prior: Prior, n: int, *, seed: int) -> Neurons:
         Points with ``axis="neuron"``.
 
     Raises:
-        UsageError: If ``n`` is not positive.
+        UsageError: If ``n`` is not positive, or this is no prior.
     """
+    require_prior(prior)
     return prior.sample(n, seed=seed)
-
-
-def plausibility(prior: Prior, neurons: Neurons, *, decoder: Decoder | None = None) -> Plausibility:
-    """Judge neurons against a population.
-
-    Args:
-        prior: The population's density, which remembers the neurons it was fitted to.
-        neurons: Points of the same latent space.
-        decoder: Adds the decoder's own support when given.
-
-    Raises:
-        UsageError: If the latent spaces differ.
-    """
-    require(prior.space.names == neurons.space.names, "neurons", f"in the latent space {prior.space.names}",
-            neurons.space.names, "use neurons of the prior's space")  # fmt: skip
-    x = prior.space.standardise(neurons.value.to(torch.float64))
-    distance = torch.cdist(x, prior.points) / len(prior.space) ** 0.5
-    nearest, index = distance.min(-1)
-    low, high = prior.points.amin(0), prior.points.amax(0)
-    support = torch.full_like(nearest, torch.nan) if decoder is None else decoder.support(neurons.value).to(nearest)
-    labels = tuple(prior.labels[i] if prior.labels else str(i) for i in index.tolist())
-    return Plausibility(density_quantile=prior.quantile_of_density(x), nearest_sd=nearest, nearest_label=labels,
-                        support=support, outside_range=(x < low) | (x > high))  # fmt: skip
 
 
 def respond(
@@ -117,14 +77,17 @@ def respond(
     Raises:
         UsageError: If there are no neurons, they are of another latent space or themselves repeats of which repeats are
             wanted; if the protocol is not a family of steps from rest on the decoder's window and within its currents;
-            if a decoder that cannot render given spike times is asked for them.
+            if a decoder that cannot render given spike times is asked for them; if an argument is of another kind, or
+            the device is not there.
     """
-    _require_own(decoder, neurons)
+    _require_own(decoder, neurons, device)
     require_count(chunk, "chunk", "traces")
     seed = require_seed(seed)
     steps = _protocol(decoder, protocol)
     _require_trained(decoder, () if extrapolate else steps.amplitudes_pa.tolist(), "protocol")
     generator = stream("respond", seed)  # a neuron drawn with the same seed has other noise
+    if trial_model is not None:
+        require_kind(trial_model, TrialModel, "trial_model", "build it by TrialModel.isotropic(cell.decoder.space)")
     if trials is None:
         require(
             trial_model is None, "trial_model", "given together with trials", "trials=None", "pass trials=1 or more"
@@ -147,8 +110,12 @@ def respond(
     )
 
 
-def _require_own(decoder: Decoder, neurons: Neurons) -> None:
-    """Refuse neurons of another latent space."""
+def _require_own(decoder: Decoder, neurons: Neurons, device: str | torch.device | None) -> None:
+    """Refuse what is no decoder, no neurons or neurons of another latent space, and a device that is not there."""
+    require_decoder(decoder)
+    require_neurons(neurons)
+    if device is not None:
+        require_device(device)
     own = decoder.space.names
     require(neurons.space.names == own, "neurons", f"in the decoder's latent space {own}", neurons.space.names,
             "use neurons of the decoder's own cell")  # fmt: skip
@@ -182,10 +149,10 @@ def respond_features(
         Value and mask of shape ``(n, 1, feature)`` on the CPU, axis ``neurons.axis``.
 
     Raises:
-        UsageError: If there are no neurons, they are of another latent space, or the step is beyond the decoder's
-            currents.
+        UsageError: If there are no neurons, they are of another latent space, the step is beyond the decoder's
+            currents, an argument is of another kind, or the device is not there.
     """
-    _require_own(decoder, neurons)
+    _require_own(decoder, neurons, device)
     require_count(chunk, "chunk", "traces")
     _require_trained(decoder, () if extrapolate else (current_pa,), "current_pa")
     steps, found = _protocol(decoder, [current_pa]), []

@@ -44,6 +44,22 @@ def require(condition: bool, parameter: str, expected: str, found: object, remed
         raise UsageError(parameter, expected, found, remedy)
 
 
+def require_kind(value: object, kind: type, parameter: str, remedy: str, expected: str = "") -> None:
+    """Refuse an object of another kind, before it fails somewhere inside.
+
+    Args:
+        value: What was passed.
+        kind: What it should be an instance of.
+        parameter: Its name.
+        remedy: What to pass instead.
+        expected: The kind in words; ``a`` and its name if not given.
+
+    Raises:
+        UsageError: If it is none.
+    """
+    require(isinstance(value, kind), parameter, expected or f"a {kind.__name__}", f"a {type(value).__name__}", remedy)
+
+
 SEEDS = "a whole number of at least 0 and below 2^63"
 """What a seed is, in words."""
 

@@ -50,10 +50,10 @@ def reference_files(folder: str | Path) -> dict[int, Path]:
         UsageError: If the folder is missing or holds none.
     """
     folder = Path(folder)
-    require(folder.is_dir(), "reference", "a folder of sS_hH.npz files", f"{folder.name!r}, which is no folder",
+    require(folder.is_dir(), "reference", "a folder of sS_hH.npz files", f"{str(folder)!r}, which is no folder",
             "check the path")  # fmt: skip
     found = {20 * (int(m[1]) - 1) + int(m[2]): p for p in folder.iterdir() if (m := _NAME.match(p.name))}
-    require(bool(found), "reference", "a folder of sS_hH.npz files", f"none in {folder.name!r}", "check the path")
+    require(bool(found), "reference", "a folder of sS_hH.npz files", f"none in {str(folder)!r}", "check the path")
     return dict(sorted(found.items()))
 
 

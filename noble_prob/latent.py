@@ -15,18 +15,16 @@ points with a *named* leading axis, because three different spreads look alike a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, field, replace
+from typing import Any, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from noble_prob.errors import require
-from noble_prob.recording.checks import numbers
-
-Axis = Literal["draw", "neuron", "trial"]
-"""Meaning of the leading axis of a set of latent points."""
+from noble_prob.errors import require, require_kind
+from noble_prob.recording import Axis as Axis
+from noble_prob.recording.numbers import indices, numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +127,8 @@ class Neurons:
 
     Attributes:
         space: The coordinate system.
-        value: Coordinate values in their units (not standardised), shape ``(n, latent)``: a tensor of floating-point
-            numbers; whole numbers, arrays and lists become one in double precision.
+        value: Coordinate values in their units (not standardised), shape ``(n, latent)``: a tensor, which
+            is not copied; arrays, tables and lists are, and whole numbers become double precision.
         axis: What the leading axis means: ``draw``, ``neuron`` or ``trial``.
         weight: Non-negative weights in any unit, shape ``(n,)``; uniform when not given.
         labels: Optional name of each point (model number, file).
@@ -188,6 +186,22 @@ class Neurons:
             return torch.full((len(self),), 1.0 / max(len(self), 1), dtype=self.value.dtype)
         return self.weight / self.weight.sum()
 
+    def select(self, index: int | slice | Sequence[int] | Sequence[bool] | Tensor) -> Neurons:
+        """Only some of the points, in the given order, with their weights and labels.
+
+        Args:
+            index: Indices of points, one index, a slice, or True and False for every point.
+
+        Raises:
+            UsageError: If an index is out of range, none is given, or a mask is not as long as there are points.
+        """
+        chosen = indices(index, len(self), "index", "points")
+        weight = None if self.weight is None else self.weight[torch.tensor(chosen, device=self.weight.device)]
+        return replace(
+            self, value=self.value[torch.tensor(chosen, device=self.value.device)], weight=weight,
+            labels=tuple(self.labels[i] for i in chosen) if self.labels else (),
+        )  # fmt: skip
+
     def require_axis(self, axis: Axis, what: str) -> None:
         """Refuse points of another kind: the spreads mean different things.
 
@@ -196,3 +210,13 @@ class Neurons:
         """
         require(self.axis == axis, "neurons.axis", f"'{axis}' for {what}", f"'{self.axis}'",
                 "do not mix ignorance (draw), diversity (neuron) and repeats (trial)")  # fmt: skip
+
+
+def require_neurons(neurons: object) -> None:
+    """Refuse what is no set of points: arrays and whole cells are what people try.
+
+    Raises:
+        UsageError: If it is none.
+    """
+    require_kind(neurons, Neurons, "neurons", "draw some, take cell.models, or put latents into "
+                 "Neurons(space=cell.decoder.space, value=x, axis='neuron')", "Neurons")  # fmt: skip

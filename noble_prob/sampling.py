@@ -12,9 +12,10 @@ import numpy as np
 from numpy import ndarray
 
 from noble_prob.cells import Cell
-from noble_prob.ensemble import Plausibility, draw, plausibility, respond
+from noble_prob.ensemble import draw, respond
 from noble_prob.features import Features, measure
 from noble_prob.latent import Neurons
+from noble_prob.priors import Plausibility, plausibility
 from noble_prob.recording import Recording
 
 SUMMARISED = ("spike_count", "first_spike_latency_ms", "mean_isi_ms", "ap1_peak_mv", "ap1_width_ms",

@@ -1,5 +1,7 @@
 """Neurons of a formula, as training data: a hundred milliseconds, two latents, spikes known in closed form."""
 
+import csv
+
 import numpy as np
 import pytest
 import torch
@@ -94,3 +96,17 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+def read_log(path):
+    """Rows of a training's log, without the columns that a row does not have."""
+    with path.open(newline="") as file:
+        return [{k: float(v) for k, v in row.items() if v != ""} for row in csv.DictReader(file)]
+
+
+def read_latent_table(path):
+    """Model numbers, splits and values (model, latent) of a checkpoint's latent table."""
+    with path.open(newline="") as file:
+        _, *rows = csv.reader(file)
+    values = np.array([[float(v) for v in row[2:]] for row in rows])
+    return np.array([int(row[0]) for row in rows]), [row[1] for row in rows], values

@@ -2,9 +2,9 @@
 
 An estimator is right about one decoder, one prior and one program. The fingerprint of the former two, a hash over
 weights, error model, latent scale and the prior's parameters, is stored with it, and so are log densities of the
-program (:mod:`noble_prob.inference.belongs`); both are compared before it is used. It works on the unconstrained
-coordinates in which samplers move (latents, then logarithms of noise scales), scaled by the prior's centre and Cholesky
-factor.
+program (:mod:`noble_prob.inference.belongs`) and its own for a recording that is always the same
+(:mod:`noble_prob.amortised.known`); all are compared before it is used. It works on the unconstrained coordinates in
+which samplers move (latents, then logarithms of noise scales), scaled by the prior's centre and Cholesky factor.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from noble_prob.amortised.known import known_recording
 from noble_prob.amortised.network import ConditionalFlow, Sizes
 from noble_prob.amortised.tokens import tokens
 from noble_prob.decoder.base import Decoder
@@ -31,6 +32,8 @@ from noble_prob.population.store import write_atomically
 from noble_prob.priors import Prior, seeded
 
 CARD, WEIGHTS = "npe.json", "npe.safetensors"
+POINTS = 3
+"""Points at which an estimator is asked for its density."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,8 @@ class Estimator:
         facts: How it was trained and how well it does.
         noise: Priors of the noise scales it was trained for; None of one that an earlier version wrote.
         probe: Log densities of the program it was trained on.
+        answers: Its own log densities when it was trained, see :meth:`asked`; none of one that an earlier version
+            wrote.
     """
 
     network: ConditionalFlow
@@ -57,6 +62,7 @@ class Estimator:
     facts: Mapping[str, Any] = field(default_factory=dict)
     noise: NoisePrior | None = None
     probe: tuple[float, ...] = ()
+    answers: tuple[float, ...] = ()
 
     @torch.no_grad()
     def given(self, evidence: Evidence) -> Conditional:
@@ -75,6 +81,17 @@ class Estimator:
         scale = base @ factor.to(base)
         return Conditional(flow=network.flow(context), centre=centre, scale=scale, lead=lead)
 
+    @torch.no_grad()
+    def asked(self) -> tuple[float, ...]:
+        """Its log densities at fixed points for a fixed recording, on the processor wherever it works otherwise.
+
+        The weights being the same, they are others if sweeps are now told to the network in another way.
+        """
+        centre, scale = self.tensors["centre"].cpu(), self.tensors["scale"].cpu()
+        evidence = known_recording(self.summary_names, self.tensors["feature_centre"], self.tensors["feature_scale"])
+        wave = torch.arange(POINTS * len(centre), dtype=centre.dtype).reshape(POINTS, -1)
+        return tuple(self.given(evidence).log_prob(centre + 0.5 * torch.sin(wave) @ scale.T).tolist())
+
     def save(self, folder: str | Path) -> None:
         """Write card and weights, each whole or not at all.
 
@@ -88,7 +105,8 @@ class Estimator:
         card = {"sizes": asdict(self.network.sizes), "sites": [list(site) for site in self.sites],
                 "summary_names": list(self.summary_names), "belongs_to": self.belongs_to,
                 "weights_sha256": hashlib.sha256(weights).hexdigest(), "facts": dict(self.facts),
-                "noise": None if self.noise is None else asdict(self.noise), "probe": list(self.probe)}  # fmt: skip
+                "noise": None if self.noise is None else asdict(self.noise), "probe": list(self.probe),
+                **({"answers": list(self.answers)} if self.answers else {})}  # fmt: skip
         write_atomically(path / WEIGHTS, weights)  # first: with a card of others they are refused, without one not used
         write_atomically(path / CARD, (json.dumps(card, indent=1) + "\n").encode())
 
@@ -168,6 +186,7 @@ def _built(card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Estimator:
         summary_names=tuple(card["summary_names"]), belongs_to=card["belongs_to"], facts=card["facts"],
         tensors={k: v for k, v in tensors.items() if not k.startswith("net.")},
         noise=_noise(card.get("noise")), probe=tuple(card.get("probe", ())),
+        answers=tuple(card.get("answers", ())),
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from noble_prob.calibration.scores import energy_ratio
 from noble_prob.calibration.table import FeatureTable
 from noble_prob.calibration.verdict import LEVEL, QUESTIONS, SMALLEST_LEVEL, fewest_relabellings, relabel_test
 from noble_prob.calibration.wording import power_sentence, verdict_sentence
-from noble_prob.errors import require, require_count, require_seed
+from noble_prob.errors import require, require_count, require_kind, require_seed
 
 MOST_ROWS = 2000
 """Rows of an ensemble beyond which evenly spaced ones stand for all."""
@@ -86,6 +86,7 @@ def compare_experiments(
     Raises:
         UsageError: If the rows are of different kinds, or no feature is shared.
     """
+    require_kind(first, FeatureTable, "first", "read it with FeatureTable.from_csv")
     return _calibrate(first, second, first.axis, alpha, permutations, seed, against="other experiment")
 
 
@@ -94,13 +95,7 @@ def _calibrate(
     *, against: str = "ensemble", fitted_to: int | None = None,
 ) -> Calibration:  # fmt: skip
     """Everything that the three verbs share."""
-    require(observed.axis == level, "observed", f"rows that are '{level}'", f"'{observed.axis}'",
-            "use the verb of the other level")  # fmt: skip
-    require(SMALLEST_LEVEL <= alpha < 1, "alpha", f"from {SMALLEST_LEVEL} to below 1", alpha,
-            "give a level such as 0.05")  # fmt: skip
-    seed = require_seed(seed)
-    fewest = fewest_relabellings(alpha)
-    require_count(permutations, "permutations", f"relabellings, so that p can be as small as alpha = {alpha:g}", fewest)
+    seed = _checked(observed, ensemble, level, alpha, permutations, seed)
     rng = np.random.default_rng(seed)
     alone = left_out(observed, ensemble)
     observed, ensemble, skipped = _comparable(*common_features(observed, ensemble))
@@ -125,6 +120,22 @@ def _calibrate(
         sentence=sentence, power_sentence=power_sentence(level, n, power, against), skipped=skipped, seed=seed,
         left_out=alone,
     )  # fmt: skip
+
+
+def _checked(
+    observed: FeatureTable, ensemble: FeatureTable, level: str, alpha: float, permutations: int, seed: int
+) -> int:
+    """The seed, after a look at all that was passed."""
+    for table, name in ((observed, "observed"), (ensemble, "ensemble")):
+        require_kind(table, FeatureTable, name, "put numbers into FeatureTable(names=, units=, value=, axis=), or read "
+                     "them with FeatureTable.from_csv")  # fmt: skip
+    require(observed.axis == level, "observed", f"rows that are '{level}'", f"'{observed.axis}'",
+            "use the verb of the other level")  # fmt: skip
+    require(SMALLEST_LEVEL <= alpha < 1, "alpha", f"from {SMALLEST_LEVEL} to below 1", alpha,
+            "give a level such as 0.05")  # fmt: skip
+    fewest = fewest_relabellings(alpha)
+    require_count(permutations, "permutations", f"relabellings, so that p can be as small as alpha = {alpha:g}", fewest)
+    return require_seed(seed)
 
 
 def _comparable(observed: FeatureTable, ensemble: FeatureTable) -> tuple[FeatureTable, FeatureTable, dict[str, str]]:

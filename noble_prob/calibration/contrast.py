@@ -69,18 +69,19 @@ class Contrast:
     joint_location: Float[ndarray, " relabelling"]
 
 
-def scale(pooled: Float[ndarray, "row feature"]) -> Scaled:
+def scale(pooled: Float[ndarray, "row feature"], clip: float = CLIP) -> Scaled:
     """Standardise pooled rows.
 
     Args:
         pooled: Rows of both groups, NaN where undefined; every column has at least one value.
+        clip: Robust SDs from the median at which a value is held, so that few rows do not decide a test.
     """
     defined = np.isfinite(pooled)
     centre = np.nanmedian(pooled, axis=0)
     robust = 1.4826 * np.nanmedian(np.abs(pooled - centre), axis=0)
     sd = np.nanstd(pooled, axis=0)
     unit = np.where(robust > 0.2 * sd, robust, sd)
-    z = np.where(defined, (pooled - centre) / np.where(unit > 0, unit, 1.0), 0.0).clip(-CLIP, CLIP)
+    z = np.where(defined, (pooled - centre) / np.where(unit > 0, unit, 1.0), 0.0).clip(-clip, clip)
     z = np.where(defined, z - (z.sum(0) / defined.sum(0)), 0.0)
     value, vector = np.linalg.eigh(z.T @ z / len(z))
     value = np.maximum(value, 0.0) + RIDGE * value.mean() + 1e-300

@@ -12,6 +12,7 @@ features of the same repeats, which are not independent, :func:`envelope` makes 
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -20,6 +21,9 @@ from numpy import ndarray
 from scipy import stats
 
 from noble_prob.errors import require
+
+BEYOND, CURVES = 40, 4000
+"""Simulated curves that shall leave a band, which then holds its level to a sixth; and how many are made at once."""
 
 
 def pit(
@@ -72,7 +76,7 @@ def ecdf(u: Float[ndarray, "*batch n"], grid: Float[ndarray, " grid"]) -> Float[
 
 
 def rank_ecdf_band(
-    n: int, prob: float = 0.95, *, points: int | None = None, simulations: int = 4000, seed: int = 0
+    n: int, prob: float = 0.95, *, points: int | None = None, simulations: int | None = None, seed: int = 0
 ) -> tuple[Float[ndarray, " grid"], Float[ndarray, " grid"], Float[ndarray, " grid"]]:
     """Simultaneous band of the ECDF of ``n`` independent uniform values (or normalised ranks).
 
@@ -81,7 +85,7 @@ def rank_ecdf_band(
         prob: Probability that the whole curve stays inside, for example 0.99; for several latents pass
             ``1 - (1 - prob) / latents``.
         points: Grid points in (0, 1]; at most 100 and ``n`` if not given.
-        simulations: Simulated curves.
+        simulations: Simulated curves; if not given, so many that forty leave the band, at least 4,000.
         seed: Of the simulation.
 
     Returns:
@@ -93,7 +97,8 @@ def rank_ecdf_band(
     """
     require(n >= 1, "n", "at least 1", n, "give the number of ranks")
     require(0 < prob < 1, "prob", "between 0 and 1", prob, "give a probability such as 0.95")
-    grid, low, high = _band(n, prob, points or min(100, max(n, 10)), simulations, seed)
+    curves = simulations or max(4000, math.ceil(BEYOND / (1 - prob)))
+    grid, low, high = _band(n, prob, points or min(100, max(n, 10)), curves, seed)
     return grid.copy(), low.copy(), high.copy()
 
 
@@ -102,11 +107,14 @@ def _band(n: int, prob: float, points: int, simulations: int, seed: int) -> tupl
     """The band, remembered: a report asks for the same one many times."""
     grid = np.arange(1, points + 1) / points
     rng = np.random.default_rng(seed)
-    counts = rng.multinomial(n, np.full(points, 1 / points), size=simulations).cumsum(-1)
     k = np.arange(n + 1)[:, None]
     tails = 2 * np.minimum(stats.binom.cdf(k, n, grid), stats.binom.sf(k - 1, n, grid))
-    tail = np.take_along_axis(tails, counts, axis=0)[:, : max(points - 1, 1)].min(-1)  # the last point is always 1
-    gamma = float(np.quantile(tail, 1 - prob, method="lower"))
+    tail = []
+    for at in range(0, simulations, CURVES):
+        size = min(CURVES, simulations - at)
+        counts = rng.multinomial(n, np.full(points, 1 / points), size=size).cumsum(-1)
+        tail.append(np.take_along_axis(tails, counts, axis=0)[:, : max(points - 1, 1)].min(-1))  # the last is always 1
+    gamma = float(np.quantile(np.concatenate(tail), 1 - prob, method="lower"))
     low, high = stats.binom.ppf(gamma / 2, n, grid) / n, stats.binom.isf(gamma / 2, n, grid) / n
     return grid, np.minimum(low, grid), np.maximum(high, grid)
 

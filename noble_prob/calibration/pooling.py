@@ -15,11 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from numpy import ndarray
 
 from noble_prob.calibration.table import FeatureTable
 from noble_prob.errors import require, require_count, require_seed
+from noble_prob.noise.repeats import contrasts
 
 
 def within(table: FeatureTable, groups: Sequence[object]) -> FeatureTable:
@@ -58,9 +60,9 @@ def _keys(table: FeatureTable, groups: Sequence[object]) -> ndarray:
 
 def _residuals(x: ndarray) -> ndarray:
     """Recursive residuals, NaN for the first."""
-    order = np.arange(1, len(x))
-    before = np.cumsum(x)[:-1] / order if len(x) > 1 else np.empty(0)
-    return np.r_[np.full(min(len(x), 1), np.nan), (x[1:] - before) * np.sqrt(order / (order + 1))]
+    if len(x) < 2:
+        return np.full(len(x), np.nan)
+    return np.r_[np.nan, contrasts(torch.from_numpy(x)[:, None])[:, 0].numpy()]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,13 +7,15 @@ experiment's (its rows stretched by two), ``wide`` one with twice the experiment
 ratios, the answer hardly depends on whether the ensemble is right: it depends on the number of rows, on their
 correlation and on their tails.
 
-The same pseudo-experiments give the scatter of ``log(s_observed / s_predicted)`` under a spread that is right, whose
-quantiles turn the observed ratio into an interval: exact if experiment and ensemble have one shape up to scale.
+Bootstrapped experiments give the scatter of ``log(s_observed / s_predicted)`` under a spread that is right, whose
+quantiles turn the observed ratio into an interval, if experiment and ensemble have one shape up to scale. The ratio is
+that of plain SDs, so values far out are not held back here as they are in the test. (So do 89 % intervals hold 85 to
+90 % of right ensembles of twenty and more rows per row of the experiment, heavy tails or not; of smaller ones 85 to 90
+% if values are normal and 75 to 85 % if they are skewed or heavy-tailed.)
 """
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,7 +23,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from noble_prob.calibration.contrast import CLIP, FLOOR, Contrast, Scaled, assemble, moments, scale
+from noble_prob.calibration.contrast import CLIP, Contrast, Scaled, assemble, moments, scale
 from noble_prob.calibration.verdict import (
     LEVEL,
     WEIGHTS,
@@ -85,22 +87,20 @@ def spread_power(
     method = _replay if len(ensemble) < SMALL * n or n <= FEW else partial(_shortcut, simulations=simulations)
     narrow, by_narrow = method(scaled, n, factor, alpha, rng)
     wide, by_wide = method(scaled, n, 1.0 / factor, alpha, rng)
-    scatter = _scatter(scaled, n, simulations, rng)
+    scatter = _scatter(scale(ensemble, clip=np.inf), n, simulations, rng)
     return Power(n=n, narrow=narrow, wide=wide, feature_narrow=by_narrow, feature_wide=by_wide, log_ratio=scatter)
 
 
 def _scatter(scaled: Scaled, n: int, simulations: int, rng: np.random.Generator) -> ndarray:
-    """``log(s_a / s_b)`` of bootstrapped experiments against the ensemble, or against its bootstraps if it is small."""
+    """``log(s_a / s_b)`` of bootstrapped experiments against the ensemble, or against its bootstraps if it is small.
+
+    Rows are drawn as they are: noise on them, as in :func:`smooth_bootstrap`, would thin their tails.
+    """
     m = len(scaled.z)
-    if m >= SMALL * n:
-        a = rng.multinomial(n, np.full(m, 1 / m), size=simulations).astype(float)
-        return _weighted(scaled, a, np.ones((1, m))).spread
-    z = np.where(scaled.defined, scaled.z, np.nan)
-    rows = smooth_bootstrap(z, (n + m) * simulations, rng).reshape(simulations, n + m, -1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # features that a pseudo-experiment lacks
-        var_a, var_b = (np.nanvar(part, axis=1, ddof=1) for part in (rows[:, :n], rows[:, n:]))
-    return 0.5 * np.log((var_a + FLOOR**2) / (var_b + FLOOR**2))
+    equal = np.full(m, 1 / m)
+    a = rng.multinomial(n, equal, size=simulations).astype(float)
+    b = np.ones((1, m)) if m >= SMALL * n else rng.multinomial(m, equal, size=simulations).astype(float)
+    return _weighted(scaled, a, b).spread
 
 
 def _shortcut(

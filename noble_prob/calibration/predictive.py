@@ -36,7 +36,7 @@ CLIP = 10.0
 """Robust SDs at which a deviation is cut, so that one cell can not hide the others."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PredictiveCheck:
     """A recording among its predictive draws.
 

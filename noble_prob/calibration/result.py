@@ -9,6 +9,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from noble_prob.calibration.table import FeatureTable
+from noble_prob.errors import listed, require
 from noble_prob.findings.base import Severity
 
 
@@ -147,8 +148,15 @@ class Calibration:
                 f"{len(self.features)} features, p = {self.p_value:.3g}, seed {self.seed})")  # fmt: skip
 
     def __getitem__(self, name: str) -> FeatureVerdict:
-        """Verdict of one feature."""
-        return next(item for item in self.features if item.name == name)
+        """Verdict of one feature.
+
+        Raises:
+            UsageError: If the feature was not compared.
+        """
+        known = {item.name: item for item in self.features}
+        require(name in known, "name", f"among {listed(known) or 'none, for no feature was compared'}", repr(name),
+                "pick a feature that was compared; those that were not are in `skipped` and `left_out`")  # fmt: skip
+        return known[name]
 
     @property
     def miscalibrated(self) -> bool:

@@ -15,38 +15,43 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
 from noble_prob.calibration.table_csv import LABEL, read_columns
-from noble_prob.errors import listed, require
+from noble_prob.errors import UsageError, listed, require
 from noble_prob.features import Features
 from noble_prob.latent import Axis
 from noble_prob.population.store import write_atomically
 from noble_prob.readers.text_table import join_unit
+from noble_prob.recording.numbers import numbers
 from noble_prob.recording.step import Step, same_height
 
 SAME_MS = 4.0
 """Steps of one height are one stimulus if their lengths differ by no more (ms)."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class FeatureTable:
-    """Features of several repeats, cells or draws.
+    """Features of several repeats, cells or draws; equal to itself only.
 
     Attributes:
         names: Feature names.
         units: Their units, empty for counts.
-        value: Values, NaN where undefined, shape ``(row, feature)``.
+        value: Values, NaN where undefined, shape ``(row, feature)``: an array, a tensor, lists (None is undefined) or a
+            table of pandas; kept in double precision.
         axis: What a row is: ``trial``, ``neuron`` or ``draw``.
         source: Where the table came from, for messages and provenance.
         labels: Optional name of each row.
+
+    Raises:
+        UsageError: If values are no numbers or infinite, or names, units and labels do not fit them.
     """
 
     names: tuple[str, ...]
@@ -57,13 +62,25 @@ class FeatureTable:
     labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for kind in ("names", "units", "labels"):
+            object.__setattr__(self, kind, _words(getattr(self, kind), kind))
+        object.__setattr__(self, "value", numbers(self.value, "value").detach().cpu().double().numpy())
         n = len(self.names)
         require(self.axis in get_args(Axis), "axis", "one of draw, neuron, trial", self.axis, "say what a row is")
         require(self.value.ndim == 2 and self.value.shape[1] == n == len(self.units), "value", f"of shape (row, {n})",
                 tuple(self.value.shape), "give one column per feature")  # fmt: skip
+        for row, column in np.argwhere(np.isinf(self.value))[:1]:
+            raise UsageError("value", f"finite, or NaN where undefined, in {self.source}",
+                             f"inf in row {row + 1} of {self.names[column]}",
+                             "leave it empty, or NaN, where the feature is undefined")  # fmt: skip
         require(len(set(self.names)) == len(self.names), "names", "unique", list(self.names), "rename a column")
         require(len(self.labels) in (0, len(self)), "labels", f"one per row: {len(self)}", len(self.labels),
                 "name every row, or none")  # fmt: skip
+
+    def __repr__(self) -> str:
+        """One line for people."""
+        heads = [join_unit(name, unit) for name, unit in zip(self.names, self.units, strict=True)]
+        return f"FeatureTable({len(self)} rows of axis {self.axis!r} from {self.source!r}; {listed(heads, 4)})"
 
     def __len__(self) -> int:
         return len(self.value)
@@ -78,7 +95,12 @@ class FeatureTable:
         return self.value[:, self.names.index(name)]
 
     def select(self, names: Sequence[str]) -> FeatureTable:
-        """The same rows with some features, in the given order."""
+        """The same rows with some features, in the given order.
+
+        Raises:
+            UsageError: If there is no such feature.
+        """
+        names = _words(names, "names")
         for name in names:
             self.column(name)
         index = [self.names.index(name) for name in names]
@@ -144,6 +166,13 @@ class FeatureTable:
         write_atomically(Path(path), text.getvalue().encode())
 
 
+def _words(words: Any, parameter: str) -> tuple[Any, ...]:
+    """Words as a tuple; one word alone would be taken for its letters."""
+    many = isinstance(words, Iterable) and not isinstance(words, str)
+    require(many, parameter, "a tuple or list of words", repr(words), "put a single one into a list")
+    return tuple(words)
+
+
 def _members(features: Features, value: ndarray, axis: str, sweep: int | None) -> ndarray:
     """Values of one sweep of an ensemble, one row per member of the axis, shape ``(row, feature)``."""
     require(axis in features.axes, "axis", f"among {features.axes}, as the ensemble says", f"'{axis}'",
@@ -151,7 +180,7 @@ def _members(features: Features, value: ndarray, axis: str, sweep: int | None) -
     others = {name: n for name, n in zip(features.axes, value.shape, strict=False) if name != axis and n > 1}
     require(not others, "features", f"of one batch axis, '{axis}'; every other of length 1",
             ", ".join(f"{n} along '{name}'" for name, n in others.items()),
-            "select one of them before measuring (recording.voltage_mv[k]), or average over them")  # fmt: skip
+            f"take one of them, recording.members(0, axis={next(iter(others), '')!r}), or average")  # fmt: skip
     n = value.shape[-2]
     known = isinstance(sweep, int | np.integer) and -n <= sweep < n
     require(known, "sweep", f"the index of one of the {n} sweeps of the ensemble", sweep, "pick a stimulus")

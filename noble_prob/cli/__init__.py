@@ -17,7 +17,9 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from types import ModuleType
 
+from noble_prob.cli.given import given
 from noble_prob.cli.options import CommandError, Parser
 from noble_prob.errors import UsageError
 
@@ -127,11 +129,22 @@ def _dispatch(arguments: list[str]) -> int:
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, 1) or ["--help"]
         raise CommandError(f"there is no verb {verb!r}; try `noble-prob {near[0]}`, or one of {', '.join(VERBS)}.")
-    module = import_module(f"noble_prob.cli.{verb.replace('-', '_')}")
+    args = parser_of(verb).parse_args(arguments[1:])
+    args.given = given(arguments[1:])
+    return int(_module(verb).run(args))
+
+
+def parser_of(verb: str) -> Parser:
+    """The parser of a verb with all its options."""
+    module = _module(verb)
     parser = Parser.of_verb(verb, module.__doc__ or "")
     module.add_options(parser)
-    parser.add_common(json_file=getattr(module, "JSON_FILE", False))
-    return int(module.run(parser.parse_args(arguments[1:])))
+    parser.add_common(json_file=getattr(module, "JSON_FILE", False), device=getattr(module, "DEVICE", True))
+    return parser
+
+
+def _module(verb: str) -> ModuleType:
+    return import_module(f"noble_prob.cli.{verb.replace('-', '_')}")
 
 
 def _complain(arguments: Sequence[str], sentence: str, code: int) -> int:

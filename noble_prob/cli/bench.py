@@ -14,7 +14,8 @@ import argparse
 from contextlib import ExitStack
 from typing import Any
 
-from noble_prob.cli.options import positive
+from noble_prob.cli.given import refuse
+from noble_prob.cli.options import add_cell, positive
 from noble_prob.cli.output import new_file, write_json
 
 JSON_FILE = True
@@ -23,7 +24,7 @@ PATHS = ("fast", "products", "reference")
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of this verb."""
-    parser.add_argument("--cell", default="pvalb-689331391", help="shipped cell or checkpoint folder (pvalb-689331391)")
+    add_cell(parser, prior=False, toy=False)
     parser.add_argument("--batches", type=counts, default=[1, 8, 64], help="traces per call (1,8,64)")
     parser.add_argument(
         "--paths", type=paths, default=["fast", "reference"], help="fast, products, reference (fast,reference)"
@@ -58,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
     from noble_prob.bench import benchmark
     from noble_prob.decoder.device import require_device
 
+    if not args.simulator_cores:
+        refuse(args, ["--hof"], "its models are those that Arbor simulates", "add --simulator-cores 1")
     with ExitStack() as stack:
         draft = stack.enter_context(new_file(args.json)) if args.json else None
         require_device(args.device)

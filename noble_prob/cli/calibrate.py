@@ -9,8 +9,8 @@
 writes report/report.html (one page, opens anywhere, loads nothing) and report/report.json (the same findings and
 numbers). For recordings: posterior, posterior predictive checks of spike counts, latencies, intervals, spike shape and
 sub-threshold voltage, and the spread over repeats where steps were repeated. Among several files a broken one is told
-and left out. For a table of cells (one row per cell, columns named as latents, as features of docs/features.md, or as
-published after eFEL): the spread between neurons of the cell's prior against it, with the power of the comparison;
+and left out. For a table of cells (one row per cell, columns named as latents, as in noble_prob.features.FEATURES, or
+as published after eFEL): the spread between neurons of the cell's prior against it, with the power of the comparison;
 --recalibrate reweights the prior (tilt), moves its latents (widen), or both, and shows what is left. With --ensemble or
 --experiment two tables are compared, rows being cells (--population) or repeats of one (--repeats); no decoder is used.
 """
@@ -22,7 +22,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from noble_prob.cli.given import refuse
 from noble_prob.cli.options import (
+    READING,
+    SAMPLING,
     CommandError,
     add_cell,
     add_out,
@@ -89,6 +92,21 @@ def _check(args: argparse.Namespace) -> None:
         raise CommandError("--ensemble and --experiment need --population TABLE or --repeats TABLE.")
     if args.recalibrate != "none" and (other or not args.population):
         raise CommandError("--recalibrate moves a cell's prior: give --population TABLE and no second table.")
+    _refuse_idle(args)
+
+
+def _refuse_idle(args: argparse.Namespace) -> None:
+    """Refuse options about what is not examined."""
+    other = args.ensemble or args.experiment
+    if not args.files:
+        refuse(args, (*SAMPLING, *READING), "no recording is examined", "give recordings too")
+    if other and not args.files:
+        refuse(args, ("--cell", "--prior", "--device"), "two tables are compared without a decoder", "give one table")
+    if other or not args.population:
+        about = "the cell's prior is compared with no table"
+        refuse(args, ("--neurons", "--current-pa"), about, "give --population TABLE and no second table")
+    if not (args.population or args.repeats):
+        refuse(args, ("--where",), "there is no table", "give --population TABLE")
 
 
 def _tables(args: argparse.Namespace) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Most of its time is the posterior's: nuts takes about 10 to 60 s of two cores, n
 where it can not be trusted).
 
 Draws novel neurons of the cell; then takes a noise-free simulation of a held-out biophysical model (nothing was trained
-on it), infers its latent features, by NUTS and with trial noise switched off, and compares with what they really are.
+on it), infers its latent features with trial noise switched off, and compares with what they really are.
 
   noble-prob demo --out demo
 

@@ -25,7 +25,7 @@ JSON_FILE = True
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of this verb."""
-    add_cell(parser)
+    add_cell(parser, prior=False)
     parser.add_argument("--reference", type=Path, required=True, metavar="DIR", help="folder of reference traces")
 
 

@@ -1,7 +1,8 @@
 """The posterior of a neuron's latent features from its recording; or of many neurons, from a folder of recordings.
 
-Reads .abf, .nwb, .ibw, .csv or .npz (see docs/formats.md), takes the sweeps that are current steps of 100 ms or more
-within the decoder's currents, and samples the latents that explain their spike times and sub-threshold voltage.
+Reads .abf, .nwb, .ibw, .npz or .csv (its columns: python -m pydoc noble_prob.readers.csv_table), takes the sweeps that
+are current steps of 100 ms or more within the decoder's currents, and samples the latents that explain their spike
+times and sub-threshold voltage.
 Of six sweeps, nuts takes about 10 to 60 s of two cores, npe about 1 to 2 s (minutes of chains where it can not be
 trusted).
 
@@ -25,7 +26,18 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from noble_prob.cli.options import add_cell, add_out, add_sampling, load_cell, positive, read, reading, sampling
+from noble_prob.cli.given import refuse, require_engine
+from noble_prob.cli.options import (
+    add_cell,
+    add_out,
+    add_processes,
+    add_sampling,
+    load_cell,
+    positive,
+    read,
+    reading,
+    sampling,
+)
 from noble_prob.cli.output import new_folder, tell, write_json
 from noble_prob.cli.traces import is_traces
 from noble_prob.errors import UsageError, listed, require
@@ -41,28 +53,36 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     many = parser.add_argument_group("many recordings")
     many.add_argument("--each", action="store_true", help="every file is a recording, also a single one")
     many.add_argument("--batch", type=positive, default=16, help="recordings sampled side by side; nuts takes one (16)")
-    many.add_argument("--jobs", type=positive, default=1, help="processes (1)")
-    many.add_argument("--engine", choices=("processes", "ray"), default="processes", help="where to run (processes)")
-    many.add_argument("--address", default=None, help="address of the Ray cluster (one on this machine)")
+    add_processes(many)
 
 
 def run(args: argparse.Namespace) -> int:
     """Read, infer, judge, write."""
-    from noble_prob.runs import is_many, passed_over
+    from noble_prob.runs import is_many
 
     traces = [path.name for path in args.file if is_traces(path)]
     require(not traces, "file", "a recording of one neuron", f"{listed(traces)}, all models of a `simulate`",
             "run that `simulate` with `--recordings DIR` too, and infer DIR or a file of it")  # fmt: skip
+    many = args.each or is_many(args.file)
+    _tell_further_inside(args, many=many)
+    if many:
+        require_engine(args)
+        return _run_many(args)
+    refuse(args, ("--batch", "--jobs", "--engine", "--address"), "this is one recording", "add --each")
+    return _run_one(args)
+
+
+def _tell_further_inside(args: argparse.Namespace, *, many: bool) -> None:
+    """Say which files in folders of folders are not read; refuse a folder that holds nothing else."""
+    from noble_prob.runs import passed_over
+
     deeper = passed_over(args.file, args.out)
     folders = listed(dict.fromkeys(str(path.parent) for path in deeper), 3)
-    if args.each or is_many(args.file):
-        if deeper:
-            print(f"noble-prob infer: {len(deeper)} files further inside are not read; to take them, name {folders}.",
-                  file=sys.stderr)  # fmt: skip
-        return _run_many(args)
-    require(not deeper, "file", "a recording, or a folder that holds some", f"{str(args.file[0])!r} with {len(deeper)} "
-            "further inside", f"name their folders: {folders}")  # fmt: skip
-    return _run_one(args)
+    require(many or not deeper, "file", "a recording, or a folder that holds some",
+            f"{str(args.file[0])!r} with {len(deeper)} further inside", f"name their folders: {folders}")  # fmt: skip
+    if deeper:
+        print(f"noble-prob infer: {len(deeper)} files further inside are not read; to take them, name {folders}.",
+              file=sys.stderr)  # fmt: skip
 
 
 def _run_one(args: argparse.Namespace) -> int:

@@ -17,6 +17,11 @@ MOST = 10_000_000
 """Largest number of anything that can be counted: more is a slip of the finger."""
 MOST_DRAWS = 1_000_000
 """Draws per chain, and recordings or neurons of a figure about shares."""
+METHODS = ("nuts", "hmc", "importance", "npe", "svi")
+"""Ways to sample a posterior."""
+SAMPLING = ("--method", "--chains", "--warmup", "--draws", "--noiseless")
+READING = ("--channel", "--pulse", "--sweeps", "--ljp-mv")
+"""Options that only a recording gives a meaning to."""
 _NEGATIVE = re.compile(r"^-[\d.][\d.,eE+-]*$")
 """A negative number, or several with commas between: the value of an option, no option."""
 
@@ -45,18 +50,20 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
 
-    def add_common(self, *, json_file: bool) -> None:
-        """Options of every verb; an option that the verb has already is left as it is.
+    def add_common(self, *, json_file: bool, device: bool) -> None:
+        """Options of every verb.
 
         Args:
             json_file: Whether ``--json`` takes a file name (else it is a flag: JSON on stdout).
+            device: Whether the verb computes with a decoder, and has no ``--device`` of its own.
         """
         common = self.add_argument_group("common options")
         if json_file:
             common.add_argument("--json", metavar="OUT", type=Path, default=None, help="write the result to this file")
         else:
             common.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
-        common.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (cpu)")
+        if device:
+            common.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (cpu)")
         common.add_argument("--quiet", action="store_true", help="no progress on stderr")
         common.add_argument("--debug", action="store_true", help="show warnings, and the traceback of an error")
 
@@ -65,17 +72,29 @@ class Parser(argparse.ArgumentParser):
         raise CommandError(f"{' '.join(message.split())}; see `{self.prog} --help`.")
 
 
-def add_cell(parser: argparse.ArgumentParser, *, default: str | None = DEFAULT_CELL) -> None:
+def add_cell(
+    parser: argparse.ArgumentParser, *, default: str | None = DEFAULT_CELL, prior: bool = True, toy: bool = True
+) -> None:
     """Which cell, with which prior.
 
     Args:
         parser: Of the verb.
         default: The cell that is taken where none is named; None where a file knows it.
+        prior: Whether the verb uses the cell's prior.
+        toy: Whether the toy will do.
     """
-    parser.add_argument("--cell", default=default, metavar="NAME",
-                        help=f"a shipped cell, 'toy', or a checkpoint's folder ({default or 'as stored'})")  # fmt: skip
+    parser.add_argument(
+        "--cell",
+        default=default,
+        metavar="NAME",
+        help=f"a shipped cell,{" 'toy'," * toy} or a checkpoint's folder ({default or 'as stored'})",
+    )
+    if not prior:
+        parser.set_defaults(prior=None)
+        return
+    usual = "the stored one, else student" if default else "as stored"
     parser.add_argument("--prior", choices=("student", "gaussian", "mixture", "flow", "empirical"), default=None,
-                        help="density fitted to the cell's models (student)")  # fmt: skip
+                        help=f"density fitted to the cell's models ({usual})")  # fmt: skip
 
 
 def add_sampling(parser: argparse.ArgumentParser, *, file: bool = True) -> None:
@@ -85,7 +104,7 @@ def add_sampling(parser: argparse.ArgumentParser, *, file: bool = True) -> None:
         parser: Of the verb.
         file: Whether the verb reads files.
     """
-    parser.add_argument("--method", default="nuts",
+    parser.add_argument("--method", choices=METHODS, default="nuts",
                         help="nuts (the reference, about 10 to 60 s), hmc (batched), importance, npe (about 1 to 2 s), "
                              "svi (nuts)")  # fmt: skip
     parser.add_argument("--seed", type=seed, default=0, help="seed of everything random (0)")
@@ -110,6 +129,17 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="liquid junction potential to subtract, where voltages are not corrected (none)",
     )
+
+
+def add_processes(parser: Any) -> None:
+    """Where work of many parts is done.
+
+    Args:
+        parser: Of the verb, or a group of its options.
+    """
+    parser.add_argument("--jobs", type=positive, default=1, help="processes (1)")
+    parser.add_argument("--engine", choices=("processes", "ray"), default="processes", help="where to run (processes)")
+    parser.add_argument("--address", default=None, help="address of the Ray cluster (one on this machine)")
 
 
 def add_out(parser: argparse.ArgumentParser, what: str) -> None:
@@ -193,6 +223,11 @@ def step_na(text: str) -> list[float]:
 def finite(text: str) -> float:
     """A finite number."""
     return _number(text, float, "a finite number", math.isfinite)
+
+
+def above_zero(text: str) -> float:
+    """A finite number above 0."""
+    return _number(text, float, "a finite number above 0", lambda x: math.isfinite(x) and x > 0)
 
 
 def pulse(text: str) -> int | str:

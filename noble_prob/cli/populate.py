@@ -2,8 +2,8 @@
 
   noble-prob populate --hof DIR --design pvalb --out SET --n-models 3200 --seed 10 --include-base --jobs 16
 
-See docs/simulation.md for what is accepted, docs/data_sets.md for the format. Where only the simulator is installed:
-python -m noble_prob.cli.populate.
+Which models are accepted: python -m pydoc noble_prob.population.accept, and .targets; the format: python -m pydoc
+noble_prob.population.store. Where only the simulator is installed: python -m noble_prob.cli.populate.
 """
 
 from __future__ import annotations
@@ -13,28 +13,30 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from noble_prob.cli.options import MOST_NA, finite, numbers, positive, seed, whole
+from noble_prob.cli.given import refuse, require_engine
+from noble_prob.cli.options import MOST_NA, above_zero, finite, numbers, positive, seed, whole
 from noble_prob.cli.output import tell
-from noble_prob.cli.simulate import above_zero, add_engine
+from noble_prob.cli.simulate import add_engine
 from noble_prob.errors import listed, require
-from noble_prob.population.accept import FIRES, Criterion
-from noble_prob.population.builtin import open_hof
-from noble_prob.population.hof import HallOfFame, parse_keys
-from noble_prob.population.latents import HELD_OUT_MODELS
-from noble_prob.population.numbering import number_in
-from noble_prob.population.populate import Plan, populate
-from noble_prob.population.progress import progress
-from noble_prob.population.standard import DESIGNS, Design
-from noble_prob.population.store import Store
-from noble_prob.population.targets import read_targets, targets_of_models
-from noble_prob.population.trace import Numerics
+
+if TYPE_CHECKING:
+    from noble_prob.population.accept import Criterion
+    from noble_prob.population.hof import HallOfFame
+    from noble_prob.population.populate import Plan
+    from noble_prob.population.standard import Design
+
+DEVICE = False
+"""Of the common options: the simulator runs on processors."""
+DESIGN_NAMES = ("builtin", "pvalb", "vip")
+"""Names of the currents that can be asked for."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of this verb."""
     parser.add_argument("--hof", required=True, help="folder of a Hall of Fame, or 'builtin'")
-    parser.add_argument("--design", choices=sorted(DESIGNS), required=True, help="currents")
+    parser.add_argument("--design", choices=DESIGN_NAMES, required=True, help="currents")
     parser.add_argument("--out", type=Path, required=True, help="folder of the data set; continued if it exists")
     parser.add_argument("--n-models", type=positive, required=True, help="number of models to try")
     parser.add_argument(
@@ -42,18 +44,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--range-pa", type=numbers, default=None, help="lowest,highest random current (of the design)")
     parser.add_argument("--near-share", type=finite, default=0.5, help="share of random currents near threshold (0.5)")
-    parser.add_argument("--held-out", default=None, help="models never perturbed, such as 0,2,5-9, or 'none' "
-                        f"({','.join(map(str, HELD_OUT_MODELS))}, also of a Hall of Fame of your own; none of "
-                        "'builtin')")  # fmt: skip
+    parser.add_argument("--held-out", default=None, metavar="LIST",
+                        help="models never perturbed, as 3,10-12, or none (the ten of the paper, also of a Hall of "
+                        "Fame of your own; none of builtin)")  # fmt: skip
     parser.add_argument("--include-base", action="store_true", help="the base models come first")
     parser.add_argument("--noise-sd", type=finite, default=0.15, help="noise, in SDs of the base models (0.15)")
     parser.add_argument("--seed", type=seed, default=0, help="seed of the population (0)")
     parser.add_argument("--targets", default="fires", help="'fires' (5 spikes at 180 pA), 'base' (the base models' own "
-                        "features) or a CSV file")  # fmt: skip
-    parser.add_argument("--k-sd", type=above_zero, default=3.0, help="acceptable distance from a target, in SDs (3)")
-    parser.add_argument(
-        "--random-duration-ms", type=numbers, default=None, help="shortest,longest random pulse duration"
-    )
+                        "features) or a CSV file (fires)")  # fmt: skip
+    parser.add_argument("--k-sd", type=above_zero, default=3.0,
+                        help="acceptable distance from a target of 'base' or a file, in SDs (3)")  # fmt: skip
+    parser.add_argument("--random-duration-ms", type=numbers, default=None,
+                        help="shortest,longest random pulse duration (that of the standard protocol)")  # fmt: skip
     parser.add_argument("--random-duration-share", type=finite, default=1.0, help="share of models that get them (1)")
     parser.add_argument("--total-ms", type=above_zero, default=512.0, help="length of a trace (512)")
     parser.add_argument("--chunk-models", type=positive, default=8, help="models per chunk (8)")
@@ -64,14 +66,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make the data set and print how many models were accepted, rejected (by reason) or failed."""
-    design = _design(args)
-    base = _base(args)
-    numerics = Numerics(dt_ms=args.dt_ms, cv_um=args.cv_um)
-    plan = Plan(
-        base=base, n_models=args.n_models, seed=args.seed, design=design, noise_sd=args.noise_sd,
-        chunk_models=args.chunk_models, include_base=args.include_base,
-        numerics=numerics, criteria=_criteria(args, base, design, numerics),
-    )  # fmt: skip
+    from noble_prob.population.hof import parse_keys
+    from noble_prob.population.populate import populate
+    from noble_prob.population.progress import progress
+    from noble_prob.population.store import Store
+
+    _refuse_idle(args)
+    plan = _plan(args)
     chunks = None if args.chunks is None else parse_keys(args.chunks, "chunks")
     tally = populate(
         plan, args.out, jobs=args.jobs, chunks=chunks, max_minutes=args.max_minutes, timeout_s=args.timeout_s,
@@ -83,11 +84,49 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any(status.startswith("chunk failed") for status in tally) else 0
 
 
+def _refuse_idle(args: argparse.Namespace) -> None:
+    """Refuse options about what is not asked for."""
+    require_engine(args, also_here=args.targets == "base")
+    if args.targets == "fires":
+        refuse(args, ["--k-sd"], "'fires' is no target with an SD", "give --targets base or a CSV file")
+    if not args.n_random:
+        idle = ("--range-pa", "--near-share", "--random-duration-ms", "--random-duration-share")
+        refuse(args, idle, "there are no random currents", "give --n-random 1 or more")
+    if not args.random_duration_ms:
+        refuse(args, ["--random-duration-share"], "no duration is random", "give --random-duration-ms 100,2000")
+
+
+def _plan(args: argparse.Namespace) -> Plan:
+    """What to make."""
+    from noble_prob.population.accept import FIRES
+    from noble_prob.population.populate import Plan
+    from noble_prob.population.targets import read_targets, targets_of_models
+    from noble_prob.population.trace import Numerics
+
+    design, base = _design(args), _base(args)
+    numerics = Numerics(dt_ms=args.dt_ms, cv_um=args.cv_um)
+    criteria: Sequence[Criterion]
+    if args.targets == "fires":
+        criteria = FIRES
+    elif args.targets == "base":
+        criteria = targets_of_models(base, design, k_sd=args.k_sd, numerics=numerics, jobs=args.jobs)
+    else:
+        criteria = read_targets(args.targets, k_sd=args.k_sd)
+    return Plan(
+        base=base, n_models=args.n_models, seed=args.seed, design=design, noise_sd=args.noise_sd, criteria=criteria,
+        chunk_models=args.chunk_models, include_base=args.include_base, numerics=numerics,
+    )  # fmt: skip
+
+
 def _base(args: argparse.Namespace) -> HallOfFame:
     """The models to perturb: all but those that are held out."""
-    hof = open_hof(args.hof)
+    from noble_prob.population.builtin import open_hof
+    from noble_prob.population.latents import HELD_OUT_MODELS
+    from noble_prob.population.numbering import number_in
+
     usual = () if args.hof == "builtin" else HELD_OUT_MODELS
     apart = usual if args.held_out is None else _apart(args.held_out)
+    hof = open_hof(args.hof)
     unknown = sorted(set(() if args.held_out is None else apart) - set(hof.keys))
     require(not unknown, "held_out", f"numbers among {listed(hof.keys)}", listed(unknown), "hold out existing models")
     if not args.quiet and args.hof != "builtin" and any(number_in(model.label) is None for model in hof.models):
@@ -98,11 +137,15 @@ def _base(args: argparse.Namespace) -> HallOfFame:
 
 def _apart(text: str) -> tuple[int, ...]:
     """Numbers of models that are kept apart; nothing, or the word none, for none."""
+    from noble_prob.population.hof import parse_keys
+
     return () if text.strip().lower() in ("", "none") else parse_keys(text, "held_out")
 
 
 def _design(args: argparse.Namespace) -> Design:
     """The currents asked for."""
+    from noble_prob.population.standard import DESIGNS
+
     known, most = DESIGNS[args.design], 1000 * MOST_NA
     strongest = max(args.range_pa or known.range_pa, key=abs)
     require(abs(strongest) <= most, "range_pa", f"in pA, within -{most:g}..{most:g}", f"{strongest:g}",
@@ -123,14 +166,6 @@ def _two(given: Sequence[float] | None, name: str, example: str) -> tuple[float,
         len(given) == 2 and given[0] < given[1], name, "lowest,highest", given, f"give two numbers such as {example}"
     )
     return given[0], given[1]
-
-
-def _criteria(args: argparse.Namespace, base: HallOfFame, design: Design, numerics: Numerics) -> Sequence[Criterion]:
-    if args.targets == "fires":
-        return FIRES
-    if args.targets == "base":
-        return targets_of_models(base, design, k_sd=args.k_sd, numerics=numerics, jobs=args.jobs)
-    return read_targets(args.targets, k_sd=args.k_sd)
 
 
 def main(argv: list[str] | None = None) -> int:

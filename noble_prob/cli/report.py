@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from noble_prob.cli.options import DEFAULT_CELL, add_cell, add_out, add_reading, load_cell, read
+from noble_prob.cli.given import refuse
+from noble_prob.cli.options import DEFAULT_CELL, READING, add_cell, add_out, add_reading, load_cell, read
 from noble_prob.cli.output import new_folder, tell, write_report
 from noble_prob.errors import require
 
@@ -38,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
     from noble_prob.inference.restore import read_posterior, stored
     from noble_prob.report.parts import examination_report
 
+    if args.recording is None:
+        refuse(args, READING, "no recording is read", "give --recording FILE")
     with new_folder(args.out, "report.html", "report.json") as folder:
         made = stored(args.posterior)
         known = _word(made, "cell_folder") or _word(made, "cell") or DEFAULT_CELL

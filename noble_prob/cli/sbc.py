@@ -27,7 +27,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_cell(parser)
     parser.add_argument("--n", type=several, default=100, help="recordings (100)")
     parser.add_argument("--seed", type=seed, default=0, help="seed of everything (0)")
-    parser.add_argument("--currents-pa", type=numbers, default=None, help="steps of every recording, comma separated")
+    parser.add_argument("--currents-pa", type=numbers, default=None, metavar="LIST",
+                        help="steps of every recording, comma separated (six over the decoder's range)")  # fmt: skip
     parser.add_argument("--chains", type=positive, default=2, help="chains per recording (2)")
     parser.add_argument("--draws", type=enough, default=200, help="draws per chain (200)")
     parser.add_argument("--method", choices=("hmc", "importance", "npe"), default="hmc", help="how to infer (hmc)")

@@ -12,23 +12,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from noble_prob.cli.options import finite, positive, seed, step_na
+from noble_prob.cli.given import refuse, require_engine
+from noble_prob.cli.options import above_zero, add_processes, finite, seed, step_na
 from noble_prob.cli.output import new_file, new_folder, tell
 from noble_prob.cli.traces import is_traces, write_recordings
 from noble_prob.errors import listed, require
-from noble_prob.population.builtin import open_hof
-from noble_prob.population.hof import parse_keys
-from noble_prob.population.simulate import simulate
-from noble_prob.population.standard import MOST_SAMPLES
-from noble_prob.population.stimuli import OUNoise
-from noble_prob.population.trace import Numerics
-from noble_prob.recording import Protocol
 
+DEVICE = False
+"""Of the common options: the simulator runs on processors."""
 BEFORE_MS, AFTER_MS = 15.0, 115.0
 
 
@@ -51,22 +47,18 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     """Options that every verb with simulations has."""
     parser.add_argument("--dt-ms", type=above_zero, default=0.02, help="time step (0.02)")
     parser.add_argument("--cv-um", type=above_zero, default=20.0, help="largest compartment (20)")
-    parser.add_argument("--jobs", type=positive, default=1, help="processes (1)")
-    parser.add_argument("--engine", choices=("processes", "ray"), default="processes", help="where to run (processes)")
-    parser.add_argument("--address", default=None, help="address of the Ray cluster (one on this machine)")
-    parser.add_argument("--timeout-s", type=above_zero, default=None, help="limit per trace or chunk")
-
-
-def above_zero(text: str) -> float:
-    """A finite number above 0."""
-    value = finite(text)
-    if value <= 0:
-        raise argparse.ArgumentTypeError(f"should be a number above 0; found {text!r}")
-    return value
+    add_processes(parser)
+    parser.add_argument("--timeout-s", type=above_zero, default=None, help="limit per trace or chunk (none)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Simulate the models and write the NPZ file, unless every trace failed."""
+    from noble_prob.population.builtin import open_hof
+    from noble_prob.population.hof import parse_keys
+
+    require_engine(args)
+    if not args.noise_sd_na:
+        refuse(args, ["--noise-tau-ms"], "there is no background", "give --noise-sd-na")
     require(not args.out.is_file() or is_traces(args.out), "out", "a new file, or one that simulate has written",
             f"{str(args.out)!r}, which is another", "choose another name")  # fmt: skip
     hof = open_hof(args.hof)
@@ -76,19 +68,9 @@ def run(args: argparse.Namespace) -> int:
         file = stack.enter_context(stack.enter_context(new_file(args.out)).open("wb"))
         names = [f"{label}.npz" for label in labels]
         folder = stack.enter_context(new_folder(args.recordings, *names)) if args.recordings else None
-        recording = simulate(
-            hof, _protocol(args), numerics=Numerics(dt_ms=args.dt_ms, cv_um=args.cv_um), noise=_noise(args),
-            jobs=args.jobs, timeout_s=args.timeout_s, engine=args.engine, address=args.address,
-            progress=not args.quiet,
-        )  # fmt: skip
-        failures = recording.provenance["failures"]
-        if not recording.voltage_mv.isfinite().any():
-            reasons = [f"{why} ({n} of {len(failures)})" for why, n in Counter(failures.values()).items()]
-            raise RuntimeError(f"no trace could be simulated: {listed(reasons, 3)}")
-        np.savez_compressed(
-            file, voltage_mv=recording.voltage_mv.numpy(), time_ms=recording.time_ms.numpy(),
-            models=np.array(hof.keys), amps_na=np.array(args.amps_na),
-        )  # fmt: skip
+        recording = _simulated(args, hof)
+        failures: Mapping[str, str] = recording.provenance["failures"]
+        _write(file, recording, models=list(hof.keys), amps_na=args.amps_na)
         if folder:
             write_recordings(recording, labels, folder)
     for what, why in failures.items():
@@ -99,8 +81,35 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def _protocol(args: argparse.Namespace) -> Protocol:
+def _simulated(args: argparse.Namespace, hof: Any) -> Any:
+    """The responses of the models."""
+    from noble_prob.population.simulate import simulate
+    from noble_prob.population.trace import Numerics
+
+    recording = simulate(
+        hof, _protocol(args), numerics=Numerics(dt_ms=args.dt_ms, cv_um=args.cv_um), noise=_noise(args),
+        jobs=args.jobs, timeout_s=args.timeout_s, engine=args.engine, address=args.address, progress=not args.quiet,
+    )  # fmt: skip
+    failures = recording.provenance["failures"]
+    if not recording.voltage_mv.isfinite().any():
+        reasons = [f"{why} ({n} of {len(failures)})" for why, n in Counter(failures.values()).items()]
+        raise RuntimeError(f"no trace could be simulated: {listed(reasons, 3)}")
+    return recording
+
+
+def _write(file: Any, recording: Any, **about: Any) -> None:
+    """The NPZ file."""
+    import numpy as np
+
+    voltage, time = recording.voltage_mv.numpy(), recording.time_ms.numpy()
+    np.savez_compressed(file, voltage_mv=voltage, time_ms=time, **about)
+
+
+def _protocol(args: argparse.Namespace) -> Any:
     """The steps asked for."""
+    from noble_prob.population.standard import MOST_SAMPLES
+    from noble_prob.recording import Protocol
+
     total, sample = BEFORE_MS + args.duration_ms + AFTER_MS, args.sample_ms or args.dt_ms
     finest = min(sample, args.dt_ms)
     require(total / finest <= MOST_SAMPLES, "duration_ms", f"at most {MOST_SAMPLES:,} time steps of {finest:g} ms",
@@ -111,8 +120,10 @@ def _protocol(args: argparse.Namespace) -> Protocol:
     )  # fmt: skip
 
 
-def _noise(args: argparse.Namespace) -> OUNoise | None:
-    """The background asked for."""
+def _noise(args: argparse.Namespace) -> Any:
+    """The background asked for; None without one."""
+    from noble_prob.population.stimuli import OUNoise
+
     if not args.noise_sd_na:
         return None
     return OUNoise(sd_pa=1000 * args.noise_sd_na, tau_ms=args.noise_tau_ms, seed=args.seed)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
-import numpy as np
-
-from noble_prob.recording import Recording
+if TYPE_CHECKING:
+    from noble_prob.recording import Recording
 
 FIELDS = {"voltage_mv", "time_ms", "models", "amps_na"}
 
 
 def is_traces(path: Path) -> bool:
     """Whether a file is one that `simulate` has written."""
+    import numpy as np
+
     try:
         with np.load(path) as file:
             return set(file.files) == FIELDS

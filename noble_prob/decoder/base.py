@@ -9,8 +9,9 @@ Spike timing and waveform separate, so a decoder answers at three prices:
 ``respond``
     the whole voltage trace, rendered by the neural operator *from* the predicted spike times.
 
-Two implementations exist: the phase-modulated Fourier neural operator (:mod:`noble_prob.decoder.noble`) and a
-linear-Gaussian toy whose posterior is known in closed form (:mod:`noble_prob.decoder.toy`).
+Three implementations exist: the phase-modulated Fourier neural operator (:mod:`noble_prob.decoder.noble`), a
+linear-Gaussian toy whose posterior is known in closed form (:mod:`noble_prob.decoder.toy`), and the paper's operator
+(:mod:`noble_prob.decoder.paper`), whose times and summaries are measured on its voltage: too dear for inference.
 """
 
 from __future__ import annotations
@@ -170,6 +171,15 @@ def interpolate(
     right = torch.searchsorted(knots, x.contiguous()).clamp(1, len(knots) - 1)
     share = ((x - knots[right - 1]) / (knots[right] - knots[right - 1])).clamp(0, 1)
     return values[right - 1] + share[..., None] * (values[right] - values[right - 1])
+
+
+def require_decoder(decoder: object) -> None:
+    """Refuse what is no decoder: a whole cell is what people try.
+
+    Raises:
+        UsageError: If it can not respond.
+    """
+    require(hasattr(decoder, "respond"), "decoder", "a decoder", f"a {type(decoder).__name__}", "pass cell.decoder")
 
 
 @runtime_checkable

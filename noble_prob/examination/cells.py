@@ -132,7 +132,8 @@ def _named(table: FeatureTable, offered: dict[str, str]) -> FeatureTable:
     named = rename_published(named)
     meant = [f"{name} ({near}?)" for name in named.names if (near := nearest(name, offered))]
     require(any(name in offered for name in named.names), "population", "a table with a latent or feature of the "
-            f"ensemble ({listed(offered, 6)}; all names in docs/features.md)", f"the columns {listed(table.names, 6)}",
+            f"ensemble ({listed(offered, 6)}; more in noble_prob.features.FEATURES)",
+            f"the columns {listed(table.names, 6)}",
             f"rename its columns{': ' if meant else ''}{', '.join(meant)}")  # fmt: skip
     return named
 

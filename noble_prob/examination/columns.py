@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from noble_prob.calibration import FeatureTable
-from noble_prob.errors import UsageError, require
+from noble_prob.errors import require
 
 PUBLISHED = {
     "voltage_base": ("resting_voltage", "mV"), "sag_amplitude": ("sag", "mV"), "AP1_peak": ("ap1_peak", "mV"),
@@ -40,19 +40,15 @@ def without_ids(table: FeatureTable) -> FeatureTable:
 
 
 def require_measured(table: FeatureTable) -> None:
-    """Refuse values that no measurement gives: infinite ones, and potentials in volts under a name in mV.
+    """Refuse values that no measurement gives: potentials in volts under a name in mV.
 
     Args:
         table: Any table, one row per cell or repeat.
 
     Raises:
-        UsageError: Names the column, and the first row at fault.
+        UsageError: Names the column.
     """
     for name, column in zip(table.names, table.value.T, strict=True):
-        rows = np.flatnonzero(np.isinf(column))
-        if len(rows):
-            raise UsageError(name, f"finite or empty in {table.source}", f"inf in row {rows[0] + 1} below the header",
-                             "leave the cell empty where a feature is undefined")  # fmt: skip
         known = column[np.isfinite(column)]
         if name.rsplit(".", 1)[-1] in BELOW_ZERO and len(known):
             require(float(np.abs(known).max()) >= 1, name, f"in mV in {table.source}",

@@ -29,7 +29,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from noble_prob.errors import require
-from noble_prob.features.measure import measure
+from noble_prob.features.measure import measure, require_recording
 from noble_prob.recording import Recording
 
 SLOPE_RANGE_PA = 100.0
@@ -40,9 +40,9 @@ INTERCEPT_POWER = 1.5
 """Power of the rate that is taken to be linear in the current."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class FICurve:
-    """Rate against current, and what it is summed up by.
+    """Rate against current, and what it is summed up by; equal to itself only.
 
     Attributes:
         current_pa: Step amplitudes in increasing order (pA), shape ``(step,)``.
@@ -61,6 +61,13 @@ class FICurve:
     value: Float[Tensor, "*batch 3"]
     mask: Bool[Tensor, "*batch 3"]
     axes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """One line for people."""
+        batch = "".join(f"{name} {n}, " for name, n in zip(self.axes, self.rate_hz.shape, strict=False))
+        low, high = (f"{float(edge):.4g}" for edge in (self.current_pa.min(), self.current_pa.max()))
+        return (f"FICurve({batch}{len(self.current_pa)} steps of {low} to {high} pA; "
+                f"{int(self.mask.sum())} of {self.mask.numel()} values defined)")  # fmt: skip
 
     def __getitem__(self, name: str) -> tuple[Tensor, Tensor]:
         """Value and mask of one quantity, each of shape ``(*batch,)``."""
@@ -82,8 +89,9 @@ def fi_curve(recording: Recording, *, threshold_mv: float = -20.0, window_ms: fl
         intercept three sweeps with spikes.
 
     Raises:
-        UsageError: If no sweep is a step.
+        UsageError: If this is no recording, no sweep is a step, or an argument is none that ``measure`` takes.
     """
+    require_recording(recording)
     steps = [k for k, step in enumerate(recording.steps) if step is not None]
     require(len(steps) > 0, "recording", "a recording with step sweeps", "none", "pass step responses")
     order = sorted(steps, key=lambda k: recording.steps[k].amplitude_pa)  # type: ignore[union-attr]

@@ -14,9 +14,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from noble_prob.errors import UsageError, listed, require
+from noble_prob.errors import UsageError, listed, require, require_kind
 from noble_prob.features import action_potential, subthreshold, timing  # noqa: F401  (they fill the catalogue)
 from noble_prob.features.registry import FEATURES, Feature, lookup
+from noble_prob.features.spikes import require_threshold
 from noble_prob.features.sweeps import Sweeps
 from noble_prob.recording import Recording, Step
 
@@ -96,8 +97,11 @@ def measure(
         that need none, over its whole length.
 
     Raises:
-        UsageError: If a name is unknown or ``window_ms`` is not positive.
+        UsageError: If this is no recording, a name is unknown, the threshold is no voltage in mV or ``window_ms`` is
+            not positive.
     """
+    require_recording(recording)
+    require_threshold(threshold_mv)
     wanted = lookup(None if names is None else tuple(names))
     require(
         window_ms is None or window_ms > 0,
@@ -125,6 +129,15 @@ def measure(
         names=tuple(item.name for item in wanted), units=tuple(item.unit for item in wanted),
         value=value, mask=torch.isfinite(value), axes=recording.axes, steps=recording.steps,
     )  # fmt: skip
+
+
+def require_recording(recording: object) -> None:
+    """Refuse what is no recording: bare voltages are what people try.
+
+    Raises:
+        UsageError: If it is none.
+    """
+    require_kind(recording, Recording, "recording", "make one of arrays by from_arrays, of a file by read")
 
 
 def _groups(steps: tuple[Step | None, ...]) -> Iterator[tuple[Step | None, list[int]]]:

@@ -13,13 +13,21 @@ device, and the batch is padded only at the end.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
+from numbers import Real
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from noble_prob.errors import require
+from noble_prob.recording.numbers import numbers
 
-@dataclass(frozen=True, kw_only=True)
+VOLTS = 0.5
+"""Thresholds below it in size, zero apart, are in volts: no spike is told from noise by so many mV."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Spikes:
     """Spikes of a batch of traces, padded with NaN behind the last one of each trace.
 
@@ -48,7 +56,8 @@ def find_spikes(
     """Find the spikes whose peak lies in a window of time.
 
     Args:
-        voltage_mv: Membrane voltage (mV), shape ``(*batch, time)``; NaN samples count as below threshold.
+        voltage_mv: Membrane voltage (mV), shape ``(*batch, time)``: a tensor, an array or lists; NaN samples count as
+            below threshold.
         time_ms: Regular sample times (ms), shape ``(time,)``.
         threshold_mv: Voltage an excursion must exceed (mV).
         start_ms: Peaks before it are dropped (ms); one number, or one per trace.
@@ -56,7 +65,13 @@ def find_spikes(
 
     Returns:
         Spikes padded to the largest count of the batch (at least one column).
+
+    Raises:
+        UsageError: If voltage and times are no numbers or do not fit each other, or the threshold is none in mV.
     """
+    require_threshold(threshold_mv)
+    voltage_mv, time_ms = numbers(voltage_mv, "voltage_mv"), numbers(time_ms, "time_ms")
+    _require_traces(voltage_mv, time_ms)
     batch = voltage_mv.shape[:-1]
     v = voltage_mv.reshape(-1, voltage_mv.shape[-1])
     trace, index = _peaks(v, threshold_mv)
@@ -66,6 +81,28 @@ def find_spikes(
     start, stop = (_per_trace(bound, v, batch)[trace] for bound in (start_ms, stop_ms))
     kept = (t >= start) & (t < stop)
     return _pad(trace[kept], index[kept], t[kept], height[kept], batch, len(v), v.dtype)
+
+
+def require_threshold(threshold_mv: float) -> None:
+    """Refuse a threshold that is no voltage in mV; zero is one.
+
+    Args:
+        threshold_mv: Voltage that a spike exceeds (mV).
+
+    Raises:
+        UsageError: If it is not finite, or so small that it is in volts.
+    """
+    known = isinstance(threshold_mv, Real) and isfinite(threshold_mv)
+    require(known, "threshold_mv", "a finite voltage in mV", repr(threshold_mv), "pass -20 for the usual one")
+    require(threshold_mv == 0 or abs(threshold_mv) >= VOLTS, "threshold_mv", "a voltage in mV",
+            f"{threshold_mv:g}, which looks like volts", "multiply it by 1000")  # fmt: skip
+
+
+def _require_traces(v: Tensor, time_ms: Tensor) -> None:
+    """Refuse voltage and times that do not fit each other."""
+    fits = v.ndim >= 1 and time_ms.ndim == 1 and len(time_ms) == v.shape[-1] > 0
+    require(fits, "time_ms", "one time for each sample of the last axis of `voltage_mv`",
+            f"shapes {tuple(time_ms.shape)} and {tuple(v.shape)}", "give the sample times of one trace")  # fmt: skip
 
 
 def _per_trace(bound: float | Tensor, v: Tensor, batch: torch.Size) -> Tensor:

@@ -12,10 +12,9 @@ from math import isfinite
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
 from noble_prob.findings.words import in_words, listed
-from noble_prob.inference.export import convergence
+from noble_prob.inference.export import ESS, R_HAT, convergence
 from noble_prob.inference.posterior import Posterior
 
-R_HAT, ESS = 1.01, 400.0
 REMEDY = (
     "Draw longer; if that does not help, look for several modes (NP103) or for a recording outside the model (NP107)."
 )

@@ -2,7 +2,10 @@
 
 Contraction of a latent is one minus the ratio of its posterior to its prior variance. *Passed* names what is known
 and how well. *Caution* names latents that keep more than half of their prior variance: their posterior is the prior,
-and says something about the population, not about this cell. Combinations of latents are the matter of NP109.
+and says something about the population, not about this cell. *Caution* of its own names latents that are *wider* than
+before (more than 1.2 times the variance): recording and population contradict each other there. *Not judged* while
+chains are far from settled (R-hat above 1.1), for their spread is then no posterior's. Combinations of latents are the
+matter of NP109.
 """
 
 from __future__ import annotations
@@ -14,30 +17,43 @@ import torch
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
 from noble_prob.findings.words import amount, in_words, listed
+from noble_prob.inference.export import worst_r_hat
 from noble_prob.inference.posterior import Posterior
 
-WEAK = 0.5
-"""Share of the prior variance above which a latent counts as not informed."""
+WEAK, WIDER = 0.5, 1.2
+"""Shares of the prior variance above which a latent counts as not informed, and as less certain than before."""
+UNSETTLED = 1.1
+"""R-hat above which the spread of chains says nothing."""
 SHOWN = 4
 
 
 @check("NP105", "What the sweeps inform", Posterior)
 def information(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:
-    """Known latents, and latents that the sweeps say little about."""
+    """Known latents, latents that the sweeps say little about, and latents that they made less certain."""
+    if len(result.latents) > 1 and not worst_r_hat(result.latents) <= UNSETTLED:
+        yield say("not judged", "What the sweeps taught can not be said: the chains have not settled (NP101).")
+        return
     after = result.covariance().diagonal()
-    kept = (after / torch.cov(result.prior_predictive.latents.T).diagonal()).clamp(max=1.0)
-    rows = list(zip(result.space.latents, kept.tolist(), after.sqrt().tolist(), strict=True))
+    kept = (after / torch.cov(result.prior_predictive.latents.T).diagonal()).tolist()
+    rows = list(zip(result.space.latents, kept, after.sqrt().tolist(), strict=True))
     known = sorted((k, f"{in_words(latent.name)} to {amount(s, latent.unit)}") for latent, k, s in rows if k <= WEAK)
-    weak = [latent.name for latent, k, _ in rows if k > WEAK]
+    weak = [latent.name for latent, k, _ in rows if WEAK < k <= WIDER]
     if known:
         best = listed(text for _, text in known[:SHOWN])
         sentence = f"{len(known)} of {len(rows)} latents are known to less than half of their prior variance, best "
         yield say("passed", f"{sentence}{best} (SD).", contraction={latent.name: 1 - k for latent, k, _ in rows})
     if weak:
-        told = listed(in_words(name) for name in weak)
-        sentence = f"{told[:1].upper()}{told[1:]} {'are' if len(weak) > 1 else 'is'} not informed by these sweeps"
-        yield say("caution", f"{sentence}: more than half of the prior variance is left.", _advice(result, weak),
-                  latents=weak)  # fmt: skip
+        yield say("caution", f"{_subject(weak)} not informed by these sweeps: more than half of the prior variance is "
+                  "left.", _advice(result, weak), latents=weak)  # fmt: skip
+    if wider := [latent.name for latent, k, _ in rows if k > WIDER]:
+        yield say("caution", f"{_subject(wider)} less certain than before: these sweeps contradict the population.",
+                  "Do not read these latents; see what is unlike the population (NP107).", latents=wider)  # fmt: skip
+
+
+def _subject(names: list[str]) -> str:
+    """Latents as the beginning of a sentence, with its verb."""
+    told = listed(in_words(name) for name in names)
+    return f"{told[:1].upper()}{told[1:]} {'are' if len(names) > 1 else 'is'}"
 
 
 def _advice(result: Posterior, weak: list[str]) -> str:

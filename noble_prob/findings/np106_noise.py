@@ -33,7 +33,10 @@ SHOWN = {
     "trial_shape": {"ap1_peak_mv": "peak", "ap1_width_ms": "width"},
 }
 """Features in whose unit a size is told, and the word for each."""
-REMEDY = "Look at the predictive checks by sweep: the posterior describes the nearest cell the decoder knows."
+REMEDY = (
+    "Look at the predictive checks by sweep (noble-prob report POSTERIOR --recording FILE): the posterior describes "
+    "the nearest cell the decoder knows."
+)
 
 
 @check("NP106", "Noise needed", Posterior)

@@ -4,9 +4,9 @@ The prior predictive answers before any fitting: recordings of these sweeps are 
 the decoder's error and trial noise, and the real one is placed among them by every feature of every sweep (robust
 deviations, summed; no tuning to this recording). *Issue* when it lies further out than 99 % of the draws, or when its
 features often do not exist in them, or when the posterior has gone to the outermost 0.5 % of the prior or beyond the
-decoder's training
-data: the latents then describe the nearest thing the decoder knows, not this cell. *Caution* between 95 and 99 %. The
-features that stand out most are named. *Passed* otherwise: another kind of cell can still answer like this one.
+decoder's training data, or when most neurons of the prior lie beyond it: the latents then describe the nearest thing
+the decoder knows, not this cell. *Caution* between 95 and 99 %. The features that stand out most are named. *Passed*
+otherwise: another kind of cell can still answer like this one.
 """
 
 from __future__ import annotations
@@ -39,14 +39,15 @@ def support(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]
     if placed.n_cells == 0 and not placed.missing:
         yield say("not judged", "No feature of this recording is defined.", **evidence)
         return
-    standouts = "; ".join(_standouts(placed))
+    named = _standouts(placed)
+    standouts = f": {'; '.join(named)}" if named else ""
     reasons = [
         reason
         for fires, reason in (
-            (p <= OUT, f"hardly any recording drawn from the population has such features (p = {p:.2g}): {standouts}"),
+            (p <= OUT, f"hardly any recording drawn from the population has such features (p = {p:.2g}){standouts}"),
             (placed.missing > MISSING, f"{100 * placed.missing:.0f} % of its features hardly occur in such recordings"),
             (quantile < FAR, "the latents that fit it best lie in the outermost 0.5 % of the population"),
-            (distance > 1.0, f"they lie {distance:.1f} times as far out as the decoder's training data reaches"),
+            (distance > 1.0, f"its latents lie {distance:.1f} times as far out as the decoder's training data reaches"),
         )
         if fires
     ]
@@ -54,9 +55,7 @@ def support(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]
         sentence = f"This recording is outside the decoder's support: {'; '.join(reasons)}."
         yield say("issue", sentence, REMEDY, **evidence)
     elif p <= EDGE:
-        yield say(
-            "caution", f"This recording is at the edge of the decoder's support: {standouts}.", REMEDY, **evidence
-        )
+        yield say("caution", f"This recording is at the edge of the decoder's support{standouts}.", REMEDY, **evidence)
     else:
         yield say("passed", "Recordings like this one occur in the decoder's population.", **evidence)
 
@@ -76,6 +75,8 @@ def _standouts(placed: PredictiveCheck, most: int = 3) -> list[str]:
         if size[s, k] < 2:
             continue
         low, high = (ends[s, k] for ends in placed.band(0.89))
+        if low <= placed.observed[s, k] <= high:  # few values are possible, and this is a usual one
+            continue
         value, most_usual = (with_unit(x, placed.units[k]) for x in (placed.observed[s, k], high))
         out.append(f"{in_words(placed.names[k])} at {placed.sweeps[s]}: {value}, where 89 % of the population's are "
                    f"{low:.3g} to {most_usual}")  # fmt: skip

@@ -20,8 +20,8 @@ from noble_prob.inference.posterior import Posterior
 
 LIMIT, FEWEST = 0.05, 100
 REMEDY = (
-    "Infer again under a wider prior, nb.infer(..., prior=noble_prob.priors.widened(cell.prior, 2.0)), and report what "
-    "the two posteriors agree on."
+    "Infer again under a wider prior (in Python: nb.infer(..., prior=noble_prob.priors.widened(cell.prior, 2.0))), and "
+    "report what the two posteriors agree on."
 )
 
 

@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterator
 
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
+from noble_prob.inference.export import ESS, R_HAT
 from noble_prob.inference.export_population import population_convergence
 from noble_prob.inference.importance import BELIEVABLE
 from noble_prob.inference.population import Population
-
-R_HAT, ESS = 1.01, 400.0
 
 
 @check("NP120", "Population behind the recordings", Population)

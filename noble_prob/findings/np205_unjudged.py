@@ -54,7 +54,7 @@ def _unnamed(result: Calibration, say: Callable[..., Finding]) -> Iterator[Findi
         rename = ", ".join(f"{name} ({near}?)" for name, near in meant.items())
         yield say("not judged", f"Columns left out of the comparison, for the ensemble has none of the name: "
                   f"{listed(names, 12)}.", f"Rename{f': {rename}' if rename else ' them'}. The ensemble has "
-                  f"{listed(free, 6)}; all names in docs/features.md.",
+                  f"{listed(free, 6)}; more in noble_prob.features.FEATURES.",
                   left_out=dict(result.left_out), meant=meant)  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from noble_prob.findings.registry import check
 LEVEL = 0.005
 REMEDY = (
     "Intervals are conservative; if repeats show less noise, infer again with a smaller median of its scale, "
-    "nb.infer(..., noise=nb.NoisePrior(trial_rest=noble_prob.noise.Scale(median=0.5))); docs/inference.md lists them."
+    "nb.infer(..., noise=nb.NoisePrior(trial_rest=noble_prob.noise.Scale(median=0.5))); help(nb.NoisePrior) lists them."
 )
 
 

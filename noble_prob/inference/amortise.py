@@ -120,11 +120,12 @@ def train_estimator(
     record = {"recordings": n, "sweeps": SWEEPS, "steps": schedule.steps, "batch": schedule.batch, "seed": seed,
               "robust": robust, "device": device, "validation": log[-1]["validation"],
               "wall_s": round(time.perf_counter() - began, 1)}  # fmt: skip
-    return Estimator(
+    trained = Estimator(
         network=network.cpu().eval().requires_grad_(False), sites=facts["sites"], summary_names=decoder.summary_names,
         belongs_to=belongs, facts=record, noise=noise, probe=answers,
         tensors={"centre": centre, "scale": scale, "feature_centre": facts["centre"], "feature_scale": facts["scale"]},
     )  # fmt: skip
+    return replace(trained, answers=trained.asked())
 
 
 USUAL = Schedule(steps=6000, batch=512, peak_lr=1e-3, ema=0.999, save_every=500, validate_every=500, clip=5.0)

@@ -3,8 +3,10 @@
 Decoder and prior are known by a hash of their numbers (:func:`noble_prob.amortised.fingerprint`). The program is code,
 which has no numbers; so it is asked: log densities of one fixed recording at a few fixed points, under the noise that
 the estimator was trained for, are kept with the estimator and computed again before it is used. Whatever changes the
-density changes them: another site, another covariance, another meaning of a scale. They are compared to a few digits,
-since a graphics card rounds otherwise than a processor.
+density changes them: another site, another covariance, another meaning of a scale. The estimator is asked, too: for
+its own log densities of a recording that is always the same, which change with the numbers by which a network is told
+about sweeps. All are compared to a few digits, since a graphics card rounds otherwise than a processor, and one
+processor otherwise than another.
 """
 
 from __future__ import annotations
@@ -24,8 +26,10 @@ from noble_prob.noise.scales import usual_sd
 from noble_prob.priors import Prior
 from noble_prob.program import program
 
-POINTS, SHARES, TOLERANCE = 3, (0.05, 0.45, 0.9), 1e-4
-"""Points at which the program is asked; its steps, as shares of the range of currents; agreement asked, relative."""
+POINTS, SHARES = 3, (0.05, 0.45, 0.9)
+"""Points at which the program is asked; its steps, as shares of the range of currents."""
+TOLERANCE = 1e-4
+"""Agreement asked, relative."""
 
 
 @torch.no_grad()
@@ -82,7 +86,11 @@ def stranger(estimator: Estimator, decoder: Decoder, prior: Prior, *, noise: Noi
     if estimator.noise is None or (noise == NoisePrior() and estimator.noise != noise):
         return "another version of the program"
     now = probe(decoder, prior, noise=estimator.noise, robust=bool(estimator.facts["robust"]))
-    return "" if _same(now, estimator.probe) else "another version of the program"
+    if not _same(now, estimator.probe):
+        return "another version of the program"
+    if estimator.answers and not _same(estimator.asked(), estimator.answers):  # earlier ones kept none
+        return "another description of sweeps"
+    return ""
 
 
 def _same(a: Sequence[float], b: Sequence[float]) -> bool:

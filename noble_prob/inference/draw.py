@@ -57,18 +57,17 @@ def draw(task: Task, density: LogDensity, evidence: Evidence, rows: tuple[int, .
                 "pass estimator=cell.estimator, or train one with `noble-prob train-npe`")  # fmt: skip
         assert task.estimator is not None
         about = task.estimator.given(evidence)
-        coordinates, modes = locate_near(density, about, task.estimator.sites, rows, seed)
+        coordinates = locate_near(density, about, task.estimator.sites, rows, seed)
         whole = len(columns(density, task.estimator.sites)) == about.centre.shape[-1]
-        found = _weighted(task, density, coordinates, seed, about if whole else None)
+        return _weighted(task, density, coordinates, seed, about if whole else None)
+    coordinates, modes = locate(density, rows, seed)
+    if task.method in WEIGHTED:
+        found = _weighted(task, density, coordinates, seed, None)
+    elif task.method == "svi":
+        found = Draws(**svi.sample(density, coordinates, n=task.chains * task.draws, seed=seed,
+                                   progress=task.progress))  # fmt: skip
     else:
-        coordinates, modes = locate(density, rows, seed)
-        if task.method in WEIGHTED:
-            found = _weighted(task, density, coordinates, seed, None)
-        elif task.method == "svi":
-            found = Draws(**svi.sample(density, coordinates, n=task.chains * task.draws, seed=seed,
-                                       progress=task.progress))  # fmt: skip
-        else:
-            found = _chains(task, task.method, density, coordinates, rows, seed)
+        found = _chains(task, task.method, density, coordinates, rows, seed)
     return replace(found, record={**found.record, "modes": modes})
 
 

@@ -28,7 +28,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from noble_prob.errors import require, require_seed
+from noble_prob.errors import require, require_count, require_kind, require_seed
 from noble_prob.inference import hmc
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.draw import SPREAD
@@ -38,10 +38,13 @@ from noble_prob.inference.population import Population
 from noble_prob.inference.posterior import Posterior
 from noble_prob.latent import Neurons
 from noble_prob.priors import HyperPrior, Prior, factor_correlation, single_thread
+from noble_prob.priors.base import require_prior
 from noble_prob.program import population_program
 
 FEWEST, MOST_DRAWS, CHECKED = 5, 1000, 1000
 """Recordings; draws per recording and of the hyper-parameters that enter the ratio."""
+SHORTEST = 4
+"""Draws, and steps of warm-up, per chain: fewer have no R-hat over split chains."""
 WIDEST = 30.0
 """SD (in units of the reference prior's) beyond which a recording is taken to say nothing."""
 
@@ -68,10 +71,12 @@ def infer_population(
         Draws of the hyper-parameters with the check of their weights, and the neurons.
 
     Raises:
-        UsageError: If there are fewer than five recordings, or one was inferred with another prior or other latents.
+        UsageError: If there are fewer than five posteriors, or something else; if one was inferred with another prior
+            or other latents; if chains, warm-up or draws are too few.
     """
     began = time.perf_counter()
     seed = require_seed(seed)
+    _require_length(chains, warmup, draws)
     _check(posteriors, prior, labels)
     hyper = hyper or HyperPrior(loc_sd=2.0, scale_log_sd=0.75)
     generator = torch.Generator().manual_seed(seed)
@@ -200,8 +205,20 @@ def _some(posterior: Posterior, generator: torch.Generator) -> Tensor:
     return every[torch.randperm(len(every), generator=generator)[torch.arange(MOST_DRAWS) % len(every)]]
 
 
+def _require_length(chains: int, warmup: int, draws: int) -> None:
+    """Refuse chains that no diagnostic can judge."""
+    require_count(chains, "chains", "chains, for R-hat compares them", 2)
+    require_count(warmup, "warmup", "draws per chain", SHORTEST)
+    require_count(draws, "draws", "draws per chain", SHORTEST)
+
+
 def _check(posteriors: Sequence[Posterior], prior: Prior, labels: Sequence[str]) -> None:
     """Refuse what can not be pooled."""
+    require_prior(prior)
+    require(isinstance(posteriors, Sequence), "posteriors", "a list of posteriors", f"a {type(posteriors).__name__}",
+            "infer several recordings: infer gives a list for a list")  # fmt: skip
+    for k, p in enumerate(posteriors):
+        require_kind(p, Posterior, f"posteriors[{k}]", "pass what infer gives for a list of recordings")
     require(len(posteriors) >= FEWEST, "posteriors", f"at least {FEWEST}, for a population has several neurons",
             len(posteriors), "infer more recordings")  # fmt: skip
     require(not labels or len(labels) == len(posteriors), "labels", "one per posterior", len(labels), "name every one")

@@ -143,6 +143,9 @@ def _value(density: LogDensity, flat: Tensor) -> Tensor:
 def pareto_smooth(log_weight: Tensor) -> tuple[Tensor, Tensor]:
     """Replace the largest weights by the order statistics of a Pareto tail fitted to them.
 
+    The numbers are those of ``psislw`` of arviz_stats, which takes one recording at a time and NumPy arrays only; here
+    the weights of a whole batch stay where they are, on a graphics card too.
+
     Args:
         log_weight: Raw log weights, shape ``(draw, *batch)``.
 

@@ -11,9 +11,9 @@ from typing import Any, get_args, overload
 from tqdm import tqdm
 
 from noble_prob.amortised import Estimator
-from noble_prob.decoder.base import Decoder
+from noble_prob.decoder.base import Decoder, require_decoder
 from noble_prob.decoder.device import require_device
-from noble_prob.errors import require, require_count, require_seed
+from noble_prob.errors import require, require_count, require_kind, require_seed
 from noble_prob.findings.base import Finding
 from noble_prob.inference.batch import posteriors
 from noble_prob.inference.belongs import prior_of_another_cell, stranger
@@ -23,6 +23,7 @@ from noble_prob.inference.posterior import Posterior
 from noble_prob.inference.task import ONE_BY_ONE, WEIGHTED, Method, Task
 from noble_prob.noise import Evidence, NoisePrior
 from noble_prob.priors import Prior
+from noble_prob.priors.base import require_prior
 from noble_prob.recording import Recording
 
 BATCH, BATCH_GPU = 64, 256
@@ -122,6 +123,7 @@ def infer_evidence(
         UsageError: As :func:`infer`.
     """
     require(method in get_args(Method), "method", f"one of {get_args(Method)}", method, "pick one of them")
+    require_kind(noise or NoisePrior(), NoisePrior, "noise", "pass noble_prob.NoisePrior(), or NoisePrior.simulated()")
     _require_length(chains, warmup, draws)
     seed = require_seed(seed)
     require_device(device)
@@ -157,9 +159,8 @@ def _with_notes(observations: Sequence[Observation | Evidence], decoder: Decoder
 
 def _each(recordings: object, decoder: object, prior: object) -> list[Recording]:
     """The recordings one by one, after a look at what was passed: files and whole cells are what people try."""
-    answers = hasattr(type(decoder), "spike_times")
-    require(answers, "decoder", "a decoder", f"a {type(decoder).__name__}", "pass cell.decoder")
-    require(isinstance(prior, Prior), "prior", "a Prior", f"a {type(prior).__name__}", "pass cell.prior")
+    require_decoder(decoder)
+    require_prior(prior)
     many = isinstance(recordings, Sequence) and not isinstance(recordings, str)
     each: list[Any] = list(recordings) if many else [recordings]  # type: ignore[call-overload]
     other = next((r for r in each if not isinstance(r, Recording)), None)

@@ -22,7 +22,8 @@ from noble_prob.priors import seeded
 
 STARTS = 24
 FINALISTS = 8
-"""Climbs that are followed to the top."""
+"""Climbs that are followed to the top, the highest; all are looked at when tops are counted, or many climbs to the best
+top would hide another."""
 CANDIDATES, NEAR, FEW = 64, 3, 4
 """Draws of an amortised density, how many of them are followed, and recordings up to which strides from the best one
 are the faster way."""
@@ -31,7 +32,8 @@ are the faster way."""
 def locate(density: LogDensity, rows: tuple[int, ...], seed: int) -> tuple[Affine, Tensor]:
     """White coordinates around the best of many climbs, and how many distinct modes the climbs ended in.
 
-    A mode counts if it lies within five nats of the best and more than five posterior SDs (root mean square) from it.
+    A mode counts if a climb stands within five nats of the best and more than five posterior SDs (root mean square)
+    from it.
 
     Args:
         density: The log density.
@@ -40,10 +42,12 @@ def locate(density: LogDensity, rows: tuple[int, ...], seed: int) -> tuple[Affin
     """
     broad, starts = prior_coordinates(density, rows, seed)
     reached, height = climb(density, broad, broad.white(starts), steps=12)
+    early = reached, height
     ahead = height.topk(FINALISTS, 0).indices[..., None].expand(FINALISTS, *reached.shape[1:])
     reached, height = climb(density, broad, reached.gather(0, ahead))
     best = height.argmax(0)[None, ..., None].expand(1, *reached.shape[1:])
     coordinates = laplace(density, broad, reached.gather(0, best)[0])
+    reached, height = torch.cat([reached, early[0]]), torch.cat([height, early[1]])
     far = coordinates.white(broad(reached)).norm(dim=-1) > 5.0 * density.size**0.5
     return coordinates, 1 + (far & (height > height.amax(0) - 5.0)).any(0).to(torch.int64)
 
@@ -69,8 +73,8 @@ def prior_coordinates(density: LogDensity, rows: tuple[int, ...], seed: int) -> 
 
 def locate_near(
     density: LogDensity, about: Conditional, sites: tuple[tuple[str, int], ...], rows: tuple[int, ...], seed: int
-) -> tuple[Affine, Tensor]:
-    """The same, beginning with the best of some draws of an amortised density.
+) -> Affine:
+    """The same coordinates, from the best of some draws of an amortised density; modes are not looked for.
 
     Args:
         density: The log density.
@@ -87,14 +91,13 @@ def locate_near(
     with torch.no_grad():
         height = density(flat)
     height = torch.where(torch.isfinite(height), height, -torch.inf)
-    modes = torch.ones(rows, dtype=torch.int64)
     best = height.topk(NEAR, 0).indices[..., None].expand(NEAR, *flat.shape[1:])
     if prod(rows) <= FEW:
         first = flat.gather(0, best[:1])[0]
-        return ascend(density, Affine(centre=first, scale=broad.scale.expand(*first.shape, first.shape[-1]))), modes
+        return ascend(density, Affine(centre=first, scale=broad.scale.expand(*first.shape, first.shape[-1])))
     reached, height = climb(density, broad, broad.white(flat.gather(0, best)), steps=25)
     top = height.argmax(0)[None, ..., None].expand(1, *reached.shape[1:])
-    return laplace(density, broad, reached.gather(0, top)[0]), modes
+    return laplace(density, broad, reached.gather(0, top)[0])
 
 
 def columns(density: LogDensity, sites: tuple[tuple[str, int], ...]) -> Tensor:

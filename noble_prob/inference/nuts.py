@@ -95,7 +95,7 @@ def _chain(
     start: Tensor, step_size: float, draws: int, bar: Any, potential: lockstep.Potential
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
     """One chain: draws in white coordinates, acceptance, divergences, leapfrog steps, step size."""
-    calls, kept, acceptance, steps = [0], [], [], []
+    calls, kept, mean, steps = [0], [], [], []
 
     def energy(params: dict[str, Tensor]) -> Tensor:
         calls[0] += 1
@@ -109,9 +109,10 @@ def _chain(
         params = kernel.sample(params)
         bar.update(1)
         kept.append(params["w"].detach())
-        acceptance.append(float(kernel._mean_accept_prob))
+        mean.append(float(kernel._mean_accept_prob))  # of all draws so far
         steps.append(calls[0] - before)
     diverging = torch.zeros(draws, dtype=torch.bool)
     diverging[list(kernel.diagnostics()["divergences"])] = True
-    record = torch.tensor(acceptance, dtype=torch.float64)
-    return torch.stack(kept), record, diverging, torch.tensor(steps), float(kernel.step_size)
+    total = torch.tensor([0.0, *mean], dtype=torch.float64) * torch.arange(draws + 1)
+    acceptance = torch.diff(total).clamp(0.0, 1.0)
+    return torch.stack(kept), acceptance, diverging, torch.tensor(steps), float(kernel.step_size)

@@ -48,6 +48,6 @@ def run_chains(
     return {name: torch.stack([run[name] for run in runs]) for name in runs[0]}, divergences
 
 
-def worst_r_hat(x: Float[Tensor, "chain draw *event"]) -> float:
-    """Largest split R-hat over the event."""
+def worst_split_r_hat(x: Float[Tensor, "chain draw *event"]) -> float:
+    """Largest split R-hat over the event: without ranks, which only the rooms that know ArviZ take."""
     return float(split_gelman_rubin(x, chain_dim=0, sample_dim=1).max())

@@ -31,7 +31,7 @@ from pyro.infer.autoguide import init_to_value
 from torch import Tensor
 
 from noble_prob.errors import require, require_seed
-from noble_prob.noise.chains import run_chains, worst_r_hat
+from noble_prob.noise.chains import run_chains, worst_split_r_hat
 
 SCALES = ("latency", "rate", "phase_diffusion")
 """The three scales, in the order of the last axis of everything here."""
@@ -171,7 +171,6 @@ class RepeatFit:
     Attributes:
         repeats: What was fitted.
         scales: Draws of every group's scales, shape ``(draw, group, 3)``, order :data:`SCALES`.
-        cell_scales: Draws of every cell's scales, shape ``(draw, cell, 3)``.
         cells: Names of the cells.
         r_hat: Largest split R-hat of the logarithms of the scales.
         divergences: Divergent trajectories.
@@ -180,7 +179,6 @@ class RepeatFit:
 
     repeats: SpikeRepeats
     scales: Float[Tensor, "draw group scale"]
-    cell_scales: Float[Tensor, "draw cell scale"]
     cells: tuple[str, ...]
     r_hat: float
     divergences: int
@@ -221,5 +219,5 @@ def fit_repeats(
     cell_log = site["common"].unsqueeze(-2) + site["between_cells"].unsqueeze(-2) * site["cell"]
     deviating = cell_log[..., cell, :] + site["between_stimuli"].unsqueeze(-2) * site["group"]
     log = torch.where(CENTRED, site["group"], deviating)
-    return RepeatFit(repeats=repeats, scales=log.exp().flatten(0, 1), cell_scales=cell_log.exp().flatten(0, 1),
-                     cells=names, r_hat=worst_r_hat(log), divergences=divergences, seed=seed)  # fmt: skip
+    return RepeatFit(repeats=repeats, scales=log.exp().flatten(0, 1),
+                     cells=names, r_hat=worst_split_r_hat(log), divergences=divergences, seed=seed)  # fmt: skip

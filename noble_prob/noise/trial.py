@@ -27,7 +27,7 @@ REFERENCE_MS = 20.0
 """Interval at which ``phase_diffusion`` holds, where it changes with the interval."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class TimingScatter:
     """By what share latency and rate vary over repeats, by current: linear between the currents, constant beyond.
 
@@ -67,7 +67,7 @@ class TimingScatter:
         return torch.where(torch.isfinite(times_ms), first * early + (times_ms - first) * slow, times_ms)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class TrialModel:
     """How repeats of one stimulus differ within one neuron.
 

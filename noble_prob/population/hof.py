@@ -1,9 +1,14 @@
 """Hall-of-Fame populations: many parameter sets of one morphology that all passed the same evolutionary fit.
 
-A folder holds one ``morphology.swc`` and one Allen-style JSON file per model (``passive[0].ra`` in ohm cm,
-``conditions[0]`` with temperature and reversal potentials, ``genome`` with one value per section, mechanism and
-parameter). The axon (SWC tag 2) and everything that hangs on it is deleted and not replaced; apical dendrite (tag 4)
-counts as dendrite, because the SWC reader of the simulator wants one tag along a branch.
+A folder holds one ``morphology.swc`` and one Allen-style JSON file per model::
+
+    {"passive": [{"ra": 123.3}],
+     "conditions": [{"celsius": 34.0, "v_init": -68.0, "erev": [{"ena": 53.0, "ek": -107.0}]}],
+     "genome": [{"section": "soma", "name": "gbar_NaV", "value": 0.14}, ...]}
+
+with ``ra`` in ohm cm and, in the genome, one value per section, mechanism and parameter (units: :class:`CellModel`).
+The axon (SWC tag 2) and everything that hangs on it is deleted and not replaced; apical dendrite (tag 4) counts as
+dendrite, because the SWC reader of the simulator wants one tag along a branch.
 
 Reference: Gouwens et al. (2018) Nature Communications 9, 710 (the parameter files); Arkhipov et al. (2018) PLoS
 Computational Biology 14, e1006535 (the channels).
@@ -159,7 +164,7 @@ def read_model(path: Path, *, swc: str) -> CellModel:
                       "ek_mv": float(reversal["ek"]), "v_init_mv": float(condition["v_init"])}  # fmt: skip
     except (OSError, KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
         raise UsageError(str(path), "a parameter file with passive, conditions and genome", repr(error),
-                         "compare it with the schema in docs/simulation.md") from error  # fmt: skip
+                         "compare it with `python -m pydoc noble_prob.population.hof`") from error  # fmt: skip
     undefined = [name for name, value in {**parameters, **conditions}.items() if not math.isfinite(value)]
     require(not undefined, str(path), "finite numbers", f"{listed(undefined)} without one", "correct the file")
     return CellModel(label=path.stem, swc=swc, parameters={k: parameters[k] for k in sorted(parameters)}, **conditions)

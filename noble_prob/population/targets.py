@@ -102,7 +102,7 @@ def read_targets(path: str | Path, *, k_sd: float) -> tuple[Criterion, ...]:
                     for r in csv.DictReader(stream)]  # fmt: skip
     except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
         raise UsageError("targets", "a CSV file with feature, current_pa, mean, sd, source", repr(error),
-                         "see docs/simulation.md") from error  # fmt: skip
+                         "name these columns in the first line, and a number in every row") from error  # fmt: skip
     require(bool(rows), "targets", "a CSV file with at least one target", "none", "add a row")
     lookup([row[0] for row in rows])
     for f, a, mean, sd, _ in rows:

@@ -3,10 +3,11 @@
 from noble_prob.priors.base import Kind, Prior
 from noble_prob.priors.fit import fit_prior, score
 from noble_prob.priors.gaussian import HyperPrior, factor_correlation, widened
+from noble_prob.priors.plausible import Plausibility, plausibility
 from noble_prob.priors.rng import seeded, stream
 from noble_prob.priors.threads import single_thread
 
 __all__ = [
-    "HyperPrior", "Kind", "Prior", "factor_correlation", "fit_prior", "score", "seeded", "single_thread", "stream",
-    "widened",
+    "HyperPrior", "Kind", "Plausibility", "Prior", "factor_correlation", "fit_prior", "plausibility", "score", "seeded",
+    "single_thread", "stream", "widened",
 ]  # fmt: skip

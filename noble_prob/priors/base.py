@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from noble_prob.errors import UsageError, require, require_count, require_seed
+from noble_prob.errors import UsageError, require, require_count, require_kind, require_seed
 from noble_prob.latent import LatentSpace, Neurons
 from noble_prob.population.store import write_atomically
 from noble_prob.priors.rng import seeded
@@ -185,3 +185,12 @@ class Prior:
         with seeded(0):  # making a network draws numbers; the caller's are left alone
             prior.log_prob(prior.points[:1])  # fails here, not in the first sample, if a tensor is missing or misshapen
         return prior
+
+
+def require_prior(prior: object) -> None:
+    """Refuse what is no prior: a whole cell is what people try.
+
+    Raises:
+        UsageError: If it is none.
+    """
+    require_kind(prior, Prior, "prior", "pass cell.prior")

@@ -6,16 +6,20 @@ distance (Szekely and Rizzo 2013) between their draws and those neurons, which p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
-from noble_prob.errors import require, require_seed
-from noble_prob.latent import Neurons
+from noble_prob.errors import listed, require, require_count, require_seed
+from noble_prob.latent import Neurons, require_neurons
 from noble_prob.priors import flow, gaussian, mixture, student
 from noble_prob.priors.base import Kind, Prior
 from noble_prob.priors.threads import single_thread
+
+CONSTANT = 1e-9
+"""Neurons that differ by less are alike in a latent (standardised units)."""
 
 
 def fit_prior(
@@ -40,18 +44,30 @@ def fit_prior(
         The prior; its ``points`` are the neurons.
 
     Raises:
-        UsageError: If the points are not neurons, too few, the kind is unknown, or a setting is out of range.
+        UsageError: If the points are not neurons, too few or all alike in a latent, the kind is unknown, or a setting
+            is out of range.
     """
+    require_neurons(neurons)
     neurons.require_axis("neuron", "fitting a prior")
     seed = require_seed(seed)
     require(kind in get_args(Kind), "kind", f"one of {get_args(Kind)}", kind, "pick one of them")
     require(len(neurons) >= 5, "neurons", "at least five cells", len(neurons), "give a population, not a handful")
     x = neurons.space.standardise(neurons.value.to(torch.float64))
+    same = (x - x[0]).abs().amax(0) < CONSTANT
+    require(not same.any(), "neurons", "neurons that differ in every latent",
+            f"one value of {listed(n for n, one in zip(neurons.space.names, same.tolist(), strict=True) if one)}",
+            "drop the latent from the space, or add neurons")  # fmt: skip
     require(eta > 0, "eta", "positive", eta, "one is flat over correlations, two the default")
     require(df > 2, "df", "above two", df, "ten is usual; for thin tails take kind='gaussian'")
     settings: dict[str, Any] = {"eta": eta}
     if kind == "flow":
-        settings |= {"latents": x.shape[1], "transforms": transforms, "hidden": list(hidden), "bins": bins}
+        _require_network(transforms, hidden, bins)
+        settings |= {
+            "latents": x.shape[1],
+            "transforms": int(transforms),
+            "hidden": [*map(int, hidden)],
+            "bins": int(bins),
+        }
     elif kind == "mixture":
         settings |= {"components": components}
     elif kind == "student":
@@ -60,6 +76,16 @@ def fit_prior(
         tensors = _tensors(kind, x, neurons.weights.to(x), settings, seed)
     return Prior(kind=kind, space=neurons.space, tensors=tensors, settings=settings, points=x,
                  labels=tuple(neurons.labels), provenance={"seed": seed, "neurons": len(neurons)})  # fmt: skip
+
+
+def _require_network(transforms: int, hidden: Sequence[int], bins: int) -> None:
+    """Refuse a flow without layers or bins, or with a hidden layer without units."""
+    require_count(transforms, "transforms", "layers")
+    require_count(bins, "bins", "bins")
+    many = isinstance(hidden, Sequence)
+    require(many, "hidden", "one width per hidden layer", repr(hidden), "pass a tuple such as (32, 32)")
+    for width in hidden:
+        require_count(width, "hidden", "units per layer")
 
 
 def _tensors(kind: Kind, x: Tensor, weights: Tensor, settings: dict[str, Any], seed: int) -> dict[str, Tensor]:

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
+from numbers import Real
 from typing import Any
 
 import pyro
@@ -24,7 +26,7 @@ from pyro.infer.mcmc.util import initialize_model
 from torch import Tensor
 
 from noble_prob.errors import require
-from noble_prob.priors.base import Prior, builder
+from noble_prob.priors.base import Prior, builder, require_prior
 from noble_prob.priors.rng import seeded
 
 
@@ -127,10 +129,14 @@ def widened(prior: Prior, factor: float) -> Prior:
         factor: At least one.
 
     Raises:
-        UsageError: If the factor is below one.
+        UsageError: If this is no prior, or the factor is no finite number of at least one.
     """
-    require(factor >= 1, "factor", "at least one", factor, "a narrower prior hides what recordings say")
+    require_prior(prior)
+    wide = isinstance(factor, Real) and 1 <= factor < inf
+    require(
+        wide, "factor", "a number of at least one", repr(factor), "pass 1 for the prior's own SDs, 2 for twice them"
+    )
     mean, covariance = prior.moments
-    tensors = {"loc": mean, "scale_tril": factor * torch.linalg.cholesky(covariance)}
+    tensors = {"loc": mean, "scale_tril": float(factor) * torch.linalg.cholesky(covariance)}
     return Prior(kind="gaussian", space=prior.space, tensors=tensors, points=prior.points, labels=prior.labels,
-                 provenance={**prior.provenance, "widened": factor})  # fmt: skip
+                 provenance={**prior.provenance, "widened": float(factor)})  # fmt: skip

@@ -23,7 +23,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import constraints
 
-from noble_prob.errors import require
+from noble_prob.errors import require, require_count
 from noble_prob.priors.base import builder
 
 
@@ -59,11 +59,10 @@ def fit_mixture(
         steps: Iterations.
 
     Raises:
-        UsageError: If there are more Gaussians than neurons.
+        UsageError: If there are more Gaussians than neurons, or none.
     """
-    require(
-        1 <= components <= len(x), "components", f"1 to {len(x)}, the number of neurons", components, "ask for fewer"
-    )
+    require_count(components, "components", "Gaussians")
+    require(components <= len(x), "components", f"1 to {len(x)}, the number of neurons", components, "ask for fewer")
     generator = torch.Generator().manual_seed(seed)
     loc = x[torch.randperm(len(x), generator=generator)[:components]].clone()
     logits, cov = torch.zeros(components, dtype=x.dtype), covariance.clone()

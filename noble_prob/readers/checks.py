@@ -19,6 +19,8 @@ SHORTEST_MS = 100.0
 _FASTEST_HZ = 2e6
 _SMALL = ((5e-3, "nA", "1000"), (5e-6, "µA", "1e6"), (5e-9, "mA", "1e9"), (0.0, "amperes", "1e12"))
 """Smallest strongest current that a response to some 5 to 5000 pA has in each unit, and the factor from it to pA."""
+_LEVELS = 30
+"""Different values that the commands of several sweeps have at most."""
 
 
 def check_sweep(sweep: RawSweep, name: str) -> None:
@@ -110,6 +112,30 @@ def check_units(sweeps: list[RawSweep], name: str) -> None:
     spread = float(np.nanmax(voltage) - np.nanmin(voltage))
     _check_voltage(_farthest(voltage), spread, name)
     _check_current(_farthest(np.concatenate([s.current_pa for s in sweeps])), spread, name)
+
+
+def check_order(current_pa: np.ndarray, voltage_mv: np.ndarray, name: str) -> None:
+    """Refuse a current that is a membrane's voltage where the voltage is a command of a few levels.
+
+    Args:
+        current_pa: What was given as the current.
+        voltage_mv: What was given as the voltage, with at least one number.
+        name: What to call them.
+
+    Raises:
+        UsageError: If the two are swapped beyond doubt: no electrode gives a voltage that stands still between jumps,
+            while the current wanders about a resting potential.
+    """
+    still = _moving(voltage_mv) < 0.01 and _moving(current_pa) > 0.5
+    if still and -100 < np.median(current_pa) < -30 and np.abs(current_pa).max() < 200:
+        levels = len(np.unique(voltage_mv))
+        require(not 1 < levels <= _LEVELS, "current_pa", f"the injected current in {name}",
+                f"what looks like a membrane's voltage, and a voltage of {levels} levels", "swap the two")  # fmt: skip
+
+
+def _moving(values: np.ndarray) -> float:
+    """Share of samples that differ from the one before."""
+    return float((np.diff(values) != 0).mean())
 
 
 def check_recording(recording: Recording, name: str) -> None:

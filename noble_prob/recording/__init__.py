@@ -7,6 +7,6 @@ recording shares one regular time grid; an ensemble is a recording whose leading
 """
 
 from noble_prob.recording.protocol import Protocol, Step
-from noble_prob.recording.recording import Recording
+from noble_prob.recording.recording import Axis, Recording
 
-__all__ = ["Protocol", "Recording", "Step"]
+__all__ = ["Axis", "Protocol", "Recording", "Step"]

@@ -1,39 +1,18 @@
-"""Refuse, in a sentence, what is no protocol: no numbers, a ragged grid, a step that the current does not show."""
+"""Refuse, in a sentence, what is no protocol: a ragged grid, a step that the current does not show."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from noble_prob.errors import UsageError, require
+from noble_prob.errors import require
 from noble_prob.recording.step import Step
 
 OFF_SHARE, OFF_PA = 0.5, 10.0
 """A current is not what a step says if it is off by more than both (share of the height, pA)."""
-
-
-def numbers(values: Any, parameter: str) -> Tensor:
-    """Numbers as a tensor: a tensor of real numbers as it is, whole numbers and lists in double precision.
-
-    Args:
-        values: A tensor, a NumPy array or nested lists.
-        parameter: What the caller calls it.
-
-    Raises:
-        UsageError: If these are no real numbers in rows of one length.
-    """
-    try:
-        tensor = torch.as_tensor(values)
-        if not tensor.is_floating_point() or isinstance(values, list | tuple):
-            tensor = torch.as_tensor(values, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise UsageError(parameter, "numbers: a tensor, a NumPy array or lists of one length", type(values).__name__,
-                         "convert it by numpy.asarray(x, float)") from error  # fmt: skip
-    return tensor
 
 
 def require_grid(time_ms: Tensor) -> None:
@@ -76,8 +55,8 @@ def require_steps(steps: Sequence[Step | None], time_ms: Tensor, current_pa: Ten
         current_pa: Injected current (pA), shape ``(sweep, time)``.
 
     Raises:
-        UsageError: If a step is not finite, lasts no time or begins beyond the grid, or if mean and median current of
-            its samples are both off by more than half of its height and 10 pA.
+        UsageError: If a step begins beyond the grid, or if mean and median current of its samples are both off by more
+            than half of its height and 10 pA.
     """
     first, last = float(time_ms[0]), float(time_ms[-1])
     dt = (last - first) / (len(time_ms) - 1)
@@ -86,7 +65,10 @@ def require_steps(steps: Sequence[Step | None], time_ms: Tensor, current_pa: Ten
         if step is not None:
             require(isinstance(step, Step), "steps", "of a Step or None per sweep", f"{step!r} for sweep {k}",
                     "build it by Step(onset_ms=, duration_ms=, amplitude_pa=)")  # fmt: skip
-            _require_place(k, step, first - dt, last + dt)
+            there = first - dt <= step.onset_ms <= last + dt
+            require(there, "steps", f"within the time axis of {first:g} to {last:g} ms",
+                    f"an onset of {step.onset_ms:g} ms in sweep {k}",
+                    "give onsets in ms on the axis of `time_ms`")  # fmt: skip
             sweeps.setdefault((step.onset_ms, step.duration_ms), []).append(k)
     for (onset, duration), own in sweeps.items():
         start, stop = (max(math.ceil((at - first) / dt - 1e-6), 0) for at in (onset, onset + duration))
@@ -94,17 +76,6 @@ def require_steps(steps: Sequence[Step | None], time_ms: Tensor, current_pa: Ten
         within = rows[:, start:stop]
         if within.shape[1]:
             _require_height([steps[k] for k in own], own, within)
-
-
-def _require_place(sweep: int, step: Step, first_ms: float, last_ms: float) -> None:
-    """Refuse a step without numbers, without length, or that begins off the time axis."""
-    numbers = (step.onset_ms, step.duration_ms, step.amplitude_pa, step.holding_pa)
-    require(all(map(math.isfinite, numbers)) and step.duration_ms > 0, "steps",
-            "finite, each of a positive duration", f"{step} in sweep {sweep}",
-            "give ms and pA, or None for a sweep that is no step")  # fmt: skip
-    require(first_ms <= step.onset_ms <= last_ms, "steps", f"within the time axis of {first_ms:g} to {last_ms:g} ms",
-            f"an onset of {step.onset_ms:g} ms in sweep {sweep}",
-            "give onsets in ms on the axis of `time_ms`")  # fmt: skip
 
 
 def _require_height(steps: Sequence[Step | None], sweeps: Sequence[int], current_pa: Tensor) -> None:

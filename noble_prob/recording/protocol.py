@@ -11,13 +11,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from noble_prob.errors import require
-from noble_prob.recording.checks import numbers, require_grid, require_steps
+from noble_prob.recording.checks import require_grid, require_steps
+from noble_prob.recording.numbers import numbers
 from noble_prob.recording.step import Step
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Protocol:
     """What is injected: one current waveform per sweep on a shared grid; equal to itself only.
+
+    Tensors are kept, not copied; arrays, tables and lists are copied.
 
     Attributes:
         time_ms: Sample times, regular and increasing (ms), shape ``(time,)``.

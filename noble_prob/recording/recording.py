@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from noble_prob.errors import require
-from noble_prob.recording.checks import numbers
+from noble_prob.recording.numbers import indices, numbers
 from noble_prob.recording.protocol import Protocol
 from noble_prob.recording.step import Step
+
+Axis = Literal["draw", "neuron", "trial"]
+"""Meaning of a leading axis: see :mod:`noble_prob.latent`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -22,12 +25,14 @@ class Recording:
 
     Attributes:
         protocol: The injected current of every sweep.
-        voltage_mv: Membrane voltage (mV), shape ``(*batch, sweep, time)``; NaN marks missing samples.
-        axes: Names of the leading batch axes, outermost first (``()`` for one neuron recorded once).
+        voltage_mv: Membrane voltage (mV), shape ``(*batch, sweep, time)``; NaN marks missing samples. A tensor is kept,
+            not copied; arrays, tables and lists are copied, and their masked samples become NaN.
+        axes: Names of the leading batch axes, ``draw``, ``neuron`` or ``trial``, outermost first (``()`` for one neuron
+            recorded once).
         provenance: Where it came from: file, hash, seed, versions, remarks.
 
     Raises:
-        UsageError: If the voltage is not on the grid of the protocol, or an axis has no name of its own.
+        UsageError: If the voltage is not on the grid of the protocol, or an axis has no name of its own, or another.
     """
 
     protocol: Protocol
@@ -55,6 +60,9 @@ class Recording:
             self.axes,
             "name each leading axis: draw, neuron or trial",
         )
+        known = get_args(Axis)
+        require(set(self.axes) <= set(known), "axes", f"among {', '.join(known)}", self.axes,
+                "name each leading axis by what differs along it")  # fmt: skip
 
     def __repr__(self) -> str:
         batch = [f"{name} {n}" for name, n in zip(self.axes, self.voltage_mv.shape, strict=False)]
@@ -85,16 +93,16 @@ class Recording:
         """Number of sweeps."""
         return len(self.steps)
 
-    def select(self, sweeps: int | Sequence[int] | Sequence[bool] | Tensor) -> Recording:
-        """The same neuron with only some of its sweeps, in the given order.
+    def select(self, sweeps: int | slice | Sequence[int] | Sequence[bool] | Tensor) -> Recording:
+        """The same neuron with only some of its sweeps, in the given order; for neurons or trials see :meth:`members`.
 
         Args:
-            sweeps: Sweep indices, one index, or True and False for every sweep.
+            sweeps: Sweep indices, one index, a slice, or True and False for every sweep.
 
         Raises:
             UsageError: If an index is out of range, none is given, or a mask is not as long as there are sweeps.
         """
-        chosen = self._indices(sweeps)
+        chosen = indices(sweeps, self.n_sweeps, "sweeps", "sweeps")
         index = torch.tensor(chosen)
         protocol = Protocol(
             time_ms=self.time_ms,
@@ -107,15 +115,21 @@ class Recording:
         voltage = self.voltage_mv[..., index.to(self.voltage_mv.device), :]
         return replace(self, protocol=protocol, voltage_mv=voltage, provenance=provenance)
 
-    def _indices(self, sweeps: Any) -> list[int]:
-        """Indices of sweeps that were given by one index, several, or a mask."""
-        index = numbers([sweeps] if isinstance(sweeps, int) else sweeps, "sweeps").reshape(-1)
-        given = torch.as_tensor(sweeps).reshape(-1)
-        if given.dtype == torch.bool:
-            require(len(given) == self.n_sweeps, "sweeps", f"one True or False for each of {self.n_sweeps} sweeps",
-                    f"{len(given)} of them", "give a mask for every sweep, or indices")  # fmt: skip
-            index = given.nonzero()[:, 0]
-        good = (index >= -self.n_sweeps) & (index < self.n_sweeps) & (index == index.round())
-        require(bool(good.all()) and len(index) > 0, "sweeps", f"indices below {self.n_sweeps}, at least one",
-                index.tolist(), "pick existing sweeps")  # fmt: skip
-        return [int(i) for i in index.tolist()]
+    def members(
+        self, index: int | slice | Sequence[int] | Sequence[bool] | Tensor, *, axis: str | None = None
+    ) -> Recording:
+        """The same sweeps of only some members of an ensemble, in the given order; the axis stays, one member or many.
+
+        Args:
+            index: Indices along the axis, one index, a slice, or True and False for every member.
+            axis: Name of the batch axis; may be left out where there is only one.
+
+        Raises:
+            UsageError: If there is no such axis, an index is out of range, none is given, or a mask has another length.
+        """
+        name = self.axes[0] if axis is None and len(self.axes) == 1 else axis
+        require(name in self.axes, "axis", f"among {self.axes}", repr(axis),
+                "name the axis whose members to take; sweeps are taken by select")  # fmt: skip
+        at = self.axes.index(str(name))
+        chosen = torch.tensor(indices(index, self.voltage_mv.shape[at], "index", f"members of '{name}'"))
+        return replace(self, voltage_mv=self.voltage_mv.index_select(at, chosen.to(self.voltage_mv.device)))

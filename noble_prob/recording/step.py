@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
+from numbers import Real
+
+from noble_prob.errors import require
 
 SAME_PA, SAME_SHARE = 1.0, 0.01
 """Steps found in a recorded current have one height if they differ by no more than the larger (pA, share)."""
@@ -27,12 +31,21 @@ class Step:
         duration_ms: Length of the pulse (ms).
         amplitude_pa: Height above the holding current (pA).
         holding_pa: Current outside the pulse (pA).
+
+    Raises:
+        UsageError: If one is no finite number, or the pulse lasts no time.
     """
 
     onset_ms: float
     duration_ms: float
     amplitude_pa: float
     holding_pa: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            require(isinstance(value, Real) and isfinite(value), name, "a finite number in ms or pA", repr(value),
+                    "give ms and pA, or None in place of the step for a sweep that has none")  # fmt: skip
+        require(self.duration_ms > 0, "duration_ms", "a positive duration", self.duration_ms, "give its length in ms")
 
     @property
     def offset_ms(self) -> float:

@@ -1,22 +1,6 @@
 """A training run as a file: TOML in, frozen dataclasses out; what is not known is an error with the nearest name.
 
-    out = "runs/pvalb"                  # states, logs and the finished checkpoint
-    latent_space = "features13"
-    device = "cuda"
-    precision = "tf32"
-
-    [[cells]]
-    name = "pvalb-689331391"
-    stores = ["data/pvalb"]             # data sets of `noble-prob populate`
-    parts = ["starter/part_*.npz"]      # and packed parts
-
-    [architecture]                      # what is not said keeps its default
-    width = 32
-
-    [schedules.operator]
-    steps = 12000
-
-Paths are relative to the file. ``docs/training.md`` lists every key.
+``noble-prob train --help`` shows one. Paths are relative to the file.
 """
 
 from __future__ import annotations

@@ -30,12 +30,6 @@ def write_csv(rows: Sequence[Mapping[str, float]], path: Path) -> None:
     write_atomically(path, text.getvalue().encode())
 
 
-def read_csv(path: Path) -> list[Row]:
-    """Rows of a table, without the columns that a row does not have."""
-    with path.open(newline="") as file:
-        return [{k: float(v) for k, v in row.items() if v != ""} for row in csv.DictReader(file)]
-
-
 class Board:
     """TensorBoard's event files of one run.
 

@@ -9,7 +9,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from noble_prob.decoder.checkpoint import TrainedDecoder, save_decoder
@@ -120,14 +119,6 @@ def write_latent_table(data: TrainingData, names: tuple[str, ...], path: Path) -
         split = "held_out" if int(data.split[i]) == HELD_OUT else "train"
         writer.writerow([int(data.responses.model[i]), split, *(f"{v:.6g}" for v in data.latents[i].tolist())])
     write_atomically(path, text.getvalue().encode())
-
-
-def read_latent_table(path: Path) -> tuple[list[str], np.ndarray, list[str], np.ndarray]:
-    """Names of the latents, model numbers, splits and values ``(model, latent)`` of a latent table."""
-    with path.open(newline="") as file:
-        header, *rows = list(csv.reader(file))
-    values = np.array([[float(v) for v in row[2:]] for row in rows])
-    return header[2:], np.array([int(row[0]) for row in rows]), [row[1] for row in rows], values
 
 
 def _versions(*packages: str) -> dict[str, str]:

@@ -1,10 +1,9 @@
-"""Remedies that name a call or a section name one that exists, and sizes of noise have units."""
+"""Remedies that name a call name one that exists, and sizes of noise have units."""
 
 from __future__ import annotations
 
 import re
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 
@@ -15,20 +14,16 @@ from noble_prob.findings.registry import judge
 from noble_prob.noise import Scale
 from noble_prob.noise.scales import USUAL
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
-
 
 def test_a_remedy_names_what_exists():
-    texts = (np108_sensitivity.REMEDY, np222_too_wide.REMEDY)
+    texts = (np108_sensitivity.REMEDY, np222_too_wide.REMEDY, np201_match.REMEDY["trial"])
     names = [name for text in texts for name in re.findall(r"(?:noble_prob|nb)(?:\.\w+)+", text)]
-    assert {"nb.infer", "nb.NoisePrior", "noble_prob.priors.widened", "noble_prob.noise.Scale"} == set(names)
+    assert set(names) == {"nb.infer", "nb.NoisePrior", "noble_prob.priors.widened", "noble_prob.noise.Scale",
+                          "noble_prob.calibration.trials.fit_trials"}  # fmt: skip
     for name in names:
         room, _, last = name.replace("nb.", "noble_prob.").rpartition(".")
         assert callable(getattr(import_module(room), last))
     assert nb.NoisePrior(trial_rest=Scale(median=0.5)).trial_rest.median == 0.5
-    page, _, anchor = re.search(r"docs/([\w.]+#[\w-]+)", np201_match.REMEDY["trial"])[1].partition("#")
-    heads = [line.lstrip("# ") for line in (DOCS / page).read_text().splitlines() if line.startswith("#")]
-    assert anchor in [re.sub(r"[^\w-]", "", head.lower().replace(" ", "-")) for head in heads]
 
 
 def test_a_predictive_that_is_too_wide_is_told_the_call():

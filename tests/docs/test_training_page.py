@@ -1,6 +1,8 @@
 """The page on training names every key there is, and every configuration in the repository can be read."""
 
+import ast
 import re
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 
 from noble_prob.decoder.architecture import Architecture
 from noble_prob.decoder.paper import PaperArchitecture
-from noble_prob.training.config import CellData, TrainConfig, read_config
+from noble_prob.training.config import CellData, TrainConfig, parse_config, read_config
 from noble_prob.training.schedule import Schedule
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +33,13 @@ def test_every_configuration_can_be_read(path):
 
 def test_there_are_configurations():
     assert {path.stem for path in CONFIGS} >= {"quick", "pvalb", "vip", "joint", "paper"}
+
+
+def test_the_file_in_the_help_can_be_read():
+    lines = (ast.get_docstring(ast.parse((ROOT / "noble_prob" / "cli" / "train.py").read_text())) or "").splitlines()
+    config = parse_config(tomllib.loads("\n".join(line for line in lines if line.startswith("    "))))
+    assert (config.cells[0].held_out, config.validation, config.architecture.width) == ((), 8, 12)
+    assert config.schedules["operator"].steps == 400
 
 
 def test_the_program_on_the_page_about_decoders_runs():

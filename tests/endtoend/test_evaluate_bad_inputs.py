@@ -51,6 +51,11 @@ MISTAKES = (
 )  # fmt: skip
 
 
+def test_the_folder_without_references_is_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "none in '.'" in complaint(capsys, tmp_path, ["evaluate", "--cell", "toy", "--reference", "."])
+
+
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: m.name.replace(" ", "-"))
 def test_bad_reference(mistake, tmp_path, capsys):
     assert mistake.word in complaint(capsys, tmp_path, mistake.arguments(tmp_path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -222,8 +223,13 @@ def caused(why: Exception) -> UsageError:
     return error
 
 
-PASSING = (OSError(5, "Input/output error"), MemoryError(), caused(OSError(5, "Input/output error")))
-LASTING = (UsageError("path", "a recording", "none", "give one"), caused(ValueError("no number")))
+PASSING = (
+    OSError(errno.EIO, "Input/output error"), MemoryError(), caused(OSError(errno.EIO, "Input/output error")),
+    caused(OSError(errno.ENOSPC, "No space left on device")), caused(MemoryError()),
+    caused(caused(OSError(errno.ETIMEDOUT, "Connection timed out"))),
+)  # fmt: skip
+LASTING = (UsageError("path", "a recording", "none", "give one"), caused(ValueError("no number")),
+           caused(OSError(errno.EINVAL, "Invalid argument")))  # fmt: skip
 
 
 @pytest.mark.parametrize("error", [*PASSING, *LASTING], ids=repr)

@@ -38,7 +38,8 @@ MISTAKES = (
     *(Mistake(f"populate {wrong}", populate(*wrong.split()), word) for wrong, word in (
         ("--timeout-s -1", "above 0"), ("--random-duration-ms 0,60", "positive"), ("--chunks 50", "chunks"),
         ("--chunks 5-2", "upwards"), ("--max-minutes -1", "above 0"), ("--noise-sd -1", "at least 0"),
-        ("--random-duration-share 9", "from 0 to 1"), ("--held-out 77", "77"), ("--total-ms 1e300", "at most"))),
+        ("--random-duration-ms 50,60 --random-duration-share 9", "from 0 to 1"), ("--held-out 77", "77"),
+        ("--held-out a", "`held_out` should be numbers"), ("--total-ms 1e300", "at most"))),
     Mistake("targets at a current that is not simulated", targets("spike_count,20,9,2,x"), "20 pA of spike_count"),
     Mistake("targets without spread", targets("spike_count,180,9,0,x"), "positive standard deviations"),
     Mistake("data set in place of a file", lambda f: populate(out=occupied(f)[-1])(f), "can be written"),

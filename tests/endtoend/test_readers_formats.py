@@ -137,6 +137,18 @@ def test_nwb_with_irregular_timestamps_is_refused(tmp_path):
         read(path)
 
 
+def test_nwb_with_a_stimulus_of_less_than_half_of_the_response_is_refused(tmp_path):
+    """A stimulus that breaks off is cut to what both have; one of another sweep would cut away most of this one."""
+    time, current, voltage = step_family()
+    share = {part: current[:, : round(part * len(time))] for part in (0.45, 0.55)}
+    with pytest.raises(UsageError, match="store the stimulus of the whole sweep"):
+        read(write_nwb(tmp_path / "a.nwb", voltage, share[0.45]))
+    with pytest.raises(UsageError, match="as long as the response"):
+        read(write_nwb(tmp_path / "b.nwb", voltage[:, : share[0.45].shape[1]], current))
+    whole = read(write_nwb(tmp_path / "c.nwb", voltage, share[0.55]))
+    assert len(whole.time_ms) == share[0.55].shape[1]
+
+
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_csv_of_any_separator_and_column_order(tmp_path, separator):
     time, current, voltage = step_family()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from training_example import one_thread, write_parts  # noqa: F401
+from training_example import one_thread, read_latent_table, read_log, write_parts  # noqa: F401
 
 from noble_prob import cli
 from noble_prob.cells import load_cell
@@ -16,9 +16,9 @@ from noble_prob.errors import UsageError
 from noble_prob.population.latents import HELD_OUT_MODELS
 from noble_prob.population.place import locked
 from noble_prob.training.config import parse_config, read_config
-from noble_prob.training.history import board_installed, read_csv
+from noble_prob.training.history import board_installed
 from noble_prob.training.loop import OutOfTimeError
-from noble_prob.training.publish import LATENT_TABLE, read_latent_table
+from noble_prob.training.publish import LATENT_TABLE
 from noble_prob.training.run import train
 
 CONFIG = """
@@ -70,7 +70,7 @@ def test_the_checkpoint_is_a_cell_like_those_that_ship(trained):
     assert len(cell.models) == 6
     assert cell.decoder.respond(cell.models.value, torch.tensor(180.0)).shape == (6, 8192)
     assert bool((cell.decoder.error.summary_sd > 0).all())
-    _, model, split, values = read_latent_table(trained / LATENT_TABLE)
+    model, split, values = read_latent_table(trained / LATENT_TABLE)
     assert all((s == "held_out") == (m in HELD_OUT_MODELS) for m, s in zip(model, split, strict=True))
     assert np.isfinite(values).all()
 
@@ -87,7 +87,7 @@ def test_the_card_says_how_it_was_made_and_nothing_about_this_machine(trained, p
 
 
 def test_the_networks_learn(trained, place):
-    rows = read_csv(place / "run" / "state" / "tiny" / "spike_map.csv")
+    rows = read_log(place / "run" / "state" / "tiny" / "spike_map.csv")
     assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
 
 
@@ -192,7 +192,7 @@ def test_the_configuration_of_the_paper(place):
     folder = train(parse_config(table, base=place), progress=False)["tiny"]
     cell = load_cell(folder)
     assert cell.decoder.space.names == ("threshold_current", "fi_slope")
-    rows = read_csv(place / "paper" / "state" / "tiny" / "operator.csv")
+    rows = read_log(place / "paper" / "state" / "tiny" / "operator.csv")
     assert rows[-1]["relative_l4"] < 1.0
     voltage = cell.decoder.respond(cell.models.value[:2, None], torch.tensor([0.0, -110.0]))
     assert voltage.shape == (2, 2, 8192)  # zero current too

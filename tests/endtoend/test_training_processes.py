@@ -11,10 +11,9 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from training_example import SCHEDULES, example_data, example_decoder, one_thread  # noqa: F401
+from training_example import SCHEDULES, example_data, example_decoder, one_thread, read_log  # noqa: F401
 
 from noble_prob.training.decoder import train_operator
-from noble_prob.training.history import read_csv
 from noble_prob.training.loop import fit
 from noble_prob.training.tasks import OperatorTask, SpikeMapTask
 
@@ -76,7 +75,7 @@ def test_a_killed_training_is_continued_to_the_same_bytes(tmp_path):
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    stopped = read_csv(folder / "operator.csv") if (folder / "operator.csv").exists() else []
+    stopped = read_log(folder / "operator.csv") if (folder / "operator.csv").exists() else []
     assert not stopped or stopped[-1]["step"] < 36
 
     data = example_data()
@@ -86,7 +85,7 @@ def test_a_killed_training_is_continued_to_the_same_bytes(tmp_path):
         train_operator(decoder, data, SLOW, place, progress=False)
         ends.append({k: v.numpy().tobytes() for k, v in decoder.operator.state_dict().items() if k != "_metadata"})
     assert ends[0] == ends[1]
-    curves = [[(r["step"], r["loss"], r.get("waveform_error")) for r in read_csv(p / "operator.csv")]
+    curves = [[(r["step"], r["loss"], r.get("waveform_error")) for r in read_log(p / "operator.csv")]
               for p in (folder, tmp_path / "whole")]  # fmt: skip
     assert curves[0] == curves[1]
     assert curves[0][-1][0] == 36
@@ -109,6 +108,6 @@ def test_two_processes_train_one_network(tmp_path):
     assert not torch.equal(first["offset.net.0.weight"], second["offset.net.0.weight"])  # not trained, not shared
     assert first["drawn"].shape == (60, 2 * 16)  # two members, half a batch of 32 each
     assert not torch.equal(first["drawn"], second["drawn"])
-    rows = read_csv(tmp_path / "spike_map.csv")
+    rows = read_log(tmp_path / "spike_map.csv")
     assert [row["step"] for row in rows] == list(range(5, 61, 5))  # every row once
     assert rows[-1]["loss"] < 0.7 * rows[0]["loss"]

@@ -10,6 +10,7 @@ from noble_prob.amortised import Estimator, fingerprint
 from noble_prob.calibration.sbc import sbc
 from noble_prob.decoder.toy import ToyDecoder
 from noble_prob.errors import UsageError
+from noble_prob.findings.registry import judge
 from noble_prob.inference import amortise, infer_evidence
 from noble_prob.inference.belongs import probe, stranger
 from noble_prob.inference.observe import stack
@@ -80,6 +81,19 @@ def test_an_estimator_of_another_decoder_is_left_aside_with_a_note(toy, estimato
     assert "another decoder or prior" in found.notes[0].sentence
     with pytest.raises(UsageError, match="train-npe"):
         infer_evidence(problems[:1], decoder=decoder, prior=prior, method="npe")
+
+
+def test_nothing_is_said_of_modes_that_nobody_looked_for(toy, estimator):
+    """The method npe climbs from where its network points to: "one mode" would be a promise that was not kept."""
+    decoder, prior, problems = toy
+    shared = {"decoder": decoder, "prior": prior, "seed": 1, "robust": False, "noise": QUIET, "draws": 50}
+    for recordings in (problems[:1], [*problems, *problems]):  # by strides, and by climbs of many at once
+        found = infer_evidence(recordings, method="npe", estimator=estimator, **shared)[0]
+        assert found.method == "npe"
+        assert "modes" not in found.provenance
+        assert "NP103" not in {f.code for f in judge(found)}
+    looked = infer_evidence(problems[:1], method="importance", **shared)[0]
+    assert looked.provenance["modes"] == 1
 
 
 def test_an_estimator_of_another_program_is_refused(toy, estimator, tmp_path, monkeypatch):

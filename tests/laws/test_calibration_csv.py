@@ -38,7 +38,7 @@ def test_labels_come_back_as_they_were(labels, tmp_path):
 def test_rows_and_columns_without_any_value_come_back(columns, labels, tmp_path):
     value = VALUE[:, :columns].copy()
     value[[0, 2]] = np.nan
-    value[3, 0] = np.inf
+    value[3, 0] = 1e300
     np.testing.assert_array_equal(returned(table(value, labels=labels), tmp_path).value, value)
     none = np.c_[VALUE[:, 0], np.full(4, np.nan)]
     np.testing.assert_array_equal(returned(table(none, labels=labels), tmp_path).value, none)

@@ -64,7 +64,7 @@ def test_rows_of_an_ensemble_are_the_members_of_one_axis():
     still = FeatureTable.from_features(measured([50.0], 3, 1, axes=("neuron", "trial")), axis="neuron", sweep=-1)
     assert (still.value[:, 0] + 90).tolist() == [0, 1, 2]
     many = measured([50.0], 5, 20, axes=("neuron", "trial"))
-    with pytest.raises(UsageError, match="5 along 'neuron'; select one"):
+    with pytest.raises(UsageError, match=r"5 along 'neuron'; take one .*members\(0, axis='neuron'\)"):
         FeatureTable.from_features(many, axis="trial", sweep=0)
     with pytest.raises(UsageError, match=r"20 along 'trial'.*average"):
         FeatureTable.from_features(many, axis="neuron", sweep=0)

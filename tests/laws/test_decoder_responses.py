@@ -4,11 +4,11 @@ from itertools import pairwise
 
 import pytest
 import torch
-from training_example import one_thread  # noqa: F401
+from training_example import one_thread, read_latent_table  # noqa: F401
 
 from noble_prob.decoder.checkpoint import cell_folder, load_decoder
 from noble_prob.features import find_spikes
-from noble_prob.training.publish import LATENT_TABLE, read_latent_table
+from noble_prob.training.publish import LATENT_TABLE
 
 CELLS = ("pvalb-689331391", "vip-650077366")
 
@@ -22,7 +22,7 @@ def decoder(request):
 def neurons(decoder):
     """Four training models of the cell, chosen by number."""
     name = next(cell for cell in CELLS if torch.equal(load_decoder(cell).space.mean, decoder.space.mean))
-    _, model, split, values = read_latent_table(cell_folder(name) / LATENT_TABLE)
+    model, split, values = read_latent_table(cell_folder(name) / LATENT_TABLE)
     rows = [i for i, s in enumerate(split) if s == "train"][::13][:4]
     assert len(set(model[rows])) == 4
     return torch.from_numpy(values[rows])

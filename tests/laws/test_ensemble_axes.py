@@ -2,16 +2,18 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from noble_prob.ensemble import draw, plausibility, respond, respond_features
+from noble_prob.ensemble import draw, respond, respond_features
 from noble_prob.errors import UsageError
 from noble_prob.features.spikes import find_spikes
 from noble_prob.inference.observe import observe
 from noble_prob.latent import Neurons
 from noble_prob.noise import TrialModel, diffuse
 from noble_prob.noise.trial import TimingScatter
+from noble_prob.priors import plausibility
 from noble_prob.recording import Protocol, Recording
 
 
@@ -190,3 +192,18 @@ def test_numbers_of_any_kind_are_points(prior):
     assert torch.isfinite(standardised).all()
     single = torch.zeros(1, 5, dtype=torch.float32)
     assert Neurons(space=prior.space, value=single, axis="draw").value is single
+
+
+def test_chosen_points_keep_what_belongs_to_them(prior):
+    points = replace(draw(prior, 4, seed=1), weight=[1.0, 2.0, 3.0, 4.0], labels=tuple("abcd"))
+    for index in ([2, 0], np.array([2, 0]), torch.tensor([-2, 0])):
+        some = points.select(index)
+        assert torch.equal(some.value, points.value[[2, 0]])
+        assert (some.labels, some.weights.tolist(), some.axis) == (("c", "a"), [0.75, 0.25], "neuron")
+        assert some.provenance == points.provenance
+    assert points.select(points.value[:, 0] < torch.inf).labels == points.labels
+    assert points.select(slice(1, 3)).labels == ("b", "c")
+    with pytest.raises(UsageError, match="one True or False for each of 4 points"):
+        points.select([True, False])
+    with pytest.raises(UsageError, match="`index` should be indices below 4, at least one; found 4"):
+        points.select(4)

@@ -34,7 +34,7 @@ def test_the_headline_says_what_was_compared_and_the_remedy_what_to_rename(cell)
     (said,) = (f for f in judge(found) if "left_out" in f.evidence)
     assert "for the ensemble has none of the name: Vrest, AP width." in said.sentence
     assert said.remedy.startswith("Rename: Vrest (resting_voltage?), AP width (ap1_width?). The ensemble has resting")
-    assert said.remedy.endswith("; all names in docs/features.md.")
+    assert said.remedy.endswith("; more in noble_prob.features.FEATURES.")
     whole = examine_population(table.select(["Cell", "sag"]), cell, neurons=20).before
     assert not whole.sentence.startswith("Compared")
     assert not whole.left_out

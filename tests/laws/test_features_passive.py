@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -140,3 +141,29 @@ def test_a_step_without_a_sample_has_no_features_of_it(onset_ms, duration_ms):
     found = measure(Recording(protocol=protocol, voltage_mv=torch.full((1, 1000), -70.0)))
     defined = {name for name, known in zip(found.names, found.mask[0].tolist(), strict=True) if known}
     assert defined <= {"resting_voltage_mv", "voltage_after_step_mv"}
+
+
+@pytest.mark.parametrize(("deflection_mv", "fitted"), [(-0.9, False), (-1.1, True)])
+def test_a_response_of_less_than_a_millivolt_has_no_time_constant(deflection_mv, fitted):
+    """What moves less is as large as noise, and the constant of noise is any number."""
+    protocol = Protocol.step_family([-10.0], onset_ms=50, duration_ms=500, total_ms=700)
+    f = measure(Recording(protocol=protocol, voltage_mv=respond(protocol, -100 * deflection_mv, 10)))
+    assert float(f["voltage_deflection_mv"][0]) == pytest.approx(deflection_mv, rel=1e-3)
+    for name in ("membrane_time_constant_ms", "decay_time_constant_after_stim_ms"):
+        assert f[name][1].tolist() == [fitted], name
+        if fitted:
+            assert float(f[name][0]) == pytest.approx(10, rel=0.01)
+
+
+def test_slope_and_intercept_are_fitted_to_their_own_ranges_of_current():
+    """A curve that bends 100 and 200 pA above its rheobase: 100 pA count for the slope, 200 for the intercept."""
+    amps = np.array([20.0, 50.0, 80.0, 120.0, 150.0, 180.0, 220.0, 260.0, 300.0])
+    rates = np.array([8.0, 20.0, 32.0, 48.0, 52.0, 57.0, 61.0, 61.0, 61.0])
+    protocol = Protocol.step_family(amps.tolist(), onset_ms=10, duration_ms=500, total_ms=520, dt_ms=0.1)
+    curve = fi_curve(Recording(protocol=protocol, voltage_mv=trains(protocol, rates.tolist())))
+    assert curve.rate_hz.tolist() == pytest.approx(rates.tolist(), rel=0.01)
+    near, mid = amps <= 120, amps <= 220
+    slope = np.polyfit(amps[near], rates[near], 1)[0]
+    assert float(curve["fi_slope_hz_per_na"][0]) == pytest.approx(1000 * slope, rel=0.01)
+    gain, offset = np.polyfit(amps[mid], rates[mid] ** 1.5, 1)
+    assert float(curve["fi_intercept_na"][0]) == pytest.approx(-offset / gain / 1000, abs=5e-4)

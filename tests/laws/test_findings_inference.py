@@ -219,6 +219,23 @@ def test_np105_says_what_is_known_in_words_and_units():
     assert len(said(posterior(torch.zeros(5), torch.full((5,), 0.1)), "NP105")) == 1
 
 
+def test_np105_does_not_call_the_population_s_what_contradicts_it():
+    """A latent that is wider than before is not one that the sweeps did not touch."""
+    passed, caution = said(posterior(torch.zeros(5), torch.tensor([0.2, 2.0, 0.1, 0.1, 0.1])), "NP105")
+    assert passed.severity == "passed"
+    assert "Voltage deflection is less certain than before" in caution.sentence
+    assert "not informed" not in caution.sentence
+    assert caution.evidence["latents"] == [NAMES[1]]
+
+
+def test_np105_does_not_judge_chains_that_stand_apart():
+    p = posterior(torch.zeros(5), torch.full((5,), 0.2))
+    away = p.latents.reshape(4, -1, 5) + torch.arange(4.0).double()[:, None, None]
+    (found,) = said(replace(p, latents=away), "NP105")
+    assert found.severity == "not judged"
+    assert len(said(replace(p, latents=p.latents.reshape(4, -1, 5)), "NP105")) == 1
+
+
 def test_names_become_words():
     assert in_words("log_first_isi_50pa") == "first interval at 50 pA"
     assert in_words("sag") == "sag"

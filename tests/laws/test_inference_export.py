@@ -21,6 +21,7 @@ from noble_prob.errors import UsageError
 from noble_prob.examination import examine_posterior
 from noble_prob.findings.registry import judge
 from noble_prob.inference import convergence, from_pyro, infer, observe, to_datatree, to_json
+from noble_prob.inference.export import agreed, worst_r_hat
 from noble_prob.inference.restore import read_posterior, stored
 from noble_prob.noise import NoisePrior
 from noble_prob.priors import seeded
@@ -200,3 +201,12 @@ def test_results_are_rendered_as_they_are(posterior):
     assert render(found, "json") == render(examination_report(found, "A recording, taken for toy"), "json")
     with pytest.raises(UsageError, match=r"^`report` should be one of .*Posterior.* found a str;"):
         render("posterior")
+
+
+@pytest.mark.parametrize(("draws", "apart", "agree"), [(600, 0.0, True), (150, 0.0, False), (600, 0.5, False)])
+def test_chains_agree_when_they_mix_and_are_long_enough(draws, apart, agree):
+    """Two chains of independent draws of three numbers; 300 effective draws are fewer than the 400 asked for."""
+    x = torch.randn(2, draws, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    x[1, :, 2] += apart
+    assert worst_r_hat(x) < 1.01 or apart
+    assert agreed(x) == agree

@@ -182,3 +182,21 @@ def test_sweeps_that_begin_inside_their_steps_are_said_to():
     assert "begin at -110 to 180 pA and all end at 0 pA" in remarks_of(inside)
     for whole in (family, family - 50.0, family + np.array([[-20.0], [0.0], [20.0]])):
         assert "begin" not in remarks_of(whole)
+
+
+@pytest.mark.parametrize("second_ms", [300, 400, 650])
+def test_no_piece_holds_the_stimulus_of_another(second_ms):
+    """Pulses whose distances to the next one, or to the end, differ: all pieces are as short as the shortest."""
+    current = np.stack([sweep(100, 150, a) + sweep(second_ms, 120, b) for a, b in ((-50, 50), (50, 100), (70, 110))])
+    sweeps = sweeps_of(np.arange(current.shape[1]) * DT, current, -70 + 0.1 * current, (), "a test")
+    raw = RawFile(name="a test", format="arrays", files=(), sweeps=sweeps)
+    (pieces,) = recordings(raw, pulse="all", liquid_junction_potential_mv=None, require_current=True)
+    assert [s.amplitude_pa for s in pieces.steps] == pytest.approx([-50, 50, 50, 100, 70, 110])
+    ahead = min(second_ms - 100, 900 - second_ms)
+    back = min(100, second_ms - 250)
+    assert len(pieces.time_ms) == round((back + ahead) / DT)
+    for row, voltage, step in zip(pieces.current_pa, pieces.voltage_mv, pieces.steps, strict=True):
+        inside = (pieces.time_ms >= step.onset_ms - 1e-6) & (pieces.time_ms < step.offset_ms - 1e-6)
+        assert bool((row[~inside] == 0).all())
+        assert bool((voltage[~inside] == -70).all())
+        assert row[inside].tolist() == pytest.approx([step.amplitude_pa] * int(inside.sum()))

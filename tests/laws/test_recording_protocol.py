@@ -103,12 +103,9 @@ def test_arrays_and_lists_become_tensors(kind):
 
 
 def test_what_is_no_array_of_numbers_is_refused_in_a_sentence():
-    ragged = [[-70.0] * 8192, [-70.0] * 8191]
-    for wrong in (ragged, np.full((2, 8192), "a"), None, "voltage"):
+    for wrong in (np.full((2, 8192), "a"), None, "voltage"):
         with pytest.raises(UsageError, match=r"voltage_mv.*numpy\.asarray"):
             Recording(protocol=PLAIN, voltage_mv=wrong)
-    with pytest.raises(UsageError, match="current_pa"):
-        replace(PLAIN, current_pa=ragged)
     with pytest.raises(UsageError, match="a Protocol"):
         Recording(protocol=[50.0], voltage_mv=np.zeros((1, 8192)))
     with pytest.raises(UsageError, match="2 different names"):
@@ -131,6 +128,9 @@ def three(**more):
         (torch.tensor([1, 1]), [1, 1]),
         ([True, False, True], [0, 2]),
         (np.array([False, True, False]), [1]),
+        (slice(0, 2), [0, 1]),
+        (slice(None, None, -1), [2, 1, 0]),
+        (np.arange(3)[::-1], [2, 1, 0]),
     ],
 )
 def test_sweeps_are_selected_by_index_or_mask(sweeps, kept):
@@ -140,10 +140,35 @@ def test_sweeps_are_selected_by_index_or_mask(sweeps, kept):
     assert chosen.provenance["sweeps"] == [["a", "b", "c"][k] for k in kept]
 
 
-@pytest.mark.parametrize("sweeps", [3, [], [0, -4], [0.5], [True, False], [False] * 3, None, "0"])
+@pytest.mark.parametrize("sweeps", [3, [], [0, -4], [0.5], [True, False], [False] * 3, None, "0", slice(3, 9)])
 def test_sweeps_that_are_not_there_are_refused(sweeps):
     with pytest.raises(UsageError, match="sweeps"):
         three().select(sweeps)
+
+
+def test_members_of_an_axis_are_taken_and_keep_its_name():
+    voltage = torch.arange(2 * 5 * 8192.0).reshape(2, 5, 1, 8192)
+    many = Recording(protocol=PLAIN.step_family([50.0]), voltage_mv=voltage, axes=("neuron", "trial"))
+    assert torch.equal(many.members([4, 0], axis="trial").voltage_mv, voltage[:, [4, 0]])
+    one = many.members([False, True], axis="neuron")
+    assert (one.axes, tuple(one.voltage_mv.shape)) == (many.axes, (1, 5, 1, 8192))
+    assert torch.equal(replace(many, voltage_mv=voltage[0], axes="trial").members(-1).voltage_mv, voltage[0, 4:])
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"index": 0}, "`axis` should be among .*'neuron', 'trial'.*found None"),
+        ({"index": 0, "axis": "draw"}, "found 'draw'"),
+        ({"index": 2, "axis": "neuron"}, "`index` should be indices below 2"),
+        ({"index": [True], "axis": "trial"}, "each of 5 members of 'trial'"),
+        ({"index": [], "axis": "trial"}, "at least one; found none"),
+    ],
+)
+def test_members_that_are_not_there_are_refused(given, match):
+    many = Recording(protocol=PLAIN, voltage_mv=torch.zeros(2, 5, 2, 8192), axes=("neuron", "trial"))
+    with pytest.raises(UsageError, match=match):
+        many.members(**given)
 
 
 def test_recordings_are_compared_and_shown_without_their_samples():

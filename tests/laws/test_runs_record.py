@@ -15,6 +15,7 @@ from noble_prob.errors import UsageError
 from noble_prob.priors import fit_prior
 from noble_prob.runs import Settings, Source, find_recordings, passed_over
 from noble_prob.runs.record import Record, opened, sha256
+from noble_prob.runs.summary import summarise
 
 FAST = ("--cell", "toy", "--method", "importance", "--chains", "2", "--draws", "20", "--quiet")
 
@@ -163,3 +164,25 @@ def test_names_that_no_folder_can_bear(tmp_path):
     assert not {"summary.csv", "run.json"} & set(names)
     assert max(map(len, names)) <= 255
     assert names[4] == "x__a.csv"
+
+
+def test_a_row_of_the_summary_tells_the_worst_of_a_recording(tmp_path):
+    """The largest R-hat and the smallest effective sample size of all latents and noise scales, bulk or tail."""
+
+    def figure(r_hat, bulk, tail):
+        return {"mean": 1.0, "sd": 2.0, "interval_89": [0.5, 3.0], "r_hat": r_hat, "ess_bulk": bulk, "ess_tail": tail}
+
+    latents = {"a": figure(1.0, 900.0, 800.0), "b": figure(1.02, 700.0, 500.0)}
+    findings = [{"code": "NP101", "severity": "issue"}, {"code": "NP105", "severity": "caution"},
+                {"code": "NP107", "severity": "passed"}]  # fmt: skip
+    values = {"latents": latents, "noise": {"trial_rate": figure(1.01, 300.0, 600.0)}, "findings": findings,
+              "sweeps": [0, 2], "method": "hmc", "wall_s": 1.0, "provenance": {}}  # fmt: skip
+    alone = {**values, "latents": {"a": figure(None, None, None)}, "noise": {}, "provenance": {"k_hat": 0.4}}
+    with opened(tmp_path / "run", {}) as record:
+        record.commit({name: {"posterior.json": json.dumps(v).encode()} for name, v in (("x", values), ("y", alone))})
+        sources = [Source(name=name, path=tmp_path / name) for name in ("x", "y")]
+        first, second = summarise(record, sources, SimpleNamespace(name="toy")).rows
+    assert (first["r_hat"], first["ess"], first["k_hat"]) == (1.02, 300.0, None)
+    assert (first["issues"], first["cautions"], first["sweeps"]) == (["NP101"], ["NP105"], 2)
+    assert first["latents"]["b"] == {"mean": 1.0, "sd": 2.0, "low": 0.5, "high": 3.0}
+    assert (second["r_hat"], second["ess"], second["k_hat"]) == (None, None, 0.4)

@@ -7,10 +7,9 @@ from itertools import pairwise
 import pytest
 import torch
 from torch import nn
-from training_example import one_thread  # noqa: F401
+from training_example import one_thread, read_log  # noqa: F401
 
 from noble_prob.errors import UsageError
-from noble_prob.training.history import read_csv
 from noble_prob.training.loop import OutOfTimeError, figures, fit
 from noble_prob.training.schedule import Schedule
 
@@ -73,7 +72,7 @@ def weights(task):
 
 
 def log(folder):
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in read_csv(folder / "train.csv")]
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in read_log(folder / "train.csv")]
 
 
 @pytest.fixture(scope="module")

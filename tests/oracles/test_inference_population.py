@@ -12,8 +12,9 @@ from noble_prob.findings.registry import judge
 from noble_prob.inference import infer_population, population_datatree
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.hierarchy import implied_likelihoods, sample_hyper_parameters
+from noble_prob.inference.population import Population
 from noble_prob.inference.posterior import Posterior, Predictive
-from noble_prob.latent import Latent, LatentSpace
+from noble_prob.latent import Latent, LatentSpace, Neurons
 from noble_prob.noise import Design, Evidence
 from noble_prob.priors import HyperPrior, Prior, factor_correlation, seeded, widened
 from noble_prob.program import population_program
@@ -219,3 +220,45 @@ def test_what_can_not_be_pooled_is_refused(narrow):
     other = [replace(p, stats={"log_prior": torch.zeros(p.latents.shape[:2]).double()}) for p in posteriors]
     with pytest.raises(UsageError, match="inferred with"):
         infer_population(other, prior=standard(space))
+
+
+def known_population(loc, sd, neurons=1):
+    """Hyper-parameters as given, ``(chain, draw, latent)``, uncorrelated; neurons at the centre."""
+    space = space_of(loc.shape[-1])
+    eye = torch.eye(loc.shape[-1]).double().expand(*loc.shape, -1)
+    one = Neurons(space=space, value=space.mean[None].double(), axis="draw")
+    return Population(
+        space=space, loc=space.unstandardise(loc), sd=sd * space.sd, correlation=eye, weights=None, stats={},
+        neurons=(one,) * neurons, labels=("cell",) * neurons, k_hat=0.1, k_hat_each=torch.zeros(neurons),
+        hyper=HyperPrior(), seed=0, wall_s=0.0,
+    )  # fmt: skip
+
+
+def test_the_prior_for_the_next_recording_is_as_wide_as_its_neurons():
+    """Means two SDs apart, neurons half an SD: were either left out, the next cell would be sure to be like these."""
+    loc = torch.tensor([[[1.0, 0.0], [-1.0, 0.0]]]).double()
+    found = known_population(loc, torch.full((1, 2, 2), 0.5).double())
+    mean, covariance = found.to_prior().moments
+    torch.testing.assert_close(mean, torch.zeros(2).double())
+    torch.testing.assert_close(covariance, torch.tensor([[0.25 + 1.0, 0], [0, 0.25]]).double())
+    drawn = found.space.standardise(found.draw(40_000, seed=1).value)
+    torch.testing.assert_close(covariance, torch.cov(drawn.T), atol=0.03, rtol=0)
+
+
+@pytest.mark.parametrize(("draws", "apart", "severity"), [(900, 0.0, "passed"), (150, 0.0, "issue"),
+                                                          (2000, 0.3, "issue")])  # fmt: skip
+def test_np120_asks_for_chains_that_agree_and_are_long_enough(draws, apart, severity):
+    """Independent draws of two chains: 300 in all are too few, and 0.3 SDs between the chains are too many."""
+    loc = torch.randn(2, draws, 2, generator=torch.Generator().manual_seed(21), dtype=torch.float64)
+    loc[1, :, 0] += apart
+    sd = torch.randn(2, draws, 2, generator=torch.Generator().manual_seed(22), dtype=torch.float64).exp()
+    weights = torch.ones(2, draws).double()
+    (said,) = judge(replace(known_population(loc, sd, neurons=5), weights=weights))
+    assert (said.code, said.severity) == ("NP120", severity)
+    if draws == 150:
+        assert 200 < said.evidence["ess"] < 400
+        assert said.evidence["r_hat"] < 1.01
+    if apart:
+        assert "R-hat of mean of x0" in said.sentence
+        assert said.evidence["r_hat"] > 1.01
+        assert said.evidence["ess"] > 400

@@ -10,7 +10,10 @@ import torch
 from scipy import stats
 
 from noble_prob.calibration.compare import _coverage
-from noble_prob.calibration.pit import pit
+from noble_prob.calibration.contrast import scale
+from noble_prob.calibration.per_feature import sd_ratio
+from noble_prob.calibration.pit import pit, rank_ecdf_band
+from noble_prob.calibration.power import _scatter
 from noble_prob.calibration.predictive import check_predictive
 from noble_prob.calibration.scores import energy_ratio
 from noble_prob.noise.forecast import BEYOND, mean_train
@@ -136,3 +139,26 @@ def test_one_repeat_that_falls_silent_does_not_end_the_forecast():
     full = torch.arange(1, 11, dtype=torch.float64) * 20
     mean = mean_train([full] * 9 + [full[:1]])
     assert torch.allclose(mean, torch.arange(1, 11 + BEYOND, dtype=torch.float64) * 20)
+
+
+def test_the_interval_of_an_sd_ratio_holds_one_where_values_are_skewed():
+    """Of 200 right ensembles 89 % intervals hold 85 % and more; where far values are held back, 74 %.
+
+    At a true 87 % fewer than 80 % are held in 1 of 500 runs; at 74 %, 97 % of runs fall below 80 %.
+    """
+    rng, held = np.random.default_rng(8), 0
+    for _ in range(N):
+        y, x = rng.exponential(size=(50, 1)), rng.exponential(size=(2000, 1))
+        scatter = _scatter(scale(x, clip=np.inf), 50, 400, rng)[:, 0]
+        _, low, high = sd_ratio(float(y.std(ddof=1)), float(x.std(ddof=1)), scatter)
+        held += low <= 1 <= high
+    assert 0.80 <= held / N <= 0.95
+
+
+def test_a_band_of_many_curves_at_once_is_left_as_often_as_it_says():
+    """One latent of 21 at 99 %: 1 in 2,100 curves. Of 40,000, 19 leave it; a band of 4,000 simulated curves: 5."""
+    grid, low, high = rank_ecdf_band(1000, 1 - 0.01 / 21)
+    rng = np.random.default_rng(5)
+    curves = [rng.multinomial(1000, np.full(len(grid), 1 / len(grid)), size=4000).cumsum(-1) / 1000 for _ in range(10)]
+    left = sum(int(((c < low - 1e-12) | (c > high + 1e-12)).any(-1).sum()) for c in curves)
+    assert 10 <= left <= 33  # 19 +- 3.2 standard deviations

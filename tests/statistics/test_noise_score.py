@@ -38,8 +38,9 @@ def slopes(diffusion, wrong=0.0, residual_ms=0.03, trial=(0.02, 0.01)):
     one = torch.ones(N, dtype=torch.float64)
 
     def trains(factor):
-        return SpikeTrains(times * factor[:, None, None], design, error(residual_ms), scale=one, phase_diffusion=diffusion * one,
-                           trial_timing=trial[0] * one, trial_rate=trial[1] * one, timing_ms=0.05)  # fmt: skip
+        return SpikeTrains(times * factor[:, None, None], design, error(residual_ms), scale=one,
+                           phase_diffusion=diffusion * one, trial_timing=trial[0] * one,
+                           trial_rate=trial[1] * one, timing_ms=0.05)  # fmt: skip
 
     torch.manual_seed(1)
     drawn = trains(one).sample()

@@ -1,0 +1,66 @@
+"""Could this neuron exist? Novel neurons held against the population that a prior remembers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from noble_prob.decoder.base import Decoder, require_decoder
+from noble_prob.errors import require
+from noble_prob.latent import Neurons, require_neurons
+from noble_prob.priors.base import Prior, require_prior
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Plausibility:
+    """Four answers to "could this neuron exist?", per neuron; equal to itself only.
+
+    Attributes:
+        density_quantile: Share of the prior's draws that are less dense: 0 far out, 1 at the mode, shape ``(n,)``.
+        nearest_sd: Distance to the nearest known neuron (root mean square over latents, in population SDs), ``(n,)``.
+        nearest_label: Name of that neuron (its index if the prior has no names).
+        support: Distance from the decoder's training population, 1 at its edge, ``(n,)``; NaN without a decoder.
+        outside_range: Which latents leave the range of the known neurons, shape ``(n, latent)``.
+    """
+
+    density_quantile: Float[Tensor, " n"]
+    nearest_sd: Float[Tensor, " n"]
+    nearest_label: tuple[str, ...]
+    support: Float[Tensor, " n"]
+    outside_range: Bool[Tensor, "n latent"]
+
+    def __repr__(self) -> str:
+        """One line for people."""
+        beyond = int(self.outside_range.any(-1).sum())
+        return (f"Plausibility({len(self.nearest_sd)} neurons, {beyond} outside the known range; "
+                f"median distance {float(self.nearest_sd.median()):.3g} SD)")  # fmt: skip
+
+
+def plausibility(prior: Prior, neurons: Neurons, *, decoder: Decoder | None = None) -> Plausibility:
+    """Judge neurons against a population.
+
+    Args:
+        prior: The population's density, which remembers the neurons it was fitted to.
+        neurons: Points of the same latent space.
+        decoder: Adds the decoder's own support when given.
+
+    Raises:
+        UsageError: If the latent spaces differ, or prior, neurons or decoder are something else.
+    """
+    require_prior(prior)
+    require_neurons(neurons)
+    if decoder is not None:
+        require_decoder(decoder)
+    require(prior.space.names == neurons.space.names, "neurons", f"in the latent space {prior.space.names}",
+            neurons.space.names, "use neurons of the prior's space")  # fmt: skip
+    x = prior.space.standardise(neurons.value.to(torch.float64))
+    distance = torch.cdist(x, prior.points) / len(prior.space) ** 0.5
+    nearest, index = distance.min(-1)
+    low, high = prior.points.amin(0), prior.points.amax(0)
+    support = torch.full_like(nearest, torch.nan) if decoder is None else decoder.support(neurons.value).to(nearest)
+    labels = tuple(prior.labels[i] if prior.labels else str(i) for i in index.tolist())
+    return Plausibility(density_quantile=prior.quantile_of_density(x), nearest_sd=nearest, nearest_label=labels,
+                        support=support, outside_range=(x < low) | (x > high))  # fmt: skip

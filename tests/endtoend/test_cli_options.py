@@ -1,0 +1,91 @@
+"""An option that a call would ignore is refused; the help tells choices and defaults as they are."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+from cli_example import call, complaint
+
+from noble_prob.cli import parser_of
+from noble_prob.cli.given import given
+from noble_prob.cli.options import METHODS
+from noble_prob.cli.populate import DESIGN_NAMES
+from noble_prob.inference.task import Method
+from noble_prob.population.standard import DESIGNS
+
+TABLES = "calibrate --population a.csv --experiment b.csv"
+SIMULATE = "simulate --hof builtin --amps-na 0.1"
+POPULATE = "populate --hof builtin --design builtin --n-models 1"
+IGNORED = (
+    *((TABLES, option) for option in (
+        "--device cuda:9", "--cell toy", "--prior student", "--method nuts", "--chains 4", "--noiseless", "--pulse 3",
+        "--ljp-mv 1", "--neurons 999", "--current-pa 180")),
+    ("calibrate --repeats a.csv --ensemble b.csv", "--neurons 400"),
+    ("calibrate --population a.csv", "--method=hmc"),
+    ("calibrate --population a.csv", "--sweeps 0"),
+    *(("calibrate cell.abf", option) for option in ("--where a=b", "--neurons 50", "--current-pa 12345")),
+    (f"{TABLES} cell.abf", "--neurons 50"),
+    *(("infer cell.abf", option) for option in ("--engine ray", "--address nowhere", "--jobs 1", "--batch 7")),
+    ("infer cell.abf --each", "--address nowhere"),
+    ("infer cell.abf --each --engine ray", "--jobs 3"),
+    ("report folder", "--channel 0"),
+    (SIMULATE, "--address nowhere"),
+    (SIMULATE, "--noise-tau-ms 3"),
+    (f"{SIMULATE} --engine ray", "--jobs 2"),
+    (POPULATE, "--address nowhere"),
+    (POPULATE, "--k-sd 3"),
+    (POPULATE, "--random-duration-share 0.5"),
+    (f"{POPULATE} --n-random 0", "--range-pa=-10,20"),
+    ("bench", "--hof builtin"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("command", "option"), IGNORED, ids=lambda text: text.replace(" ", "_"))
+def test_an_option_that_would_be_ignored_is_refused(command, option, tmp_path, capsys):
+    place = ("--json", tmp_path / "o") if command == "bench" else ("--out", tmp_path / "o")
+    sentence = complaint(capsys, tmp_path, [*command.split(), *option.split(), *place])
+    assert f"{option.partition('=')[0].split()[0]} would be ignored" in sentence
+    assert "leave it out, or " in sentence
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [(SIMULATE, "--device"), (POPULATE, "--device"), ("evaluate --reference x", "--prior"), ("bench", "--prior")],
+)
+def test_an_option_without_any_meaning_is_none(command, option, tmp_path, capsys):
+    arguments = [*command.split(), option, "student", *(["--out", tmp_path / "o"] if "--hof" in command else [])]
+    assert f"unrecognized arguments: {option}" in complaint(capsys, tmp_path, arguments)
+
+
+def test_what_was_given_is_known_however_it_was_written():
+    assert given(["a", "--jobs=3", "--range-pa=-1,2", "--each", "--", "--batch"]) == {"--jobs", "--range-pa", "--each"}
+
+
+def test_choices_are_those_of_the_rooms():
+    assert get_args(Method) == METHODS
+    assert sorted(DESIGNS) == sorted(DESIGN_NAMES)
+
+
+def test_half_a_minute_of_training_may_be_asked_for():
+    assert parser_of("train").parse_args(["x.toml", "--max-minutes", "0.5"]).max_minutes == 0.5
+
+
+@pytest.mark.parametrize(("asked", "used"), [((), "cuda:99"), (("--device", "cpu"), None)])
+def test_a_file_names_a_device_and_the_command_another(asked, used, tmp_path, capsys):
+    """The processor, too: there the device is found, and it is the data that are missing."""
+    text = 'out = "run"\ndevice = "cuda:99"\n[[cells]]\nname = "a"\nstores = ["no"]\n'
+    (tmp_path / "c.toml").write_text(text)
+    sentence = complaint(capsys, tmp_path, ["train", tmp_path / "c.toml", *asked])
+    assert ("cuda:99" in sentence) == (used is not None)
+
+
+@pytest.mark.parametrize(
+    ("verb", "told"),
+    [("report", "models (as stored)"), ("infer", "models (the stored one, else student)"),
+     ("populate", "CSV file (fires)"), ("populate", "none for builtin"), ("simulate", "chunk (none)"),
+     ("sbc", "decoder's range)"), ("train", "the file's, which it overrules")],
+)  # fmt: skip
+def test_the_help_tells_defaults(verb, told, capsys):
+    assert call(verb, "--help") == 0
+    assert told in " ".join(capsys.readouterr().out.split())

@@ -1,0 +1,159 @@
+"""What is passed in place of a recording, neurons, a prior or a decoder is told, and so are settings out of range."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import noble_prob as nb
+from noble_prob.ensemble import respond_features
+from noble_prob.errors import UsageError
+from noble_prob.inference.hierarchy import infer_population
+from noble_prob.priors import widened
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return nb.load_cell("toy")
+
+
+@pytest.fixture(scope="module")
+def answer(toy):
+    return nb.respond(toy.decoder, toy.models.select(slice(0, 3)), [180.0])
+
+
+WRONG = {
+    "draw a cell": (lambda c, r: nb.draw(c, 3, seed=0), "`prior` should be a Prior; found a Cell; pass cell.prior"),
+    "respond of a cell": (lambda c, r: nb.respond(c, c.models, [50.0]), "`decoder` .* found a Cell; pass cell.decoder"),
+    "respond to arrays": (
+        lambda c, r: nb.respond(c.decoder, c.models.value.numpy(), [50.0]),
+        "`neurons` should be Neurons; found a ndarray",
+    ),
+    "respond with a word": (
+        lambda c, r: nb.respond(c.decoder, c.models, [50.0], trials=2, trial_model="x"),
+        "`trial_model` should be a TrialModel; found a str",
+    ),
+    "respond on no device": (
+        lambda c, r: nb.respond(c.decoder, c.models, [50.0], device="gpu"),
+        "`device` should be cpu, cuda or cuda:N; found 'gpu'",
+    ),
+    "features on no device": (
+        lambda c, r: respond_features(c.decoder, c.models, 50.0, names=["spike_count"], device="cuda:99"),
+        "`device` should be a device of this machine",
+    ),
+    "measure a voltage": (lambda c, r: nb.measure(r.voltage_mv), "`recording` should be a Recording; found a Tensor"),
+    "curve of a voltage": (lambda c, r: nb.fi_curve(r.voltage_mv), "`recording` should be a Recording"),
+    "plausibility of points": (lambda c, r: nb.plausibility(c.prior, c.models.value), "`neurons` should be Neurons"),
+    "plausibility by a cell": (lambda c, r: nb.plausibility(c.prior, c.models, decoder=c), "`decoder` should be"),
+    "fit points": (lambda c, r: nb.fit_prior(c.models.value), "`neurons` should be Neurons; found a Tensor"),
+    "load nothing": (lambda c, r: nb.load_cell(None), "`cell` should be a name or a folder; found a NoneType"),
+    "pool a word": (lambda c, r: infer_population("x" * 9, prior=c.prior), r"`posteriors\[0\]` should be a Posterior"),
+    "pool recordings": (lambda c, r: infer_population([r] * 9, prior=c.prior), "Posterior; found a Recording"),
+    "pool one": (lambda c, r: infer_population(r, prior=c.prior), "`posteriors` should be a list of posteriors; found"),
+    "pool by a cell": (lambda c, r: infer_population([], prior=c), "`prior` should be a Prior"),
+    "widen a cell": (lambda c, r: widened(c, 2.0), "`prior` should be a Prior"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_another_kind_of_object_is_told(toy, answer, case):
+    call, sentence = WRONG[case]
+    with pytest.raises(UsageError, match=sentence):
+        call(toy, answer)
+
+
+@pytest.mark.parametrize("change", [{"chains": 1}, {"warmup": 0}, {"draws": 0}, {"draws": -5}, {"chains": 2.5}])
+def test_pooling_is_of_chains_that_can_be_judged(toy, change):
+    (name,) = change
+    with pytest.raises(UsageError, match=f"`{name}` should be a whole number"):
+        infer_population([], prior=toy.prior, **change)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "match"),
+    [
+        ("flow", {"transforms": 0}, "`transforms` should be a whole number of layers, at least 1"),
+        ("flow", {"bins": 0}, "`bins` should be a whole number"),
+        ("flow", {"hidden": (0,)}, "`hidden` should be a whole number of units per layer"),
+        ("flow", {"hidden": 32}, "`hidden` should be one width per hidden layer"),
+        ("mixture", {"components": 2.5}, "`components` should be a whole number of Gaussians"),
+        ("mixture", {"components": 0}, "found 0; ask for 1 or more"),
+        ("mixture", {"components": 61}, "found 61; ask for fewer"),
+    ],
+)
+def test_a_prior_is_fitted_with_settings_in_range(toy, kind, change, match):
+    with pytest.raises(UsageError, match=match):
+        nb.fit_prior(toy.models, kind, **change)
+
+
+@pytest.mark.parametrize("kind", ["student", "gaussian", "empirical"])
+def test_a_latent_that_is_the_same_in_all_neurons_is_named(toy, kind):
+    value = toy.models.value.clone()
+    value[:, 1] = 5.0
+    with pytest.raises(UsageError, match=f"found one value of {toy.models.space.names[1]}; drop the latent"):
+        nb.fit_prior(replace(toy.models, value=value), kind)
+
+
+@pytest.mark.parametrize("factor", ["2", None, 0.5, float("nan"), float("inf")])
+def test_a_prior_is_widened_by_a_number(toy, factor):
+    with pytest.raises(UsageError, match="`factor` should be a number of at least one"):
+        widened(toy.prior, factor)
+    assert torch.allclose(widened(toy.prior, np.float32(2)).moments[1], 4 * toy.prior.moments[1])
+
+
+@pytest.mark.parametrize(
+    ("threshold", "match"),
+    [(float("nan"), "finite voltage in mV; found nan"), ("-20", "finite"), (float("inf"), "finite"),
+     (-0.02, "found -0.02, which looks like volts; multiply it by 1000")],
+)  # fmt: skip
+def test_a_threshold_is_a_voltage_in_mv(answer, threshold, match):
+    for verb in (nb.measure, nb.fi_curve, lambda r, **more: nb.find_spikes(r.voltage_mv, r.time_ms, **more)):
+        with pytest.raises(UsageError, match=f"`threshold_mv` should be .*{match}"):
+            verb(answer, threshold_mv=threshold)
+        verb(answer, threshold_mv=0)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, lambda x: np.asarray(x)[..., ::-1][..., ::-1], lambda x: x.tolist()])
+def test_spikes_are_found_in_arrays_and_lists(answer, kind):
+    wanted = nb.find_spikes(answer.voltage_mv, answer.time_ms)
+    found = nb.find_spikes(kind(answer.voltage_mv), kind(answer.time_ms))
+    assert int(wanted.count.sum()) > 0
+    assert torch.equal(found.count, wanted.count)
+    assert torch.allclose(found.peak_ms, wanted.peak_ms, atol=1e-3, equal_nan=True)
+
+
+def test_spikes_need_a_time_per_sample(answer):
+    with pytest.raises(UsageError, match="`time_ms` should be one time for each sample"):
+        nb.find_spikes(answer.voltage_mv, answer.time_ms[1:])
+    with pytest.raises(UsageError, match="`voltage_mv` should be numbers"):
+        nb.find_spikes("trace", answer.time_ms)
+
+
+def test_axes_have_one_of_three_names(answer):
+    with pytest.raises(UsageError, match=r"`axes` should be among draw, neuron, trial; found \('foo',\)"):
+        replace(answer, axes=["foo"])
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [({"onset_ms": "100"}, "onset_ms"), ({"duration_ms": -1.0}, "duration_ms"), ({"duration_ms": 0}, "duration_ms"),
+     ({"amplitude_pa": float("nan")}, "amplitude_pa"), ({"holding_pa": None}, "holding_pa")],
+)  # fmt: skip
+def test_a_step_is_of_finite_numbers_and_lasts(change, name):
+    nb.Step(onset_ms=100, duration_ms=np.float32(400.0), amplitude_pa=np.int64(-50))
+    with pytest.raises(UsageError, match=f"^`{name}` should be"):
+        nb.Step(**({"onset_ms": 100.0, "duration_ms": 400.0, "amplitude_pa": 50.0} | change))
+
+
+def test_current_and_voltage_that_were_swapped_are_told():
+    time = np.arange(0, 600, 0.1)
+    current = np.array([[-50.0], [80.0]]) * ((time >= 100) & (time < 500))
+    voltage = -70 + 0.15 * current + np.random.default_rng(0).normal(0, 0.2, current.shape)
+    made = nb.from_arrays(time, current, voltage)
+    assert made.steps[1].amplitude_pa == 80
+    with pytest.raises(UsageError, match=r"`current_pa` should be the injected current .*; swap the two"):
+        nb.from_arrays(time, voltage, current)
+    noisy = current - 70 + np.random.default_rng(1).normal(0, 3, current.shape)  # held at -70 pA: no voltage
+    nb.from_arrays(time, noisy, voltage)
+    nb.from_arrays(time, current, -70 + 0.15 * current)
