@@ -15,8 +15,8 @@ exists for any recording, also for one of a cell that the decoder knows nothing 
   noble-prob infer recordings/ --cell pvalb-689331391 --method hmc --seed 1 --out posteriors
 
 takes several files, or a folder of them, as one recording each: posteriors/NAME/ for each, and a table of all in
-posteriors/summary.csv and .json. A recording that can not be used is told and the rest goes on. Run the same command
-again to continue, even after kill -9.
+posteriors/summary.csv and .json. A recording that can not be used is told and the rest goes on; files in folders
+further inside are counted, not read. Run the same command again to continue, even after kill -9.
 """
 
 from __future__ import annotations
@@ -63,11 +63,26 @@ def run(args: argparse.Namespace) -> int:
     traces = [path.name for path in args.file if is_traces(path)]
     require(not traces, "file", "a recording of one neuron", f"{listed(traces)}, all models of a `simulate`",
             "run that `simulate` with `--recordings DIR` too, and infer DIR or a file of it")  # fmt: skip
-    if args.each or is_many(args.file):
+    many = args.each or is_many(args.file)
+    _tell_further_inside(args, many=many)
+    if many:
         require_engine(args)
         return _run_many(args)
     refuse(args, ("--batch", "--jobs", "--engine", "--address"), "this is one recording", "add --each")
     return _run_one(args)
+
+
+def _tell_further_inside(args: argparse.Namespace, *, many: bool) -> None:
+    """Say which files in folders of folders are not read; refuse a folder that holds nothing else."""
+    from noble_prob.runs import passed_over
+
+    deeper = passed_over(args.file, args.out)
+    folders = listed(dict.fromkeys(str(path.parent) for path in deeper), 3)
+    require(many or not deeper, "file", "a recording, or a folder that holds some",
+            f"{str(args.file[0])!r} with {len(deeper)} further inside", f"name their folders: {folders}")  # fmt: skip
+    if deeper:
+        print(f"noble-prob infer: {len(deeper)} files further inside are not read; to take them, name {folders}.",
+              file=sys.stderr)  # fmt: skip
 
 
 def _run_one(args: argparse.Namespace) -> int:

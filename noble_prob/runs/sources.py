@@ -20,7 +20,8 @@ from noble_prob.readers import EXTENSIONS
 from noble_prob.readers.ibw import files_of, key_of
 
 WAVE = ".ibw"
-TAKEN = ("summary.csv", "summary.json", "run.json")
+RUN = "run.json"
+TAKEN = ("summary.csv", "summary.json", RUN)
 """Files of a run, after which no folder of results can be named."""
 LONGEST = 200
 """Bytes of a name, well below what file systems take."""
@@ -84,6 +85,27 @@ def find_recordings(paths: Sequence[Path]) -> list[Source]:
     return [Source(name=name, path=path) for name, path in zip(_names(found), found, strict=True)]
 
 
+def passed_over(paths: Sequence[Path], out: Path) -> list[Path]:
+    """Files of a known format in folders of folders, which :func:`find_recordings` does not look into.
+
+    Args:
+        paths: As given by the user.
+        out: Folder of the results, which are no recordings; nor are those of other runs.
+    """
+    looked_at = {os.path.realpath(path) for path in (out, *paths)}
+    found: list[Path] = []
+    for folder in (path for path in paths if os.path.isdir(path) and not _waves(path)):
+        looked_at |= {os.path.realpath(path) for path in _inside(folder)}
+        for place, below, files in os.walk(folder):
+            below[:] = sorted(name for name in below if name[:1] != "."
+                              and os.path.realpath(os.path.join(place, name)) not in looked_at)  # fmt: skip
+            if RUN in files:
+                below.clear()
+            elif Path(place) != folder:
+                found += (Path(place) / name for name in sorted(files) if _readable(name))
+    return found
+
+
 def require_apart(out: Path, sources: Sequence[Source]) -> None:
     """Refuse results in, or around, recordings: a result replaces what bears its name.
 
@@ -107,7 +129,11 @@ def require_apart(out: Path, sources: Sequence[Source]) -> None:
 def _inside(folder: Path) -> list[Path]:
     """Recordings directly in a folder: files of a known format, and folders of waves."""
     items = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
-    return [p for p in items if (bool(_waves(p)) if p.is_dir() else p.suffix.lower() in EXTENSIONS)]
+    return [p for p in items if (bool(_waves(p)) if p.is_dir() else _readable(p.name))]
+
+
+def _readable(name: str) -> bool:
+    return name[:1] != "." and Path(name).suffix.lower() in EXTENSIONS
 
 
 def _waves(folder: Path) -> list[Path]:

@@ -156,6 +156,13 @@ def test_one_recording_that_breaks_the_sampler_leaves_its_batch_alone(day, tmp_p
     assert "FloatingPointError: no number" in summary.refused[0]["why"]
 
 
+def test_a_folder_whose_recordings_lie_further_inside_is_refused_with_their_folders(day, tmp_path, capsys):
+    (tmp_path / "all" / "other").mkdir(parents=True)
+    shutil.copy(day / "cell_0.npz", tmp_path / "all" / "other")
+    assert call("infer", tmp_path / "all", *QUICK, "--out", tmp_path / "out") == 2
+    assert f"with 1 further inside; name their folders: {tmp_path / 'all' / 'other'}" in capsys.readouterr().err
+
+
 def test_what_is_many_and_what_is_one(day, tmp_path):
     waves = tmp_path / "waves"
     (waves / "cell").mkdir(parents=True)

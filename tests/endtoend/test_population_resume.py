@@ -12,6 +12,7 @@ import pytest
 
 from noble_prob.population.builtin import builtin_hof
 from noble_prob.population.populate import Plan, populate
+from noble_prob.population.progress import progress
 from noble_prob.population.standard import Design
 from noble_prob.population.store import Store
 
@@ -89,6 +90,8 @@ def test_rejected_models_keep_their_reason_and_skip_the_random_pulses(tmp_path):
     strict = (Criterion(feature="spike_count", current_pa=180.0, low=1000.0),)
     tally = populate(plan(criteria=strict, n_models=1), tmp_path / "set", progress=False)
     assert tally == {"rejected: spike_count at 180 pA": 1}
+    told = progress(Store(tmp_path / "set")).sentence
+    assert "0 were accepted (1 rejected: spike_count at 180 pA): nothing can be trained on it" in told
     voltage = Store(tmp_path / "set").read(0).voltage_mv
     assert voltage.isfinite().all(-1).tolist() == [[True, True, False, False]]
 

@@ -13,7 +13,7 @@ from cli_example import call
 from noble_prob.cells import load_cell
 from noble_prob.errors import UsageError
 from noble_prob.priors import fit_prior
-from noble_prob.runs import Settings, Source, find_recordings
+from noble_prob.runs import Settings, Source, find_recordings, passed_over
 from noble_prob.runs.record import Record, opened, sha256
 from noble_prob.runs.summary import summarise
 
@@ -142,6 +142,18 @@ def test_a_full_disk_leaves_no_half_batch(tmp_path, monkeypatch):
         with pytest.raises(OSError, match="No space"):
             record.commit({"a": {"posterior.json": b"{}"}})
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["run.json"]
+
+
+def test_files_further_inside_are_counted_but_not_those_of_results(tmp_path):
+    inside = ("a.csv", "day/b.abf", "day/deeper/c.nwb", "day/.hidden/d.csv", "day/notes.txt", "waves/w.ibw",
+              "results/summary.csv", "old/run.json", "old/summary.csv", "old/x/e.csv")  # fmt: skip
+    for name in inside:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = passed_over([tmp_path], tmp_path / "results")
+    assert [str(path.relative_to(tmp_path)) for path in found] == ["day/b.abf", "day/deeper/c.nwb"]
+    assert {source.path.name for source in find_recordings([tmp_path])} == {"a.csv", "waves"}
+    assert [path.name for path in passed_over([tmp_path, tmp_path / "day"], tmp_path / "results")] == ["c.nwb"]
 
 
 def test_names_that_no_folder_can_bear(tmp_path):
