@@ -8,7 +8,7 @@ trained, scaled or chosen on, as the cell itself says (its hof_latents.csv and c
   noble-prob evaluate --cell pvalb-689331391 --reference DIR --json metrics.json
 
 DIR holds one sS_hH.npz per model: V int16 (current, time), scale (mV per count), amps (nA); every 0.02 ms, the 400 ms
-step 15 ms after the first sample. analyses/population_reference.py of the repository makes it (docs/training.md).
+step 15 ms after the first sample. analyses/population_reference.py of the repository makes it.
 """
 
 from __future__ import annotations
