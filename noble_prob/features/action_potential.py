@@ -28,7 +28,13 @@ def ap1_amplitude_mv(s: Sweeps) -> Tensor:
     return ap1_peak_mv(s) - ap1_begin_mv(s)
 
 
-@feature("mV", defined_when="one spike or more whose begin is found", efel_name="mean_AP_amplitude", needs_step=False)
+@feature(
+    "mV",
+    defined_when="one spike or more whose begin is found",
+    efel_name="mean_AP_amplitude",
+    needs_step=False,
+    whole_step=True,
+)
 def mean_ap_amplitude_mv(s: Sweeps) -> Tensor:
     """Mean over spikes of peak minus begin."""
     return s.where(s.complete, (s.spikes.peak_mv - s.shapes.begin_mv).nanmean(-1))
@@ -46,19 +52,19 @@ def ap1_trough_mv(s: Sweeps) -> Tensor:
     return s.where(s.complete, s.shapes.trough_mv[:, 0])
 
 
-@feature("mV", defined_when=TROUGH, efel_name="mean of AHP_depth_abs", needs_step=False)
+@feature("mV", defined_when=TROUGH, efel_name="mean of AHP_depth_abs", needs_step=False, whole_step=True)
 def ahp_depth_abs_mv(s: Sweeps) -> Tensor:
     """Mean over spikes of the trough's voltage."""
     return s.where(s.complete, s.shapes.trough_mv.nanmean(-1))
 
 
-@feature("mV", defined_when=TROUGH + ", and a baseline", efel_name="mean of AHP_depth")
+@feature("mV", defined_when=TROUGH + ", and a baseline", efel_name="mean of AHP_depth", whole_step=True)
 def ahp_depth_mv(s: Sweeps) -> Tensor:
     """Mean over spikes of the trough's voltage minus the resting voltage."""
     return ahp_depth_abs_mv(s) - s.baseline_mv
 
 
-@feature("ms", defined_when=TROUGH, efel_name="mean of AHP_time_from_peak", needs_step=False)
+@feature("ms", defined_when=TROUGH, efel_name="mean of AHP_time_from_peak", needs_step=False, whole_step=True)
 def ahp_time_ms(s: Sweeps) -> Tensor:
     """Mean over spikes of the time from the peak to the trough."""
     return s.where(s.complete, s.shapes.trough_ms.nanmean(-1))

@@ -28,6 +28,7 @@ class Feature:
         defined_when: One clause that says when it exists.
         efel_name: The eFEL feature it agrees with, empty if there is none.
         needs_step: Whether it makes no sense without a current step.
+        whole_step: Whether it is another number where the step is shorter, its end or every spike of it being part.
         compute: The definition, ``Sweeps -> (trace,)``.
     """
 
@@ -37,6 +38,7 @@ class Feature:
     defined_when: str
     efel_name: str
     needs_step: bool
+    whole_step: bool
     compute: Definition
 
 
@@ -50,7 +52,7 @@ def of_spike(name: str) -> bool:
 
 
 def feature(
-    unit: str, *, defined_when: str, efel_name: str = "", needs_step: bool = True
+    unit: str, *, defined_when: str, efel_name: str = "", needs_step: bool = True, whole_step: bool = False
 ) -> Callable[[Definition], Definition]:
     """Enter a definition into the catalogue under its function's name; the docstring's first line is its ``doc``.
 
@@ -59,13 +61,14 @@ def feature(
         defined_when: One clause that says when it exists.
         efel_name: The eFEL feature it agrees with.
         needs_step: Whether it makes no sense without a current step.
+        whole_step: Whether it is another number where the step is shorter.
     """
 
     def enter(compute: Definition) -> Definition:
         doc = (compute.__doc__ or "").strip().splitlines()[0]
         FEATURES[compute.__name__] = Feature(
             name=compute.__name__, unit=unit, doc=doc, defined_when=defined_when,
-            efel_name=efel_name, needs_step=needs_step, compute=compute,
+            efel_name=efel_name, needs_step=needs_step, whole_step=whole_step, compute=compute,
         )  # fmt: skip
         return compute
 

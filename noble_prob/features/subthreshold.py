@@ -30,31 +30,40 @@ def resting_voltage_mv(s: Sweeps) -> Tensor:
     return s.baseline_mv
 
 
-@feature("mV", defined_when="no spike during the step", efel_name="steady_state_voltage_stimend")
+@feature("mV", defined_when="no spike during the step", efel_name="steady_state_voltage_stimend", whole_step=True)
 def steady_state_voltage_mv(s: Sweeps) -> Tensor:
     """Mean voltage of the last tenth of the step."""
     return s.where(s.silent, s.steady_mv)
 
 
-@feature("mV", defined_when="the end of the step was recorded", efel_name="steady_state_voltage_stimend")
+@feature(
+    "mV", defined_when="the end of the step was recorded", efel_name="steady_state_voltage_stimend", whole_step=True
+)
 def late_voltage_mv(s: Sweeps) -> Tensor:
     """Mean voltage of the last tenth of the step, spikes included."""
     return s.steady_mv
 
 
-@feature("mV", defined_when="no spike during the step, and a baseline", efel_name="voltage_deflection_vb_ssse")
+@feature(
+    "mV",
+    defined_when="no spike during the step, and a baseline",
+    efel_name="voltage_deflection_vb_ssse",
+    whole_step=True,
+)
 def voltage_deflection_mv(s: Sweeps) -> Tensor:
     """Steady state minus resting voltage."""
     return s.where(s.silent, s.steady_mv - s.baseline_mv)
 
 
-@feature("mV", defined_when="a negative current without spikes", efel_name="sag_amplitude")
+@feature("mV", defined_when="a negative current without spikes", efel_name="sag_amplitude", whole_step=True)
 def sag_mv(s: Sweeps) -> Tensor:
     """Steady state minus the lowest voltage of the step."""
     return s.where(s.hyperpolarised & (s.steady_mv <= s.baseline_mv), s.steady_mv - s.minimum_mv)
 
 
-@feature("1", defined_when="sag_mv is, and the voltage falls below the baseline", efel_name="sag_ratio1")
+@feature(
+    "1", defined_when="sag_mv is, and the voltage falls below the baseline", efel_name="sag_ratio1", whole_step=True
+)
 def sag_ratio(s: Sweeps) -> Tensor:
     """Sag over the largest deflection: 0 without sag, 1 if the voltage returns to rest."""
     depth = s.baseline_mv - s.minimum_mv
@@ -62,14 +71,14 @@ def sag_ratio(s: Sweeps) -> Tensor:
 
 
 @feature("MOhm", defined_when="a non-zero current without spikes, and a baseline",
-         efel_name="ohmic_input_resistance_vb_ssse")  # fmt: skip
+         efel_name="ohmic_input_resistance_vb_ssse", whole_step=True)  # fmt: skip
 def input_resistance_mohm(s: Sweeps) -> Tensor:
     """Voltage deflection over the step's current."""
     return s.where(s.amplitude_pa != 0, 1000.0 * voltage_deflection_mv(s) / s.amplitude_pa.to(s.nan))
 
 
 @feature("ms", defined_when="a negative current without spikes that moves the voltage by 1 mV or more",
-         efel_name="time_constant (3 to 7 % apart)")  # fmt: skip
+         efel_name="time_constant (3 to 7 % apart)", whole_step=True)  # fmt: skip
 def membrane_time_constant_ms(s: Sweeps) -> Tensor:
     """Time constant of one exponential fitted from the onset to 95 % of the largest deflection."""
     out, rows = (
@@ -92,7 +101,7 @@ def membrane_time_constant_ms(s: Sweeps) -> Tensor:
 
 
 @feature("ms", defined_when="no spike during the step and 10 ms after, on one side of the baseline there",
-         efel_name="decay_time_constant_after_stim")  # fmt: skip
+         efel_name="decay_time_constant_after_stim", whole_step=True)  # fmt: skip
 def decay_time_constant_after_stim_ms(s: Sweeps) -> Tensor:
     """Time constant of the return to the baseline, from the log of the distance 1 to 10 ms after the step."""
     start, stop = s.step_end_ms + 1.0, s.step_end_ms + 10.0
@@ -105,7 +114,7 @@ def decay_time_constant_after_stim_ms(s: Sweeps) -> Tensor:
     return s.where(quiet, log_linear_time_constant(t, v, s.baseline_mv))
 
 
-@feature("mV", defined_when="something was recorded after the step", efel_name="steady_state_voltage")
+@feature("mV", defined_when="something was recorded after the step", efel_name="steady_state_voltage", whole_step=True)
 def voltage_after_step_mv(s: Sweeps) -> Tensor:
     """Mean voltage from the end of the step to the end of the recording."""
     after = s.voltage_mv[:, s.sample(s.step_end_ms) + 1 :]

@@ -26,13 +26,15 @@ def _at(s: Sweeps, values: Tensor, k: Tensor) -> Tensor:
     return s.where(inside, values.gather(1, k.clamp(0, values.shape[1] - 1)[:, None]).squeeze(1))
 
 
-@feature("1", defined_when="the whole step was recorded", efel_name="Spikecount_stimint", needs_step=False)
+@feature(
+    "1", defined_when="the whole step was recorded", efel_name="Spikecount_stimint", needs_step=False, whole_step=True
+)
 def spike_count(s: Sweeps) -> Tensor:
     """Spikes whose peak lies within the step."""
     return s.where(s.complete, s.spikes.count)
 
 
-@feature("Hz", defined_when="the whole step was recorded", needs_step=False)
+@feature("Hz", defined_when="the whole step was recorded", needs_step=False, whole_step=True)
 def mean_rate_hz(s: Sweeps) -> Tensor:
     """Spike count over the length of the step."""
     return spike_count(s) * 1000.0 / s.duration_ms
@@ -44,13 +46,13 @@ def first_spike_latency_ms(s: Sweeps) -> Tensor:
     return s.where(s.complete, s.spikes.peak_ms[:, 0] - s.onset_ms)
 
 
-@feature("ms", defined_when="one spike or more", efel_name="time_to_last_spike")
+@feature("ms", defined_when="one spike or more", efel_name="time_to_last_spike", whole_step=True)
 def last_spike_ms(s: Sweeps) -> Tensor:
     """Time from the step's onset to the last peak."""
     return _at(s, s.spikes.peak_ms - s.onset_ms, s.spikes.count - 1)
 
 
-@feature("ms", defined_when="two spikes or more", efel_name="mean of all_ISI_values", needs_step=False)
+@feature("ms", defined_when="two spikes or more", efel_name="mean of all_ISI_values", needs_step=False, whole_step=True)
 def mean_isi_ms(s: Sweeps) -> Tensor:
     """Mean interval between peaks."""
     return s.where(s.complete, _isi(s).nanmean(-1))
@@ -62,7 +64,7 @@ def first_isi_ms(s: Sweeps) -> Tensor:
     return s.where(s.complete, _isi(s)[:, 0])
 
 
-@feature("ms", defined_when="two spikes or more", efel_name="last of all_ISI_values", needs_step=False)
+@feature("ms", defined_when="two spikes or more", efel_name="last of all_ISI_values", needs_step=False, whole_step=True)
 def last_isi_ms(s: Sweeps) -> Tensor:
     """Last interval."""
     return _at(s, _isi(s), s.spikes.count - 2)
@@ -95,7 +97,13 @@ def mean_isi_to_200ms_ms(s: Sweeps) -> Tensor:
     return _mean_isi_until(s, 200.0)
 
 
-@feature("1", defined_when="three spikes or more", efel_name="ISI_CV (ignore_first_ISI off)", needs_step=False)
+@feature(
+    "1",
+    defined_when="three spikes or more",
+    efel_name="ISI_CV (ignore_first_ISI off)",
+    needs_step=False,
+    whole_step=True,
+)
 def isi_cv(s: Sweeps) -> Tensor:
     """Standard deviation of the intervals (n - 1) over their mean."""
     isi, n = _isi(s), s.spikes.count - 1
@@ -105,7 +113,7 @@ def isi_cv(s: Sweeps) -> Tensor:
 
 
 @feature("1", defined_when="four spikes or more, after dropping the first tenth (two at most)",
-         efel_name="adaptation_index", needs_step=False)  # fmt: skip
+         efel_name="adaptation_index", needs_step=False, whole_step=True)  # fmt: skip
 def adaptation_index(s: Sweeps) -> Tensor:
     """Mean of (next - this) / (next + this) over neighbouring intervals: positive if the train slows down."""
     isi, n = _isi(s), s.spikes.count

@@ -20,6 +20,7 @@ from torch import Tensor
 from noble_prob.decoder.base import Decoder
 from noble_prob.errors import require
 from noble_prob.features import find_spikes, measure
+from noble_prob.features.registry import FEATURES
 from noble_prob.findings.base import Finding
 from noble_prob.inference.notes import cut_short, held, left_out, read_with_choices, told, without_baseline
 from noble_prob.noise import Design, Evidence
@@ -27,9 +28,6 @@ from noble_prob.readers.checks import check_recording
 from noble_prob.recording import Recording, Step
 
 SHORTEST_MS = 100.0
-WHOLE_STEP_ONLY = ("steady_state_voltage_mv", "voltage_deflection_mv", "input_resistance_mohm", "sag_mv", "sag_ratio",
-                   "membrane_time_constant_ms", "decay_time_constant_after_stim_ms", "voltage_after_step_mv",
-                   "mean_isi_ms", "mean_ap_amplitude_mv", "last_spike_ms", "spike_count")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +95,9 @@ def mask_late(
         decoder: Knows the length of a whole step.
     """
     short = design.end_ms < decoder.window.duration_ms - 1.0
-    late = torch.tensor([name in WHOLE_STEP_ONLY for name in design.summary_names], device=summary.device)
+    late = torch.tensor([name in FEATURES and FEATURES[name].whole_step for name in design.summary_names]).to(
+        summary.device
+    )
     return torch.where(short[..., None] & late, torch.nan, summary)
 
 
