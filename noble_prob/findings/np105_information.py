@@ -12,8 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import torch
-
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
 from noble_prob.findings.words import amount, in_words, listed
@@ -33,9 +31,8 @@ def information(result: Posterior, say: Callable[..., Finding]) -> Iterator[Find
     if len(result.latents) > 1 and not worst_r_hat(result.latents) <= UNSETTLED:
         yield say("not judged", "What the sweeps taught can not be said: the chains have not settled (NP101).")
         return
-    after = result.covariance().diagonal()
-    kept = (after / torch.cov(result.prior_predictive.latents.T).diagonal()).tolist()
-    rows = list(zip(result.space.latents, kept, after.sqrt().tolist(), strict=True))
+    kept, sd = (1 - result.contraction()).tolist(), result.covariance().diagonal().sqrt().tolist()
+    rows = list(zip(result.space.latents, kept, sd, strict=True))
     known = sorted((k, f"{in_words(latent.name)} to {amount(s, latent.unit)}") for latent, k, s in rows if k <= WEAK)
     weak = [latent.name for latent, k, _ in rows if WEAK < k <= WIDER]
     if known:

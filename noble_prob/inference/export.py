@@ -98,12 +98,12 @@ def to_json(posterior: Posterior, findings: Sequence[Finding] = ()) -> dict[str,
     """
     record, interval = convergence(posterior), posterior.interval(MASS)
     mean, sd = posterior.mean(), posterior.covariance().diagonal().sqrt()
-    prior_sd = posterior.prior_predictive.latents.std(0)
+    contraction = posterior.contraction().tolist()
     latents = {
         latent.name: {
             "unit": latent.unit, "mean": float(mean[k]), "sd": float(sd[k]), "interval_89": interval[:, k].tolist(),
             **({"interval_89_ms": interval[:, k].exp().tolist()} if latent.unit == "ln(ms)" else {}),
-            **record[latent.name], "contraction": float(1 - (sd[k] / prior_sd[k]) ** 2),
+            **record[latent.name], "contraction": contraction[k],
         }
         for k, latent in enumerate(posterior.space.latents)
     }  # fmt: skip

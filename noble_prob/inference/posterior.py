@@ -110,6 +110,11 @@ class Posterior:
         """Posterior covariance (coordinate units)."""
         return torch.cov(self.latents.flatten(0, 1).T, correction=0).reshape(len(self.space), -1)
 
+    def contraction(self) -> Float[Tensor, " latent"]:
+        """One minus the share of the prior variance that is left: negative where less is known than before."""
+        before = torch.var(self.prior_predictive.latents, 0)
+        return 1 - self.covariance().diagonal() / before.to(self.latents)
+
     def interval(self, mass: float = 0.89) -> Float[Tensor, "2 latent"]:
         """Equal-tailed interval of every latent (coordinate units).
 

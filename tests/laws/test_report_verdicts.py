@@ -1,5 +1,7 @@
 """A verdict that asks for caution says why, and marks are explained where they are used."""
 
+from dataclasses import replace
+
 from noble_prob.findings import Finding
 from noble_prob.report import LatentRow, ReportData, render
 from noble_prob.report.parts.posterior import latent_verdict
@@ -22,6 +24,13 @@ def test_a_caution_has_its_reasons_those_about_the_input_first():
         "1 of 1 latents are known much better than before the recording. "
         "Cautions: holding current of -40 pA (NP110), sensitivity to the prior (NP108)."
     )
+
+
+def test_what_is_wider_than_before_is_not_what_sweeps_say_little_about():
+    rows = [replace(ROW, name="rest", contraction=0.1), replace(ROW, name="deflection", contraction=-1.5)]
+    verdict = latent_verdict([ROW, *rows]).sentence
+    assert "these sweeps say little about rest;" in verdict
+    assert "they contradict the population about deflection." in verdict
 
 
 def test_every_note_about_the_sweeps_is_told_apart():

@@ -8,6 +8,7 @@ import numpy as np
 
 from noble_prob.calibration.predictive import PredictiveCheck
 from noble_prob.findings.base import Finding, Severity
+from noble_prob.findings.np105_information import WIDER
 from noble_prob.findings.registry import judge
 from noble_prob.findings.words import with_step
 from noble_prob.inference import Posterior, to_json
@@ -73,9 +74,12 @@ def latent_verdict(rows: Sequence[LatentRow], findings: Sequence[Finding] = ()) 
     """One sentence: what is known, what is not, and whether to believe it."""
     informed = [row.name for row in rows if (row.contraction or 0) >= 0.5]
     sentence = f"{len(informed)} of {len(rows)} latents are known much better than before the recording"
-    blind = [row.words or row.name for row in rows if (row.contraction or 0) < 0.2]
+    blind = [row.words or row.name for row in rows if 1 - WIDER <= (row.contraction or 0) < 0.2]
     if blind:
         sentence += f"; these sweeps say little about {', '.join(blind)}"
+    wider = [row.words or row.name for row in rows if (row.contraction or 0) < 1 - WIDER]
+    if wider:
+        sentence += f"; they contradict the population about {', '.join(wider)}"
     inside = [row.inside for row in rows if row.inside is not None]
     if inside:
         sentence += f"; {sum(inside)} of {len(inside)} true values lie in their 89 % intervals"
