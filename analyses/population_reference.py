@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from noble_prob.cells import load_cell
-from noble_prob.population.fanout import fan_out
+from noble_prob.jobs.fanout import fan_out
 from noble_prob.population.hof import CellModel, import_hof
 from noble_prob.population.latents import protocol_of
 from noble_prob.population.simulate import simulate

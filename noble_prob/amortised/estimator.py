@@ -27,8 +27,8 @@ from noble_prob.amortised.network import ConditionalFlow, Sizes
 from noble_prob.amortised.tokens import tokens
 from noble_prob.decoder.base import Decoder
 from noble_prob.errors import UsageError, require
+from noble_prob.jobs.whole import write_atomically
 from noble_prob.noise import Evidence, NoisePrior, Scale
-from noble_prob.population.store import write_atomically
 from noble_prob.priors import Prior, seeded
 
 CARD, WEIGHTS = "npe.json", "npe.safetensors"

@@ -26,10 +26,10 @@ from noble_prob.errors import UsageError, require
 from noble_prob.inference.batch import draw_latents
 from noble_prob.inference.belongs import probe, stranger
 from noble_prob.inference.task import ONE_BY_ONE, Task
+from noble_prob.jobs.fanout import fan_out
+from noble_prob.jobs.place import require_folder
+from noble_prob.jobs.whole import write_atomically
 from noble_prob.noise import Evidence
-from noble_prob.population.fanout import fan_out
-from noble_prob.population.place import require_folder
-from noble_prob.population.store import write_atomically
 from noble_prob.priors import single_thread
 
 RUN = "run.json"

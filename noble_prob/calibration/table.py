@@ -27,8 +27,8 @@ from numpy import ndarray
 from noble_prob.calibration.table_csv import LABEL, read_columns
 from noble_prob.errors import UsageError, listed, require
 from noble_prob.features import Features
+from noble_prob.jobs.whole import write_atomically
 from noble_prob.latent import Axis
-from noble_prob.population.store import write_atomically
 from noble_prob.readers.text_table import join_unit
 from noble_prob.recording.numbers import numbers
 from noble_prob.recording.step import Step, same_height

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from noble_prob.errors import UsageError, require
-from noble_prob.population.place import require_folder, require_name
+from noble_prob.jobs.place import require_folder, require_name
 from noble_prob.strict_json import dumps
 
 PREFIX = ".noble-prob-"

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     """Simulate, infer, rank, write."""
     from noble_prob.calibration.sbc import sbc
     from noble_prob.inference.task import Task
-    from noble_prob.population.place import locked
+    from noble_prob.jobs.place import locked
 
     parts = args.json.parent / f"{args.json.name}.parts" if args.json else None
     with locked(parts, "json") if parts else nullcontext():

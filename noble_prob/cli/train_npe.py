@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     """Draw, train, write, clear away the state of training."""
     from noble_prob.amortised.estimator import CARD, WEIGHTS
     from noble_prob.inference.amortise import USUAL, train_estimator
-    from noble_prob.population.place import locked
+    from noble_prob.jobs.place import locked
 
     cell = load_cell(args)
     state = args.out / ".npe-training"

@@ -25,8 +25,8 @@ from noble_prob.decoder.base import DecoderError, Window
 from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.decoder.paper import PaperArchitecture, PaperDecoder
 from noble_prob.errors import UsageError, require
+from noble_prob.jobs.whole import write_atomically
 from noble_prob.latent import LatentSpace
-from noble_prob.population.store import write_atomically
 
 FORMAT = 1
 CARD, WEIGHTS = "card.json", "weights.safetensors"

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 
 from noble_prob.errors import listed, require, require_seed
+from noble_prob.jobs.fanout import Engine, fan_out
 from noble_prob.population.accept import FIRES, Criterion, judge_models
 from noble_prob.population.chunk import Chunk
 from noble_prob.population.codec import dequantise, quantise
-from noble_prob.population.fanout import Engine, fan_out
 from noble_prob.population.hof import CellModel, HallOfFame, parameter_table
 from noble_prob.population.perturb import is_log, perturb
 from noble_prob.population.standard import Design

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from noble_prob.errors import require
-from noble_prob.population.attempt import Outcome
-from noble_prob.population.fanout import Engine, fan_out
+from noble_prob.jobs.attempt import Outcome
+from noble_prob.jobs.fanout import Engine, fan_out
 from noble_prob.population.hof import CellModel, HallOfFame
 from noble_prob.population.stimuli import OUNoise
 from noble_prob.population.trace import Numerics, Trace, require_arbor, run_trace

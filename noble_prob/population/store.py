@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import zipfile
 import zlib
@@ -23,9 +22,10 @@ from typing import Any, Literal
 import numpy as np
 
 from noble_prob.errors import UsageError, require
+from noble_prob.jobs.place import begin_folder
+from noble_prob.jobs.whole import write_atomically
 from noble_prob.population.chunk import Chunk, join, pack, unpack
 from noble_prob.population.codec import OFFSET_MV, SCALE_MV
-from noble_prob.population.place import begin_folder
 
 FORMAT = "noble_prob data set, version 1"
 EXTENDABLE = ("n_models", "provenance")
@@ -168,25 +168,6 @@ class Store:
 
     def _file(self, index: int) -> Path:
         return self.path / f"chunk-{index:05d}.npz"
-
-
-def write_atomically(file: Path, content: bytes) -> None:
-    """Write beside the file, flush to disk, rename over it, flush the folder."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with draft.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.rename(file)
-    except BaseException:  # a full disk, an interruption
-        draft.unlink(missing_ok=True)
-        raise
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _manifest(file: Path) -> dict[str, Any]:

@@ -23,8 +23,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from noble_prob.errors import UsageError, require, require_count, require_kind, require_seed
+from noble_prob.jobs.whole import write_atomically
 from noble_prob.latent import LatentSpace, Neurons
-from noble_prob.population.store import write_atomically
 from noble_prob.priors.rng import seeded
 
 Kind = Literal["student", "gaussian", "mixture", "flow", "empirical"]

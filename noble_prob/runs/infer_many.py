@@ -29,9 +29,9 @@ from noble_prob.errors import UsageError, require, require_seed
 from noble_prob.findings.registry import judge
 from noble_prob.inference import Observation, Posterior, infer_evidence, observe, to_datatree, to_json
 from noble_prob.inference.task import ONE_BY_ONE, WEIGHTED, Method
+from noble_prob.jobs.attempt import Outcome
+from noble_prob.jobs.fanout import Engine, fan_out
 from noble_prob.noise import NoisePrior
-from noble_prob.population.attempt import Outcome
-from noble_prob.population.fanout import Engine, fan_out
 from noble_prob.priors import Kind
 from noble_prob.readers import read
 from noble_prob.readers.cut import PulseChoice

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from noble_prob.errors import UsageError, listed, require
-from noble_prob.population.place import LOCK, locked, require_folder
-from noble_prob.population.store import write_atomically
+from noble_prob.jobs.place import LOCK, locked, require_folder
+from noble_prob.jobs.whole import write_atomically
 from noble_prob.runs.sources import Source
 
 Files = Mapping[str, bytes]

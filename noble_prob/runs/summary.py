@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from noble_prob.cells import Cell
-from noble_prob.population.store import write_atomically
+from noble_prob.jobs.whole import write_atomically
 from noble_prob.runs.record import Record
 from noble_prob.runs.sources import Source
 from noble_prob.strict_json import dumps

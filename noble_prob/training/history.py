@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from noble_prob.errors import require
-from noble_prob.population.store import write_atomically
+from noble_prob.jobs.whole import write_atomically
 
 Row = dict[str, float]
 

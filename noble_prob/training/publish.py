@@ -14,7 +14,7 @@ import torch
 from noble_prob.decoder.checkpoint import TrainedDecoder, save_decoder
 from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.errors import require
-from noble_prob.population.store import write_atomically
+from noble_prob.jobs.whole import write_atomically
 from noble_prob.training.data import HELD_OUT, TRAIN, VALIDATION, TrainingData
 from noble_prob.training.responses import first_rows
 

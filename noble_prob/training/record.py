@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from noble_prob.decoder.checkpoint import read_card
+from noble_prob.jobs.whole import write_atomically
 from noble_prob.population.progress import progress
-from noble_prob.population.store import Store, write_atomically
+from noble_prob.population.store import Store
 from noble_prob.training import processes
 from noble_prob.training.config import CellData, TrainConfig
 from noble_prob.training.data import TrainingData

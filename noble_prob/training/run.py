@@ -23,8 +23,8 @@ from noble_prob.decoder.architecture import Architecture
 from noble_prob.decoder.checkpoint import TrainedDecoder, read_card
 from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.decoder.paper import PaperArchitecture
+from noble_prob.jobs.place import locked, require_folder
 from noble_prob.population.latents import SPACES, fit_space, protocol_of
-from noble_prob.population.place import locked, require_folder
 from noble_prob.training import processes
 from noble_prob.training.config import TrainConfig
 from noble_prob.training.data import SUMMARY_NAMES, TRAIN, TrainingData, merge

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from noble_prob.errors import UsageError, listed, require
-from noble_prob.population.store import write_atomically
+from noble_prob.jobs.whole import write_atomically
 from noble_prob.training.history import Row
 
 AGAIN = "delete this file to begin anew"

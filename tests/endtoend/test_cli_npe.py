@@ -9,7 +9,7 @@ from noble_prob.amortised import Estimator
 from noble_prob.amortised import estimator as module
 from noble_prob.cli import main
 from noble_prob.errors import UsageError
-from noble_prob.population.place import locked
+from noble_prob.jobs.place import locked
 
 
 def test_it_trains_and_infer_uses_it(tmp_path, capsys):

@@ -5,8 +5,8 @@ import time
 import numpy as np
 import pytest
 
+from noble_prob.jobs.fanout import fan_out
 from noble_prob.population.builtin import builtin_hof
-from noble_prob.population.fanout import fan_out
 from noble_prob.population.trace import Numerics, Trace, run_trace
 from noble_prob.recording import Protocol
 

@@ -13,8 +13,8 @@ from noble_prob import cli
 from noble_prob.cells import load_cell
 from noble_prob.decoder.checkpoint import load_decoder, read_card
 from noble_prob.errors import UsageError
+from noble_prob.jobs.place import locked
 from noble_prob.population.latents import HELD_OUT_MODELS
-from noble_prob.population.place import locked
 from noble_prob.training.config import parse_config, read_config
 from noble_prob.training.history import board_installed
 from noble_prob.training.loop import OutOfTimeError

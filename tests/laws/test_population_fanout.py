@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from noble_prob.errors import UsageError
-from noble_prob.population.fanout import fan_out
+from noble_prob.jobs.fanout import fan_out
 
 
 def work(item):

@@ -95,7 +95,7 @@ def test_a_write_that_fails_leaves_no_draft(tmp_path, monkeypatch):
 
     store = Store.create(tmp_path / "set", PLAN)
     before = sorted(tmp_path.rglob("*"))
-    monkeypatch.setattr("noble_prob.population.store.os.fsync", full)
+    monkeypatch.setattr("noble_prob.jobs.whole.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         store.write(chunk(store, 0))
     assert sorted(tmp_path.rglob("*")) == before

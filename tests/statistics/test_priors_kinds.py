@@ -9,8 +9,8 @@ from scipy import stats
 
 from noble_prob.decoder.toy import toy_space
 from noble_prob.errors import UsageError
+from noble_prob.jobs.whole import write_atomically
 from noble_prob.latent import Latent, LatentSpace, Neurons
-from noble_prob.population.store import write_atomically
 from noble_prob.priors import Prior, fit_prior, score
 from noble_prob.priors import gaussian as gaussian_prior
 

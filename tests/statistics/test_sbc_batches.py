@@ -17,8 +17,8 @@ from noble_prob.calibration.sbc import sbc
 from noble_prob.cells import load_cell
 from noble_prob.errors import UsageError
 from noble_prob.inference.task import Task
+from noble_prob.jobs.place import locked
 from noble_prob.noise import Design
-from noble_prob.population.place import locked
 
 ROOT = Path(__file__).resolve().parents[2]
 

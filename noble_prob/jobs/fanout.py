@@ -20,8 +20,8 @@ from typing import Any, Literal
 from tqdm import tqdm
 
 from noble_prob.errors import UsageError, require
-from noble_prob.population.attempt import Outcome, attempt
-from noble_prob.population.ray_engine import ray_outcomes
+from noble_prob.jobs.attempt import Outcome, attempt
+from noble_prob.jobs.ray_engine import ray_outcomes
 
 Engine = Literal["processes", "ray"]
 

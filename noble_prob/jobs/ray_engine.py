@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from noble_prob.errors import UsageError
-from noble_prob.population.attempt import Outcome, attempt
+from noble_prob.jobs.attempt import Outcome, attempt
 
 RETRIES = 5
 """How often an item is tried again after its worker or node was lost."""

@@ -1,0 +1,25 @@
+"""A file that is whole or not there, whatever interrupts its writer."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def write_atomically(file: Path, content: bytes) -> None:
+    """Write beside the file, flush to disk, rename over it, flush the folder."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.rename(file)
+    except BaseException:  # a full disk, an interruption
+        draft.unlink(missing_ok=True)
+        raise
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
