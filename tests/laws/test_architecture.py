@@ -17,8 +17,8 @@ PACKAGE = ROOT / "noble_prob"
 ROOMS = (
     "errors", "findings.base", "strict_json", "jobs", "recording", "resample", "windows", "readers", "features",
     "latent", "metrics", "population", "decoder", "training", "priors", "noise", "amortised", "cells", "program",
-    "inference", "ensemble", "sampling", "evaluation", "bench", "calibration", "examination", "findings", "runs", "report",
-    "cli", "__main__",
+    "inference", "ensemble", "sampling", "evaluation", "bench", "calibration", "examination", "findings", "runs",
+    "report", "cli", "__main__",
 )  # fmt: skip
 """Every room, in the direction of imports: a room may import those before it."""
 
