@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from noble_prob.errors import require
 from noble_prob.inference import hmc, importance, nuts, refresh, svi
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.export import agreed
@@ -53,12 +52,9 @@ def draw(task: Task, density: LogDensity, evidence: Evidence, rows: tuple[int, .
         seed: Seed of everything random.
     """
     if task.method == "npe":
-        require(task.estimator is not None, "estimator", "an amortised posterior for the method npe", "none",
-                "pass estimator=cell.estimator, or train one with `noble-prob train-npe`")  # fmt: skip
-        assert task.estimator is not None
-        about = task.estimator.given(evidence)
-        coordinates = locate_near(density, about, task.estimator.sites, rows, seed)
-        whole = len(columns(density, task.estimator.sites)) == about.centre.shape[-1]
+        about = task.amortised.given(evidence)
+        coordinates = locate_near(density, about, task.amortised.sites, rows, seed)
+        whole = len(columns(density, task.amortised.sites)) == about.centre.shape[-1]
         return _weighted(task, density, coordinates, seed, about if whole else None)
     coordinates, modes = locate(density, rows, seed)
     if task.method in WEIGHTED:

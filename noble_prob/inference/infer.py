@@ -179,11 +179,7 @@ def _require_length(chains: int, warmup: int | None, draws: int | None) -> None:
 
 def _checked(task: Task, items: list[Observation]) -> tuple[Task, list[Observation]]:
     """Importance sampling from the prior in place of an estimator of something else, and a note that says so."""
-    known = task.estimator
-    require(known is not None, "estimator", "an amortised posterior for the method npe", "none",
-            "pass estimator=cell.estimator where the cell has one, or ask for method='importance'")  # fmt: skip
-    assert known is not None
-    of = stranger(known, task.decoder, task.prior, noise=task.noise)
+    of = stranger(task.amortised, task.decoder, task.prior, noise=task.noise)
     if not of:
         return task, items
     note = Finding(

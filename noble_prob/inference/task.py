@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from noble_prob.amortised import Estimator
 from noble_prob.decoder.base import Decoder
+from noble_prob.errors import UsageError
 from noble_prob.inference.density import LogDensity
 from noble_prob.noise import Evidence, NoisePrior
 from noble_prob.priors import Prior
@@ -54,6 +55,19 @@ class Task:
     until_converged: bool = False
     device: str = "cpu"
     progress: bool = False
+
+    @property
+    def amortised(self) -> Estimator:
+        """The amortised posterior.
+
+        Raises:
+            UsageError: If none was given.
+        """
+        if self.estimator is None:
+            raise UsageError("estimator", "an amortised posterior for the method npe", "none", "pass "
+                             "estimator=cell.estimator, train one with `noble-prob train-npe`, or ask for "
+                             "method='importance'")  # fmt: skip
+        return self.estimator
 
     def model(self, evidence: Evidence) -> Any:
         """The program for these sweeps, drawing what is not conditioned on."""

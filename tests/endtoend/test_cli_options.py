@@ -83,7 +83,7 @@ def test_a_file_names_a_device_and_the_command_another(asked, used, tmp_path, ca
 @pytest.mark.parametrize(
     ("verb", "told"),
     [("report", "models (as stored)"), ("infer", "models (the stored one, else student)"),
-     ("populate", "CSV file (fires)"), ("populate", "none for builtin"), ("simulate", "chunk (none)"),
+     ("populate", "CSV file (fires)"), ("populate", "none of builtin"), ("simulate", "chunk (none)"),
      ("sbc", "decoder's range)"), ("train", "the file's, which it overrules")],
 )  # fmt: skip
 def test_the_help_tells_defaults(verb, told, capsys):

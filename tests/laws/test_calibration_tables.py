@@ -64,7 +64,7 @@ def test_what_is_no_table_is_refused(change, match):
 
 def test_a_feature_that_was_not_compared_is_not_found_but_told():
     rng = np.random.default_rng(0)
-    result = calibrate_population(table(rng.normal(size=(12, 2))), table(rng.normal(size=(30, 2))), permutations=99)
+    result = calibrate_population(table(rng.normal(size=(12, 2))), table(rng.normal(size=(30, 2))), permutations=299)
     assert result["a_mv"].name == "a_mv"
     with pytest.raises(UsageError, match="`name` should be among a_mv, b_mv; found 'typo'"):
         result["typo"]

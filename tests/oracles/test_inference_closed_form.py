@@ -93,9 +93,8 @@ def test_nuts_equals_the_closed_form(decoder, prior, problems):
 def test_the_likelihood_equals_a_dense_gaussian_with_a_gaussian_tail(decoder):
     """Woodbury in a rotated basis against one big covariance matrix, with diffusion, trials and timing errors on."""
     toy = ToyDecoder()
-    ends = torch.tensor([400.0, 300.0, 400.0]).double()
-    design = Design(current_pa=torch.tensor([60.0, 150.0, -50.0]).double(), end_ms=ends,
-                    summary_names=toy.summary_names)  # fmt: skip
+    design = Design(current_pa=torch.tensor([60.0, 150.0, -50.0]).double(),
+                    end_ms=torch.tensor([400.0, 300.0, 400.0]).double(), summary_names=toy.summary_names)  # fmt: skip
     predicted = toy.spike_times(toy.space.mean, design.current_pa)[:, :40]
     sigma, trial, rate = torch.tensor([0.3, 0.04, 0.02]).double()
     timing = 0.1
@@ -121,8 +120,9 @@ def test_the_likelihood_equals_a_dense_gaussian_with_a_gaussian_tail(decoder):
     row, kind, gap = torch.tensor(row), torch.tensor(kind), torch.cat(x)
     predicted_gap = torch.diff(predicted, dim=-1, prepend=torch.zeros(3, 1).double())
     r = gap.log() - torch.cat([predicted_gap[s, : len(x[s])] for s in range(3)]).log()
-    r = r + sigma**2 * gap / 1000  # makes up for the variance being that at the observed interval
-    noise = torch.diag(sigma**2 * gap / 1000 + (1 + (kind == 1).double()) * e2 / gap**2)
+    ends = 1 + (kind == 1).double()  # a latency has one uncertain end, an interval two
+    r = r + sigma**2 * gap / 1000 - 0.5 * ends * e2 / gap**2  # for the variances being those at the observed interval
+    noise = torch.diag(sigma**2 * gap / 1000 + ends * e2 / gap**2)
     for i in range(len(gap) - 1):
         if row[i] == row[i + 1]:
             noise[i, i + 1] = noise[i + 1, i] = -e2 / gap[i] / gap[i + 1]
