@@ -26,6 +26,9 @@ from noble_prob.errors import require, require_kind
 from noble_prob.recording import Axis as Axis
 from noble_prob.recording.numbers import indices, numbers
 
+FEWEST_CELLS = 5
+"""Neurons that a population needs at least, for a density to be fitted to it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Latent:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from noble_prob.errors import listed, require, require_count, require_seed
-from noble_prob.latent import Neurons, require_neurons
+from noble_prob.latent import FEWEST_CELLS, Neurons, require_neurons
 from noble_prob.priors import flow, gaussian, mixture, student
 from noble_prob.priors.base import Kind, Prior
 from noble_prob.priors.threads import single_thread
@@ -51,7 +51,8 @@ def fit_prior(
     neurons.require_axis("neuron", "fitting a prior")
     seed = require_seed(seed)
     require(kind in get_args(Kind), "kind", f"one of {get_args(Kind)}", kind, "pick one of them")
-    require(len(neurons) >= 5, "neurons", "at least five cells", len(neurons), "give a population, not a handful")
+    n = len(neurons)
+    require(n >= FEWEST_CELLS, "neurons", f"at least {FEWEST_CELLS} cells", n, "give a population, not a handful")
     x = neurons.space.standardise(neurons.value.to(torch.float64))
     same = (x - x[0]).abs().amax(0) < CONSTANT
     require(not same.any(), "neurons", "neurons that differ in every latent",

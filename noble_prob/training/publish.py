@@ -15,12 +15,11 @@ from noble_prob.decoder.checkpoint import TrainedDecoder, save_decoder
 from noble_prob.decoder.noble import NobleDecoder
 from noble_prob.errors import require
 from noble_prob.jobs.whole import write_atomically
+from noble_prob.latent import FEWEST_CELLS
 from noble_prob.training.data import HELD_OUT, TRAIN, VALIDATION, TrainingData
 from noble_prob.training.responses import first_rows
 
 LATENT_TABLE = "hof_latents.csv"
-FEWEST = 5
-"""Published models that a prior needs."""
 
 INTENDED_USE = (
     "Ensembles and posteriors of neurons like the named cell, under somatic square current steps within the window "
@@ -93,12 +92,13 @@ def require_published(data: TrainingData) -> None:
     """Refuse data with too few published models: the latent table, and with it every prior, is made of them.
 
     Raises:
-        UsageError: If fewer than :data:`FEWEST` published models are among the training models.
+        UsageError: If fewer than :data:`FEWEST_CELLS` published models are among the training models.
     """
     n = int(((data.responses.model >= 0) & first_rows(data.responses.model) & (data.split == TRAIN)).sum())
     lost = data.rejected.get("latent undefined", 0)
     found = f"{n} in {data.responses.cell!r}" + (f" ({lost} models dropped, which lack a latent)" if lost else "")
-    require(n >= FEWEST, "cells", f"data with at least {FEWEST} published models to train on, for the prior", found,
+    wanted = f"data with at least {FEWEST_CELLS} published models to train on, for the prior"
+    require(n >= FEWEST_CELLS, "cells", wanted, found,
             "make the data set of more of them, with `--include-base`, or hold out fewer")  # fmt: skip
 
 
