@@ -9,20 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from noble_prob.calibration import FeatureTable
-from noble_prob.features.registry import FEATURES, of_spike
+from noble_prob.features.registry import FEATURES, NOTHING, Needs
 from noble_prob.latent import LatentSpace
-
-HYPERPOLARISED = ("sag_mv", "sag_ratio", "membrane_time_constant_ms")
-"""Features that exist on steps of negative current only."""
-QUIET = (
-    "steady_state_voltage_mv", "voltage_deflection_mv", "input_resistance_mohm", "decay_time_constant_after_stim_ms",
-)  # fmt: skip
-"""Features that a spike during the step does away with."""
-FIRING = (
-    "first_spike_latency_ms", "last_spike_ms", "mean_isi_ms", "first_isi_ms", "last_isi_ms", "mean_isi_to_100ms_ms",
-    "mean_isi_to_200ms_ms", "isi_cv", "adaptation_index",
-)  # fmt: skip
-"""Features of a train, besides those of the spike's shape, that exist where there are spikes."""
 
 
 def lacking(name: str, current_pa: float) -> str:
@@ -36,13 +24,18 @@ def lacking(name: str, current_pa: float) -> str:
         >>> lacking("sag_mv", 180.0), lacking("sag_mv", -110.0), lacking("ap1_width_ms", -110.0)
         ('a hyperpolarising step', '', 'a step that elicits spikes')
     """
-    if name in HYPERPOLARISED and current_pa >= 0:
+    needs = _needs(name)
+    if needs.current == "negative" and current_pa >= 0:
         return "a hyperpolarising step"
-    if name in QUIET and current_pa > 0:
+    if needs.silence and current_pa > 0:
         return "a step without spikes, such as a hyperpolarising one"
-    if current_pa < 0 and (name in FIRING or (name in FEATURES and of_spike(name))):
+    if needs.spikes and current_pa < 0:
         return "a step that elicits spikes"
     return ""
+
+
+def _needs(name: str) -> Needs:
+    return FEATURES[name].needs if name in FEATURES else NOTHING
 
 
 def impossible(rows: FeatureTable, current_pa: float, space: LatentSpace) -> dict[str, str]:
@@ -66,7 +59,7 @@ def impossible(rows: FeatureTable, current_pa: float, space: LatentSpace) -> dic
 def _way_out(name: str, space: LatentSpace) -> str:
     """The latent that is this feature at its own step, and the current that gives the feature."""
     of = [latent for latent in space.latents if latent.feature == name]
-    step = f"{of[0].current_pa:g}" if of else "180" if name not in HYPERPOLARISED + QUIET else "-110"
+    step = f"{of[0].current_pa:g}" if of else "-110" if _needs(name).silence else "180"
     plain = [latent for latent in of if not latent.log]
     column = f"the column `{plain[0].name}` (the latent, measured at {step} pA) or " if plain else ""
     return f"use {column}--current-pa {step}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 
@@ -15,6 +16,21 @@ from noble_prob.errors import UsageError
 from noble_prob.features.sweeps import Sweeps
 
 Definition = Callable[[Sweeps], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """Conditions that count and current alone decide.
+
+    Attributes:
+        spikes: Fewest spikes.
+        silence: Whether it takes a sweep without spikes.
+        current: Which step current it takes.
+    """
+
+    spikes: int = 0
+    silence: bool = False
+    current: Literal["any", "not zero", "negative"] = "any"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +45,7 @@ class Feature:
         efel_name: The eFEL feature it agrees with, empty if there is none.
         needs_step: Whether it makes no sense without a current step.
         whole_step: Whether it is another number where the step is shorter, its end or every spike of it being part.
+        needs: What the sweep must be or have at least; ``defined_when`` says all of it.
         compute: The definition, ``Sweeps -> (trace,)``.
     """
 
@@ -39,8 +56,12 @@ class Feature:
     efel_name: str
     needs_step: bool
     whole_step: bool
+    needs: Needs
     compute: Definition
 
+
+NOTHING, SILENCE, HYPERPOLARISED = Needs(), Needs(silence=True), Needs(silence=True, current="negative")
+ONE_SPIKE, TWO_SPIKES = Needs(spikes=1), Needs(spikes=2)
 
 FEATURES: dict[str, Feature] = {}
 """Every feature by its name, in the order of the documentation."""
@@ -52,13 +73,20 @@ def of_spike(name: str) -> bool:
 
 
 def feature(
-    unit: str, *, defined_when: str, efel_name: str = "", needs_step: bool = True, whole_step: bool = False
+    unit: str,
+    *,
+    defined_when: str,
+    needs: Needs = NOTHING,
+    efel_name: str = "",
+    needs_step: bool = True,
+    whole_step: bool = False,
 ) -> Callable[[Definition], Definition]:
     """Enter a definition into the catalogue under its function's name; the docstring's first line is its ``doc``.
 
     Args:
         unit: Unit of the value.
         defined_when: One clause that says when it exists.
+        needs: What of it spike count and current decide.
         efel_name: The eFEL feature it agrees with.
         needs_step: Whether it makes no sense without a current step.
         whole_step: Whether it is another number where the step is shorter.
@@ -68,7 +96,8 @@ def feature(
         doc = (compute.__doc__ or "").strip().splitlines()[0]
         FEATURES[compute.__name__] = Feature(
             name=compute.__name__, unit=unit, doc=doc, defined_when=defined_when,
-            efel_name=efel_name, needs_step=needs_step, whole_step=whole_step, compute=compute,
+            efel_name=efel_name, needs_step=needs_step, whole_step=whole_step, needs=needs,
+            compute=compute,
         )  # fmt: skip
         return compute
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from noble_prob.features.fits import exponential_time_constant, log_linear_time_constant
-from noble_prob.features.registry import feature
+from noble_prob.features.registry import HYPERPOLARISED, SILENCE, Needs, feature
 from noble_prob.features.sweeps import Sweeps
 
 SMALLEST_DEFLECTION_MV = 1.0
@@ -30,7 +30,13 @@ def resting_voltage_mv(s: Sweeps) -> Tensor:
     return s.baseline_mv
 
 
-@feature("mV", defined_when="no spike during the step", efel_name="steady_state_voltage_stimend", whole_step=True)
+@feature(
+    "mV",
+    defined_when="no spike during the step",
+    needs=SILENCE,
+    efel_name="steady_state_voltage_stimend",
+    whole_step=True,
+)
 def steady_state_voltage_mv(s: Sweeps) -> Tensor:
     """Mean voltage of the last tenth of the step."""
     return s.where(s.silent, s.steady_mv)
@@ -47,6 +53,7 @@ def late_voltage_mv(s: Sweeps) -> Tensor:
 @feature(
     "mV",
     defined_when="no spike during the step, and a baseline",
+    needs=SILENCE,
     efel_name="voltage_deflection_vb_ssse",
     whole_step=True,
 )
@@ -55,14 +62,24 @@ def voltage_deflection_mv(s: Sweeps) -> Tensor:
     return s.where(s.silent, s.steady_mv - s.baseline_mv)
 
 
-@feature("mV", defined_when="a negative current without spikes", efel_name="sag_amplitude", whole_step=True)
+@feature(
+    "mV",
+    defined_when="a negative current without spikes",
+    needs=HYPERPOLARISED,
+    efel_name="sag_amplitude",
+    whole_step=True,
+)
 def sag_mv(s: Sweeps) -> Tensor:
     """Steady state minus the lowest voltage of the step."""
     return s.where(s.hyperpolarised & (s.steady_mv <= s.baseline_mv), s.steady_mv - s.minimum_mv)
 
 
 @feature(
-    "1", defined_when="sag_mv is, and the voltage falls below the baseline", efel_name="sag_ratio1", whole_step=True
+    "1",
+    defined_when="sag_mv is, and the voltage falls below the baseline",
+    needs=HYPERPOLARISED,
+    efel_name="sag_ratio1",
+    whole_step=True,
 )
 def sag_ratio(s: Sweeps) -> Tensor:
     """Sag over the largest deflection: 0 without sag, 1 if the voltage returns to rest."""
@@ -71,14 +88,14 @@ def sag_ratio(s: Sweeps) -> Tensor:
 
 
 @feature("MOhm", defined_when="a non-zero current without spikes, and a baseline",
-         efel_name="ohmic_input_resistance_vb_ssse", whole_step=True)  # fmt: skip
+         needs=Needs(silence=True, current="not zero"), efel_name="ohmic_input_resistance_vb_ssse", whole_step=True)  # fmt: skip
 def input_resistance_mohm(s: Sweeps) -> Tensor:
     """Voltage deflection over the step's current."""
     return s.where(s.amplitude_pa != 0, 1000.0 * voltage_deflection_mv(s) / s.amplitude_pa.to(s.nan))
 
 
 @feature("ms", defined_when="a negative current without spikes that moves the voltage by 1 mV or more",
-         efel_name="time_constant (3 to 7 % apart)", whole_step=True)  # fmt: skip
+         needs=HYPERPOLARISED, efel_name="time_constant (3 to 7 % apart)", whole_step=True)  # fmt: skip
 def membrane_time_constant_ms(s: Sweeps) -> Tensor:
     """Time constant of one exponential fitted from the onset to 95 % of the largest deflection."""
     out, rows = (
@@ -101,7 +118,7 @@ def membrane_time_constant_ms(s: Sweeps) -> Tensor:
 
 
 @feature("ms", defined_when="no spike during the step and 10 ms after, on one side of the baseline there",
-         efel_name="decay_time_constant_after_stim", whole_step=True)  # fmt: skip
+         needs=SILENCE, efel_name="decay_time_constant_after_stim", whole_step=True)  # fmt: skip
 def decay_time_constant_after_stim_ms(s: Sweeps) -> Tensor:
     """Time constant of the return to the baseline, from the log of the distance 1 to 10 ms after the step."""
     start, stop = s.step_end_ms + 1.0, s.step_end_ms + 10.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from noble_prob.features.registry import feature
+from noble_prob.features.registry import ONE_SPIKE, TWO_SPIKES, Needs, feature
 from noble_prob.features.sweeps import Sweeps
 
 
@@ -40,31 +40,45 @@ def mean_rate_hz(s: Sweeps) -> Tensor:
     return spike_count(s) * 1000.0 / s.duration_ms
 
 
-@feature("ms", defined_when="one spike or more", efel_name="time_to_first_spike")
+@feature("ms", defined_when="one spike or more", needs=ONE_SPIKE, efel_name="time_to_first_spike")
 def first_spike_latency_ms(s: Sweeps) -> Tensor:
     """Time from the step's onset to the first peak."""
     return s.where(s.complete, s.spikes.peak_ms[:, 0] - s.onset_ms)
 
 
-@feature("ms", defined_when="one spike or more", efel_name="time_to_last_spike", whole_step=True)
+@feature("ms", defined_when="one spike or more", needs=ONE_SPIKE, efel_name="time_to_last_spike", whole_step=True)
 def last_spike_ms(s: Sweeps) -> Tensor:
     """Time from the step's onset to the last peak."""
     return _at(s, s.spikes.peak_ms - s.onset_ms, s.spikes.count - 1)
 
 
-@feature("ms", defined_when="two spikes or more", efel_name="mean of all_ISI_values", needs_step=False, whole_step=True)
+@feature(
+    "ms",
+    defined_when="two spikes or more",
+    needs=TWO_SPIKES,
+    efel_name="mean of all_ISI_values",
+    needs_step=False,
+    whole_step=True,
+)
 def mean_isi_ms(s: Sweeps) -> Tensor:
     """Mean interval between peaks."""
     return s.where(s.complete, _isi(s).nanmean(-1))
 
 
-@feature("ms", defined_when="two spikes or more", efel_name="doublet_ISI", needs_step=False)
+@feature("ms", defined_when="two spikes or more", needs=TWO_SPIKES, efel_name="doublet_ISI", needs_step=False)
 def first_isi_ms(s: Sweeps) -> Tensor:
     """First interval."""
     return s.where(s.complete, _isi(s)[:, 0])
 
 
-@feature("ms", defined_when="two spikes or more", efel_name="last of all_ISI_values", needs_step=False, whole_step=True)
+@feature(
+    "ms",
+    defined_when="two spikes or more",
+    needs=TWO_SPIKES,
+    efel_name="last of all_ISI_values",
+    needs_step=False,
+    whole_step=True,
+)
 def last_isi_ms(s: Sweeps) -> Tensor:
     """Last interval."""
     return _at(s, _isi(s), s.spikes.count - 2)
@@ -85,13 +99,13 @@ def _mean_isi_until(s: Sweeps, until_ms: float) -> Tensor:
     return s.where(s.complete & (n >= 2), torch.where(j >= n, whole, torch.where(j < 2, first, mean)))
 
 
-@feature("ms", defined_when="two spikes or more")
+@feature("ms", defined_when="two spikes or more", needs=TWO_SPIKES)
 def mean_isi_to_100ms_ms(s: Sweeps) -> Tensor:
     """Mean interval from the first spike to 100 ms after the onset, the interval then under way counted in part."""
     return _mean_isi_until(s, 100.0)
 
 
-@feature("ms", defined_when="two spikes or more")
+@feature("ms", defined_when="two spikes or more", needs=TWO_SPIKES)
 def mean_isi_to_200ms_ms(s: Sweeps) -> Tensor:
     """Mean interval from the first spike to 200 ms after the onset, the interval then under way counted in part."""
     return _mean_isi_until(s, 200.0)
@@ -100,6 +114,7 @@ def mean_isi_to_200ms_ms(s: Sweeps) -> Tensor:
 @feature(
     "1",
     defined_when="three spikes or more",
+    needs=Needs(spikes=3),
     efel_name="ISI_CV (ignore_first_ISI off)",
     needs_step=False,
     whole_step=True,
@@ -112,7 +127,7 @@ def isi_cv(s: Sweeps) -> Tensor:
     return s.where(s.complete & (n >= 2), variance.sqrt() / mean)
 
 
-@feature("1", defined_when="four spikes or more, after dropping the first tenth (two at most)",
+@feature("1", defined_when="four spikes or more, after dropping the first tenth (two at most)", needs=Needs(spikes=4),
          efel_name="adaptation_index", needs_step=False, whole_step=True)  # fmt: skip
 def adaptation_index(s: Sweeps) -> Tensor:
     """Mean of (next - this) / (next + this) over neighbouring intervals: positive if the train slows down."""

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from noble_prob.errors import require
+from noble_prob.features.registry import FEATURES, NOTHING
 from noble_prob.noise.intervals import Intervals, diagonalise
 
 
@@ -106,13 +107,6 @@ class Evidence:
                         summary=self.summary[..., sweeps, :])  # fmt: skip
 
 
-SILENT_ONLY = ("steady_state_voltage_mv", "voltage_deflection_mv", "input_resistance_mohm", "sag_mv", "sag_ratio",
-               "membrane_time_constant_ms")  # fmt: skip
-HYPERPOLARISED_ONLY = ("sag_mv", "sag_ratio", "membrane_time_constant_ms")
-NEEDS_CURRENT = ("input_resistance_mohm",)
-NEEDS_SPIKE = ("ap1_", "ahp_", "mean_ap_", "first_spike", "last_spike")
-
-
 def defined(names: tuple[str, ...], count: Tensor, current_pa: Tensor) -> Tensor:
     """Which summary features exist in a sweep with so many spikes (the conditions of :mod:`noble_prob.features`).
 
@@ -124,11 +118,10 @@ def defined(names: tuple[str, ...], count: Tensor, current_pa: Tensor) -> Tensor
     Returns:
         Mask of shape ``(*batch, sweep, feature)``.
     """
-    yes = torch.ones_like(count, dtype=torch.bool)
     columns = []
     for name in names:
-        exists = count > 0 if name.startswith(NEEDS_SPIKE) else yes
-        exists = exists & (count == 0) if name in SILENT_ONLY else exists
-        exists = exists & (current_pa != 0) if name in NEEDS_CURRENT else exists
-        columns.append(exists & (current_pa < 0) if name in HYPERPOLARISED_ONLY else exists)
+        needs = FEATURES[name].needs if name in FEATURES else NOTHING
+        exists = (count == 0) if needs.silence else count >= needs.spikes
+        exists = exists & (current_pa != 0) if needs.current == "not zero" else exists
+        columns.append(exists & (current_pa < 0) if needs.current == "negative" else exists)
     return torch.stack(columns, -1)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from noble_prob.calibration.replay import TRAIN, train_features
 from noble_prob.errors import UsageError
 from noble_prob.features import FEATURES, find_spikes, measure
-from noble_prob.noise.design import NEEDS_SPIKE, SILENT_ONLY, defined
+from noble_prob.noise.design import defined
 from noble_prob.recording import Protocol, Recording
 
 DT, ONSET, DURATION, TOTAL = 0.0625, 20.0, 200.0, 300.0
@@ -269,7 +269,7 @@ def test_a_train_s_isi_cv_is_that_of_the_recording():
 @given(trains, st.sampled_from([-120.0, 0.0, 40.0]))
 @settings(max_examples=20, deadline=None)
 def test_what_the_likelihood_takes_for_defined_is_what_is_measured(spike_ms, amplitude):
-    names = tuple(name for name in FEATURES if name in SILENT_ONLY or name.startswith(NEEDS_SPIKE))
+    names = tuple(FEATURES)
     found = measure(recording([voltage(spike_ms, amplitude)], [amplitude]), names=names)
     count = torch.tensor([len(spike_ms)])
     expected = defined(names, count, torch.tensor([amplitude]))[0]
