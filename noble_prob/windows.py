@@ -24,9 +24,9 @@ from torch import Tensor
 
 from noble_prob.errors import UsageError, require
 from noble_prob.recording import Protocol, Recording, Step
+from noble_prob.recording.step import SHORTEST_STEP_MS
 from noble_prob.resample import hold, ratio, resample_voltage
 
-SHORTEST_STEP_MS = 100.0
 TRAINED_STEP_MS = 400.0
 
 

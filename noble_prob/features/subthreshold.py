@@ -88,7 +88,8 @@ def sag_ratio(s: Sweeps) -> Tensor:
 
 
 @feature("MOhm", defined_when="a non-zero current without spikes, and a baseline",
-         needs=Needs(silence=True, current="not zero"), efel_name="ohmic_input_resistance_vb_ssse", whole_step=True)  # fmt: skip
+         needs=Needs(silence=True, current="not zero"), efel_name="ohmic_input_resistance_vb_ssse",
+         whole_step=True)  # fmt: skip
 def input_resistance_mohm(s: Sweeps) -> Tensor:
     """Voltage deflection over the step's current."""
     return s.where(s.amplitude_pa != 0, 1000.0 * voltage_deflection_mv(s) / s.amplitude_pa.to(s.nan))

@@ -28,10 +28,11 @@ from noble_prob.decoder.base import Decoder
 from noble_prob.errors import require, require_seed
 from noble_prob.inference.belongs import probe
 from noble_prob.inference.density import LogDensity
-from noble_prob.inference.observe import SHORTEST_MS, mask_late
+from noble_prob.inference.observe import mask_late
 from noble_prob.noise import Design, Evidence, NoisePrior, mask_undefined
 from noble_prob.priors import Prior, seeded
 from noble_prob.program import program
+from noble_prob.recording.step import SHORTEST_STEP_MS
 from noble_prob.training.loop import fit
 from noble_prob.training.schedule import Schedule
 
@@ -186,7 +187,7 @@ def random_design(decoder: Decoder, n: int, generator: torch.Generator) -> Desig
     levels = current.gather(1, (uniform(n, SWEEPS) * (1 + (SWEEPS - 1) * uniform(n, 1))).long())
     current = torch.where(uniform(n, 1) < 0.2, levels, current)
     longest = decoder.window.duration_ms
-    short = SHORTEST_MS * (longest / SHORTEST_MS) ** uniform(n, 1)
+    short = SHORTEST_STEP_MS * (longest / SHORTEST_STEP_MS) ** uniform(n, 1)
     end = torch.where(uniform(n, 1) < 0.7, longest, short).expand(n, SWEEPS).contiguous()
     return Design(current_pa=current, end_ms=end, summary_names=decoder.summary_names)
 

@@ -26,8 +26,7 @@ from noble_prob.inference.notes import cut_short, held, left_out, read_with_choi
 from noble_prob.noise import Design, Evidence
 from noble_prob.readers.checks import check_recording
 from noble_prob.recording import Recording, Step
-
-SHORTEST_MS = 100.0
+from noble_prob.recording.step import SHORTEST_STEP_MS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +63,8 @@ def observe(recording: Recording, decoder: Decoder) -> Observation:
     recorded = _recorded_ms(recording)
     reasons = [_why_not(step, ms, decoder) for step, ms in zip(recording.steps, recorded, strict=True)]
     kept = [k for k, reason in enumerate(reasons) if not reason]
-    require(bool(kept), "recording", f"at least one step of {SHORTEST_MS:.0f} ms or more within the decoder's currents",
+    expected = f"at least one step of {SHORTEST_STEP_MS:.0f} ms or more within the decoder's currents"
+    require(bool(kept), "recording", expected,
             told(reasons, recording.steps), "record longer steps or use another decoder")  # fmt: skip
     part = recording.select(kept)
     repeats = 1 if not recording.axes else recording.voltage_mv.shape[0]
@@ -119,12 +119,12 @@ def _why_not(step: Step | None, recorded_ms: float, decoder: Decoder) -> str:
     low, high = decoder.window.current_range_pa
     if step is None:
         return "a stimulus that is not a step"
-    if step.duration_ms < SHORTEST_MS - 1e-6:
-        return f"steps shorter than {SHORTEST_MS:.0f} ms"
+    if step.duration_ms < SHORTEST_STEP_MS - 1e-6:
+        return f"steps shorter than {SHORTEST_STEP_MS:.0f} ms"
     if not decoder.window.admits(step.amplitude_pa):
         return f"steps beyond the decoder's {low:.0f} to {high:.0f} pA"
-    if recorded_ms < SHORTEST_MS - 1e-6:
-        return f"steps of which less than {SHORTEST_MS:.0f} ms were recorded without a gap"
+    if recorded_ms < SHORTEST_STEP_MS - 1e-6:
+        return f"steps of which less than {SHORTEST_STEP_MS:.0f} ms were recorded without a gap"
     return ""
 
 

@@ -20,8 +20,9 @@ from noble_prob.readers.provenance import fingerprint, versions
 from noble_prob.readers.pulses import Pulse, find_pulses
 from noble_prob.readers.sweeps import RawFile, RawSweep
 from noble_prob.recording import Protocol, Recording
+from noble_prob.recording.step import SHORTEST_STEP_MS
 
-_LONG_MS, _PREPULSE_PA, _HELD_ALIKE_PA, _END_MS = 100.0, 2.0, 5.0, 2.0
+_PREPULSE_PA, _HELD_ALIKE_PA, _END_MS = 2.0, 5.0, 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +35,8 @@ class _Group:
     @property
     def rank(self) -> tuple[int, int, int]:
         """Long steps, sweeps, samples: the more the better."""
-        long = sum(any(p.step.duration_ms >= _LONG_MS for p in row) for row in self.pulses)
-        long += sum(s.step is not None and s.step.duration_ms >= _LONG_MS for s in self.sweeps if s.stated)
+        long = sum(any(p.step.duration_ms >= SHORTEST_STEP_MS for p in row) for row in self.pulses)
+        long += sum(s.step is not None and s.step.duration_ms >= SHORTEST_STEP_MS for s in self.sweeps if s.stated)
         return long, len(self.sweeps), len(self.sweeps[0].current_pa)
 
     def __str__(self) -> str:
@@ -200,9 +201,10 @@ def _remarks(group: _Group, groups: list[_Group], pieces: list[Piece], pulse: Pu
     waves = sum(p.step is None for p in pieces)
     if waves:
         remarks.append(f"{waves} of {len(pieces)} sweeps are no single step and are kept as waveforms (step None).")
-    brief = [p.step.duration_ms for p in pieces if p.step and p.step.duration_ms < _LONG_MS]
+    brief = [p.step.duration_ms for p in pieces if p.step and p.step.duration_ms < SHORTEST_STEP_MS]
     if brief:
-        remarks.append(f"{len(brief)} sweeps have a pulse of less than {_LONG_MS:g} ms (shortest: {min(brief):g} ms).")
+        few = f"less than {SHORTEST_STEP_MS:g} ms (shortest: {min(brief):g} ms)"
+        remarks.append(f"{len(brief)} sweeps have a pulse of {few}.")
     missing = sum(int(np.isnan(group.sweeps[p.sweep].voltage_mv[..., p.start : p.stop]).sum()) for p in pieces)
     if missing:
         remarks.append(f"{missing} voltage samples are missing (NaN).")

@@ -13,9 +13,9 @@ import numpy as np
 from noble_prob.errors import require
 from noble_prob.readers.sweeps import RawSweep
 from noble_prob.recording import Recording
+from noble_prob.recording.step import SHORTEST_STEP_MS
 
 SLOWEST_HZ = 2000.0
-SHORTEST_MS = 100.0
 _FASTEST_HZ = 2e6
 _SMALL = ((5e-3, "nA", "1000"), (5e-6, "µA", "1e6"), (5e-9, "mA", "1e9"), (0.0, "amperes", "1e12"))
 """Smallest strongest current that a response to some 5 to 5000 pA has in each unit, and the factor from it to pA."""
@@ -79,9 +79,9 @@ def check_time(dt_ms: float, n: int, name: str) -> None:
         "export the recording without decimation; spikes can not be timed at this rate",
     )
     require(
-        n * dt_ms >= SHORTEST_MS * (1 - 1e-6),
+        n * dt_ms >= SHORTEST_STEP_MS * (1 - 1e-6),
         "sweep",
-        f"at least {SHORTEST_MS:g} ms long in {name}",
+        f"at least {SHORTEST_STEP_MS:g} ms long in {name}",
         f"{n * dt_ms:g} ms ({n} samples)",
         "export whole sweeps, too short a step can not be compared",
     )
@@ -96,8 +96,8 @@ def why_unusable(sweeps: list[RawSweep]) -> str:
         sweeps: Of one length and sampling interval, each with a voltage.
     """
     length = len(sweeps[0].current_pa) * sweeps[0].dt_ms
-    if length < SHORTEST_MS * (1 - 1e-6):
-        return f"shorter than {SHORTEST_MS:g} ms"
+    if length < SHORTEST_STEP_MS * (1 - 1e-6):
+        return f"shorter than {SHORTEST_STEP_MS:g} ms"
     flat = all(np.nanmax(s.voltage_mv) == np.nanmin(s.voltage_mv) == np.nanmin(sweeps[0].voltage_mv) for s in sweeps)
     return "of a voltage that never changes" if flat else ""
 

@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 
 from noble_prob.readers.levels import Levels, fit_levels
 from noble_prob.recording import Step
+from noble_prob.recording.step import SHORTEST_STEP_MS
 
-_SAME_EDGE_MS, _MARGIN_MS, _LONG_MS, _BRIEF_MS, _SMALLEST_PA = 4.0, 1.5, 100.0, 50.0, 1.0
+_SAME_EDGE_MS, _MARGIN_MS, _BRIEF_MS, _SMALLEST_PA = 4.0, 1.5, 50.0, 1.0
 Run = tuple[int, int]
 
 
@@ -188,7 +189,7 @@ def _slots(runs: list[list[Run]], table: _Table) -> list[Run]:
     for run, _ in sorted(counted.items(), key=lambda item: (-item[1], -length_ms(item[0]))):
         if not any(_overlap(run, other) for other in slots):
             slots.append(run)
-    if any(length_ms(run) >= _LONG_MS for run in slots):
+    if any(length_ms(run) >= SHORTEST_STEP_MS for run in slots):
         slots = [run for run in slots if length_ms(run) >= _BRIEF_MS]
     return sorted(slots)
 

@@ -22,6 +22,10 @@ def same_height(a_pa: float, b_pa: float) -> bool:
     return abs(a_pa - b_pa) <= max(SAME_PA, SAME_SHARE * abs(a_pa))
 
 
+SHORTEST_STEP_MS = 100.0
+"""Shortest step that is told from a pulse and says how a neuron fires (ms)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """A square pulse of current: the stimulus of one sweep.
