@@ -1,10 +1,11 @@
-"""An ensemble of novel neurons under one current, and what is worth knowing about it.
+"""An ensemble of novel neurons under current steps, and what is worth knowing about it.
 
 prior -> neurons -> voltages -> features, plausibility
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,10 +30,11 @@ class Ensemble:
     Attributes:
         cell: Name of the cell they resemble.
         neurons: Their latents, axis ``neuron``.
-        responses: Their voltage under one step, axis ``neuron``.
+        responses: Their voltage under each step, axes ``("neuron",)`` or ``("neuron", "trial")``.
         plausibility: Each neuron against the population.
         features: Measured on the responses.
         seed: Seed of the draw.
+        models: The published models that the prior was fitted to, where known.
     """
 
     cell: str
@@ -41,59 +43,94 @@ class Ensemble:
     plausibility: Plausibility
     features: Features
     seed: int
+    models: Neurons | None = None
+
+    @property
+    def current_pa(self) -> tuple[float, ...]:
+        """Heights of the steps (pA)."""
+        return tuple(self.responses.protocol.amplitudes_pa.tolist())
 
     def arrays(self) -> dict[str, ndarray]:
-        """Arrays by name: ``voltage_mv`` (neuron, time), ``time_ms``, ``latents`` (neuron, latent), ``latent_names``,
-        ``latent_units``, ``plausibility`` (density quantile, 0 far out, 1 at the mode), ``nearest_sd``, ``support``."""  # noqa: D205, D209
-        p = self.plausibility
+        """Arrays by name; axes in brackets, ``trial`` where there are repeats, ``current`` where there are several.
+
+        ``voltage_mv`` (neuron, trial, current, time), ``time_ms``, ``current_pa``, ``latents`` (neuron, latent),
+        ``latent_names``, ``latent_units``, ``plausibility`` (density quantile, 0 far out, 1 at the mode),
+        ``nearest_sd``, ``support``.
+        """
+        p, voltage = self.plausibility, self.responses.voltage_mv.numpy()
+        current = self.responses.protocol.amplitudes_pa.numpy()
+        one = len(current) == 1
         return {
-            "voltage_mv": self.responses.voltage_mv[:, 0].numpy(), "time_ms": self.responses.time_ms.numpy(),
-            "current_pa": self.responses.protocol.amplitudes_pa.numpy()[0],
+            "voltage_mv": voltage[..., 0, :] if one else voltage, "time_ms": self.responses.time_ms.numpy(),
+            "current_pa": current[0] if one else current,
             "latents": self.neurons.value.cpu().numpy(), "latent_names": np.array(self.neurons.space.names),
             "latent_units": np.array(self.neurons.space.units), "plausibility": p.density_quantile.cpu().numpy(),
             "nearest_sd": p.nearest_sd.cpu().numpy(), "support": p.support.cpu().numpy(),
         }  # fmt: skip
 
     def summary(self) -> dict[str, Any]:
-        """JSON values: size, current, seed, features over neurons (mean, SD, number with the feature), plausibility."""
-        table = {}
-        for name, unit in zip(self.features.names, self.features.units, strict=True):
-            value, mask = (x[:, 0] for x in self.features[name])
-            kept = value[mask].double()
-            table[name] = {"unit": unit, "n": len(kept), "mean": float(kept.mean()) if len(kept) else None,
-                           "sd": float(kept.std()) if len(kept) > 1 else None}  # fmt: skip
-        p = self.plausibility
+        """JSON values: size, seed, plausibility, and of each step features over neurons and repeats.
+
+        Of a feature: mean, SD, and number of responses that have it. ``current_pa``, ``spiking`` (neurons that spike)
+        and ``features`` are those of the step; of several steps, lists with an entry for each.
+        """
+        p, trials = self.plausibility, self.responses.voltage_mv.shape[1:-2]
+        steps = [self._of_step(k) for k in range(len(self.current_pa))]
+        of_steps = steps[0] if len(steps) == 1 else {name: [step[name] for step in steps] for name in steps[0]}
         return {
-            "cell": self.cell, "draws": len(self.neurons), "seed": self.seed,
-            "current_pa": float(self.responses.protocol.amplitudes_pa[0]),
-            "spiking": int((self.features["spike_count"][0] > 0).sum()), "features": table,
+            "cell": self.cell, "draws": len(self.neurons), "trials": trials[0] if trials else None, "seed": self.seed,
+            **of_steps,
             "plausibility": {"median_density_quantile": float(p.density_quantile.median()),
                              "median_nearest_sd": float(p.nearest_sd.median()),
                              "beyond_decoder_support": int((p.support > 1).sum()),
                              "outside_range_of_models": int(p.outside_range.any(-1).sum())},
         }  # fmt: skip
 
+    def _of_step(self, k: int) -> dict[str, Any]:
+        """Current, number of neurons that spike, and features of one step."""
+        table = {}
+        for name, unit in zip(self.features.names, self.features.units, strict=True):
+            value, mask = (x[..., k] for x in self.features[name])
+            kept = value[mask].double()
+            table[name] = {"unit": unit, "n": len(kept), "mean": float(kept.mean()) if len(kept) else None,
+                           "sd": float(kept.std()) if len(kept) > 1 else None}  # fmt: skip
+        fires = (self.features["spike_count"][0][..., k] > 0).reshape(len(self.neurons), -1)
+        return {"current_pa": self.current_pa[k], "spiking": int(fires.any(-1).sum()), "features": table}
+
 
 def sample_ensemble(
-    cell: Cell, *, draws: int, current_pa: float, seed: int, device: str | None = None, progress: bool = False
+    cell: Cell,
+    *,
+    draws: int,
+    current_pa: float | Sequence[float],
+    seed: int,
+    trials: int | None = None,
+    extrapolate: bool = False,
+    device: str | None = None,
+    progress: bool = False,
 ) -> Ensemble:
-    """Draw novel neurons of a cell and inject a step into each.
+    """Draw novel neurons of a cell and inject steps into each.
 
     Args:
         cell: The cell.
         draws: How many neurons.
-        current_pa: Height of the step (pA).
+        current_pa: Height of the step, or of each (pA).
         seed: Same seed, same neurons.
+        trials: Repeats of each neuron under the usual trial-to-trial variability; None for the noiseless response.
+        extrapolate: Also answer steps beyond the decoder's currents: nothing vouches for it.
         device: Where the cell's decoder lives.
         progress: Show a bar on stderr.
 
     Raises:
-        UsageError: If the current is beyond the decoder's range or ``draws`` is not positive.
+        UsageError: If a current is beyond the decoder's range, or ``draws`` or ``trials`` are not positive.
     """
-    cell.require_current(current_pa)
+    steps = list(current_pa) if isinstance(current_pa, Sequence) else [current_pa]
+    for step in () if extrapolate else steps:
+        cell.require_current(step)
     neurons = draw(cell.prior, draws, seed=seed)
-    responses = respond(cell.decoder, neurons, [current_pa], device=device, progress=progress)
+    responses = respond(cell.decoder, neurons, steps, trials=trials, seed=seed, device=device, progress=progress,
+                        extrapolate=extrapolate)  # fmt: skip
     return Ensemble(
         cell=cell.name, neurons=neurons, responses=responses, seed=seed, features=measure(responses, names=SUMMARISED),
-        plausibility=plausibility(cell.prior, neurons, decoder=cell.decoder),
+        plausibility=plausibility(cell.prior, neurons, decoder=cell.decoder), models=cell.models,
     )  # fmt: skip

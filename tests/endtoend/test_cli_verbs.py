@@ -263,7 +263,8 @@ def test_earlier_results_are_not_replaced_without_a_word(tmp_path, capsys):
     assert call(*command) == 0
     assert capsys.readouterr().err == ""
     assert call(*command) == 0
-    assert capsys.readouterr().err == f"replaced {out / 'ensemble.npz'}, {out / 'summary.json'}\n"
+    names = ("ensemble.npz", "report.html", "summary.json")
+    assert capsys.readouterr().err == "replaced " + ", ".join(str(out / name) for name in names) + "\n"
     for said in ("", f"replaced {tmp_path / 'one.json'}\n"):
         with output.new_file(tmp_path / "one.json") as draft:
             draft.write_text("{}")

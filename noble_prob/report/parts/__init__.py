@@ -1,7 +1,7 @@
 """Results of other rooms laid out as parts of a report; nothing is computed here, only chosen and named."""
 
 from noble_prob.report.parts.calibration import calibration_part, drift_part
-from noble_prob.report.parts.ensemble import ensemble_part
+from noble_prob.report.parts.ensemble import ensemble_part, ensemble_report
 from noble_prob.report.parts.examination import examination_report, session_report
 from noble_prob.report.parts.merge import merge
 from noble_prob.report.parts.population import population_part
@@ -15,6 +15,7 @@ __all__ = [
     "drift_part",
     "ensemble_overlays",
     "ensemble_part",
+    "ensemble_report",
     "examination_report",
     "merge",
     "population_part",

@@ -1,12 +1,22 @@
-"""Novel neurons as traces, a spike-count summary and one sentence."""
+"""Novel neurons as traces, f-I curve, latents beside those of the models, feature tables and one sentence."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
+
+from noble_prob.features import find_spikes
+from noble_prob.recording import Recording
 from noble_prob.report.data import ReportData, Table, Verdict
-from noble_prob.report.parts.traces import ensemble_overlays
+from noble_prob.report.panels import AFTER_ONSET, FiCurve, Overlay, PairPlot, Raster
+from noble_prob.report.parts.merge import merge
+from noble_prob.report.parts.traces import ensemble_overlays, repeat_raster
 from noble_prob.sampling import Ensemble
+
+MOST_LATENTS, MOST_TRIALS = 6, 12
+"""Latents of the pair plot and repeats of a neuron in the raster, at most."""
 
 
 def ensemble_part(ensemble: Ensemble) -> ReportData:
@@ -16,16 +26,101 @@ def ensemble_part(ensemble: Ensemble) -> ReportData:
         ensemble: From :func:`noble_prob.sampling.sample_ensemble`.
     """
     s = ensemble.summary()
-    p, current = s["plausibility"], f"{s['current_pa']:+.0f} pA".replace("-", "−")
+    p, steps = s["plausibility"], _steps(s)
+    spiking = ", ".join(f"{step['spiking']} spike at {_pa(step)}" for step in steps)
     sentence = (
-        f"{s['draws']} neurons like {s['cell']} were drawn, none of which was ever simulated; {s['spiking']} spike at "
-        f"{current}; {p['beyond_decoder_support']} lie beyond the decoder's training data, "
+        f"{s['draws']} neurons like {s['cell']} were drawn, none of which was ever simulated; {spiking}; "
+        f"{p['beyond_decoder_support']} lie beyond the decoder's training data, "
         f"{p['outside_range_of_models']} outside the range of the known models in some latent."
     )
     beyond = p["beyond_decoder_support"] > 0.05 * s["draws"]
-    rows = [(name, item["unit"], item["n"], item["mean"], item["sd"]) for name, item in s["features"].items()]
-    table = Table(title=f"Novel neurons at {current}", columns=("feature", "unit", "n", "mean", "SD"), rows=rows,
-                  caption="Over neurons that have the feature (n).")  # fmt: skip
-    overlays = [replace(o, title=f"novel neurons, {current}") for o in ensemble_overlays(ensemble.responses)]
     verdict = Verdict(level="Novel neurons", severity="caution" if beyond else "passed", sentence=sentence)
-    return ReportData(title="", verdicts=(verdict,), overlays=overlays, tables=(table,), values={"ensemble": s})
+    return ReportData(
+        title="", verdicts=(verdict,), overlays=_overlays(ensemble), tables=[_table(step) for step in steps],
+        rasters=_rasters(ensemble), fi=_fi(ensemble), values={"ensemble": s},
+    )  # fmt: skip
+
+
+def ensemble_report(ensemble: Ensemble) -> ReportData:
+    """The page of an ensemble: :func:`ensemble_part`, and the latents beside those of the published models.
+
+    Args:
+        ensemble: From :func:`noble_prob.sampling.sample_ensemble`.
+    """
+    title, seed = f"Novel neurons like {ensemble.cell}", {"seed": ensemble.seed}
+    return replace(merge(title, [ensemble_part(ensemble)], provenance=seed), pairs=_pairs(ensemble))
+
+
+def _steps(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """Current, spiking neurons and features of each step."""
+    names = ("current_pa", "spiking", "features")
+    if isinstance(summary["features"], dict):
+        return [{name: summary[name] for name in names}]
+    return [dict(zip(names, step, strict=True)) for step in zip(*(summary[name] for name in names), strict=True)]
+
+
+def _pa(step: dict[str, Any]) -> str:
+    return f"{step['current_pa']:+.0f} pA".replace("-", "−")
+
+
+def _table(step: dict[str, Any]) -> Table:
+    rows = [(name, item["unit"], item["n"], item["mean"], item["sd"]) for name, item in step["features"].items()]
+    return Table(title=f"Novel neurons at {_pa(step)}", columns=("feature", "unit", "n", "mean", "SD"), rows=rows,
+                 caption="Over responses that have the feature (n).")  # fmt: skip
+
+
+def _overlays(ensemble: Ensemble) -> tuple[Overlay, ...]:
+    """A response of some neurons at each step: of several repeats, the first."""
+    found = ensemble_overlays(_first_repeats(ensemble))
+    return tuple(replace(o, title=f"novel neurons, {o.title.partition(', ')[2]}") for o in found)
+
+
+def _first_repeats(ensemble: Ensemble) -> Recording:
+    responses = ensemble.responses
+    if "trial" not in responses.axes:
+        return responses
+    return replace(responses, voltage_mv=responses.voltage_mv[:, 0], axes=("neuron",))
+
+
+def _rasters(ensemble: Ensemble) -> tuple[Raster, ...]:
+    """Repeats of two neurons, one above the other, at the strongest step: within and between neurons at one glance."""
+    responses, k = ensemble.responses, int(np.argmax(ensemble.current_pa))
+    step = responses.steps[k]
+    if "trial" not in responses.axes or len(ensemble.neurons) < 2 or step is None:
+        return ()
+    spikes = find_spikes(responses.voltage_mv[:2, :MOST_TRIALS, k], responses.time_ms)
+    trains = [[row[np.isfinite(row)] - step.onset_ms for row in rows.numpy()] for rows in spikes.peak_ms]
+    raster = repeat_raster(
+        trains[0], trains[1], title=f"repeats of two neurons, {ensemble.current_pa[k]:+.0f} pA".replace("-", "−"),
+        window_ms=(0.0, step.duration_ms), names=("neuron 1", "neuron 2"), xlabel=AFTER_ONSET,
+    )  # fmt: skip
+    return (raster,)
+
+
+def _fi(ensemble: Ensemble) -> tuple[FiCurve, ...]:
+    """Spikes against current, where there are several steps: median and central intervals over neurons."""
+    order = np.argsort(ensemble.current_pa, kind="stable")
+    if len(order) < 2:
+        return ()
+    count = ensemble.features["spike_count"][0].double()
+    each = count.reshape(len(ensemble.neurons), -1, len(order)).mean(1).numpy()[:, order]  # over repeats
+    ends = {p: tuple(np.quantile(each, [0.5 - p / 2, 0.5 + p / 2], axis=0)) for p in (0.5, 0.89)}
+    curve = FiCurve(
+        title="f-I curve", current_pa=np.array(ensemble.current_pa)[order], median=np.median(each, axis=0), bands=ends,
+        n_members=len(each), level="Novel neurons",
+    )  # fmt: skip
+    return (curve,)
+
+
+def _pairs(ensemble: Ensemble) -> PairPlot | None:
+    """Latents of novel neurons and of the models; of many latents, some from all over the list."""
+    space, models = ensemble.neurons.space, ensemble.models
+    index = np.unique(np.linspace(0, len(space) - 1, min(len(space), MOST_LATENTS)).astype(int)).tolist()
+    if len(index) < 2:
+        return None
+    return PairPlot(
+        names=[space.names[k] for k in index], units=[space.units[k] for k in index],
+        posterior=ensemble.neurons.value[:, index].cpu().numpy(),
+        population=None if models is None else models.value[:, index].cpu().numpy(),
+        labels=("novel neurons", "", "published models"),
+    )  # fmt: skip

@@ -12,7 +12,7 @@ from noble_prob.findings.registry import judge
 from noble_prob.inference import Posterior
 from noble_prob.report.data import ReportData
 from noble_prob.report.parts.calibration import calibration_part, drift_part
-from noble_prob.report.parts.ensemble import ensemble_part
+from noble_prob.report.parts.ensemble import ensemble_report
 from noble_prob.report.parts.examination import examination_report, session_report
 from noble_prob.report.parts.population import population_part
 from noble_prob.report.parts.posterior import posterior_part
@@ -39,7 +39,7 @@ _PARTS: Mapping[type, Callable[[Any], ReportData]] = {
     Calibration: calibration_part,
     Drift: drift_part,
     Population: population_part,
-    Ensemble: ensemble_part,
+    Ensemble: ensemble_report,
 }
 
 
