@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import arviz as az
+import torch
 from arviz_stats import ess, rhat
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
 
 from noble_prob.inference.population import Population
+from noble_prob.inference.posterior import Posterior
+
+
+def effective_draws(posterior: Posterior) -> float:
+    """How many independent draws a posterior's moments are worth: its distinct draws, or fewer in slow chains.
+
+    Args:
+        posterior: Draws of one neuron's latents.
+    """
+    draws = posterior.standardised
+    distinct = float(len(torch.unique(draws.flatten(0, 1), dim=0)))
+    if draws.shape[0] < 2:
+        return distinct
+    each = [float(ess(draws[..., k].numpy(), method="bulk")) for k in range(draws.shape[-1])]
+    return min(distinct, float(torch.tensor(each).median()))
+
+
+def convergence_of(sites: Mapping[str, Float[Tensor, "chain draw latent"]]) -> dict[str, dict[str, float]]:
+    """R-hat, bulk and tail effective sample size of every column of each site, by ``site[column]``.
+
+    Args:
+        sites: Draws by name.
+    """
+    out = {}
+    for name, draws in sites.items():
+        for k in range(draws.shape[-1]):
+            x = draws[..., k].numpy()
+            out[f"{name}[{k}]"] = {"r_hat": float(rhat(x)), "ess_bulk": float(ess(x, method="bulk")),
+                                   "ess_tail": float(ess(x, method="tail", prob=(0.05, 0.95)))}  # fmt: skip
+    return out
 
 
 def population_convergence(population: Population) -> dict[str, dict[str, float]]:
@@ -16,32 +51,45 @@ def population_convergence(population: Population) -> dict[str, dict[str, float]
     Args:
         population: Its draws, before weights.
     """
-    out = {}
-    for what, draws in (("mean", population.loc), ("sd", population.sd.log())):
-        for k, name in enumerate(population.space.names):
-            x = draws[..., k].numpy()
-            out[f"{what} of {name}"] = {"r_hat": float(rhat(x)), "ess_bulk": float(ess(x, method="bulk")),
-                                        "ess_tail": float(ess(x, method="tail", prob=(0.05, 0.95)))}  # fmt: skip
-    return out
+    rows = convergence_of({"mean": population.loc, "sd": population.sd.log()}).values()
+    names = [f"{what} of {name}" for what in ("mean", "sd") for name in population.space.names]
+    return dict(zip(names, rows, strict=True))
 
 
 def population_datatree(population: Population) -> Any:
-    """Groups ``posterior`` (``mean``, ``sd``, ``correlation`` over ``latent``) and ``sample_stats`` (with ``weight``).
+    """Groups ``posterior`` (``mean``, ``sd``, ``correlation`` over ``latent``) and ``sample_stats``.
+
+    Where the draws have weights, ``posterior`` is resampled by these, so that ArviZ, which knows no weights, sees the
+    right thing. The chains as they were are the group ``unweighted_posterior``, with ``weight`` in ``sample_stats``.
 
     Args:
         population: To be written; units are in the attribute ``units`` in the order of ``latent``.
     """
+    raw = {"mean": population.loc.numpy(), "sd": population.sd.numpy(), "correlation": population.correlation.numpy()}
     stats = {name: value.numpy() for name, value in population.stats.items()}
+    groups: dict[str, dict[str, Any]] = {"posterior": raw, "sample_stats": stats}
     if population.weights is not None:
         stats["weight"] = population.weights.numpy()
+        at = _resampled(population)
+        groups["posterior"] = {name: x.reshape(-1, *x.shape[2:])[at] for name, x in raw.items()}
+        groups["unweighted_posterior"] = raw
     tree = az.from_dict(
-        {"posterior": {"mean": population.loc.numpy(), "sd": population.sd.numpy(),
-                       "correlation": population.correlation.numpy()}, "sample_stats": stats},
-        coords={"latent": list(population.space.names), "other": list(population.space.names)},
+        groups, coords={"latent": list(population.space.names), "other": list(population.space.names)},
         dims={"mean": ["latent"], "sd": ["latent"], "correlation": ["latent", "other"]},
     )  # fmt: skip
-    for name in ("mean", "sd"):
-        tree["posterior"][name].attrs["units"] = list(population.space.units)
+    for group in {"posterior", "unweighted_posterior"} & set(groups):
+        for name in ("mean", "sd"):
+            tree[group][name].attrs["units"] = list(population.space.units)
     tree.attrs.update({"seed": population.seed, "wall_s": population.wall_s, "k_hat": population.k_hat,
-                       "space": population.space.name})  # fmt: skip
+                       "weight_noise": population.weight_noise, "space": population.space.name})  # fmt: skip
     return tree
+
+
+def _resampled(population: Population) -> ndarray:
+    """Positions of draws, each as often as its weight says (systematic resampling), shuffled; ``(chain, draw)``."""
+    weight = population.flat_weights
+    n = len(weight)
+    generator = torch.Generator().manual_seed(population.seed)
+    at = torch.searchsorted(weight.cumsum(0), (torch.arange(n) + torch.rand((), generator=generator)).double() / n)
+    order = torch.randperm(n, generator=generator)
+    return at.clamp(max=n - 1)[order].reshape(population.loc.shape[:2]).numpy()

@@ -1,17 +1,12 @@
 r"""From many recordings to their population: partial pooling in two stages, and a check of the second.
 
 A population has a mean, SDs and a correlation; each neuron is a draw of it; each recording was inferred alone, with one
-and the same *reference* prior :math:`p_0`. Given the draws :math:`z_{rs}` of these posteriors, the likelihood of the
-hyper-parameters :math:`\theta` is, up to a constant (Hogg, Myers, Bovy 2010),
-
-.. math:: p(D \mid \theta) = \prod_r \frac{1}{S} \sum_s \frac{p(z_{rs} \mid \theta)}{p_0(z_{rs})} .
-
-As it stands it is a noisy thing to sample. So the hyper-parameters are sampled with the likelihood of each recording
-replaced by the Gaussian that its posterior's moments imply, neurons integrated out
-(:func:`noble_prob.program.population_program`), and the draws are then weighted by the ratio of the two, smoothed by
-Pareto's tail. Its shape k tells whether the weights can be believed; above 0.7 they are not used (NP120 tells). The
-same ratios, averaged over :math:`\theta`, weigh each recording's draws: the neuron as seen by its own recording and by
-the others.
+and the same *reference* prior. The hyper-parameters are sampled with the likelihood of each recording replaced by the
+Gaussian that its posterior's moments imply (:mod:`noble_prob.inference.standin`), neurons integrated out
+(:func:`noble_prob.program.population_program`), and the draws are then weighted by what the recordings' own draws say
+(:mod:`noble_prob.inference.reweigh`), where that can be believed. Each neuron is seen by its own recording and by the
+others: its draws are weighted likewise, or, where these weights can not be believed, drawn anew from its stand-in and
+the population. With twenty latents that is the rule, for draws of one density lie thinly in another. NP120 tells.
 
 Limits: a population far wider than the reference prior, or elsewhere, is where the draws are not: infer the recordings
 with a wide reference prior then (:func:`~noble_prob.priors.widened`). A Gaussian population, one mode.
@@ -32,21 +27,25 @@ from noble_prob.errors import require, require_count, require_kind, require_seed
 from noble_prob.inference import hmc
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.draw import SPREAD
+from noble_prob.inference.export import ESS, R_HAT
+from noble_prob.inference.export_population import convergence_of, effective_draws
 from noble_prob.inference.importance import BELIEVABLE, pareto_smooth
 from noble_prob.inference.locate import locate
 from noble_prob.inference.population import Population
 from noble_prob.inference.posterior import Posterior
-from noble_prob.latent import Neurons
+from noble_prob.inference.reweigh import Reweighed, reweigh
+from noble_prob.inference.standin import conditional_draws, implied_likelihoods
+from noble_prob.latent import LatentSpace, Neurons
 from noble_prob.priors import HyperPrior, Prior, factor_correlation, single_thread
 from noble_prob.priors.base import require_prior
 from noble_prob.program import population_program
 
-FEWEST, MOST_DRAWS, CHECKED = 5, 1000, 1000
-"""Recordings; draws per recording and of the hyper-parameters that enter the ratio."""
+FEWEST, MOST_DRAWS, CHECKED = 5, 1000, 4000
+"""Recordings; draws per recording and of the hyper-parameters that enter the weights."""
+ROUNDS = 3
+"""How often chains that have not settled are run, each time with twice the warm-up and draws."""
 SHORTEST = 4
 """Draws, and steps of warm-up, per chain: fewer have no R-hat over split chains."""
-WIDEST = 30.0
-"""SD (in units of the reference prior's) beyond which a recording is taken to say nothing."""
 
 
 def infer_population(
@@ -64,7 +63,8 @@ def infer_population(
         seed: Seed of everything random.
         chains: Chains of the hyper-parameters.
         warmup: Draws thrown away per chain.
-        draws: Draws kept per chain.
+        draws: Draws kept per chain; both are doubled, twice at most, while R-hat is above 1.01 or an effective sample
+            size below 400.
         progress: Show a bar on stderr.
 
     Returns:
@@ -81,56 +81,52 @@ def infer_population(
     hyper = hyper or HyperPrior(loc_sd=2.0, scale_log_sd=0.75)
     generator = torch.Generator().manual_seed(seed)
     points = torch.stack([_some(p, generator) for p in posteriors])
-    seen, blur = implied_likelihoods(points, prior)
-    values, stats = sample_hyper_parameters(seen, blur, hyper, seed=seed, chains=chains, warmup=warmup, draws=draws,
-                                            progress=progress)  # fmt: skip
-    loc, tril = values["loc"], values["scale"][..., None] * values["corr"]
-    pick = torch.randperm(loc[..., 0].numel(), generator=generator)[:CHECKED]
-    weight, shares, k_hat = reweigh(loc.flatten(0, 1)[pick], tril.flatten(0, 1)[pick], points, prior, seen, blur)
-    believed = bool(k_hat <= BELIEVABLE)
-    whole = torch.zeros(loc[..., 0].numel(), dtype=loc.dtype).index_put((pick,), weight) if believed else None
-    smooth, k_each = pareto_smooth(shares.T.clamp(min=1e-300).log())
-    kept = (k_each <= BELIEVABLE)[:, None]  # weights that can not be believed are not used
-    each = torch.where(kept, torch.softmax(smooth, 0).T, 1.0 / points.shape[1])
-    space = prior.space
+    worth = torch.tensor([effective_draws(p) for p in posteriors], dtype=torch.float64)
+    seen, blur = implied_likelihoods([p.standardised.flatten(0, 1) for p in posteriors], prior, worth)
+    values, stats = _settled(seen, blur, hyper, seed=seed, chains=chains, warmup=warmup, draws=draws, progress=progress)
+    loc, tril = values["loc"].flatten(0, 1), (values["scale"][..., None] * values["corr"]).flatten(0, 1)
+    pick = torch.randperm(len(loc), generator=generator)[:CHECKED]
+    found = reweigh(loc[pick], tril[pick], points, prior, seen, blur)
+    shape, space = values["loc"].shape[:2], prior.space
+    whole = torch.zeros(len(loc), dtype=loc.dtype).index_put((pick,), found.weight).unflatten(0, shape)
+    again = torch.multinomial(found.weight, MOST_DRAWS, replacement=True, generator=generator)
+    neurons, k_each = _neurons(points, found, (loc[pick][again], tril[pick][again]), (seen, blur), space, generator)
     return Population(
-        space=space, loc=space.unstandardise(loc), sd=values["scale"] * space.sd,
-        correlation=values["corr"] @ values["corr"].transpose(-1, -2),
-        weights=None if whole is None else whole.unflatten(0, loc.shape[:2]), stats=stats,
-        neurons=tuple(Neurons(space=space, value=space.unstandardise(z), axis="draw", weight=w)
-                      for z, w in zip(points, each, strict=True)),
-        labels=tuple(labels) or tuple(str(k) for k in range(len(posteriors))), k_hat=float(k_hat), k_hat_each=k_each,
-        hyper=hyper, seed=seed, wall_s=time.perf_counter() - began,
+        space=space, loc=space.unstandardise(values["loc"]), sd=values["scale"] * space.sd,
+        correlation=values["corr"] @ values["corr"].transpose(-1, -2), weights=whole if found.believed else None,
+        stats=stats, neurons=neurons, labels=tuple(labels) or tuple(str(k) for k in range(len(posteriors))),
+        k_hat=found.k_hat, weight_noise=found.noise, k_hat_each=k_each, hyper=hyper, seed=seed,
+        wall_s=time.perf_counter() - began,
     )  # fmt: skip
 
 
-def implied_likelihoods(
-    points: Float[Tensor, "recording draw latent"], prior: Prior
-) -> tuple[Float[Tensor, "recording latent"], Float[Tensor, "recording latent latent"]]:
-    """Gaussian likelihoods that turn the prior's moments into those of each posterior.
+def _neurons(
+    points: Tensor, found: Reweighed, theta: tuple[Tensor, Tensor], stand_ins: tuple[Tensor, Tensor],
+    space: LatentSpace, generator: torch.Generator,
+) -> tuple[tuple[Neurons, ...], Float[Tensor, " recording"]]:  # fmt: skip
+    """Every neuron in the light of the others, and the Pareto shape of its draws' weights."""
+    smooth, k_each = pareto_smooth(found.shares.T.clamp(min=1e-300).log())
+    weights, neurons = torch.softmax(smooth, 0).T, []
+    for r, (z, w) in enumerate(zip(points, weights, strict=True)):
+        if not k_each[r] <= BELIEVABLE:
+            z = conditional_draws(*theta, stand_ins[0][r], stand_ins[1][r], generator)
+            w = torch.full((len(z),), 1.0 / len(z), dtype=z.dtype)
+        neurons.append(Neurons(space=space, value=space.unstandardise(z), axis="draw", weight=w))
+    return tuple(neurons), k_each
 
-    Where the reference prior is a standard normal, a direction that the posterior does not know better than the prior
-    gets the SD :data:`WIDEST`.
 
-    Args:
-        points: Draws of the standardised latents.
-        prior: The reference prior.
-
-    Returns:
-        Centres and covariances.
-    """
-    mean, covariance = prior.moments
-    root = torch.linalg.cholesky(covariance)
-    white = torch.linalg.solve_triangular(root, (points - mean).transpose(-1, -2), upper=False).transpose(-1, -2)
-    centre = white.mean(-2)
-    off = white - centre[..., None, :]
-    value, vector = torch.linalg.eigh(off.transpose(-1, -2) @ off / (points.shape[-2] - 1))
-    along = (vector.transpose(-1, -2) @ centre[..., None])[..., 0]
-    moved = (0.5 * along).square().clamp(max=0.9)  # what moved a mean must be strong enough: no more than two SDs off
-    precision = (1 / value.clamp(min=1e-12) - 1).clamp(min=WIDEST**-2).maximum(moved / (1 - moved))
-    there = along * (1 + precision) / precision  # posterior mean = likelihood's centre, shrunk
-    scale = root @ vector
-    return mean + (scale @ there[..., None])[..., 0], (scale / precision[..., None, :]) @ scale.transpose(-1, -2)
+def _settled(
+    seen: Tensor, blur: Tensor, hyper: HyperPrior, *, seed: int, chains: int, warmup: int, draws: int, progress: bool
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """:func:`sample_hyper_parameters`, with longer chains while they have not settled."""
+    for k in range(ROUNDS):
+        values, stats = sample_hyper_parameters(
+            seen, blur, hyper, seed=seed, chains=chains, warmup=warmup << k, draws=draws << k, progress=progress
+        )
+        rows = convergence_of({"mean": values["loc"], "log_sd": values["scale"].log()}).values()
+        if all(row["r_hat"] <= R_HAT and min(row["ess_bulk"], row["ess_tail"]) >= ESS for row in rows):
+            break
+    return values, stats
 
 
 def sample_hyper_parameters(
@@ -161,42 +157,6 @@ def sample_hyper_parameters(
         values["corr"] = factor_correlation(values.pop("loadings"))
     values.setdefault("corr", torch.ones_like(values["scale"])[..., None])  # of a single latent
     return values, result.stats()
-
-
-def reweigh(
-    loc: Float[Tensor, "theta latent"], tril: Float[Tensor, "theta latent latent"],
-    points: Float[Tensor, "recording draw latent"], prior: Prior, seen: Tensor, blur: Tensor,
-) -> tuple[Float[Tensor, " theta"], Float[Tensor, "recording draw"], Tensor]:  # fmt: skip
-    """Weights of hyper-parameters, of each recording's draws, and the Pareto shape of the former.
-
-    Args:
-        loc: Draws of the mean.
-        tril: Draws of the covariance's Cholesky factor.
-        points: Draws of each recording.
-        prior: The reference prior.
-        seen: Centres of the Gaussian likelihoods that the draws were made with.
-        blur: Their covariances.
-    """
-    before = prior.log_prob(points)
-    covariance = tril @ tril.transpose(-1, -2)
-    root_inverse = torch.linalg.inv(tril)
-    ratio, per_theta = torch.zeros(len(loc), dtype=loc.dtype), []
-    for r in range(len(points)):
-        white = (points[r][None] - loc[:, None]) @ root_inverse.transpose(-1, -2)
-        log = -0.5 * white.square().sum(-1) + root_inverse.diagonal(dim1=-2, dim2=-1).log().sum(-1)[:, None] - before[r]
-        ratio = ratio + torch.logsumexp(log, -1) - _normal(seen[r] - loc, covariance + blur[r])
-        per_theta.append(torch.softmax(log, -1))
-    smooth, k_hat = pareto_smooth(ratio[:, None])
-    weight = torch.softmax(smooth[:, 0], 0) if float(k_hat[0]) <= BELIEVABLE else torch.full_like(ratio, 1 / len(ratio))
-    shares = [weight @ share for share in per_theta]
-    return weight, torch.stack(shares), k_hat[0]
-
-
-def _normal(off: Tensor, covariance: Tensor) -> Tensor:
-    """Log density of a centred normal, without its constant."""
-    root = torch.linalg.cholesky(covariance)
-    white = torch.linalg.solve_triangular(root, off[..., None], upper=False)[..., 0]
-    return -0.5 * white.square().sum(-1) - root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
 
 def _some(posterior: Posterior, generator: torch.Generator) -> Tensor:

@@ -26,9 +26,10 @@ class Population:
         weights: Weights of the draws, ``(chain, draw)``; None where they could not be believed, and all count alike.
         stats: The sampler's record.
         neurons: Weighted draws of every recorded neuron, axis ``draw``: its own recording and the population together;
-            its own recording alone where the weights could not be believed (``k_hat_each`` above 0.7).
+            where the weights could not be believed (``k_hat_each`` above 0.7) its recording is a Gaussian stand-in.
         labels: Names of the recordings.
         k_hat: Pareto shape of the weights of the hyper-parameters.
+        weight_noise: Variance of their logarithms by the chance of the recordings' draws (nats squared).
         k_hat_each: Pareto shape of the weights of every neuron's draws, shape ``(recording,)``.
         hyper: Priors of the hyper-parameters.
         seed: Seed of everything random.
@@ -48,6 +49,7 @@ class Population:
     hyper: HyperPrior
     seed: int
     wall_s: float
+    weight_noise: float = 0.0
 
     def __repr__(self) -> str:
         """One line for people."""
@@ -62,6 +64,11 @@ class Population:
         if self.weights is None:
             return torch.full((n,), 1.0 / n, dtype=torch.float64)
         return self.weights.flatten() / self.weights.sum()
+
+    @property
+    def effective_weights(self) -> float:
+        """Kish's effective number of draws after weighting."""
+        return float(1.0 / self.flat_weights.square().sum())
 
     def interval(self, mass: float = 0.89) -> dict[str, Float[Tensor, "2 latent"]]:
         """Equal-tailed intervals of ``mean`` and ``sd`` of every latent (coordinate units).
