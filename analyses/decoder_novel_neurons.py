@@ -1,9 +1,9 @@
 """Claim: neurons that were never simulated behave like neurons.
 
 Their f-I curves rise, none fires at rest, features stay in range. Fifty draws of the prior and fifty points between
-two models answer thirty steps. Counted are neurons that fire without current; steps up at which a spike is lost (it may
-be counting noise: one that falls beyond the end), or more than one; and the share of neurons inside the range of the
-published models, feature by feature.
+two models answer steps of -110 pA and of 0 pA to the top of the decoder's range, every 10 pA. Counted are neurons that
+fire without current; steps up at which a spike is lost (it may be counting noise: one that falls beyond the end), or
+more than one; and the share of neurons inside the range of the training models, feature by feature.
 
     python analyses/decoder_novel_neurons.py --cell pvalb-689331391 [--n 50] [--seed 0] [--plot fi.png]
 """
@@ -63,21 +63,22 @@ def report(name: str, responses: Recording, currents: list[float], known: dict[s
         for feature, v in compared(responses, currents).items()
     }
     for feature, ok in inside.items():
-        print(f"  {feature:<32}{100 * float(ok.double().mean()):6.1f} % inside the published models' range")
+        print(f"  {feature:<32}{100 * float(ok.double().mean()):6.1f} % inside the training models' range")
     share = torch.stack(list(inside.values())).double().mean()
     print(f"  over all features {100 * float(share):.1f} %")
     return count
 
 
-def plot(curves: dict[str, Tensor], currents: list[float], duration_ms: float, path: Path) -> None:
+def plot(cell: Cell, curves: dict[str, Tensor], currents: list[float], path: Path) -> None:
     """f-I curves, one panel a group."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
     axes = figure.subplots(1, len(curves), sharey=True)
     for ax, (name, count) in zip(axes, curves.items(), strict=True):
-        ax.plot(currents, (1000 / duration_ms * count).T, color="C0", alpha=0.3, lw=0.8)
-        ax.set(title=name, xlabel="current (pA)")
+        ax.plot(currents, (1000 / cell.decoder.window.duration_ms * count).T, color="C0", alpha=0.3, lw=0.8)
+        ax.set(xlabel="current (pA)")
+        ax.set_title(f"{cell.name.split('-')[0].upper()}: {name} (n = {len(count)})", fontsize=8.5)
     axes[0].set(ylabel="rate (Hz)")
     figure.savefig(path, dpi=150)
 
@@ -94,7 +95,7 @@ def main() -> None:
     currents = [-110.0, *(float(c) for c in range(0, top + 1, 10))]
     groups = {
         "prior draws": nb.draw(cell.prior, args.n, seed=args.seed),
-        "between models": between(cell, args.n, args.seed),
+        "points between models": between(cell, args.n, args.seed),
     }
     published = nb.respond(cell.decoder, cell.models, [c for c in currents if c in {a for _, a in COMPARED}])
     known = compared(published, published.protocol.amplitudes_pa.tolist())
@@ -104,7 +105,7 @@ def main() -> None:
     }
     if args.plot:
         own = nb.measure(nb.respond(cell.decoder, cell.models, currents), names=("spike_count",)).value[..., 0]
-        plot({"published models": own, **curves}, currents, cell.decoder.window.duration_ms, args.plot)
+        plot(cell, {"training models": own, **curves}, currents, args.plot)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from pathlib import Path
 METRICS = {
     "voltage_rel_l2": "voltage", "aligned_rel_l2": "voltage, spikes aligned", "spike_count_error": "spike count",
     "spiking_mismatch": "spiking mismatch", "ap1_width_error": "AP1 width",
-    "mean_ap_amplitude_error": "mean AP amplitude", "steady_state_voltage_error": "steady-state voltage",
+    "mean_ap_amplitude_error": "mean AP amplitude", "steady_state_voltage_error": "voltage after the step",
     "sag_amplitude_error": "sag",
 }  # fmt: skip
 REPORTED = {

@@ -1,7 +1,7 @@
 """The picture of the README: a simulated, noise-free recording of a held-out model, and what inference makes of it.
 
 Left: three sweeps of the demo recording (a held-out biophysical model) over the voltage of posterior draws. Right: each
-latent before the recording (prior) and after it (posterior), in SDs of the population, with the truth.
+latent before the recording (prior) and after it (posterior), in SDs of all training models, with the truth.
 
     python analyses/readme_picture.py --out docs/img/overview.png
 """
@@ -40,7 +40,7 @@ def draw_traces(axes: np.ndarray, found: nb.Examination) -> None:
 
 
 def draw_latents(axis: plt.Axes, found: nb.Examination) -> None:
-    """89 % intervals before and after, and the truth, in population SDs."""
+    """89 % intervals of prior and posterior, and the truth, in SDs of all training models."""
     posterior, space = found.posterior, found.posterior.space
     assert found.truth is not None
     names = list(space.names)
@@ -48,10 +48,10 @@ def draw_latents(axis: plt.Axes, found: nb.Examination) -> None:
     prior = space.standardise(posterior.prior_predictive.latents).numpy()
     after = space.standardise(posterior.interval(0.89)).numpy()
     truth = (np.array([found.truth[n] for n in names]) - space.mean.numpy()) / space.sd.numpy()
-    axis.hlines(y, *np.quantile(prior, [0.055, 0.945], axis=0), color="lightgray", lw=6, label="before")
-    axis.hlines(y, after[0], after[1], color="tab:orange", lw=6, label="after")
+    axis.hlines(y, *np.quantile(prior, [0.055, 0.945], axis=0), color="lightgray", lw=6, label="prior")
+    axis.hlines(y, after[0], after[1], color="tab:orange", lw=6, label="posterior")
     axis.plot(truth, y, "k|", ms=11, mew=1.5, label="truth")
-    axis.set(yticks=y, xlabel="SDs of the training models",
+    axis.set(yticks=y, xlabel="SDs of all training models",
              yticklabels=[with_step(item.name, item.current_pa) for item in space.latents])  # fmt: skip
     axis.set_title("latent features, 89 % intervals", loc="left", fontsize=9)
     axis.tick_params(axis="y", length=0)

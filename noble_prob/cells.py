@@ -46,12 +46,12 @@ SHARES = (0.0, 0.15, 0.4, 0.55, 0.7, 0.85)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cell:
-    """Everything known about one kind of neuron.
+    """Everything known about one recorded neuron.
 
     Attributes:
         name: Its name, for example ``"pvalb-689331391"``.
         decoder: Latent features and current to spikes and voltage.
-        prior: Density of its neurons, fitted to ``models``.
+        prior: Density fitted to ``models``: how uncertain models of this neuron are, not how cells of its type differ.
         models: The models it was fitted to, axis ``neuron``, labelled by model number.
         held_out: Published models that were kept apart, if there are any.
         card: What the checkpoint says about itself.
@@ -138,6 +138,10 @@ def load_cell(where: str | Path = "pvalb-689331391", *, prior: Kind | None = Non
         prior: Family of prior: the stored one if it is of this family, else one fitted to the training models. None
             for the stored one, whatever it is, else a Student t.
         device: Where the decoder's weights go: ``cpu``, ``cuda`` or ``cuda:1``.
+
+    Returns:
+        Decoder, prior and the latents of the biophysical models behind them; with an amortised posterior and a demo
+        recording where the cell has them.
 
     Raises:
         UsageError: If there is no such cell or device, or a file of it is missing, truncated or altered.

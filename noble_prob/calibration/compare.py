@@ -37,6 +37,9 @@ def calibrate_repeats(
 ) -> Calibration:  # fmt: skip
     """Trial-to-trial spread: repeats of one stimulus in one cell against predicted repeats.
 
+    The test relabels the pooled rows; the p values of its questions are combined by their minimum, and features are
+    named by the largest statistic, both calibrated by the same relabellings (Westfall and Young 1993).
+
     Args:
         observed: One row per repeat, axis ``trial``.
         ensemble: One row per predicted repeat, axis ``trial``.
@@ -45,6 +48,10 @@ def calibrate_repeats(
         seed: Of ties, relabellings and pseudo-experiments.
         fitted_to: Number of other repeats to which the ensemble was fitted, if it was: the error of their mean, which
             all predicted rows share, is then no misfit.
+
+    Returns:
+        The joint verdict with its p value and its power against a spread off by two; per feature the ratio of SDs with
+        an 89 % interval, PIT values, coverage and CRPS; the coverage curve. ``sentence`` and ``power_sentence`` say it.
 
     Raises:
         UsageError: If a row is not a repeat, or no feature is shared, or ``fitted_to`` is not positive.
@@ -58,12 +65,19 @@ def calibrate_population(
 ) -> Calibration:
     """Spread between neurons: cells of one type against a prior ensemble.
 
+    The test relabels the pooled rows; the p values of its questions are combined by their minimum, and features are
+    named by the largest statistic, both calibrated by the same relabellings (Westfall and Young 1993).
+
     Args:
         observed: One row per recorded cell, axis ``neuron``.
         ensemble: One row per novel neuron, axis ``neuron``.
         alpha: Probability of calling a right ensemble wrong.
         permutations: Relabellings of the test.
         seed: Of ties, relabellings and pseudo-experiments.
+
+    Returns:
+        The joint verdict with its p value and its power against a spread off by two; per feature the ratio of SDs with
+        an 89 % interval, PIT values, coverage and CRPS; the coverage curve. ``sentence`` and ``power_sentence`` say it.
 
     Raises:
         UsageError: If a row is not a cell, or no feature is shared.
@@ -76,12 +90,19 @@ def compare_experiments(
 ) -> Calibration:
     """Two experiments of the same level against each other; the second stands where the ensemble stands.
 
+    The test relabels the pooled rows; the p values of its questions are combined by their minimum, and features are
+    named by the largest statistic, both calibrated by the same relabellings (Westfall and Young 1993).
+
     Args:
         first: One row per repeat or cell.
         second: Rows of the same kind.
         alpha: Probability of telling equal experiments apart.
         permutations: Relabellings of the test.
         seed: Of ties, relabellings and pseudo-experiments.
+
+    Returns:
+        The joint verdict with its p value and its power against a spread off by two; per feature the ratio of SDs with
+        an 89 % interval, PIT values, coverage and CRPS; the coverage curve. ``sentence`` and ``power_sentence`` say it.
 
     Raises:
         UsageError: If the rows are of different kinds, or no feature is shared.

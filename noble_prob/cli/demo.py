@@ -1,7 +1,7 @@
 """Everything at once, on data that came along.
 
-Most of its time is the posterior's: nuts takes about 10 to 60 s of two cores, npe about 1 to 2 s (minutes of chains
-where it can not be trusted).
+A posterior takes 10 to 60 s on two cores with `nuts`, 1 to 2 s with `npe`; where `npe`'s weights fail, chains are run
+instead, which can take minutes.
 
 Draws novel neurons of the cell; then takes a noise-free simulation of a held-out biophysical model (nothing was trained
 on it), infers its latent features with trial noise switched off, and compares with what they really are.

@@ -3,8 +3,8 @@
 Reads .abf, .nwb, .ibw, .npz or .csv (its columns: python -m pydoc noble_prob.readers.csv_table), takes the sweeps that
 are current steps of 100 ms or more within the decoder's currents, and samples the latents that explain their spike
 times and sub-threshold voltage.
-Of six sweeps, nuts takes about 10 to 60 s of two cores, npe about 1 to 2 s (minutes of chains where it can not be
-trusted).
+A posterior takes 10 to 60 s on two cores with `nuts`, 1 to 2 s with `npe`; where `npe`'s weights fail, chains are run
+instead, which can take minutes.
 
   noble-prob infer cell.abf --cell pvalb-689331391 --method nuts --seed 1 --out posterior
 

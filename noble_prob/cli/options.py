@@ -127,7 +127,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         "--ljp-mv",
         type=finite,
         default=None,
-        help="liquid junction potential to subtract, where voltages are not corrected (none)",
+        help="liquid junction potential to subtract, where voltages are not corrected: 14 turns -60 into -74 mV (none)",
     )
 
 

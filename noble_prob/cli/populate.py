@@ -109,7 +109,8 @@ def _plan(args: argparse.Namespace) -> Plan:
     if args.targets == "fires":
         criteria = FIRES
     elif args.targets == "base":
-        criteria = targets_of_models(base, design, k_sd=args.k_sd, numerics=numerics, jobs=args.jobs)
+        criteria = targets_of_models(base, design, k_sd=args.k_sd, numerics=numerics, jobs=args.jobs,
+                                     progress=not args.quiet)  # fmt: skip
     else:
         criteria = read_targets(args.targets, k_sd=args.k_sd)
     return Plan(

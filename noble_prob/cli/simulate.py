@@ -4,7 +4,7 @@
   noble-prob simulate --hof builtin --amps-na 0.1 --noise-sd-na 0.02 --seed 1 --out noisy.npz
 
 writes voltage_mv (model, current, time), time_ms (the step begins 15 ms after the first sample), models, amps_na; with
---recordings DIR also one file per model, which `infer` reads. Needs Arbor: pip install 'noble_prob[simulate]'.
+--recordings DIR also one file per model, which `infer` reads. Needs Arbor: pip install '.[simulate]' from the checkout.
 """
 
 from __future__ import annotations

@@ -35,6 +35,17 @@ GRAPHED_TRACES = (64, 16)
 class NobleDecoder(TrainedDecoder):
     """Phase-modulated Fourier neural operator; implements :class:`noble_prob.decoder.base.Decoder`.
 
+    It is the ``decoder`` of a cell that ships: ``spike_times``, ``summary`` and ``respond`` answer latents and a
+    current, ``support(latents)`` gives their support distance (1 = 99th percentile of the training models; larger is
+    worse).
+
+    Attributes:
+        error: Its error on unseen neurons (:class:`noble_prob.decoder.base.DecoderError`), part of the likelihood.
+        path: How the voltage is computed: ``"fast"``, ``"products"`` or ``"reference"``.
+        kernel_options: Arithmetic of the fused kernels: ``dtype``, ``precision``.
+        graphs: Whether small batches on CUDA devices are answered by CUDA graphs.
+        max_batch_bytes: Bound of the activations without gradients; larger batches are rendered in parts.
+
     Args:
         space: Latent space of the neurons.
         window: Grid and stimulus of the responses.

@@ -79,6 +79,10 @@ def examine(
         settings: Further arguments of :func:`noble_prob.inference.infer`: method, chains, draws, robust, ...; the
             estimator is the cell's if none is given.
 
+    Returns:
+        The posterior, voltages of some of its draws, the posterior predictive check, and for steps that were repeated
+        the spread over repeats (features and spike trains) against that of predicted repeats.
+
     Raises:
         UsageError: If no sweep can be used, a setting is out of range, or the truth is of other latents.
     """

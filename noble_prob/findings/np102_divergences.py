@@ -1,7 +1,7 @@
 """NP102: did trajectories diverge?
 
 *Caution* when any kept trajectory did, *issue* when more than one in a hundred did: a region of strong curvature was
-not explored, and the posterior may lack it. *Passed* without divergences. Silent for draws that come from no
+not explored, and the posterior may lack it. *Passed* without divergences. Not emitted for draws that come from no
 trajectory.
 """
 

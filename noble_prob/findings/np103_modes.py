@@ -1,10 +1,10 @@
 """NP103: is there one explanation of the recording, or are there several?
 
-Before chains, importance sampling and SVI the density is climbed from two dozen prior draws. *Caution* when a climb
-ended at a place of similar height (within five nats) that is far from the best one (more than five posterior SDs): the
-draws start around the best one and may not have visited the other. Silent otherwise; a second mode that no climb found
-stays unseen. The method npe starts where its network points to and looks for no other mode, so it is always silent
-here: infer with another method to ask.
+Before chains, importance sampling and SVI a mode search (optimisation of the density) starts from each of two dozen
+prior draws. *Caution* when one ended at a place of similar height (within five nats) that is far from the best one
+(more than five posterior SDs): the draws start around the best one and may not have visited the other. Not emitted
+otherwise; a second mode that no search found stays unseen. The method npe starts where its network points to and looks
+for no other mode, so it never emits this: infer with another method to ask.
 """
 
 from __future__ import annotations

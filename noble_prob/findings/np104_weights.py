@@ -2,9 +2,9 @@
 
 For posteriors by importance sampling. *Passed* when the Pareto shape of the weights is at most 0.7 and the draws, each
 moved once after they were resampled by weight, are worth at least 100 independent ones, which is when a posterior mean
-is exact to a tenth of the posterior SD; *caution* when only the latter fails. A shape above 0.7 never gets here: chains
-are run instead, and the note about it is an NP104 *caution* of its own. Silent for chains. One mode is seen; others are
-not.
+has a Monte Carlo standard error of a tenth of the posterior SD; *caution* when only the latter fails. A shape above 0.7
+never gets here: chains are run instead, and the note about it is an NP104 *caution* of its own. Not emitted for chains.
+One mode is seen; others are not.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """NP109: which combinations of latents are hardly known, although each alone seems to be?
 
 Intervals of single latents hide what the sweeps leave open together. Two things are looked for in the posterior
-covariance. *Directions*: in coordinates in which the prior is a standard normal, those that keep more than half of
-their variance (eigenvectors); one along which no latent varies by a fifth of its prior SD is too small to tell, one
-that lies mostly along latents which NP105 has named is told there.
+covariance. *Directions*: eigenvectors, in coordinates where the prior is standard normal, that keep more than half of
+their variance. Not reported are directions in which no latent varies by a fifth of its prior SD, and directions that
+lie mostly along latents already named by NP105.
 *Trade-offs*: two latents, each informed, whose correlation is beyond 0.9 and at least 0.1 beyond the prior's: their
 difference is known much better, and their common change much worse, than their intervals say. *Caution* for the former
 together and for each of the latter; *passed* when there is none; *not judged* with fewer than ten draws per latent.

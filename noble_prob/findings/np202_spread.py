@@ -1,8 +1,8 @@
 """NP202: which feature's spread is wrong?
 
-*Issue* for every feature whose log ratio of SDs is named by the corrected test, after NP201 has fallen. Silent
-otherwise: among many features some interval will exclude equal spreads by chance. Silent too for features that do
-not vary on both sides (NP205 lists them).
+*Issue* for every feature whose log ratio of SDs is named by the corrected test, after NP201 has found a misfit. Not
+emitted otherwise: among many features some interval will exclude equal spreads by chance. Nor is it emitted for
+features that do not vary on both sides (NP205 lists them).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """NP203: which feature's mean is wrong?
 
-*Issue* for every feature whose Welch's t is named by the corrected test, after NP201 has fallen. Welch's t, so a
-wrong spread alone does not make it fire. Silent otherwise.
+*Issue* for every feature whose Welch's t is named by the corrected test, after NP201 has found a misfit. Welch's
+t, so a wrong spread alone does not make it fire. Not emitted otherwise.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """NP204: does a feature exist as often as it should?
 
 A latency exists only where there is a spike; a width only where the spike repolarises. *Issue* when the share of
-rows in which a feature exists is named by the corrected test, after NP201 has fallen. Silent otherwise.
+rows in which a feature exists is named by the corrected test, after NP201 has found a misfit. Not emitted otherwise.
 """
 
 from __future__ import annotations

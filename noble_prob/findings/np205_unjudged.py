@@ -3,8 +3,8 @@
 *Not judged* for every feature that is undefined, or does not vary, in experiment or ensemble: its spread has no
 ratio; and, in a sentence of their own, for those whose spread alone, off by two, would have been missed too often.
 Another sentence names the columns that only one of the two tables has, which were left out of the comparison; where the
-ensemble is a cell's, the remedy names what they may have been meant as. Silent
-when every feature was judged. Silence of other checks about such a feature is no pass.
+ensemble is a cell's, the remedy names what they may have been meant as. Not emitted when every feature was judged. That
+other checks emit nothing about such a feature is no pass.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""NP206: do the intervals of every probability hold what they promise?
+"""NP206: do the intervals of every probability cover as much as they say?
 
-*Caution* when NP201 has fallen and the coverage curve of all features leaves the simultaneous 95 % band of a right
-ensemble of this size: it shows at which probabilities intervals hold too much or too little. Silent otherwise, and
-without a curve.
+*Caution* when NP201 has found a misfit and the coverage curve of all features leaves the simultaneous 95 % band of a
+right ensemble of this size: it shows at which probabilities intervals cover too much or too little. Not emitted
+otherwise, and without a curve.
 """
 
 from __future__ import annotations

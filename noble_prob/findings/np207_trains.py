@@ -2,7 +2,7 @@
 
 *Issue* when the van Rossum distances between recorded repeats are unlike those between predicted ones, at the level of
 3 %. *Passed* when they are not and twice the jitter would have been caught with probability 80 % or more; *not
-judged* otherwise. Never silent. It sees timing that no summary feature does, and changes of rate too.
+judged* otherwise. Always emitted. It sees timing that no summary feature does, and changes of rate too.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 *Caution* for every feature whose successive repeats are more alike than its repeats in random order (corrected over
 features, 5 %): its SD over the session is then not trial-to-trial jitter. *Not judged* with fewer than six repeats
-in a row, where no order is remarkable enough. Silent otherwise.
+in a row, where no order is remarkable enough. Not emitted otherwise.
 """
 
 from __future__ import annotations

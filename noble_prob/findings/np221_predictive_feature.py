@@ -2,7 +2,7 @@
 
 *Caution* for every feature whose deviations over sweeps exceed those of all but 5 % of the draws, corrected over
 features; the sentence names the sweeps that deviate most. *Caution* too for features that the recording has and the
-draws hardly ever have. Silent otherwise. A long list means a cell outside the decoder's reach (NP220 is then an
+draws hardly ever have. Not emitted otherwise. A long list means a cell outside the decoder's reach (NP220 is then an
 issue).
 """
 

@@ -2,7 +2,7 @@
 
 *Caution* when the recording lies closer to the middle of its predictive draws than all but 0.5 % of the draws: noise
 scales or decoder errors are then overstated. The level is strict because the posterior has seen the recording, which
-draws it towards the middle. Silent otherwise. A weak test with few sweeps, and one-sided by construction.
+draws it towards the middle. Not emitted otherwise. A weak test with few sweeps, and one-sided by construction.
 """
 
 from __future__ import annotations

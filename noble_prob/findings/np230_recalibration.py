@@ -1,7 +1,7 @@
 """NP230: could the prior ensemble be moved to the population, and what is left of it?
 
 *Issue* when no weights reproduce the population's means and SDs: the ensemble does not reach it. *Caution* when they
-do but the effective sample size falls below a tenth of the ensemble or below 20. *Passed* otherwise. Never silent.
+do but the effective sample size falls below a tenth of the ensemble or below 20. *Passed* otherwise. Always emitted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """NP240: could every file be used?
 
 *Issue* for each file that was refused, with the reader's sentence; the other files are reported as if it had not been
-there. Silent when all were used.
+there. Not emitted when all were used.
 """
 
 from __future__ import annotations

@@ -16,7 +16,9 @@ severities:
 - **issue**: do not use the result as it is;
 - **caution**: use it, but know this;
 - **passed**: the check was made, had the power to fail, and did not;
-- **not judged**: the data could not answer. Silence is no pass, so this is said.
+- **not judged**: the data could not answer, which is no pass.
+
+A check that has nothing to report emits no finding; the text below says when.
 
 As text the marks are `[!]` issue, `[~]` caution, `[?]` not judged and `[ok]` passed.
 

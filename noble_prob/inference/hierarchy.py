@@ -54,6 +54,10 @@ def infer_population(
 ) -> Population:  # fmt: skip
     """Mean, SDs and correlation of the population that recorded neurons come from, and each neuron in its light.
 
+    Two stages: the draws of posteriors that were inferred one by one are reweighted to the population (Hogg, Myers and
+    Bovy 2010); its hyper-parameters are sampled with Gaussian stand-ins for the recordings' likelihoods, and the
+    weights that correct these are judged by the shape of their Pareto tail (Vehtari et al. 2024).
+
     Args:
         posteriors: Of many neurons, each from its own recording.
         prior: The prior that all of them were inferred with.

@@ -30,7 +30,7 @@ def simulate(
     trials: int | None = None,
     jobs: int = 1,
     timeout_s: float | None = None,
-    progress: bool = True,
+    progress: bool = False,
     engine: Engine = "processes",
     address: str | None = None,
 ) -> Recording:
@@ -45,7 +45,7 @@ def simulate(
         trials: Repeat every sweep so often; adds the axis ``trial``. Without noise the repeats are equal.
         jobs: Number of processes; 1 stays in this one.
         timeout_s: Time limit per trace (s); a model over it counts as failed.
-        progress: Show a progress bar.
+        progress: Show a bar on stderr.
         engine: Processes of this machine, or a Ray cluster.
         address: Address of the Ray cluster; None starts one on this machine.
 

@@ -68,7 +68,13 @@ def target(
 
 
 def targets_of_models(
-    models: HallOfFame, design: Design, *, k_sd: float, numerics: Numerics | None = None, jobs: int = 1
+    models: HallOfFame,
+    design: Design,
+    *,
+    k_sd: float,
+    numerics: Numerics | None = None,
+    jobs: int = 1,
+    progress: bool = False,
 ) -> tuple[Criterion, ...]:
     """Targets from the models of a Hall of Fame: simulates the standard protocol.
 
@@ -78,9 +84,10 @@ def targets_of_models(
         k_sd: Half-width of the acceptable range, in standard deviations.
         numerics: How finely to solve.
         jobs: Number of processes.
+        progress: Show a bar on stderr.
     """
     protocol = steps(design.standard(), total_ms=design.total_ms, dt_ms=design.sample_ms)
-    recording = simulate(models, protocol, numerics=numerics, jobs=jobs)
+    recording = simulate(models, protocol, numerics=numerics, jobs=jobs, progress=progress)
     return targets_of(recording, k_sd=k_sd, source=f"{len(models)} models of {models.name}, simulated")
 
 

@@ -115,7 +115,7 @@ class Prior:
         return self.log_prob(self.sample_standardised(QUANTILE_DRAWS, seed=QUANTILE_SEED)).detach().sort().values
 
     def quantile_of_density(self, x: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch"]:
-        """Share of the prior's own draws that are *less* dense than ``x``: 0 far out, near 1 at the mode.
+        """Share of the prior's own draws that are *less* dense than ``x``: 0 = far out, 1 = mode.
 
         One minus it is the probability content of the highest-density region whose edge passes through ``x``. Estimated
         with 8,192 draws, hence to about half a percent.

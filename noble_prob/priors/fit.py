@@ -29,6 +29,10 @@ def fit_prior(
 ) -> Prior:  # fmt: skip
     """Fit a density to a population of neurons.
 
+    Every kind begins with a Gaussian at its posterior mode under an LKJ density of the correlation (Lewandowski,
+    Kurowicka and Joe 2009). The Student t shrinks its correlations by the share that gives neurons left out of the fit
+    the largest density (five folds; compare Ledoit and Wolf 2004).
+
     Args:
         neurons: Many cells, one point each (``axis="neuron"``); weights count for ``empirical`` only.
         kind: ``student`` (start here), ``gaussian``, ``mixture``, ``flow`` or ``empirical``.

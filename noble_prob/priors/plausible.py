@@ -19,7 +19,7 @@ class Plausibility:
     """Four answers to "could this neuron exist?", per neuron; equal to itself only.
 
     Attributes:
-        density_quantile: Share of the prior's draws that are less dense: 0 far out, 1 at the mode, shape ``(n,)``.
+        density_quantile: Share of the prior's draws that are less dense: 0 = far out, 1 = mode, shape ``(n,)``.
         nearest_sd: Distance to the nearest known neuron (root mean square over latents, in population SDs), ``(n,)``.
         nearest_label: Name of that neuron (its index if the prior has no names).
         support: Distance from the decoder's training population, 1 at its edge, ``(n,)``; NaN without a decoder.
@@ -46,6 +46,11 @@ def plausibility(prior: Prior, neurons: Neurons, *, decoder: Decoder | None = No
         prior: The population's density, which remembers the neurons it was fitted to.
         neurons: Points of the same latent space.
         decoder: Adds the decoder's own support when given.
+
+    Returns:
+        Per neuron: ``density_quantile`` (0 = far out, 1 = mode), ``nearest_sd`` and ``nearest_label`` (distance to the
+        nearest known neuron, and its name), ``support`` (support distance, 1 = 99th percentile of the decoder's
+        training models, larger is worse), ``outside_range`` (which latents leave the range of the known neurons).
 
     Raises:
         UsageError: If the latent spaces differ, or prior, neurons or decoder are something else.

@@ -131,7 +131,7 @@ def _recording(
         "software": versions(raw.libraries),
         "liquid_junction_potential_mv": potential,
         "current": group.sweeps[0].source,
-        "remarks": [*raw.remarks, *_remarks(group, groups, pieces, pulse)],
+        "remarks": [*raw.remarks, *_of_potential(potential), *_remarks(group, groups, pieces, pulse)],
         "sweeps": [_origin(group, p) for p in pieces],
         **({"made_from": dict(raw.given)} if raw.given else {}),
     }
@@ -153,6 +153,16 @@ def _origin(group: _Group, piece: Piece) -> dict[str, object]:
         "from_pa": piece.from_pa,
         "cut_ms": [round(piece.start * dt, 6), round(piece.stop * dt, 6)],
     }
+
+
+def _of_potential(potential: float | None) -> list[str]:
+    """Whether a junction potential has the sign with which files write the correction, so that the voltage rose."""
+    if potential is None or potential >= 0:
+        return []
+    return [
+        f"A junction potential of {potential:g} mV was subtracted, which raised the voltage by {-potential:g} mV. "
+        f"Usually it is positive: {-potential:g} lowers the voltage."
+    ]
 
 
 def _of_pulses(pulses: list[tuple[Pulse, ...]], pulse: PulseChoice) -> list[str]:

@@ -48,7 +48,8 @@ def read(
         path: An .abf, .nwb, .csv, .tsv, .npz or .ibw file; for Igor waves also the folder of a sweep family or a list
             of its files (a sweep is a voltage wave and a current wave).
         channel: Which voltage channel (ABF), electrode (NWB) or channel number (IBW), where there are several.
-        liquid_junction_potential_mv: Potential to subtract from the voltage (mV). Nothing is subtracted unless given.
+        liquid_junction_potential_mv: Potential to subtract from the voltage (mV), usually positive: 14 turns -60 into
+            -74 mV. Nothing is subtracted unless given.
         pulse: Which pulse to keep where sweeps have several, counted from 0, or ``"all"`` (each becomes a sweep).
         sweeps: Which sweeps to keep, counted from 0 in the recording that is read without this argument; all if None.
         require_current: Whether a file without any injected current is refused.

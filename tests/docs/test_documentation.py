@@ -10,10 +10,11 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
+import torch
 
 from noble_prob.cells import load_cell
 from noble_prob.readers import write_npz
@@ -24,11 +25,12 @@ SMALL = (
     ("cell.prior, 1000,", "cell.prior, 4,"),
     ('nb.load_cell("pvalb-689331391")', 'nb.load_cell("toy")'),
     ("cell.prior, 100,", "cell.prior, 4,"),
-    ("trials=200", "trials=12"),
     ('= read("cell.abf")', '= read("cell.npz")'),
     ('nb.read("cell.abf")', 'nb.read("cell.npz")'),
+    ('nb.read("repeats.abf")', 'nb.read("repeats.npz")'),
     ("prior=cell.prior, seed=1)", 'prior=cell.prior, seed=1, method="hmc", chains=2, warmup=12, draws=12)'),
     ("cell, seed=1)", "cell, seed=1, method='hmc', chains=2, warmup=12, draws=12)"),
+    ('method="npe", estimator=cell.estimator)', 'method="hmc", chains=2, warmup=12, draws=12)'),
 )  # fmt: skip
 """Numbers as a reader would use them, and small ones in their place."""
 
@@ -44,13 +46,12 @@ def shrink(text: str, names: tuple[str, ...]) -> str:
 
 @pytest.fixture
 def laboratory(tmp_path, monkeypatch):
-    """A folder with a recording and a table of repeats, as the pages expect them."""
+    """A folder with a recording, and one that repeats a step, as the pages expect them."""
     recording, _ = load_cell().demo
     write_npz(recording.select([0, 4]), tmp_path / "cell.npz")
-    rng = np.random.default_rng(0)
-    rows = rng.normal([20.0, 8.0, 18.0], [1.0, 0.4, 0.5], (8, 3))
-    head = "spike_count,first_spike_latency_ms (ms),mean_isi_ms (ms)"
-    (tmp_path / "repeats.csv").write_text("\n".join([head, *(",".join(map(str, r)) for r in rows)]))
+    repeated = recording.select([0, 4, 4, 4])
+    drift = torch.linspace(-0.5, 0.5, 4, dtype=repeated.voltage_mv.dtype)
+    write_npz(replace(repeated, voltage_mv=repeated.voltage_mv + drift[:, None]), tmp_path / "repeats.npz")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -58,7 +59,16 @@ def laboratory(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("page", "shrunk"),
     [
-        ("README.md", ("cell.prior, 1000,", "trials=200", 'nb.read("cell.abf")', "prior=cell.prior, seed=1)")),
+        (
+            "README.md",
+            (
+                "cell.prior, 1000,",
+                'nb.read("cell.abf")',
+                'nb.read("repeats.abf")',
+                "prior=cell.prior, seed=1)",
+                "cell, seed=1)",
+            ),
+        ),
         (
             "docs/quickstart.md",
             (
@@ -66,6 +76,7 @@ def laboratory(tmp_path, monkeypatch):
                 "cell.prior, 100,",
                 "prior=cell.prior, seed=1)",
                 "cell, seed=1)",
+                'method="npe", estimator=cell.estimator)',
             ),
         ),
         ("docs/concepts.md", ()),
@@ -84,8 +95,8 @@ def test_programs_of_a_page_run(page, shrunk, laboratory, capsys):
         assert "resting_voltage:" in printed
         assert names["posterior"].latents.shape[:2] == (2, 12)
         assert names["ensemble"].axes == ("neuron",)
-        assert names["repeats"].axes == ("neuron", "trial")
         assert names["verdict"].level == "trial"
+        assert len(names["verdict"].observed) >= 2
 
 
 def test_examples_in_readme_are_short():

@@ -18,7 +18,10 @@ def first_words():
     return {**pages, "demo --help": import_module("noble_prob.cli.demo").__doc__}
 
 
-TIMES = "nuts takes about 10 to 60 s of two cores, npe about 1 to 2 s (minutes of chains where it can not be trusted)"
+TIMES = (
+    "A posterior takes 10 to 60 s on two cores with `nuts`, 1 to 2 s with `npe`; where `npe`'s weights fail, "
+    "chains are run instead, which can take minutes."
+)
 
 
 @pytest.mark.parametrize(

@@ -271,21 +271,3 @@ def test_the_simulator_needs_little(missing):
 def test_types_travel_with_the_package():
     """What is not committed is not in a wheel, and without the marker type checkers of users see nothing."""
     assert PACKAGE / "py.typed" in committed_files()
-
-
-def test_the_public_surface_is_what_is_said():
-    import noble_prob
-
-    assert len(noble_prob.__all__) <= 35
-    assert set(noble_prob.__all__) == set(noble_prob._ROOM)
-    listed = {
-        alias.asname or alias.name
-        for node in ast.walk(ast.parse((PACKAGE / "__init__.py").read_text()))
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("noble_prob.")
-        for alias in node.names
-    }
-    assert listed == set(noble_prob.__all__)
-    for name in noble_prob.__all__:
-        assert getattr(noble_prob, name).__doc__, name
-    with pytest.raises(AttributeError, match="no attribute"):
-        _ = noble_prob.nothing_of_the_kind

@@ -168,11 +168,19 @@ def test_a_sweep_without_one_of_the_pulses_keeps_the_numbers_of_the_others():
         assert absent in recording.provenance["remarks"][1]
 
 
-def remarks_of(current):
+def remarks_of(current, potential=None):
     sweeps = sweeps_of(np.arange(current.shape[1]) * DT, current, -70 + 0.1 * current, (), "a test")
     raw = RawFile(name="a test", format="arrays", files=(), sweeps=sweeps)
-    (recording,) = recordings(raw, pulse=0, liquid_junction_potential_mv=None, require_current=True)
+    (recording,) = recordings(raw, pulse=0, liquid_junction_potential_mv=potential, require_current=True)
     return " ".join(recording.provenance["remarks"])
+
+
+def test_a_junction_potential_that_raises_the_voltage_is_said_to():
+    """Files write the correction with the other sign, so -14 is easily typed where 14 is meant."""
+    family = np.stack([sweep(100, 500, a) for a in (-50.0, 50.0)])
+    assert "raised the voltage by 14 mV" in remarks_of(family, -14.0)
+    for harmless in (None, 0.0, 14.0):
+        assert "junction" not in remarks_of(family, harmless)
 
 
 def test_sweeps_that_begin_inside_their_steps_are_said_to():
