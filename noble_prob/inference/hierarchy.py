@@ -2,11 +2,12 @@ r"""From many recordings to their population: partial pooling in two stages, and
 
 A population has a mean, SDs and a correlation; each neuron is a draw of it; each recording was inferred alone, with one
 and the same *reference* prior. The hyper-parameters are sampled with the likelihood of each recording replaced by the
-Gaussian that its posterior's moments imply (:mod:`noble_prob.inference.standin`), neurons integrated out
-(:func:`noble_prob.program.population_program`), and the draws are then weighted by what the recordings' own draws say
-(:mod:`noble_prob.inference.reweigh`), where that can be believed. Each neuron is seen by its own recording and by the
-others: its draws are weighted likewise, or, where these weights can not be believed, drawn anew from its stand-in and
-the population. With twenty latents that is the rule, for draws of one density lie thinly in another. NP120 tells.
+Gaussian that its posterior's moments imply (:mod:`noble_prob.inference.standin`, which has the coordinates, too),
+neurons integrated out (:func:`noble_prob.program.population_program`), and the draws are then weighted by what the
+recordings' own draws say (:mod:`noble_prob.inference.reweigh`), where that can be believed. Each neuron is seen by its
+own recording and by the others: its draws are weighted likewise, or, where these weights can not be believed, drawn
+anew from its stand-in and the population. With twenty latents that is the rule, for draws of one density lie thinly in
+another. NP120 tells.
 
 Limits: a population far wider than the reference prior, or elsewhere, is where the draws are not: infer the recordings
 with a wide reference prior then (:func:`~noble_prob.priors.widened`). A Gaussian population, one mode.
@@ -15,7 +16,7 @@ with a wide reference prior then (:func:`~noble_prob.priors.widened`). A Gaussia
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import pyro
@@ -34,8 +35,8 @@ from noble_prob.inference.locate import locate
 from noble_prob.inference.population import Population
 from noble_prob.inference.posterior import Posterior
 from noble_prob.inference.reweigh import Reweighed, reweigh
-from noble_prob.inference.standin import conditional_draws, implied_likelihoods
-from noble_prob.latent import LatentSpace, Neurons
+from noble_prob.inference.standin import Frame, conditional_draws, implied_likelihoods
+from noble_prob.latent import Neurons
 from noble_prob.priors import HyperPrior, Prior, factor_correlation, single_thread
 from noble_prob.priors.base import require_prior
 from noble_prob.program import population_program
@@ -61,8 +62,9 @@ def infer_population(
     Args:
         posteriors: Of many neurons, each from its own recording.
         prior: The prior that all of them were inferred with.
-        hyper: Priors of the hyper-parameters (standardised units); by default means of SD 2, SDs of log SD 0.75, an LKJ
-            correlation.
+        hyper: Priors of the hyper-parameters in the reference prior's frame (its principal directions, in units of its
+            SDs there, so that a scale of one and no correlation is that prior); by default means of SD 2, SDs of log SD
+            0.75, an LKJ correlation.
         labels: Names of the recordings.
         seed: Seed of everything random.
         chains: Chains of the hyper-parameters.
@@ -84,50 +86,64 @@ def infer_population(
     _check(posteriors, prior, labels)
     hyper = hyper or HyperPrior(loc_sd=2.0, scale_log_sd=0.75)
     generator = torch.Generator().manual_seed(seed)
-    points = torch.stack([_some(p, generator) for p in posteriors])
+    frame, points = Frame.of(prior), torch.stack([_some(p, generator) for p in posteriors])
     worth = torch.tensor([effective_draws(p) for p in posteriors], dtype=torch.float64)
-    seen, blur = implied_likelihoods([p.standardised.flatten(0, 1) for p in posteriors], prior, worth)
-    values, stats = _settled(seen, blur, hyper, seed=seed, chains=chains, warmup=warmup, draws=draws, progress=progress)
+    stand_ins = implied_likelihoods([frame.white(p.standardised.flatten(0, 1)) for p in posteriors], worth)
+    values, stats = _settled(*stand_ins, hyper, frame, seed=seed, chains=chains, warmup=warmup, draws=draws,
+                             progress=progress)  # fmt: skip
     loc, tril = values["loc"].flatten(0, 1), (values["scale"][..., None] * values["corr"]).flatten(0, 1)
     pick = torch.randperm(len(loc), generator=generator)[:CHECKED]
-    found = reweigh(loc[pick], tril[pick], points, prior, seen, blur)
-    shape, space = values["loc"].shape[:2], prior.space
-    whole = torch.zeros(len(loc), dtype=loc.dtype).index_put((pick,), found.weight).unflatten(0, shape)
-    again = torch.multinomial(found.weight, MOST_DRAWS, replacement=True, generator=generator)
-    neurons, k_each = _neurons(points, found, (loc[pick][again], tril[pick][again]), (seen, blur), space, generator)
+    white = frame.white(points)
+    found = reweigh(loc[pick], tril[pick], white, prior.log_prob(points), *stand_ins)
+    whole = torch.zeros(len(loc), dtype=loc.dtype).index_put((pick,), found.weight)
+    again = pick[torch.multinomial(found.weight, MOST_DRAWS, replacement=True, generator=generator)]
+    drawn, weights, k_each = _neurons(white, found, (loc[again], tril[again]), stand_ins, generator)
+    mean, sd, correlation = _in_latents(values, frame)
+    space, shape = prior.space, values["loc"].shape[:2]
     return Population(
-        space=space, loc=space.unstandardise(values["loc"]), sd=values["scale"] * space.sd,
-        correlation=values["corr"] @ values["corr"].transpose(-1, -2), weights=whole if found.believed else None,
-        stats=stats, neurons=neurons, labels=tuple(labels) or tuple(str(k) for k in range(len(posteriors))),
+        space=space, loc=space.unstandardise(mean), sd=sd * space.sd, correlation=correlation,
+        weights=whole.unflatten(0, shape) if found.believed else None, stats=stats,
+        neurons=tuple(Neurons(space=space, value=space.unstandardise(frame.back(y)), axis="draw", weight=w)
+                      for y, w in zip(drawn, weights, strict=True)),
+        labels=tuple(labels) or tuple(str(k) for k in range(len(posteriors))),
         k_hat=found.k_hat, weight_noise=found.noise, k_hat_each=k_each, hyper=hyper, seed=seed,
         wall_s=time.perf_counter() - began,
     )  # fmt: skip
 
 
+def _in_latents(values: Mapping[str, Tensor], frame: Frame) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, SDs and correlation of the standardised latents, from those in the prior's frame."""
+    root = frame.root @ (values["scale"][..., None] * values["corr"])
+    covariance = root @ root.transpose(-1, -2)
+    sd = covariance.diagonal(dim1=-2, dim2=-1).sqrt()
+    return frame.back(values["loc"]), sd, covariance / (sd[..., None] * sd[..., None, :])
+
+
 def _neurons(
     points: Tensor, found: Reweighed, theta: tuple[Tensor, Tensor], stand_ins: tuple[Tensor, Tensor],
-    space: LatentSpace, generator: torch.Generator,
-) -> tuple[tuple[Neurons, ...], Float[Tensor, " recording"]]:  # fmt: skip
-    """Every neuron in the light of the others, and the Pareto shape of its draws' weights."""
+    generator: torch.Generator,
+) -> tuple[list[Tensor], list[Tensor], Float[Tensor, " recording"]]:  # fmt: skip
+    """Draws and weights of every neuron in the light of the others, and the Pareto shape of its own draws' weights."""
     smooth, k_each = pareto_smooth(found.shares.T.clamp(min=1e-300).log())
-    weights, neurons = torch.softmax(smooth, 0).T, []
-    for r, (z, w) in enumerate(zip(points, weights, strict=True)):
-        if not k_each[r] <= BELIEVABLE:
-            z = conditional_draws(*theta, stand_ins[0][r], stand_ins[1][r], generator)
-            w = torch.full((len(z),), 1.0 / len(z), dtype=z.dtype)
-        neurons.append(Neurons(space=space, value=space.unstandardise(z), axis="draw", weight=w))
-    return tuple(neurons), k_each
+    drawn, weights = list(points), list(torch.softmax(smooth, 0).T)
+    for r, k in enumerate(k_each.tolist()):
+        if not k <= BELIEVABLE:
+            drawn[r] = conditional_draws(*theta, stand_ins[0][r], stand_ins[1][r], generator)
+            weights[r] = torch.full((len(drawn[r]),), 1.0 / len(drawn[r]), dtype=points.dtype)
+    return drawn, weights, k_each
 
 
 def _settled(
-    seen: Tensor, blur: Tensor, hyper: HyperPrior, *, seed: int, chains: int, warmup: int, draws: int, progress: bool
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    seen: Tensor, blur: Tensor, hyper: HyperPrior, frame: Frame, *,
+    seed: int, chains: int, warmup: int, draws: int, progress: bool,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:  # fmt: skip
     """:func:`sample_hyper_parameters`, with longer chains while they have not settled."""
     for k in range(ROUNDS):
         values, stats = sample_hyper_parameters(
             seen, blur, hyper, seed=seed, chains=chains, warmup=warmup << k, draws=draws << k, progress=progress
         )
-        rows = convergence_of({"mean": values["loc"], "log_sd": values["scale"].log()}).values()
+        mean, sd, _ = _in_latents(values, frame)
+        rows = convergence_of({"mean": mean, "log_sd": sd.log()}).values()
         if all(row["r_hat"] <= R_HAT and min(row["ess_bulk"], row["ess_tail"]) >= ESS for row in rows):
             break
     return values, stats

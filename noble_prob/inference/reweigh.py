@@ -18,7 +18,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from noble_prob.inference.importance import BELIEVABLE, pareto_smooth
-from noble_prob.priors import Prior
 
 QUIET = 0.25
 """Variance (nats squared) of a log weight, by the chance of the recordings' draws, up to which weights are believed."""
@@ -50,7 +49,8 @@ class Reweighed:
 
 def reweigh(
     loc: Float[Tensor, "theta latent"], tril: Float[Tensor, "theta latent latent"],
-    points: Float[Tensor, "recording draw latent"], prior: Prior, seen: Tensor, blur: Tensor,
+    points: Float[Tensor, "recording draw latent"], before: Float[Tensor, "recording draw"],
+    seen: Tensor, blur: Tensor,
 ) -> Reweighed:  # fmt: skip
     """Weights of hyper-parameters and of each recording's draws.
 
@@ -58,17 +58,16 @@ def reweigh(
         loc: Draws of the mean.
         tril: Draws of the covariance's Cholesky factor.
         points: Draws of each recording.
-        prior: The reference prior.
+        before: Log density of the reference prior there, up to a constant.
         seen: Centres of the Gaussian likelihoods that the draws were made with.
         blur: Their covariances.
     """
-    ratio, apart = _log_ratios(loc, tril, points, prior, seen, blur)
+    ratio, apart = _log_ratios(loc, tril, points, before, seen, blur)
     smooth, k_hat = pareto_smooth(ratio[:, None])
     found = Reweighed(weight=torch.softmax(smooth[:, 0], 0), shares=points[..., 0], k_hat=float(k_hat[0]),
                       noise=float(apart.var() / 4))  # fmt: skip
     weight = found.weight if found.believed else torch.full_like(ratio, 1 / len(ratio))
     shares = torch.zeros(points.shape[:2], dtype=points.dtype)
-    before = prior.log_prob(points)
     for part in torch.arange(len(loc)).split(PART):
         for r, row in enumerate(points):
             shares[r] += weight[part] @ torch.softmax(_log_normal(loc[part], tril[part], row) - before[r], -1)
@@ -76,10 +75,10 @@ def reweigh(
 
 
 def _log_ratios(
-    loc: Tensor, tril: Tensor, points: Tensor, prior: Prior, seen: Tensor, blur: Tensor
+    loc: Tensor, tril: Tensor, points: Tensor, before: Tensor, seen: Tensor, blur: Tensor
 ) -> tuple[Float[Tensor, " theta"], Float[Tensor, " theta"]]:
     """Log likelihood by the draws less that by the stand-ins, and the first half of the draws less the second."""
-    before, half = prior.log_prob(points), points.shape[1] // 2
+    half = points.shape[1] // 2
     ratio, apart = torch.zeros(len(loc), dtype=loc.dtype), torch.zeros(len(loc), dtype=loc.dtype)
     for part in torch.arange(len(loc)).split(PART):
         covariance = tril[part] @ tril[part].transpose(-1, -2)

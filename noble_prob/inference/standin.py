@@ -1,17 +1,18 @@
 r"""What recordings say about their neurons, as Gaussians: the likelihoods that their posteriors' moments imply.
 
-In coordinates in which the reference prior is a standard normal, a posterior of precision :math:`P` had a likelihood of
-precision :math:`P - 1`. Estimated from ``S`` draws in ``d`` dimensions (unbiased: the inverse of a sample covariance is
-too large by ``(S - 1) / (S - d - 2)``), each entry is off by some :math:`\sqrt{2/S}`, and what is negative by chance is
-no likelihood: cut off recording by recording, the rest is information out of nothing, which adds up over recordings. So
-what is common to all recordings is estimated from all of them. Directions whose mean precision lies within the scatter
-that no information has (Marchenko and Pastur 1967) are taken to say nothing, in every recording; elsewhere each
-recording's precision is drawn towards the mean as far as chance explains their differences.
+In coordinates in which the reference prior is a standard normal (:class:`Frame`), a posterior of precision :math:`P`
+had a likelihood of precision :math:`P - 1`. Estimated from ``S`` draws in ``d`` dimensions (unbiased: the inverse of a
+sample covariance is too large by ``(S - 1) / (S - d - 2)``), each entry is off by some :math:`\sqrt{2/S}`, and what is
+negative by chance is no likelihood: cut off recording by recording, the rest is information out of nothing, which adds
+up over recordings. So what is common to all recordings is estimated from all of them. Directions whose mean precision
+lies within the scatter that no information has (Marchenko and Pastur 1967) are taken to say nothing, in every
+recording; elsewhere each recording's precision is drawn towards the mean as far as chance explains their differences.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -27,34 +28,60 @@ MOVED = 0.5
 """A mean so far from the reference prior's (in its SDs) was moved by the recording, even where it narrowed nothing."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """Coordinates in which a reference prior is a standard normal: its principal directions, in units of its SDs there.
+
+    A population is described in these, too. Latents of one cell may be correlated up to 0.99; a population near its
+    prior then has scales near one and correlations near zero, whatever the prior's are.
+
+    Attributes:
+        mean: Of the prior (standardised latents), shape ``(latent,)``.
+        root: Directions times SDs, in columns, shape ``(latent, latent)``.
+    """
+
+    mean: Float[Tensor, " latent"]
+    root: Float[Tensor, "latent latent"]
+
+    @classmethod
+    def of(cls, prior: Prior) -> Frame:
+        """The frame of a prior, by its moments."""
+        mean, covariance = prior.moments
+        value, vector = torch.linalg.eigh(covariance)
+        return cls(mean=mean, root=vector * value.clamp(min=1e-12).sqrt())
+
+    def white(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch latent"]:
+        """Standardised latents in this frame."""
+        return torch.linalg.solve(self.root, (z.to(self.mean) - self.mean)[..., None])[..., 0]
+
+    def back(self, y: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch latent"]:
+        """Standardised latents of points in this frame."""
+        return self.mean + y @ self.root.T
+
+
 def implied_likelihoods(
-    points: Sequence[Float[Tensor, "draw latent"]], prior: Prior, effective: Float[Tensor, " recording"] | None = None
+    points: Sequence[Float[Tensor, "draw latent"]], effective: Float[Tensor, " recording"] | None = None
 ) -> tuple[Float[Tensor, "recording latent"], Float[Tensor, "recording latent latent"]]:
-    """Gaussian likelihoods that turn the prior's moments into those of each posterior.
+    """Gaussian likelihoods that turn a standard normal's moments into those of each posterior.
 
     Args:
-        points: Draws of the standardised latents of each recording.
-        prior: The reference prior.
+        points: Draws of each recording, in the reference prior's frame.
         effective: Independent draws that these are worth; all of them if not given.
 
     Returns:
-        Centres and covariances; a direction that the recordings say nothing about has the SD :data:`WIDEST`, where the
-        reference prior is a standard normal.
+        Centres and covariances; a direction that the recordings say nothing about has the SD :data:`WIDEST`.
     """
-    mean, covariance = prior.moments
-    root = torch.linalg.cholesky(covariance)
-    white = [torch.linalg.solve_triangular(root, (z.to(mean) - mean).T, upper=False) for z in points]
-    worth = torch.tensor([z.shape[1] for z in white]).to(mean) if effective is None else effective.to(mean)
-    centre = torch.stack([z.mean(1) for z in white])
-    precision = _pooled(torch.stack([torch.cov(z).reshape(len(z), len(z)) for z in white]), worth)
+    centre = torch.stack([y.mean(0) for y in points])
+    size = centre.shape[-1]
+    worth = torch.tensor([len(y) for y in points]).to(centre) if effective is None else effective.to(centre)
+    precision = _pooled(torch.stack([torch.cov(y.T).reshape(size, size) for y in points]), worth)
     value, vector = torch.linalg.eigh(precision)
     along = (vector.transpose(-1, -2) @ centre[..., None])[..., 0]
     silent, moved = value <= WIDEST**-2, along.abs() > MOVED
     strong = (0.5 * along).square().clamp(max=0.9)  # enough to move a mean so far by no more than two SDs
     value = torch.where(silent & moved, strong / (1 - strong), value.clamp(min=WIDEST**-2))
     there = torch.where(silent & ~moved, 0.0, along * (1 + value) / value)  # the posterior's mean is this, shrunk
-    scale = root @ vector
-    return mean + (scale @ there[..., None])[..., 0], (scale / value[..., None, :]) @ scale.transpose(-1, -2)
+    return (vector @ there[..., None])[..., 0], (vector / value[..., None, :]) @ vector.transpose(-1, -2)
 
 
 def _pooled(

@@ -38,7 +38,10 @@ def build(tensors: Mapping[str, Tensor], _settings: Mapping[str, Any]) -> dist.T
 
 @dataclass(frozen=True, kw_only=True)
 class HyperPrior:
-    """What is believed about a population before its neurons are seen, in standardised units.
+    """What is believed about a population before its neurons are seen.
+
+    In standardised units where neurons are known (``fit_prior``), in the reference prior's own directions and SDs where
+    they are recordings (``infer_population``).
 
     Attributes:
         loc_sd: SD of every mean.

@@ -78,7 +78,7 @@ def test_gaussian_posteriors_give_their_likelihood_back():
     points = torch.stack([
         p.standardised[0] for p in gaussian_posteriors(centre, error, space, generator, draws=20000)
     ])  # fmt: skip
-    seen, blur = implied_likelihoods(points, standard(space))
+    seen, blur = implied_likelihoods(points)
     assert float((seen[:, 0] - 1).abs().max()) < 0.05
     assert float((blur[:, 0, 0].sqrt() / 0.5).log().abs().max()) < 0.05
     assert float((blur[:, 1, 1].sqrt() / 5).log().abs().max()) < 0.6  # hardly informed: only its size matters

@@ -36,7 +36,7 @@ def cut_off(points):
 def test_recordings_that_say_nothing_add_up_to_nothing():
     """Thirty posteriors that are the prior, of 500 draws in 21 dimensions."""
     points = normals(1)(30, 500, 21)
-    _, blur = implied_likelihoods(points, standard(space_of(21)))
+    _, blur = implied_likelihoods(points)
     precision = torch.linalg.inv(blur).diagonal(dim1=-2, dim2=-1).sum(0)
     assert float(precision.max()) < 0.5  # of the prior's one, over all recordings
     assert float(cut_off(points).sum()) / 21 > 2.0  # what cutting off invents
@@ -46,7 +46,7 @@ def test_what_all_recordings_say_is_known_well():
     normal, error = normals(2), torch.tensor([0.3, 1.0, 3.0]).double()
     variance = 1 / (1 + error**-2)
     points = normal(30, 1, 3) + variance**0.5 * normal(30, 500, 3)
-    _, blur = implied_likelihoods(points, standard(space_of(3)))
+    _, blur = implied_likelihoods(points)
     found = torch.linalg.inv(blur).diagonal(dim1=-2, dim2=-1).mean(0)
     assert torch.allclose(found, error**-2, rtol=0.15)
 
@@ -56,7 +56,7 @@ def test_what_half_of_the_recordings_say_is_left_to_them():
     normal, error = normals(3), torch.full((20, 1, 2), 0.5).double()
     error[10:, :, 1] = 1e6
     points = (1 / (1 + error**-2)) ** 0.5 * normal(20, 1000, 2)
-    _, blur = implied_likelihoods(points, standard(space_of(2)))
+    _, blur = implied_likelihoods(points)
     precision = torch.linalg.inv(blur).diagonal(dim1=-2, dim2=-1)
     assert torch.allclose(precision[:10], torch.full((10, 2), 4.0).double(), rtol=0.25)
     assert float(precision[10:, 1].max()) < 0.4
@@ -67,7 +67,7 @@ def test_a_mean_that_was_moved_is_no_silence():
     """A posterior as wide as the prior and two SDs beside it was moved by something."""
     points = normals(4)(10, 1000, 2)
     points[0, :, 0] += 2.0
-    seen, blur = implied_likelihoods(points, standard(space_of(2)))
+    seen, blur = implied_likelihoods(points)
     assert float(blur[0, 0, 0]) < 2.0
     assert float(seen[0, 0]) == pytest.approx(2.22, abs=0.2)
     assert float(blur[1:].diagonal(dim1=-2, dim2=-1).min()) > 0.9 * WIDEST**2
@@ -147,7 +147,7 @@ def test_intervals_hold_what_recordings_hardly_inform():
         return [scipy.stats.kstest((x.flatten(0, 1) < t).double().mean(0).flatten().numpy(), "uniform").pvalue
                 for x, t in pairs]  # fmt: skip
 
-    assert min(ranks(lambda p: implied_likelihoods(p, standard(space_of(size))))) > 0.003
+    assert min(ranks(implied_likelihoods)) > 0.003
 
     def each(points):
         value, vector = torch.linalg.eigh(torch.stack([torch.cov(x.T) for x in points]))
