@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from noble_prob.errors import require
 from noble_prob.readers.assemble import recordings
-from noble_prob.readers.checks import check_order, regular_interval
+from noble_prob.readers.checks import regular_interval
 from noble_prob.readers.sweeps import RawFile, RawSweep
 from noble_prob.recording import Recording, Step
 from noble_prob.recording.numbers import numbers
@@ -46,7 +46,6 @@ def from_arrays(time_ms: Any, current_pa: Any, voltage_mv: Any, *, axes: Sequenc
     time, current, voltage = (numbers(x, name).detach().cpu().double().numpy() for name, x in given.items())
     names = (axes,) if isinstance(axes, str) else tuple(axes)
     sweeps = sweeps_of(time, current, voltage, names, _NAME)
-    check_order(current, voltage, _NAME)
     raw = RawFile(name=_NAME, format="arrays", files=(), sweeps=sweeps, axes=names)
     return recordings(raw, liquid_junction_potential_mv=None, pulse=0, require_current=False)[0]
 

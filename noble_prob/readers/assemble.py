@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from noble_prob.errors import listed, require
-from noble_prob.readers.checks import check_sweep, check_time, check_units, why_unusable
+from noble_prob.readers.checks import check_order, check_sweep, check_time, check_units, why_unusable
 from noble_prob.readers.cut import Piece, PulseChoice, count, cut, lacking
+from noble_prob.readers.damage import refuse, sort_out
 from noble_prob.readers.provenance import fingerprint, versions
 from noble_prob.readers.pulses import Pulse, find_pulses
 from noble_prob.readers.sweeps import RawFile, RawSweep
@@ -83,24 +84,42 @@ def recordings(
 
 
 def _groups(raw: RawFile) -> tuple[list[_Group], list[str]]:
-    """Checked sweeps by family, length and rate, best first; and in sentences which were left out."""
+    """Checked sweeps by family, length and rate, best first; and in sentences which were left out, or are doubtful."""
     by_grid: dict[tuple[str, int, float], list[RawSweep]] = defaultdict(list)
     for sweep in raw.sweeps:
         check_sweep(sweep, raw.name)
         by_grid[sweep.family, len(sweep.current_pa), round(sweep.dt_ms, 6)].append(sweep)
     every = list(by_grid.values())
+    for sweeps in every:
+        check_order(sweeps, raw.name)
     whys = [why_unusable(sweeps) for sweeps in every]
     if all(whys):
         whys = [""] * len(every)  # the checks refuse the file
-    for sweeps, why in zip(every, whys, strict=True):
-        if not why:
-            check_time(sweeps[0].dt_ms, len(sweeps[0].current_pa), raw.name)
-            check_units(sweeps, raw.name)
-    left_out = [
+    remarks = [
         f"Left out: {_Group(sweeps=sweeps, pulses=[])}, {why}." for sweeps, why in zip(every, whys, strict=True) if why
     ]
-    groups = [_Group(sweeps=s, pulses=_pulses(s)) for s, why in zip(every, whys, strict=True) if not why]
-    return sorted(groups, key=lambda group: group.rank, reverse=True), left_out
+    usable, more = _of_membranes([s for s, why in zip(every, whys, strict=True) if not why], raw)
+    for sweeps in usable:
+        check_time(sweeps[0].dt_ms, len(sweeps[0].current_pa), raw.name)
+        check_units(sweeps, raw.name)
+    groups = [_Group(sweeps=sweeps, pulses=_pulses(sweeps)) for sweeps in usable]
+    return sorted(groups, key=lambda group: group.rank, reverse=True), remarks + more
+
+
+def _of_membranes(every: list[list[RawSweep]], raw: RawFile) -> tuple[list[list[RawSweep]], list[str]]:
+    """Groups without their damaged sweeps, and remarks; ensembles of drawn neurons stay as they are."""
+    if not set(raw.axes) <= {"trial"}:
+        return every, []
+    kept = [sort_out(sweeps) for sweeps in every]
+    others = [other for _, group, _ in kept for other in group]
+    usable = [good for good, _, _ in kept if good]
+    if not usable:
+        for sweeps in every:
+            check_time(sweeps[0].dt_ms, len(sweeps[0].current_pa), raw.name)
+            check_units(sweeps, raw.name)
+        refuse(others, raw.name)
+    left_out = [f"Left out, since no membrane has such a voltage: sweep {listed(others, 6)}."] if others else []
+    return usable, left_out + [remark for good, _, remarks in kept if good for remark in remarks]
 
 
 def _pulses(sweeps: list[RawSweep]) -> list[tuple[Pulse, ...]]:

@@ -182,6 +182,8 @@ CASES: tuple[BadInput, ...] = (
     BadInput("voltage in V as mV", _csv(lambda t, i, v: (t, i, v / 1000)), "up to -0.0"),
     BadInput("voltage in uV as mV", _csv(lambda t, i, v: (t, i, v * 1000)), "500"),
     BadInput("voltage that never changes", _csv(lambda t, i, v: (t, i, 0 * v - 70)), "found -70 mV throughout"),
+    BadInput("voltage that holds the gain", _csv(lambda t, i, v: (t, i, v * 5)), "voltage by the amplifier's gain"),
+    BadInput("current and voltage swapped", _csv(lambda t, i, v: (t, v + 0.1 * np.sin(t), i)), "swap the two"),
     BadInput("sweep of NaN", _csv(lambda t, i, v: (t, i, _with(v, 1, np.nan))), "only NaN"),
     BadInput("NaN in the current", _csv(lambda t, i, v: (t, _with(i, (1, 7), np.nan), v)), "NaN"),
     BadInput("current in nA as pA", _csv(lambda t, i, v: (t, i / 1000, v)), "nA; multiply the current by 1000."),
