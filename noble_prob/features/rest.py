@@ -18,14 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noble_prob.recording import Recording, Step
+from noble_prob.recording.step import LEAST_REST_MS, SETTLING_MS
 
 BASELINE_MS = 100.0
 """Longest stretch before the step that the resting voltage is averaged over (ms)."""
-SETTLING_MS = (100.0, 50.0)
-"""How long after a pulse a membrane is on its way back, and the least that will do (ms): at a time constant of 20 ms
-0.7 and 8 % are left then."""
-LEAST_MS = 20.0
-"""Shortest stretch beside a pulse that is averaged over (ms)."""
 HISTORY_MS = 1000.0
 """How far before the step pulses are looked for (ms)."""
 BRIEF_MS = 1.0
@@ -108,7 +104,7 @@ def _beside(pulses_ms: NDArray[np.float64], step: Step, dt_ms: float) -> Window 
     for settling in SETTLING_MS:
         for (before, end), (stop, _) in reversed(list(pairwise(pulses_ms.tolist()))):
             start = end + settling * math.isfinite(before)
-            if stop - start >= LEAST_MS - 1e-6:
+            if stop - start >= LEAST_REST_MS - 1e-6:
                 stop = stop if stop < step.onset_ms - 0.5 * dt_ms else step.onset_ms
                 return max(start, stop - BASELINE_MS), stop
     return None

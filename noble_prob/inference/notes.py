@@ -9,6 +9,7 @@ import torch
 from noble_prob.features.rest import Window, plain_window, rest_windows
 from noble_prob.findings.base import Finding
 from noble_prob.recording import Recording, Step
+from noble_prob.recording.step import SHORTEST_STEP_MS
 
 HELD_PA = 5.0
 """Holding current beyond which a neuron is not at rest (pA): amplifiers are off by less."""
@@ -21,6 +22,23 @@ def told(reasons: Sequence[str], steps: Sequence[Step | None]) -> str:
         size = [s.amplitude_pa for s, r in zip(steps, reasons, strict=True) if r == reason and s]
         parts.append(reason + (f" ({_span(size)} pA)" if size else ""))
     return "; ".join(parts)
+
+
+def remedy(recording: Recording, range_pa: tuple[float, float]) -> str:
+    """What to do about a recording without a usable step: read another pulse, if its file has one that is usable.
+
+    Args:
+        recording: Its provenance names the pulses of its file.
+        range_pa: Lowest and highest current of the decoder (pA).
+    """
+    kept = {sweep.get("pulse") for sweep in recording.provenance.get("sweeps", ())}
+    for pulse in recording.provenance.get("pulses", ()):
+        low, high = pulse["amplitude_pa"]
+        inside = high >= range_pa[0] and low <= range_pa[1] and pulse["duration_ms"] >= SHORTEST_STEP_MS
+        if inside and pulse["number"] not in kept:
+            return (f"read the pulse of {_span((low, high))} pA for {pulse['duration_ms']:.0f} ms by "
+                    f"`--pulse {pulse['number']}`, or record longer steps")  # fmt: skip
+    return "record longer steps or use another decoder"
 
 
 def left_out(reasons: Sequence[str], steps: Sequence[Step | None]) -> tuple[Finding, ...]:

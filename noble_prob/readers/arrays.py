@@ -29,8 +29,9 @@ def from_arrays(time_ms: Any, current_pa: Any, voltage_mv: Any, *, axes: Sequenc
         axes: Names of the leading axes of the voltage: ``draw``, ``neuron`` or ``trial``.
 
     Returns:
-        The recording in double precision, time from its first sample. A sweep of several pulses is cut around the
-        first, one without a pulse has the step None; ``provenance["remarks"]`` says so.
+        The recording in double precision, time from its first sample. Of several pulses one is kept, as
+        :func:`noble_prob.readers.read` chooses it; a sweep without a pulse has the step None;
+        ``provenance["remarks"]`` says so.
 
     Raises:
         UsageError: If the arrays do not fit each other, hold no numbers, are not in ms, pA and mV, or current and
@@ -47,7 +48,7 @@ def from_arrays(time_ms: Any, current_pa: Any, voltage_mv: Any, *, axes: Sequenc
     names = (axes,) if isinstance(axes, str) else tuple(axes)
     sweeps = sweeps_of(time, current, voltage, names, _NAME)
     raw = RawFile(name=_NAME, format="arrays", files=(), sweeps=sweeps, axes=names)
-    return recordings(raw, liquid_junction_potential_mv=None, pulse=0, require_current=False)[0]
+    return recordings(raw, liquid_junction_potential_mv=None, pulse=None, require_current=False)[0]
 
 
 def sweeps_of(

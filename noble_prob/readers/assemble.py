@@ -15,13 +15,14 @@ import torch
 
 from noble_prob.errors import listed, require
 from noble_prob.readers.checks import check_order, check_sweep, check_time, check_units, why_unusable
-from noble_prob.readers.cut import Piece, PulseChoice, count, cut, lacking
+from noble_prob.readers.cut import Piece, PulseChoice, crowded, cut
 from noble_prob.readers.damage import refuse, sort_out
 from noble_prob.readers.provenance import fingerprint, versions
 from noble_prob.readers.pulses import Pulse, find_pulses
+from noble_prob.readers.slots import slots, told, usual
 from noble_prob.readers.sweeps import RawFile, RawSweep
 from noble_prob.recording import Protocol, Recording
-from noble_prob.recording.step import SHORTEST_STEP_MS
+from noble_prob.recording.step import LEAST_REST_MS, SETTLING_MS, SHORTEST_STEP_MS
 
 _PREPULSE_PA, _HELD_ALIKE_PA, _END_MS = 2.0, 5.0, 2.0
 
@@ -50,14 +51,14 @@ class _Group:
 
 
 def recordings(
-    raw: RawFile, *, liquid_junction_potential_mv: float | None, pulse: PulseChoice, require_current: bool
+    raw: RawFile, *, liquid_junction_potential_mv: float | None, pulse: PulseChoice | None, require_current: bool
 ) -> list[Recording]:
     """All recordings of a file, the most useful first.
 
     Args:
         raw: The file's sweeps.
         liquid_junction_potential_mv: Potential to subtract from the voltage (mV); nothing when None.
-        pulse: Which pulse of each sweep, or ``"all"``.
+        pulse: Which pulse of each sweep, ``"all"``, or None for the usual one (:mod:`noble_prob.readers.slots`).
         require_current: Whether a file of zero current only is refused.
 
     Raises:
@@ -80,7 +81,8 @@ def recordings(
         "zero in every sample",
         "export the command or current channel with the voltage (Python: `require_current=False` takes it)",
     )
-    return [_recording(raw, group, groups, potential, pulse) for group in groups]
+    choices = [usual(group.pulses) if pulse is None else pulse for group in groups]
+    return [_recording(raw, group, groups, potential, own) for group, own in zip(groups, choices, strict=True)]
 
 
 def _groups(raw: RawFile) -> tuple[list[_Group], list[str]]:
@@ -152,6 +154,7 @@ def _recording(
         "current": group.sweeps[0].source,
         "remarks": [*raw.remarks, *_remarks(group, groups, pieces, pulse)],
         "sweeps": [_origin(group, p) for p in pieces],
+        **_pulses_of_file(group),
         **({"made_from": dict(raw.given)} if raw.given else {}),
     }
     return Recording(
@@ -160,6 +163,13 @@ def _recording(
         axes=raw.axes,
         provenance=provenance,
     )
+
+
+def _pulses_of_file(group: _Group) -> dict[str, object]:
+    """The pulses of each sweep in plain values, where there are several to choose from."""
+    every = slots(group.pulses)
+    plain = [{"number": s.number, "amplitude_pa": list(s.amplitude_pa), "duration_ms": s.duration_ms} for s in every]
+    return {"pulses": plain} if len(every) > 1 else {}
 
 
 def _origin(group: _Group, piece: Piece) -> dict[str, object]:
@@ -172,17 +182,6 @@ def _origin(group: _Group, piece: Piece) -> dict[str, object]:
         "from_pa": piece.from_pa,
         "cut_ms": [round(piece.start * dt, 6), round(piece.stop * dt, 6)],
     }
-
-
-def _of_pulses(pulses: list[tuple[Pulse, ...]], pulse: PulseChoice) -> list[str]:
-    """Which of several pulses were kept, and which sweeps have something else in their place."""
-    most, absent = count(pulses), listed(lacking(pulses, pulse))
-    if most < 2:
-        return []
-    kept = "all of them" if pulse == "all" else f"number {pulse}, counted from 0"
-    lack = "These lack some of them" if pulse == "all" else "Left out, since they lack that pulse"
-    remarks = [f"Each sweep has {most} pulses; kept: {kept} (see `pulse`)."]
-    return [*remarks, f"{lack}: sweeps {absent}, counted from 0."] if absent else remarks
 
 
 def _of_beginnings(group: _Group) -> list[str]:
@@ -209,7 +208,10 @@ def _remarks(group: _Group, groups: list[_Group], pieces: list[Piece], pulse: Pu
         remarks.append(
             f"The file holds sweeps of {len(groups)} kinds; these are {group}; the others: {others} (see read_all)."
         )
-    remarks += [*_of_pulses(group.pulses, pulse), *_of_beginnings(group)]
+    remarks += [*told(group.pulses, pulse), *_of_beginnings(group)]
+    if pulse == "all" and (near := crowded(group.pulses, group.sweeps[0].dt_ms)):
+        least = min(SETTLING_MS) + LEAST_REST_MS
+        remarks.append(f"{near} pulses begin less than {least:g} ms after another: no neuron is at rest before them.")
     departing = {
         round(p.from_pa)
         for p in pieces
