@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noble_prob.errors import require
+from noble_prob.errors import UsageError, require
 from noble_prob.readers.assemble import recordings
 from noble_prob.readers.checks import regular_interval
 from noble_prob.readers.sweeps import RawFile, RawSweep
@@ -68,6 +68,7 @@ def sweeps_of(
     Raises:
         UsageError: If shapes do not fit, or the time is not regular.
     """
+    _require_axes(time, current, voltage, name)
     if current.ndim == 1 and voltage.ndim == 1 + len(axes):
         current, voltage = current[None], voltage[..., None, :]
     _require_shapes(time, current, voltage, axes, name)
@@ -85,6 +86,18 @@ def sweeps_of(
     )
 
 
+def _require_axes(
+    time: NDArray[np.float64], current: NDArray[np.float64], voltage: NDArray[np.float64], name: str
+) -> None:
+    require(
+        time.ndim == 1, "time_ms", f"one axis of samples in {name}", time.shape, "store the sample times of one sweep"
+    )
+    for parameter, values in (("current_pa", current), ("voltage_mv", voltage)):
+        if values.ndim == 0:
+            raise UsageError(parameter, f"of shape (sweep, time) with {len(time)} samples in {name}",
+                             f"the single number {float(values):g}", "give the value at every sample")  # fmt: skip
+
+
 def _require_shapes(
     time: NDArray[np.float64],
     current: NDArray[np.float64],
@@ -92,9 +105,6 @@ def _require_shapes(
     axes: tuple[str, ...],
     name: str,
 ) -> None:
-    require(
-        time.ndim == 1, "time_ms", f"one axis of samples in {name}", time.shape, "store the sample times of one sweep"
-    )
     require(
         len(current) > 0, "current_pa", f"at least one sweep in {name}", f"shape {current.shape}", "give one or more"
     )

@@ -100,9 +100,11 @@ def _groups(raw: RawFile) -> tuple[list[_Group], list[str]]:
     remarks = [
         f"Left out: {_Group(sweeps=sweeps, pulses=[])}, {why}." for sweeps, why in zip(every, whys, strict=True) if why
     ]
-    usable, more = _of_membranes([s for s, why in zip(every, whys, strict=True) if not why], raw)
-    for sweeps in usable:
+    every = [sweeps for sweeps, why in zip(every, whys, strict=True) if not why]
+    for sweeps in every:
         check_time(sweeps[0].dt_ms, len(sweeps[0].current_pa), raw.name)
+    usable, more = _of_membranes(every, raw)
+    for sweeps in usable:
         check_units(sweeps, raw.name)
     groups = [_Group(sweeps=sweeps, pulses=_pulses(sweeps)) for sweeps in usable]
     return sorted(groups, key=lambda group: group.rank, reverse=True), remarks + more
@@ -117,7 +119,6 @@ def _of_membranes(every: list[list[RawSweep]], raw: RawFile) -> tuple[list[list[
     usable = [good for good, _, _ in kept if good]
     if not usable:
         for sweeps in every:
-            check_time(sweeps[0].dt_ms, len(sweeps[0].current_pa), raw.name)
             check_units(sweeps, raw.name)
         refuse(others, raw.name)
     left_out = [f"Left out, since no membrane has such a voltage: sweep {listed(others, 6)}."] if others else []

@@ -18,6 +18,8 @@ from noble_prob.recording.step import SHORTEST_STEP_MS
 
 SLOWEST_HZ = 2000.0
 _FASTEST_HZ = 2e6
+_MICROSECONDS_HZ = 500.0
+"""Rates below it are those of 500 kHz and less whose time is in microseconds: nobody samples so slowly."""
 _SMALL = ((5e-3, "nA", "1000"), (5e-6, "µA", "1e6"), (5e-9, "mA", "1e9"), (0.0, "amperes", "1e12"))
 """Smallest strongest current that a response to some 5 to 5000 pA has in each unit, and the factor from it to pA."""
 USUAL_MV = (-150.0, 20.0)
@@ -79,7 +81,9 @@ def check_time(dt_ms: float, n: int, name: str) -> None:
         "sampling rate",
         f"at least 2 kHz in {name}",
         f"{rate:g} Hz",
-        "export the recording without decimation; spikes can not be timed at this rate",
+        "export the recording without decimation; spikes can not be timed at this rate"
+        if rate >= _MICROSECONDS_HZ
+        else "multiply the time by 0.001 if it is in microseconds; else export the recording without decimation",
     )
     require(
         n * dt_ms >= SHORTEST_STEP_MS * (1 - 1e-6),
