@@ -71,11 +71,13 @@ def rest_windows(recording: Recording) -> list[Window | None]:
 
 def _moving(recording: Recording, onsets: list[int]) -> list[bool]:
     """Whether the current of each sweep changes before its step; sweeps that begin together are asked together."""
-    found = {}
-    for onset in set(onsets):
-        before = recording.current_pa[:, : max(onset, 0)]
-        found[onset] = (before != before[:, :1]).any(-1).tolist() if before.shape[1] else [False] * len(onsets)
-    return [found[onset][k] for k, onset in enumerate(onsets)]
+    out = [False] * len(onsets)
+    for onset in {onset for onset in onsets if onset > 1}:
+        sweeps = [k for k, other in enumerate(onsets) if other == onset]
+        before = recording.current_pa[sweeps, :onset]
+        for k, moves in zip(sweeps, (before != before[:, :1]).any(-1).tolist(), strict=True):
+            out[k] = moves
+    return out
 
 
 def _pulses(current_pa: NDArray[np.float64], holding_pa: float, dt_ms: float) -> NDArray[np.float64]:
