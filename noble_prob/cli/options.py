@@ -121,7 +121,9 @@ def add_sampling(parser: argparse.ArgumentParser, *, file: bool = True) -> None:
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """What to take from a file."""
     parser.add_argument("--channel", default=None, help="voltage channel or electrode, where a file has several")
-    parser.add_argument("--pulse", type=pulse, default=0, help="which pulse of a sweep, from 0, or 'all' (0)")
+    parser.add_argument(
+        "--pulse", type=pulse, default=None, help="which pulse of a sweep, from 0, or 'all' (the stimulus)"
+    )
     parser.add_argument("--sweeps", default=None, metavar="LIST", help="only these sweeps, from 0, such as 0-5,8 (all)")
     parser.add_argument(
         "--ljp-mv",

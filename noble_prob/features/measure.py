@@ -17,6 +17,7 @@ from torch import Tensor
 from noble_prob.errors import UsageError, listed, require, require_kind
 from noble_prob.features import action_potential, subthreshold, timing  # noqa: F401  (they fill the catalogue)
 from noble_prob.features.registry import FEATURES, Feature, lookup
+from noble_prob.features.rest import Window, rest_windows
 from noble_prob.features.spikes import require_threshold
 from noble_prob.features.sweeps import Sweeps
 from noble_prob.recording import Recording, Step
@@ -112,7 +113,7 @@ def measure(
     )
     v = recording.voltage_mv
     value = v.new_full((*v.shape[:-1], len(wanted)), torch.nan)
-    for step, sweeps in _groups(recording.steps):
+    for (step, rest), sweeps in _groups(recording):
         index = torch.tensor(sweeps, device=v.device)
         amplitude = recording.protocol.amplitudes_pa.to(v.device)[index].expand(*v.shape[:-2], len(index)).reshape(-1)
         flat = v[..., index, :].reshape(-1, v.shape[-1])
@@ -120,7 +121,7 @@ def measure(
             continue
         rows = [
             _measure_group(
-                chunk, amplitude[at : at + len(chunk)], recording.time_ms, step, wanted, threshold_mv, window_ms
+                chunk, amplitude[at : at + len(chunk)], recording.time_ms, step, rest, wanted, threshold_mv, window_ms
             )
             for at, chunk in _chunks(flat)
         ]
@@ -140,13 +141,14 @@ def require_recording(recording: object) -> None:
     require_kind(recording, Recording, "recording", "make one of arrays by from_arrays, of a file by read")
 
 
-def _groups(steps: tuple[Step | None, ...]) -> Iterator[tuple[Step | None, list[int]]]:
-    """Sweeps whose steps begin and end together, with one of their steps."""
-    groups: dict[tuple[float, float] | None, list[int]] = {}
-    for k, step in enumerate(steps):
-        groups.setdefault(None if step is None else (step.onset_ms, step.duration_ms), []).append(k)
+def _groups(recording: Recording) -> Iterator[tuple[tuple[Step | None, Window | None], list[int]]]:
+    """Sweeps that rest together and whose steps begin and end together, with one of their steps."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    windows = rest_windows(recording)
+    for k, (step, rest) in enumerate(zip(recording.steps, windows, strict=True)):
+        groups.setdefault((step and (step.onset_ms, step.duration_ms), rest), []).append(k)
     for sweeps in groups.values():
-        yield steps[sweeps[0]], sweeps
+        yield (recording.steps[sweeps[0]], windows[sweeps[0]]), sweeps
 
 
 def _chunks(flat: Tensor) -> Iterator[tuple[int, Tensor]]:
@@ -157,8 +159,8 @@ def _chunks(flat: Tensor) -> Iterator[tuple[int, Tensor]]:
 
 
 def _measure_group(
-    v: Tensor, amplitude_pa: Tensor, time_ms: Tensor, step: Step | None, wanted: tuple[Feature, ...],
-    threshold_mv: float, window_ms: float | None,
+    v: Tensor, amplitude_pa: Tensor, time_ms: Tensor, step: Step | None, rest: Window | None,
+    wanted: tuple[Feature, ...], threshold_mv: float, window_ms: float | None,
 ) -> Tensor:  # fmt: skip
     """Features of traces with a common step, shape ``(trace, feature)``."""
     first = float(time_ms[0])
@@ -166,7 +168,7 @@ def _measure_group(
     onset, step_end = (first, end) if step is None else (step.onset_ms, step.offset_ms)
     stop = step_end if window_ms is None else min(step_end, onset + window_ms)
     s = Sweeps(
-        voltage_mv=v, time_ms=time_ms, onset_ms=onset, stop_ms=stop, amplitude_pa=amplitude_pa,
+        voltage_mv=v, time_ms=time_ms, onset_ms=onset, stop_ms=stop, amplitude_pa=amplitude_pa, rest_ms=rest,
         step_end_ms=step_end if step is not None else torch.nan, threshold_mv=threshold_mv,
     )  # fmt: skip
     columns = [s.nan if step is None and item.needs_step else item.compute(s) for item in wanted]

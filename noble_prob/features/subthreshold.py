@@ -1,9 +1,9 @@
 """Features of the membrane below threshold: rest, deflection, sag, resistance, time constants.
 
-The baseline is the mean of at most 100 ms before the step; the steady state is the mean of the step's last tenth; the
-sag is the distance of the steady state above the lowest voltage of a hyperpolarising step (mostly the current Ih).
-Smoothing is left out on purpose: on a noisy recording ``sag_mv`` holds the depth of the noise's minimum, as eFEL's
-does.
+The baseline is the mean of at most 100 ms at rest before the step; the steady state is the mean of the step's last
+tenth; the sag is the distance of the steady state above the lowest voltage of a hyperpolarising step (mostly the
+current Ih). Smoothing is left out on purpose: on a noisy recording ``sag_mv`` holds the depth of the noise's minimum,
+as eFEL's does.
 """
 
 from __future__ import annotations

@@ -19,9 +19,6 @@ from torch import Tensor
 from noble_prob.features.shape import SpikeShapes, spike_shapes
 from noble_prob.features.spikes import Spikes, find_spikes
 
-BASELINE_MS = 100.0
-"""Longest stretch before the step that the resting voltage is averaged over (ms)."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Sweeps:
@@ -34,6 +31,7 @@ class Sweeps:
         stop_ms: End of the window (ms): the step's end or earlier.
         step_end_ms: End of the step (ms); NaN where there is no step.
         amplitude_pa: Height of the step (pA), shape ``(trace,)``; NaN where there is no step.
+        rest_ms: From when to when the neurons were at rest (ms), see :mod:`noble_prob.features.rest`; None for never.
         threshold_mv: Voltage that a spike exceeds (mV).
     """
 
@@ -43,6 +41,7 @@ class Sweeps:
     stop_ms: float
     step_end_ms: float
     amplitude_pa: Float[Tensor, " trace"]
+    rest_ms: tuple[float, float] | None
     threshold_mv: float = -20.0
 
     @cached_property
@@ -103,9 +102,8 @@ class Sweeps:
 
     @cached_property
     def baseline_mv(self) -> Float[Tensor, " trace"]:
-        """Mean of the samples that exist before the step (mV), over at most 100 ms; NaN if a spike falls into it."""
-        start = max(self.onset_ms - BASELINE_MS, float(self.time_ms[0]))
-        base = self.between(start, self.onset_ms)
+        """Mean of the samples that exist at rest before the step (mV); NaN if a spike falls into it."""
+        base = self.voltage_mv[:, :0] if self.rest_ms is None else self.between(*self.rest_ms)
         if not base.shape[1]:
             return self.nan
         return self.where(~(base > self.threshold_mv).any(-1), base.nanmean(-1))

@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 import torch
 
-from noble_prob.features.sweeps import BASELINE_MS
+from noble_prob.features.rest import Window, plain_window, rest_windows
 from noble_prob.findings.base import Finding
 from noble_prob.recording import Recording, Step
+from noble_prob.recording.step import SHORTEST_STEP_MS
 
 HELD_PA = 5.0
 """Holding current beyond which a neuron is not at rest (pA): amplifiers are off by less."""
@@ -21,6 +22,23 @@ def told(reasons: Sequence[str], steps: Sequence[Step | None]) -> str:
         size = [s.amplitude_pa for s, r in zip(steps, reasons, strict=True) if r == reason and s]
         parts.append(reason + (f" ({_span(size)} pA)" if size else ""))
     return "; ".join(parts)
+
+
+def remedy(recording: Recording, range_pa: tuple[float, float]) -> str:
+    """What to do about a recording without a usable step: read another pulse, if its file has one that is usable.
+
+    Args:
+        recording: Its provenance names the pulses of its file.
+        range_pa: Lowest and highest current of the decoder (pA).
+    """
+    kept = {sweep.get("pulse") for sweep in recording.provenance.get("sweeps", ())}
+    for pulse in recording.provenance.get("pulses", ()):
+        low, high = pulse["amplitude_pa"]
+        inside = high >= range_pa[0] and low <= range_pa[1] and pulse["duration_ms"] >= SHORTEST_STEP_MS
+        if inside and pulse["number"] not in kept:
+            return (f"read the pulse of {_span((low, high))} pA for {pulse['duration_ms']:.0f} ms by "
+                    f"`--pulse {pulse['number']}`, or record longer steps")  # fmt: skip
+    return "record longer steps or use another decoder"
 
 
 def left_out(reasons: Sequence[str], steps: Sequence[Step | None]) -> tuple[Finding, ...]:
@@ -63,21 +81,32 @@ def read_with_choices(recording: Recording) -> tuple[Finding, ...]:
     )  # fmt: skip
 
 
-def without_baseline(recording: Recording) -> tuple[Finding, ...]:
-    """Up to two findings: sweeps without a sample before the step, and sweeps with gaps there (repeats count each)."""
-    absent, gaps, total = 0, [], 0
-    for k, step in enumerate(recording.steps):
+def without_baseline(recording: Recording, *, threshold_mv: float = -20.0) -> tuple[Finding, ...]:
+    """Findings on the resting voltage: nothing recorded, gaps, pulses of current or spikes before the step.
+
+    Args:
+        recording: Repeats count as sweeps of their own.
+        threshold_mv: Voltage that a spike exceeds (mV).
+    """
+    absent, gaps, fired, total = 0, [], 0, 0
+    moved: list[Window | None] = []
+    time, device = recording.time_ms, recording.voltage_mv.device
+    for k, (step, rest) in enumerate(zip(recording.steps, rest_windows(recording), strict=True)):
         if step is not None:
-            time = recording.time_ms
-            before = (time >= step.onset_ms - BASELINE_MS - 1e-6) & (time < step.onset_ms - 1e-6)
-            known = torch.isfinite(recording.voltage_mv[..., k, before.to(recording.voltage_mv.device)])
-            known = known.reshape(known.shape[:-1].numel(), known.shape[-1])  # no sample at all: -1 would be unknown
+            start, stop = rest or plain_window(recording, step)
+            before = (time >= start - 1e-6) & (time < stop - 1e-6)
+            voltage = recording.voltage_mv[..., k, before.to(device)]
+            voltage = voltage.reshape(voltage.shape[:-1].numel(), voltage.shape[-1])  # none at all: -1 is unknown
+            known = torch.isfinite(voltage)
             began = known.cumsum(-1) > 0  # that a recording begins late is no gap
             missing = (began & ~known).sum(-1)
             absent += int((~known.any(-1)).sum())
             gaps += missing[missing > 0].tolist()
             total += len(known)
-    return (*_absent(absent, total), *_gaps(gaps, total))
+            fired += int((voltage > threshold_mv).any(-1).sum()) if rest else 0
+            if rest != plain_window(recording, step):
+                moved += [rest and (step.onset_ms - rest[0], step.onset_ms - rest[1])] * len(known)
+    return (*_absent(absent, total), *_gaps(gaps, total), *_moved(moved, total), *_fired(fired, total))
 
 
 def _absent(n: int, total: int) -> tuple[Finding, ...]:
@@ -99,6 +128,37 @@ def _gaps(samples: Sequence[int], total: int) -> tuple[Finding, ...]:
         "missing: the resting voltage is the mean of the others.",
         "Nothing, if the gap is short; see that it hides no drift or artefact.",
         missing_before_step=list(samples),
+    )
+
+
+def _moved(before_ms: Sequence[Window | None], total: int) -> tuple[Finding, ...]:
+    """Of sweeps in which pulses precede the step: from and until when before it the rest was looked for."""
+    lost, found = sum(window is None for window in before_ms), [window for window in before_ms if window]
+    sentences = []
+    if found:
+        first, last = (_span([window[k] for window in found]) for k in (0, 1))
+        sentences.append(
+            f"In {len(found)} of {total} sweeps a pulse of current precedes the step: their resting voltage is the "
+            f"mean of the samples from {first} ms until {last} ms before the step, where the neuron was at rest."
+        )
+    if lost:
+        sentences.append(
+            f"In {lost} of {total} sweeps the current left its holding level shortly before the step, so that no 20 ms "
+            "at rest are left: their resting voltage, and what is measured from it, were left out."
+        )
+    remedy = "Nothing, if this is what was meant; leave 200 ms between a test pulse and the step when you record."
+    return tuple(note for text in sentences for note in _caution(text, remedy, pulses_before_step=list(before_ms)))
+
+
+def _fired(n: int, total: int) -> tuple[Finding, ...]:
+    if not n:
+        return ()
+    return _caution(
+        f"In {n} of {total} sweeps the neuron fired before the step: their resting voltage, and what is measured from "
+        "it (deflection, input resistance, time constants), were left out; a neuron that fires by itself is not at "
+        "rest there, as those of the decoder are.",
+        "Nothing, if the other sweeps are enough; do not read the resting voltage as that of a silent neuron.",
+        fired_before_step=n,
     )
 
 

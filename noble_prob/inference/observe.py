@@ -27,7 +27,7 @@ from noble_prob.errors import require
 from noble_prob.features import find_spikes, measure
 from noble_prob.features.registry import FEATURES
 from noble_prob.findings.base import Finding
-from noble_prob.inference.notes import cut_short, held, left_out, read_with_choices, told, without_baseline
+from noble_prob.inference.notes import cut_short, held, left_out, read_with_choices, remedy, told, without_baseline
 from noble_prob.noise import Design, Evidence
 from noble_prob.readers.checks import check_recording
 from noble_prob.recording import Recording, Step
@@ -73,7 +73,7 @@ def observe(recording: Recording, decoder: Decoder) -> Observation:
     kept = [k for k, reason in enumerate(reasons) if not reason]
     expected = f"at least one step of {SHORTEST_STEP_MS:.0f} ms or more within the decoder's currents"
     require(bool(kept), "recording", expected,
-            told(reasons, recording.steps), "record longer steps or use another decoder")  # fmt: skip
+            told(reasons, recording.steps), remedy(recording, decoder.window.current_range_pa))  # fmt: skip
     part = recording.select(kept)
     repeats = 1 if not recording.axes else recording.voltage_mv.shape[0]
     whole = [min(step.duration_ms, decoder.window.duration_ms) for step in part.steps if step]

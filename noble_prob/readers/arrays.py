@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noble_prob.errors import require
+from noble_prob.errors import UsageError, require
 from noble_prob.readers.assemble import recordings
-from noble_prob.readers.checks import check_order, regular_interval
+from noble_prob.readers.checks import regular_interval
 from noble_prob.readers.sweeps import RawFile, RawSweep
 from noble_prob.recording import Recording, Step
 from noble_prob.recording.numbers import numbers
@@ -29,8 +29,9 @@ def from_arrays(time_ms: Any, current_pa: Any, voltage_mv: Any, *, axes: Sequenc
         axes: Names of the leading axes of the voltage: ``draw``, ``neuron`` or ``trial``.
 
     Returns:
-        The recording in double precision, time from its first sample. A sweep of several pulses is cut around the
-        first, one without a pulse has the step None; ``provenance["remarks"]`` says so.
+        The recording in double precision, time from its first sample. Of several pulses one is kept, as
+        :func:`noble_prob.readers.read` chooses it; a sweep without a pulse has the step None;
+        ``provenance["remarks"]`` says so.
 
     Raises:
         UsageError: If the arrays do not fit each other, hold no numbers, are not in ms, pA and mV, or current and
@@ -46,9 +47,8 @@ def from_arrays(time_ms: Any, current_pa: Any, voltage_mv: Any, *, axes: Sequenc
     time, current, voltage = (numbers(x, name).detach().cpu().double().numpy() for name, x in given.items())
     names = (axes,) if isinstance(axes, str) else tuple(axes)
     sweeps = sweeps_of(time, current, voltage, names, _NAME)
-    check_order(current, voltage, _NAME)
     raw = RawFile(name=_NAME, format="arrays", files=(), sweeps=sweeps, axes=names)
-    return recordings(raw, liquid_junction_potential_mv=None, pulse=0, require_current=False)[0]
+    return recordings(raw, liquid_junction_potential_mv=None, pulse=None, require_current=False)[0]
 
 
 def sweeps_of(
@@ -68,6 +68,7 @@ def sweeps_of(
     Raises:
         UsageError: If shapes do not fit, or the time is not regular.
     """
+    _require_axes(time, current, voltage, name)
     if current.ndim == 1 and voltage.ndim == 1 + len(axes):
         current, voltage = current[None], voltage[..., None, :]
     _require_shapes(time, current, voltage, axes, name)
@@ -85,6 +86,18 @@ def sweeps_of(
     )
 
 
+def _require_axes(
+    time: NDArray[np.float64], current: NDArray[np.float64], voltage: NDArray[np.float64], name: str
+) -> None:
+    require(
+        time.ndim == 1, "time_ms", f"one axis of samples in {name}", time.shape, "store the sample times of one sweep"
+    )
+    for parameter, values in (("current_pa", current), ("voltage_mv", voltage)):
+        if values.ndim == 0:
+            raise UsageError(parameter, f"of shape (sweep, time) with {len(time)} samples in {name}",
+                             f"the single number {float(values):g}", "give the value at every sample")  # fmt: skip
+
+
 def _require_shapes(
     time: NDArray[np.float64],
     current: NDArray[np.float64],
@@ -92,9 +105,6 @@ def _require_shapes(
     axes: tuple[str, ...],
     name: str,
 ) -> None:
-    require(
-        time.ndim == 1, "time_ms", f"one axis of samples in {name}", time.shape, "store the sample times of one sweep"
-    )
     require(
         len(current) > 0, "current_pa", f"at least one sweep in {name}", f"shape {current.shape}", "give one or more"
     )

@@ -14,13 +14,15 @@ import numpy as np
 import torch
 
 from noble_prob.errors import listed, require
-from noble_prob.readers.checks import check_sweep, check_time, check_units, why_unusable
-from noble_prob.readers.cut import Piece, PulseChoice, count, cut, lacking
+from noble_prob.readers.checks import check_order, check_sweep, check_time, check_units, why_unusable
+from noble_prob.readers.cut import Piece, PulseChoice, crowded, cut
+from noble_prob.readers.damage import refuse, sort_out
 from noble_prob.readers.provenance import fingerprint, versions
 from noble_prob.readers.pulses import Pulse, find_pulses
+from noble_prob.readers.slots import slots, told, usual
 from noble_prob.readers.sweeps import RawFile, RawSweep
 from noble_prob.recording import Protocol, Recording
-from noble_prob.recording.step import SHORTEST_STEP_MS
+from noble_prob.recording.step import LEAST_REST_MS, SETTLING_MS, SHORTEST_STEP_MS
 
 _PREPULSE_PA, _HELD_ALIKE_PA, _END_MS = 2.0, 5.0, 2.0
 
@@ -49,14 +51,14 @@ class _Group:
 
 
 def recordings(
-    raw: RawFile, *, liquid_junction_potential_mv: float | None, pulse: PulseChoice, require_current: bool
+    raw: RawFile, *, liquid_junction_potential_mv: float | None, pulse: PulseChoice | None, require_current: bool
 ) -> list[Recording]:
     """All recordings of a file, the most useful first.
 
     Args:
         raw: The file's sweeps.
         liquid_junction_potential_mv: Potential to subtract from the voltage (mV); nothing when None.
-        pulse: Which pulse of each sweep, or ``"all"``.
+        pulse: Which pulse of each sweep, ``"all"``, or None for the usual one (:mod:`noble_prob.readers.slots`).
         require_current: Whether a file of zero current only is refused.
 
     Raises:
@@ -79,28 +81,48 @@ def recordings(
         "zero in every sample",
         "export the command or current channel with the voltage (Python: `require_current=False` takes it)",
     )
-    return [_recording(raw, group, groups, potential, pulse) for group in groups]
+    choices = [usual(group.pulses) if pulse is None else pulse for group in groups]
+    return [_recording(raw, group, groups, potential, own) for group, own in zip(groups, choices, strict=True)]
 
 
 def _groups(raw: RawFile) -> tuple[list[_Group], list[str]]:
-    """Checked sweeps by family, length and rate, best first; and in sentences which were left out."""
+    """Checked sweeps by family, length and rate, best first; and in sentences which were left out, or are doubtful."""
     by_grid: dict[tuple[str, int, float], list[RawSweep]] = defaultdict(list)
     for sweep in raw.sweeps:
         check_sweep(sweep, raw.name)
         by_grid[sweep.family, len(sweep.current_pa), round(sweep.dt_ms, 6)].append(sweep)
     every = list(by_grid.values())
+    for sweeps in every:
+        check_order(sweeps, raw.name)
     whys = [why_unusable(sweeps) for sweeps in every]
     if all(whys):
         whys = [""] * len(every)  # the checks refuse the file
-    for sweeps, why in zip(every, whys, strict=True):
-        if not why:
-            check_time(sweeps[0].dt_ms, len(sweeps[0].current_pa), raw.name)
-            check_units(sweeps, raw.name)
-    left_out = [
+    remarks = [
         f"Left out: {_Group(sweeps=sweeps, pulses=[])}, {why}." for sweeps, why in zip(every, whys, strict=True) if why
     ]
-    groups = [_Group(sweeps=s, pulses=_pulses(s)) for s, why in zip(every, whys, strict=True) if not why]
-    return sorted(groups, key=lambda group: group.rank, reverse=True), left_out
+    every = [sweeps for sweeps, why in zip(every, whys, strict=True) if not why]
+    for sweeps in every:
+        check_time(sweeps[0].dt_ms, len(sweeps[0].current_pa), raw.name)
+    usable, more = _of_membranes(every, raw)
+    for sweeps in usable:
+        check_units(sweeps, raw.name)
+    groups = [_Group(sweeps=sweeps, pulses=_pulses(sweeps)) for sweeps in usable]
+    return sorted(groups, key=lambda group: group.rank, reverse=True), remarks + more
+
+
+def _of_membranes(every: list[list[RawSweep]], raw: RawFile) -> tuple[list[list[RawSweep]], list[str]]:
+    """Groups without their damaged sweeps, and remarks; ensembles of drawn neurons stay as they are."""
+    if not set(raw.axes) <= {"trial"}:
+        return every, []
+    kept = [sort_out(sweeps) for sweeps in every]
+    others = [other for _, group, _ in kept for other in group]
+    usable = [good for good, _, _ in kept if good]
+    if not usable:
+        for sweeps in every:
+            check_units(sweeps, raw.name)
+        refuse(others, raw.name)
+    left_out = [f"Left out, since no membrane has such a voltage: sweep {listed(others, 6)}."] if others else []
+    return usable, left_out + [remark for good, _, remarks in kept if good for remark in remarks]
 
 
 def _pulses(sweeps: list[RawSweep]) -> list[tuple[Pulse, ...]]:
@@ -133,6 +155,7 @@ def _recording(
         "current": group.sweeps[0].source,
         "remarks": [*raw.remarks, *_of_potential(potential), *_remarks(group, groups, pieces, pulse)],
         "sweeps": [_origin(group, p) for p in pieces],
+        **_pulses_of_file(group),
         **({"made_from": dict(raw.given)} if raw.given else {}),
     }
     return Recording(
@@ -141,6 +164,13 @@ def _recording(
         axes=raw.axes,
         provenance=provenance,
     )
+
+
+def _pulses_of_file(group: _Group) -> dict[str, object]:
+    """The pulses of each sweep in plain values, where there are several to choose from."""
+    every = slots(group.pulses)
+    plain = [{"number": s.number, "amplitude_pa": list(s.amplitude_pa), "duration_ms": s.duration_ms} for s in every]
+    return {"pulses": plain} if len(every) > 1 else {}
 
 
 def _origin(group: _Group, piece: Piece) -> dict[str, object]:
@@ -163,17 +193,6 @@ def _of_potential(potential: float | None) -> list[str]:
         f"A junction potential of {potential:g} mV was subtracted, which raised the voltage by {-potential:g} mV. "
         f"Usually it is positive: {-potential:g} lowers the voltage."
     ]
-
-
-def _of_pulses(pulses: list[tuple[Pulse, ...]], pulse: PulseChoice) -> list[str]:
-    """Which of several pulses were kept, and which sweeps have something else in their place."""
-    most, absent = count(pulses), listed(lacking(pulses, pulse))
-    if most < 2:
-        return []
-    kept = "all of them" if pulse == "all" else f"number {pulse}, counted from 0"
-    lack = "These lack some of them" if pulse == "all" else "Left out, since they lack that pulse"
-    remarks = [f"Each sweep has {most} pulses; kept: {kept} (see `pulse`)."]
-    return [*remarks, f"{lack}: sweeps {absent}, counted from 0."] if absent else remarks
 
 
 def _of_beginnings(group: _Group) -> list[str]:
@@ -200,7 +219,10 @@ def _remarks(group: _Group, groups: list[_Group], pieces: list[Piece], pulse: Pu
         remarks.append(
             f"The file holds sweeps of {len(groups)} kinds; these are {group}; the others: {others} (see read_all)."
         )
-    remarks += [*_of_pulses(group.pulses, pulse), *_of_beginnings(group)]
+    remarks += [*told(group.pulses, pulse), *_of_beginnings(group)]
+    if pulse == "all" and (near := crowded(group.pulses, group.sweeps[0].dt_ms)):
+        least = min(SETTLING_MS) + LEAST_REST_MS
+        remarks.append(f"{near} pulses begin less than {least:g} ms after another: no neuron is at rest before them.")
     departing = {
         round(p.from_pa)
         for p in pieces

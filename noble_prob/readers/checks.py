@@ -1,7 +1,8 @@
 """Is this a current-clamp recording of a neuron in mV and pA? Refuse, in a sentence, what can not be one.
 
 The limits are wide on purpose: they catch a wrong unit or a wrong file, not a bad cell (that is a finding's work).
-A membrane lives between -200 and +200 mV, so values below 1 or above 500 in size are another unit. Currents of patch
+A membrane lives between -200 and +200 mV, so values below 1 or above 500 in size are another unit, and a median beyond
+-150 to 20 mV still holds the amplifier's gain. Currents of patch
 clamp are 10 to a few 1000 pA, so volleys below 5 that move the voltage by 10 mV are nA, or A if smaller still. Spikes
 last less than a millisecond, so fewer than two samples per ms can not time them.
 """
@@ -17,8 +18,12 @@ from noble_prob.recording.step import SHORTEST_STEP_MS
 
 SLOWEST_HZ = 2000.0
 _FASTEST_HZ = 2e6
+_MICROSECONDS_HZ = 500.0
+"""Rates below it are those of 500 kHz and less whose time is in microseconds: nobody samples so slowly."""
 _SMALL = ((5e-3, "nA", "1000"), (5e-6, "µA", "1e6"), (5e-9, "mA", "1e9"), (0.0, "amperes", "1e12"))
 """Smallest strongest current that a response to some 5 to 5000 pA has in each unit, and the factor from it to pA."""
+USUAL_MV = (-150.0, 20.0)
+"""The median voltage of a recording lies between (mV): no membrane rests beyond."""
 _LEVELS = 30
 """Different values that the commands of several sweeps have at most."""
 
@@ -76,7 +81,9 @@ def check_time(dt_ms: float, n: int, name: str) -> None:
         "sampling rate",
         f"at least 2 kHz in {name}",
         f"{rate:g} Hz",
-        "export the recording without decimation; spikes can not be timed at this rate",
+        "export the recording without decimation; spikes can not be timed at this rate"
+        if rate >= _MICROSECONDS_HZ
+        else "multiply the time by 0.001 if it is in microseconds; else export the recording without decimation",
     )
     require(
         n * dt_ms >= SHORTEST_STEP_MS * (1 - 1e-6),
@@ -106,26 +113,26 @@ def check_units(sweeps: list[RawSweep], name: str) -> None:
     """Refuse values that only another unit, or another kind of file, explains.
 
     Raises:
-        UsageError: Volts or microvolts as mV, a voltage that never changes, or nA and other units as pA.
+        UsageError: Volts or microvolts as mV, a voltage that never changes or no membrane has, nA and others as pA.
     """
     voltage = np.stack([s.voltage_mv for s in sweeps])
     spread = float(np.nanmax(voltage) - np.nanmin(voltage))
-    _check_voltage(_farthest(voltage), spread, name)
+    _check_voltage(voltage, name)
     _check_current(_farthest(np.concatenate([s.current_pa for s in sweeps])), spread, name)
 
 
-def check_order(current_pa: np.ndarray, voltage_mv: np.ndarray, name: str) -> None:
+def check_order(sweeps: list[RawSweep], name: str) -> None:
     """Refuse a current that is a membrane's voltage where the voltage is a command of a few levels.
 
     Args:
-        current_pa: What was given as the current.
-        voltage_mv: What was given as the voltage, with at least one number.
+        sweeps: Of one length, each with a voltage.
         name: What to call them.
 
     Raises:
         UsageError: If the two are swapped beyond doubt: no electrode gives a voltage that stands still between jumps,
             while the current wanders about a resting potential.
     """
+    current_pa, voltage_mv = (np.stack([getattr(s, kind) for s in sweeps]) for kind in ("current_pa", "voltage_mv"))
     still = _moving(voltage_mv) < 0.01 and _moving(current_pa) > 0.5
     if still and -100 < np.median(current_pa) < -30 and np.abs(current_pa).max() < 200:
         levels = len(np.unique(voltage_mv))
@@ -154,9 +161,8 @@ def check_recording(recording: Recording, name: str) -> None:
             "mark missing samples by NaN")  # fmt: skip
     current = recording.current_pa.detach().cpu().double().numpy()
     if np.isfinite(voltage).any() and np.isfinite(current).any():
-        spread = float(np.nanmax(voltage) - np.nanmin(voltage))
-        _check_voltage(_farthest(voltage), spread, name)
-        _check_current(_farthest(current), spread, name)
+        _check_voltage(voltage, name)
+        _check_current(_farthest(current), float(np.nanmax(voltage) - np.nanmin(voltage)), name)
 
 
 def _farthest(values: np.ndarray) -> float:
@@ -164,9 +170,10 @@ def _farthest(values: np.ndarray) -> float:
     return float(values.flat[int(np.nanargmax(np.abs(values)))])
 
 
-def _check_voltage(largest: float, spread: float, name: str) -> None:
+def _check_voltage(voltage_mv: np.ndarray, name: str) -> None:
+    largest, usual = _farthest(voltage_mv), float(np.nanmedian(voltage_mv))
     require(
-        spread > 0,
+        bool(np.nanmax(voltage_mv) > np.nanmin(voltage_mv)),
         "voltage_mv",
         f"a voltage that varies in {name}",
         f"{largest:g} mV throughout",
@@ -184,8 +191,13 @@ def _check_voltage(largest: float, spread: float, name: str) -> None:
         "voltage_mv",
         f"in mV, within -500..500, in {name}",
         f"values up to {largest:.4g}",
-        "convert the voltage to mV (from microvolts divide it by 1000); no membrane has this voltage",
+        "convert the voltage to mV (from microvolts divide it by 1000), or divide it by the amplifier's gain; no "
+        "membrane has this voltage",
     )
+    low, high = USUAL_MV
+    require(low <= usual <= high, "voltage_mv", f"about a resting potential, with a median of {low:g} to {high:g} mV, "
+            f"in {name}", f"a median of {usual:.0f} mV",
+            "divide the voltage by the amplifier's gain if it still holds it, and check its sign")  # fmt: skip
 
 
 def _check_current(strongest: float, spread: float, name: str) -> None:

@@ -1,7 +1,8 @@
 """Several pulses in one sweep become several sweeps, all of one length and cut around their onset.
 
-A piece reaches back to the end of the previous pulse at most, and forward to whatever comes next, so that no piece
-holds another piece's stimulus. Pieces of one recording share their length: the shortest reach on each side.
+A piece reaches back to the beginning of its sweep, or, where all pulses are kept, to where the membrane settled after
+the previous one, and forward to whatever comes next: no piece holds another piece's stimulus. Pieces of one recording
+share their length: the shortest reach on each side.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from typing import Literal
 from noble_prob.errors import require
 from noble_prob.readers.pulses import Pulse
 from noble_prob.recording import Step
+from noble_prob.recording.step import LEAST_REST_MS, SETTLING_MS
 
 PulseChoice = int | Literal["all"]
+"""Number of a pulse, or all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +66,7 @@ def cut(pulses: list[tuple[Pulse, ...]], n: int, dt_ms: float, pulse: PulseChoic
     if most <= 1:
         return [_whole(i, p, n) for i, p in enumerate(pulses)]
     chosen = [(i, p) for i, row in enumerate(pulses) for p in row if pulse in ("all", p.slot)]
-    back = min(p.start - p.free_from for _, p in chosen)
+    back = min(p.start - (_settled(p, dt_ms) if pulse == "all" else 0) for _, p in chosen)
     ahead = min(p.free_to - p.start for _, p in chosen)
     return [
         Piece(
@@ -76,6 +79,23 @@ def cut(pulses: list[tuple[Pulse, ...]], n: int, dt_ms: float, pulse: PulseChoic
         )
         for i, p in chosen
     ]
+
+
+def _settled(pulse: Pulse, dt_ms: float) -> int:
+    """First sample at rest after the previous pulse; the end of that pulse where no rest of 20 ms is left."""
+    gap_ms = (pulse.start - pulse.free_from) * dt_ms if pulse.free_from else 0.0
+    settling = next((ms for ms in SETTLING_MS if gap_ms >= ms + LEAST_REST_MS - 1e-6), 0.0)
+    return pulse.free_from + round(settling / dt_ms)
+
+
+def crowded(pulses: list[tuple[Pulse, ...]], dt_ms: float) -> int:
+    """How many pulses follow another one so closely that their neuron is not at rest before them.
+
+    Args:
+        pulses: Per sweep its pulses.
+        dt_ms: Sampling interval (ms).
+    """
+    return sum(0 < p.free_from == _settled(p, dt_ms) for row in pulses for p in row)
 
 
 def count(pulses: list[tuple[Pulse, ...]]) -> int:

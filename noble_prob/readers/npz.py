@@ -23,6 +23,10 @@ from noble_prob.recording import Step
 FIELDS = ("time_ms", "current_pa", "voltage_mv")
 _EXTRA = ("steps", "axes", "provenance")
 _SAVE = "save it again with numpy.savez and the names time_ms, current_pa, voltage_mv"
+_ENSEMBLE = {"latents", "latent_names", "plausibility"}
+"""Fields of the file that `sample` writes."""
+_ONE = ("save one neuron as a recording: `voltage_mv` and `current_pa` of shape (sweep, time) and `time_ms`, where the "
+        "current is that of the step, from 12 ms for 400 ms with the shipped cells")  # fmt: skip
 
 
 def load_npz(path: Path, channel: int | str | None) -> RawFile:
@@ -69,6 +73,8 @@ def _fields(path: Path) -> dict[str, Any]:
     require(not isinstance(opened, np.ndarray), "path", "an NPZ archive", f"{path.name}, a single array", _SAVE)
     with opened as archive:
         names = list(archive.files)
+        require(not set(names) >= _ENSEMBLE, "path", "a recording of one neuron",
+                f"{path.name}, the neurons that a `sample` drew", _ONE)  # fmt: skip
         for name in FIELDS:
             require(name in names, name, f"a field of {path.name}, which needs {', '.join(FIELDS)}",
                     f"fields {listed(map(repr, names))}", f"save it with a field {name!r}")  # fmt: skip

@@ -3,7 +3,8 @@
 A response is a ``CurrentClampSeries`` in volts, its stimulus a ``CurrentClampStimulusSeries`` in amperes; both are
 ``data * conversion + offset`` in their unit. Which stimulus belongs to which response is said by the intracellular
 recordings table (NWB >= 2.4), by the sweep number, by the numbers in the names
-(``data_00012_AD0``/``data_00012_DA0``), or by the starting time: the first of these that answers is believed.
+(``data_00012_AD0``/``data_00012_DA0``), or by the starting time: the first of these that answers is believed. Both are
+put on one time by their starting times (:mod:`noble_prob.readers.nwb_time`).
 Voltage-clamp and zero-current series are left out and counted. ``stimulus_description`` names the sweep family.
 
 A bias current of the amplifier is added where the stimulus series begins at zero, as programs that store the
@@ -24,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noble_prob.errors import UsageError, require
-from noble_prob.readers.checks import regular_interval
+from noble_prob.readers.nwb_time import apart, common, interval_ms, lag, start_s
 from noble_prob.readers.sweeps import RawFile, RawSweep, choose, factor
 
 Match = tuple[Any, slice, slice]
@@ -113,6 +114,26 @@ def _remarks(responses: list[Any], stimulus_of: dict[str, list[Match]]) -> list[
         remarks.append(f"{len(responses) - len(matched)} responses without a stimulus are left out.")
     if any(_bias_pa(s, stimulus) for s in matched for stimulus, *_ in stimulus_of[s.name]):
         remarks.append("The amplifier's bias current is added to stimuli that begin at zero.")
+    return remarks + _lags([(s, *match) for s in matched for match in stimulus_of[s.name]])
+
+
+def _lags(sweeps: list[tuple[Any, Any, slice, slice]]) -> list[str]:
+    """Whether stimuli begin at other times than their responses, and what was made of it."""
+    late: list[float] = []
+    strange = 0
+    for response, stimulus, of_stimulus, of_response in sweeps:
+        n = [len(range(*span.indices(len(s.data)))) for s, span in ((response, of_response), (stimulus, of_stimulus))]
+        samples = lag(response, stimulus, of_response, of_stimulus)
+        strange += apart(samples, *n)
+        late += [samples * interval_ms(response)] if samples and not apart(samples, *n) else []
+    remarks = []
+    if late:
+        span = " to ".join(dict.fromkeys(f"{edge:g}" for edge in (min(late), max(late))))
+        remarks.append(f"{len(late)} of {len(sweeps)} stimuli begin {span} ms after their responses (before, if "
+                       "negative): both are cut to the time that they share.")  # fmt: skip
+    if strange:
+        remarks.append(f"{strange} of {len(sweeps)} stimuli have other times than their responses, which they never "
+                       "meet: the first samples of both are taken as simultaneous.")  # fmt: skip
     return remarks
 
 
@@ -121,8 +142,7 @@ def _electrode(series: Any) -> str:
 
 
 def _order(series: Any) -> tuple[float, tuple[int, ...]]:
-    start = series.starting_time if series.starting_time is not None else series.timestamps[0]
-    return float(start), _numbers(series.name)
+    return start_s(series), _numbers(series.name)
 
 
 def _numbers(name: str) -> tuple[int, ...]:
@@ -194,15 +214,6 @@ def _values(series: Any, span: slice) -> NDArray[np.float64]:
     )
 
 
-def _interval_ms(series: Any) -> float:
-    if series.rate is not None:
-        require(
-            series.rate > 0, "rate", f"positive in series {series.name!r}", series.rate, "correct the sampling rate"
-        )
-        return round(1000.0 / float(series.rate), 9)
-    return regular_interval(np.asarray(series.timestamps[:], float) * 1000.0, f"series {series.name!r}")
-
-
 def _bias_pa(response: Any, stimulus: Any) -> float:
     """Holding current that the stimulus series leaves out (pA)."""
     bias = getattr(response, "bias_current", None)
@@ -213,7 +224,7 @@ def _bias_pa(response: Any, stimulus: Any) -> float:
 
 def _sweep(response: Any, stimulus: Any, of_stimulus: slice, of_response: slice) -> RawSweep:
     voltage, current = _values(response, of_response), _values(stimulus, of_stimulus) + _bias_pa(response, stimulus)
-    dt, other = _interval_ms(response), _interval_ms(stimulus)
+    dt, other = interval_ms(response), interval_ms(stimulus)
     require(
         abs(dt - other) <= 1e-4 * dt,
         "sampling rate",
@@ -221,19 +232,20 @@ def _sweep(response: Any, stimulus: Any, of_stimulus: slice, of_response: slice)
         f"intervals of {dt:g} and {other:g} ms",
         "store both at one rate",
     )
-    n = min(len(voltage), len(current))
+    late = lag(response, stimulus, of_response, of_stimulus)
+    mine, its = common(late, len(voltage), len(current))
     require(
-        n >= 0.5 * max(len(voltage), len(current)),
+        mine.stop - mine.start >= 0.5 * max(len(voltage), len(current)),
         "current_pa",
         f"as long as the response {response.name!r}",
-        f"{len(current)} against {len(voltage)} samples",
+        f"{len(current)} against {len(voltage)} samples" + (f", from {late * dt:g} ms after its start" if late else ""),
         "store the stimulus of the whole sweep",
     )
     family = str(getattr(response, "stimulus_description", "") or "")
     return RawSweep(
         label=response.name if of_response == slice(None) else f"{response.name}, from sample {of_response.start}",
-        voltage_mv=voltage[:n],
-        current_pa=current[:n],
+        voltage_mv=voltage[mine],
+        current_pa=current[its],
         dt_ms=dt,
         family="" if family.lower() in _NO_FAMILY else family,
         source="command",

@@ -38,7 +38,7 @@ def read(
     *,
     channel: int | str | None = None,
     liquid_junction_potential_mv: float | None = None,
-    pulse: PulseChoice = 0,
+    pulse: PulseChoice | None = None,
     sweeps: Sequence[int] | None = None,
     require_current: bool = True,
 ) -> Recording:
@@ -50,7 +50,8 @@ def read(
         channel: Which voltage channel (ABF), electrode (NWB) or channel number (IBW), where there are several.
         liquid_junction_potential_mv: Potential to subtract from the voltage (mV), usually positive: 14 turns -60 into
             -74 mV. Nothing is subtracted unless given.
-        pulse: Which pulse to keep where sweeps have several, counted from 0, or ``"all"`` (each becomes a sweep).
+        pulse: Which pulse to keep where sweeps have several, counted from 0, or ``"all"`` (each becomes a sweep). None
+            takes, of those of 100 ms or more, the first whose height varies over the sweeps, else the largest.
         sweeps: Which sweeps to keep, counted from 0 in the recording that is read without this argument; all if None.
         require_current: Whether a file without any injected current is refused.
 
@@ -91,7 +92,7 @@ def read_all(
     *,
     channel: int | str | None = None,
     liquid_junction_potential_mv: float | None = None,
-    pulse: PulseChoice = 0,
+    pulse: PulseChoice | None = None,
     require_current: bool = True,
 ) -> tuple[Recording, ...]:
     """Read every sweep family of a file, one recording each; the arguments are those of :func:`read`, less ``sweeps``.

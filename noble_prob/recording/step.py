@@ -25,6 +25,12 @@ def same_height(a_pa: float, b_pa: float) -> bool:
 SHORTEST_STEP_MS = 100.0
 """Shortest step that is told from a pulse and says how a neuron fires (ms)."""
 
+SETTLING_MS = (100.0, 50.0)
+"""How long after a pulse a membrane is on its way back, and the least that will do (ms): at a time constant of 20 ms
+0.7 and 8 % are left then."""
+LEAST_REST_MS = 20.0
+"""Shortest stretch beside a pulse that a resting voltage is averaged over (ms)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Step:

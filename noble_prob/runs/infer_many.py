@@ -56,7 +56,7 @@ class Settings:
         noiseless: Whether the recordings are simulations without noise.
         batch: Recordings sampled side by side by ``hmc``, and on a graphics card by ``importance`` and ``npe``.
         channel: Voltage channel, where files have several.
-        pulse: Pulse of a sweep, or ``"all"``.
+        pulse: Pulse of a sweep, ``"all"``, or None for the one that ``read`` chooses.
         sweeps: Sweeps to use, from 0; all if None.
         liquid_junction_potential_mv: Potential to subtract (mV).
     """
@@ -71,7 +71,7 @@ class Settings:
     noiseless: bool = False
     batch: int = 16
     channel: int | str | None = None
-    pulse: PulseChoice = 0
+    pulse: PulseChoice | None = None
     sweeps: tuple[int, ...] | None = None
     liquid_junction_potential_mv: float | None = None
 

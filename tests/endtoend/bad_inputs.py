@@ -115,6 +115,7 @@ def _irregular(time, current, voltage):
     return _with(time, slice(2000, None), time[2000:] + 3.0), current, voltage
 
 
+_SAMPLED = ("latents", "latent_names", "plausibility")
 _LONG = "sweep,time_ms,current_pa,voltage_mv"
 CASES: tuple[BadInput, ...] = (
     # the file
@@ -168,6 +169,10 @@ CASES: tuple[BadInput, ...] = (
              "'0,1', with a decimal comma, about line 3"),
     BadInput("CSV header only", _text("cell.csv", f"{_LONG}\n"), "no row"),
     BadInput("NPZ lacking a field", _npz(lambda d: {"time_ms": d["time_ms"], "V_mV": d["voltage_mv"]}), "current_pa"),
+    BadInput("NPZ that sample wrote", _npz(lambda d: {**d, "current_pa": 60.0, **dict.fromkeys(_SAMPLED, np.ones(3))}),
+             "one neuron; found cell.npz, the neurons that a `sample` drew"),
+    BadInput("NPZ of one current", _npz(lambda d: {**d, "current_pa": 60.0}), "found the single number 60"),
+    BadInput("NPZ of one voltage", _npz(lambda d: {**d, "voltage_mv": -70.0}), "found the single number -70"),
     BadInput("NPZ of mismatched lengths", _npz(lambda d: {**d, "voltage_mv": d["voltage_mv"][:, :-5]}), "voltage_mv"),
     BadInput("NPZ of mismatched sweeps", _npz(lambda d: {**d, "current_pa": d["current_pa"][:2]}), "shape"),
     BadInput("NPZ whose provenance is no JSON", _npz(lambda d: {**d, "provenance": "{half"}), "provenance"),
@@ -176,12 +181,15 @@ CASES: tuple[BadInput, ...] = (
     BadInput("time with a gap", _csv(_irregular), "regular"),
     BadInput("time that steps back", _csv(lambda t, i, v: (_with(t, 900, 1.0), i, v)), "increasing"),
     BadInput("time in s as ms", _csv(lambda t, i, v: (t / 1000, i, v)), "milliseconds"),
+    BadInput("time in us as ms", _npz(lambda d: {**d, "time_ms": d["time_ms"] * 1000}), "multiply the time by 0.001"),
     BadInput("sampling below 2 kHz", _csv(lambda t, i, v: (t[::10], i[:, ::10], v[:, ::10])), "2 kHz"),
     BadInput("sweeps of 50 ms", _csv(lambda t, i, v: (t[:500], i[:, 900:1400], v[:, 900:1400])), "100 ms"),
     # voltage and current
     BadInput("voltage in V as mV", _csv(lambda t, i, v: (t, i, v / 1000)), "up to -0.0"),
     BadInput("voltage in uV as mV", _csv(lambda t, i, v: (t, i, v * 1000)), "500"),
     BadInput("voltage that never changes", _csv(lambda t, i, v: (t, i, 0 * v - 70)), "found -70 mV throughout"),
+    BadInput("voltage that holds the gain", _csv(lambda t, i, v: (t, i, v * 5)), "voltage by the amplifier's gain"),
+    BadInput("current and voltage swapped", _csv(lambda t, i, v: (t, v + 0.1 * np.sin(t), i)), "swap the two"),
     BadInput("sweep of NaN", _csv(lambda t, i, v: (t, i, _with(v, 1, np.nan))), "only NaN"),
     BadInput("NaN in the current", _csv(lambda t, i, v: (t, _with(i, (1, 7), np.nan), v)), "NaN"),
     BadInput("current in nA as pA", _csv(lambda t, i, v: (t, i / 1000, v)), "nA; multiply the current by 1000."),

@@ -92,6 +92,7 @@ def write_nwb(
     names=("electrode 0", "electrode 1"),
     bias_pa=None,
     timestamps=None,
+    stimulus_late_ms=0.0,
 ) -> Path:
     """An NWB 2 file of one series per sweep; int-like data with conversion and offset, named as MIES names them."""
     import pynwb
@@ -126,6 +127,8 @@ def write_nwb(
             )
         if stimulus:
             kind = icephys.CurrentClampStimulusSeries if clamp == "current" else icephys.VoltageClampStimulusSeries
+            if stimulus_late_ms:
+                common["starting_time"] += stimulus_late_ms / 1000
             nwb.add_stimulus(kind(name=f"data_{i:05d}_DA0", data=np.asarray(c), conversion=1e-12, **common))
     with pynwb.NWBHDF5IO(str(path), "w") as io:
         io.write(nwb)

