@@ -18,7 +18,8 @@ from noble_prob.findings.base import Finding
 from noble_prob.inference.batch import posteriors
 from noble_prob.inference.belongs import prior_of_another_cell, stranger
 from noble_prob.inference.importance import BELIEVABLE
-from noble_prob.inference.observe import Observation, observe
+from noble_prob.inference.looked import observe_steps
+from noble_prob.inference.observe import Observation
 from noble_prob.inference.posterior import Posterior
 from noble_prob.inference.task import ONE_BY_ONE, WEIGHTED, Method, Task
 from noble_prob.noise import Evidence, NoisePrior
@@ -89,7 +90,7 @@ def infer(  # type: ignore[misc]
     seed = require_seed(seed)
     require_device(device)
     one = isinstance(recordings, Recording)
-    observations = [observe(r, decoder) for r in _each(recordings, decoder, prior)]
+    observations = [observe_steps(r, decoder) for r in _each(recordings, decoder, prior)]
     found = infer_evidence(
         observations, decoder=decoder, prior=prior, method=method, noise=noise, robust=robust, seed=seed,
         chains=chains, warmup=warmup, draws=draws, estimator=estimator, device=device, progress=progress,

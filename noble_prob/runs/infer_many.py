@@ -27,7 +27,8 @@ from noble_prob.amortised import fingerprint
 from noble_prob.cells import Cell, load_cell
 from noble_prob.errors import UsageError, require, require_seed
 from noble_prob.findings.registry import judge
-from noble_prob.inference import Observation, Posterior, infer_evidence, observe, to_datatree, to_json
+from noble_prob.inference import Observation, Posterior, infer_evidence, to_datatree, to_json
+from noble_prob.inference.looked import observe_steps
 from noble_prob.inference.task import ONE_BY_ONE, WEIGHTED, Method
 from noble_prob.jobs.attempt import Outcome
 from noble_prob.jobs.fanout import Engine, fan_out
@@ -168,7 +169,7 @@ def infer_batch(batch: Batch) -> dict[str, Files]:
         try:
             recording = read(source.path, channel=s.channel, pulse=s.pulse, sweeps=s.sweeps,
                              liquid_junction_potential_mv=s.liquid_junction_potential_mv)  # fmt: skip
-            observations[source] = observe(recording, cell.decoder)
+            observations[source] = observe_steps(recording, cell.decoder)
         except Exception as error:
             done[source.name] = _refusal(source, error)
     for source, result in _sample(batch, cell, observations):

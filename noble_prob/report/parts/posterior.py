@@ -12,6 +12,7 @@ from noble_prob.findings.np105_information import WIDER
 from noble_prob.findings.registry import judge
 from noble_prob.findings.words import with_step
 from noble_prob.inference import Posterior, to_json
+from noble_prob.inference.looked import looked_at
 from noble_prob.latent import Neurons
 from noble_prob.report.data import LatentRow, ReportData, Verdict
 from noble_prob.report.panels import AFTER_ONSET, FiCurve, PairPlot, Raster
@@ -118,7 +119,7 @@ def predictive_part(check: PredictiveCheck, posterior: Posterior, *, most_sweeps
     """
     found = tuple(judge(check))
     (main,) = [f for f in found if f.code == "NP220"]
-    verdict = Verdict(level="Posterior predictive check", severity=main.severity, sentence=main.sentence, power=SEEN)
+    verdict = Verdict(level="Posterior predictive check", severity=main.severity, sentence=main.sentence, power=_seen(posterior))
     current = posterior.evidence.design.current_pa.cpu().numpy()
     firing = np.flatnonzero(np.nan_to_num(check.observed[:, check.names.index("spike_count")]) > 0)
     once = [s for k, s in enumerate(firing) if check.sweeps[s] not in [check.sweeps[j] for j in firing[:k]]]
@@ -136,6 +137,12 @@ def predictive_part(check: PredictiveCheck, posterior: Posterior, *, most_sweeps
         values={"predictive": {"p_misfit": check.p_misfit, "p_too_wide": check.p_too_wide,
                                "coverage_50": check.coverage(0.5), "coverage_89": check.coverage(0.89)}},
     )  # fmt: skip
+
+
+def _seen(posterior: Posterior) -> str:
+    """How a check is to be read, and what it looked at of long steps."""
+    part = looked_at(posterior)
+    return f"{SEEN} Looked at: {part}." if part else SEEN
 
 
 def _raster(posterior: Posterior, sweep: int, title: str) -> Raster:
