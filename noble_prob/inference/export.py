@@ -114,7 +114,8 @@ def to_json(posterior: Posterior, findings: Sequence[Finding] = ()) -> dict[str,
     return {
         "method": posterior.method, "seed": posterior.seed, "wall_s": posterior.wall_s, "latents": latents,
         "noise": noise, "sweeps": list(posterior.sweeps), "current_pa": posterior.evidence.design.current_pa.tolist(),
-        "window_ms": posterior.evidence.design.end_ms.tolist(), "looked_at": looked_at(posterior), "provenance": dict(posterior.provenance),
+        "window_ms": posterior.evidence.design.end_ms.tolist(), "looked_at": looked_at(posterior),
+        "provenance": dict(posterior.provenance),
         "divergences": int(posterior.stats["diverging"].sum()) if "diverging" in posterior.stats else 0,
         "findings": [finding.to_dict() for finding in (*posterior.notes, *findings)],
     }  # fmt: skip

@@ -65,7 +65,8 @@ def test_the_curve_is_the_median_over_neurons_of_their_mean_over_repeats():
     (curve,) = ensemble_report(ensemble).fi
     count = ensemble.features["spike_count"][0].double().mean(1).median(0)
     assert curve.current_pa.tolist() == [100.0, 200.0]
-    each = ensemble.features["spike_count"][0].double().mean(1).numpy()
+    assert curve.ylabel == "mean rate (Hz)"
+    each = ensemble.features["spike_count"][0].double().mean(1).numpy() / 0.4  # spikes per second of a step of 400 ms
     assert curve.median.tolist() == np.median(each, 0)[::-1].tolist()
     assert float(count.values[0]) != float(count.values[1])
 
