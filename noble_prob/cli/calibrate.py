@@ -22,6 +22,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from noble_prob.cli.chains import refuse_no_chains
 from noble_prob.cli.given import refuse
 from noble_prob.cli.options import (
     READING,
@@ -65,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     from noble_prob.report.parts import merge
 
     _check(args)
+    refuse_no_chains(args)
     _require_different(args.files)
     with new_folder(args.out, "report.html", "report.json") as folder:
         tables = _tables(args)
