@@ -37,7 +37,7 @@ from noble_prob.cli.options import (
     sampling,
     several,
 )
-from noble_prob.cli.output import new_folder, tell, write_report
+from noble_prob.cli.output import hint_na, new_folder, tell, write_report
 from noble_prob.errors import UsageError
 
 
@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     refuse_no_chains(args)
     _require_different(args.files)
+    hint_na([args.current_pa], "calibrate")
     with new_folder(args.out, "report.html", "report.json") as folder:
         tables = _tables(args)
         cell = None if "other" in tables and not args.files else load_cell(args)
