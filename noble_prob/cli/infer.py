@@ -4,7 +4,7 @@ Reads .abf, .nwb, .ibw, .npz or .csv (its columns: python -m pydoc noble_prob.re
 are current steps of 100 ms or more within the decoder's currents, and samples the latents that explain their spike
 times and sub-threshold voltage.
 Of six sweeps, nuts takes about 10 to 60 s of two cores, npe about 1 to 2 s (minutes of chains where it can not be
-trusted, such as for a recording of another kind of neuron: one line says so first, --no-chains declines them).
+trusted); a line says so before they begin, with the reason, and --no-chains declines them.
 
   noble-prob infer cell.abf --cell pvalb-689331391 --method nuts --seed 1 --out posterior
 

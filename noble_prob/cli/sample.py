@@ -5,8 +5,10 @@ of each. None of them was ever simulated; `plausibility` says how ordinary each 
 that are less dense, 0 far out, 1 at the mode.
 
   noble-prob sample --cell pvalb-689331391 --draws 100 --current-pa 150 --seed 1 --out ensemble
-  noble-prob sample --draws 200 --current-pa -110 25 50 100 180 --out ensemble      # an f-I curve, too
-  noble-prob sample --draws 20 --trials 30 --current-pa 60 --out ensemble           # repeats of each neuron
+  noble-prob sample --draws 200 --current-pa -110 25 50 100 180 --out ensemble
+  noble-prob sample --draws 20 --trials 30 --current-pa 60 --out ensemble
+
+(the second gives an f-I curve too, the third repeats of each neuron)
 
 writes ensemble/ensemble.npz (voltage_mv (neuron, time), time_ms, current_pa, latents (neuron, latent), latent_names,
 plausibility; with repeats and several steps voltage_mv is (neuron, trial, current, time)), ensemble/summary.json
