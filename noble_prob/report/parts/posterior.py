@@ -26,8 +26,8 @@ from noble_prob.report.plain import label, words
 MOST_PAIRS = 6
 """Latents in the pair plot: those the recording says most about."""
 CHOICE = (
-    f"shown are the {MOST_PAIRS} latents that the recording says most about, without those whose draws correlate above "
-    f"{ALIKE:g} with one of them"
+    f"shown are the latents that the recording says most about, at most {MOST_PAIRS}, without those whose draws "
+    f"correlate above {ALIKE:g} with one of them"
 )
 SHOWN = ("spike_count", "first_spike_latency_ms", "mean_isi_ms", "isi_cv")
 """Features drawn against current first; others follow."""
