@@ -12,12 +12,12 @@ from inspect import signature
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm import tqdm
 
 from noble_prob.decoder.base import Decoder, require_decoder
 from noble_prob.decoder.device import require_device
 from noble_prob.errors import UsageError, listed, require, require_count, require_kind, require_seed
 from noble_prob.features import Features, measure
+from noble_prob.jobs.bars import bar
 from noble_prob.latent import Neurons, require_neurons
 from noble_prob.noise import TrialModel
 from noble_prob.priors import Prior, stream
@@ -157,7 +157,7 @@ def respond_features(
     _require_trained(decoder, () if extrapolate else (current_pa,), "current_pa")
     steps, found = _protocol(decoder, [current_pa]), []
     with torch.no_grad():
-        for z in tqdm(neurons.value.split(chunk), desc="measure", unit="chunk", disable=not progress):
+        for z in bar(neurons.value.split(chunk), desc="measure", unit="chunk", show=progress):
             voltage = decoder.respond(z.to(device), torch.tensor([current_pa], device=device).expand(len(z)))
             record = Recording(protocol=steps, voltage_mv=voltage[:, None], axes=(neurons.axis,))
             found.append(measure(record, names=names))
@@ -205,7 +205,7 @@ def _render(
         moved = None
         if model is not None and model.moves_spikes:
             moved = _spike_times(decoder, flat, amplitude, model, generator, chunk, device)
-        for at in tqdm(range(0, len(flat), chunk), desc="respond", unit="chunk", disable=not progress):
+        for at in bar(range(0, len(flat), chunk), desc="respond", unit="chunk", show=progress):
             own = slice(at, at + chunk)
             times = {} if moved is None else {"times_ms": moved[own].to(device)}
             voltage = decoder.respond(flat[own].to(device), amplitude[own].to(device), **times)

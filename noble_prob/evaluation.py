@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from noble_prob.decoder.base import Decoder, Window
 from noble_prob.ensemble import respond
 from noble_prob.errors import UsageError, require
+from noble_prob.jobs.bars import bar
 from noble_prob.latent import Neurons
 from noble_prob.metrics import METRICS, MetricAccumulator
 from noble_prob.population.latents import latent_values, protocol_of
@@ -125,7 +125,7 @@ def evaluate(
     models: dict[str, list[int]] = {name: [] for name in totals}
     without: list[int] = []
     files = reference_files(reference)
-    for number, path in tqdm(files.items(), desc="evaluate", unit="model", disable=not progress):
+    for number, path in bar(files.items(), desc="evaluate", unit="model", show=progress):
         truth = read_reference(path, decoder.window)
         values, defined = latent_values(truth, decoder.space.latents)
         if not bool(defined):

@@ -22,6 +22,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from noble_prob.cli.chains import refuse_no_chains
 from noble_prob.cli.given import refuse
 from noble_prob.cli.options import (
     READING,
@@ -36,7 +37,7 @@ from noble_prob.cli.options import (
     sampling,
     several,
 )
-from noble_prob.cli.output import new_folder, tell, write_report
+from noble_prob.cli.output import hint_na, new_folder, tell, write_report
 from noble_prob.errors import UsageError
 
 
@@ -65,7 +66,9 @@ def run(args: argparse.Namespace) -> int:
     from noble_prob.report.parts import merge
 
     _check(args)
+    refuse_no_chains(args)
     _require_different(args.files)
+    hint_na([args.current_pa], "calibrate")
     with new_folder(args.out, "report.html", "report.json") as folder:
         tables = _tables(args)
         cell = None if "other" in tables and not args.files else load_cell(args)

@@ -4,7 +4,7 @@ Reads .abf, .nwb, .ibw, .npz or .csv (its columns: python -m pydoc noble_prob.re
 are current steps of 100 ms or more within the decoder's currents, and samples the latents that explain their spike
 times and sub-threshold voltage.
 A posterior takes 10 to 60 s on two cores with `nuts`, 1 to 2 s with `npe`; where `npe`'s weights fail, chains are run
-instead, which can take minutes.
+instead, which can take minutes. A line says so before they begin, with the reason, and --no-chains declines them.
 
   noble-prob infer cell.abf --cell pvalb-689331391 --method nuts --seed 1 --out posterior
 
@@ -26,6 +26,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from noble_prob.cli.chains import refuse_no_chains
 from noble_prob.cli.given import refuse, require_engine
 from noble_prob.cli.options import (
     add_cell,
@@ -60,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
     """Read, infer, judge, write."""
     from noble_prob.runs import is_many
 
+    refuse_no_chains(args)
     traces = [path.name for path in args.file if is_traces(path)]
     require(not traces, "file", "a recording of one neuron", f"{listed(traces)}, all models of a `simulate`",
             "run that `simulate` with `--recordings DIR` too, and infer DIR or a file of it")  # fmt: skip
@@ -112,7 +114,7 @@ def _run_many(args: argparse.Namespace) -> int:
 
     settings = Settings(
         cell=args.cell, prior=args.prior, method=args.method, seed=args.seed, chains=args.chains, warmup=args.warmup,
-        draws=args.draws, noiseless=args.noiseless, batch=args.batch, **reading(args),
+        draws=args.draws, noiseless=args.noiseless, fall_back=not args.no_chains, batch=args.batch, **reading(args),
     )  # fmt: skip
     try:
         summary = infer_many(find_recordings(args.file), args.out, settings, device=args.device, jobs=args.jobs,

@@ -19,7 +19,7 @@ MOST_DRAWS = 1_000_000
 """Draws per chain, and recordings or neurons of a figure about shares."""
 METHODS = ("nuts", "hmc", "importance", "npe", "svi")
 """Ways to sample a posterior."""
-SAMPLING = ("--method", "--chains", "--warmup", "--draws", "--noiseless")
+SAMPLING = ("--method", "--chains", "--warmup", "--draws", "--noiseless", "--no-chains")
 READING = ("--channel", "--pulse", "--sweeps", "--ljp-mv")
 """Options that only a recording gives a meaning to."""
 _NEGATIVE = re.compile(r"^-[\d.][\d.,eE+-]*$")
@@ -111,6 +111,8 @@ def add_sampling(parser: argparse.ArgumentParser, *, file: bool = True) -> None:
     parser.add_argument("--chains", type=positive, default=4, help="chains (4)")
     parser.add_argument("--warmup", type=enough, default=None, help="draws thrown away per chain (by method)")
     parser.add_argument("--draws", type=enough, default=None, help="draws kept per chain, at least 4 (by method)")
+    parser.add_argument("--no-chains", action="store_true", help="of npe and importance keep draws whose weights fail, "
+                        "not to be believed, in place of minutes of chains")  # fmt: skip
     if file:
         parser.add_argument("--noiseless", action="store_true", help="the recording is a simulation without noise")
         add_reading(parser)
@@ -178,12 +180,13 @@ def reading(args: argparse.Namespace) -> dict[str, Any]:
 
 def sampling(args: argparse.Namespace, cell: Any) -> dict[str, Any]:
     """The options of :func:`add_sampling` as arguments of ``infer``, with the cell's amortised posterior."""
+    from noble_prob.cli.chains import fall_back
     from noble_prob.noise import NoisePrior
 
     return {
         "method": args.method, "seed": args.seed, "chains": args.chains, "warmup": args.warmup, "draws": args.draws,
         "noise": NoisePrior.simulated() if args.noiseless else None, "progress": not args.quiet,
-        "estimator": cell.estimator, "device": args.device,
+        "estimator": cell.estimator, "device": args.device, "fall_back": fall_back(args),
     }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import stat
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -118,6 +118,19 @@ def _beside(place: Path, out: Path) -> Iterator[Path]:
         yield draft
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def hint_na(currents_pa: Iterable[float], verb: str) -> None:
+    """One line on stderr about a step of less than 1 pA, which no neuron feels: it may have been meant in nA.
+
+    Args:
+        currents_pa: Heights of the steps.
+        verb: Who says so.
+    """
+    for current in currents_pa:
+        if 0 < abs(current) < 1:
+            print(f"noble-prob {verb}: {current:g} pA: if you mean nA, write {1000 * current:g}.", file=sys.stderr)
+            return
 
 
 def write_text(path: Path, text: str) -> None:

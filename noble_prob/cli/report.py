@@ -6,7 +6,8 @@
 reads posterior/posterior.nc, judges it again, prints the findings and the table of latents, and writes
 page/report.html and page/report.json. With the recording (--recording cell.abf) the page shows its voltage over that
 of posterior draws. Cell and prior are those of the posterior, a cell of your own in the folder where it was (--cell DIR
-where it is now); another cell, prior or recording is refused.
+where it is now); another cell, prior or recording is refused. Of a run over a folder of recordings take one of its
+folders: posteriors/NAME.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 from noble_prob.cli.given import refuse
 from noble_prob.cli.options import DEFAULT_CELL, READING, add_cell, add_out, add_reading, load_cell, read
 from noble_prob.cli.output import new_folder, tell, write_report
-from noble_prob.errors import require
+from noble_prob.errors import listed, require
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.recording is None:
         refuse(args, READING, "no recording is read", "give --recording FILE")
+    _require_one(args.posterior)
     with new_folder(args.out, "report.html", "report.json") as folder:
         made = stored(args.posterior)
         known = _word(made, "cell_folder") or _word(made, "cell") or DEFAULT_CELL
@@ -52,6 +54,17 @@ def run(args: argparse.Namespace) -> int:
         text, values = write_report(examination_report(found, args.posterior.name), folder)
     tell(args, text, values)
     return 0
+
+
+def _require_one(place: Path) -> None:
+    """Refuse the folder of a run over several recordings, naming those that have a posterior."""
+    from noble_prob.inference.restore import FILE
+
+    if place.is_dir() and not (place / FILE).exists():
+        inside = sorted(path.parent.name for path in place.glob(f"*/{FILE}"))
+        require(not inside, "posterior", "a posterior.nc, or the folder of one recording",
+                f"{str(place)!r}, a run with those of {listed(inside, 4)}",
+                f"make a page of one: `noble-prob report {place / next(iter(inside), '')} --out page`")  # fmt: skip
 
 
 def _word(made: Mapping[str, Any], name: str) -> str | None:

@@ -23,7 +23,7 @@ import argparse
 from typing import Any
 
 from noble_prob.cli.options import add_cell, add_out, finite, load_cell, positive, seed
-from noble_prob.cli.output import new_folder, tell, write_json, write_text
+from noble_prob.cli.output import hint_na, new_folder, tell, write_json, write_text
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from noble_prob.report.parts import ensemble_report
     from noble_prob.sampling import sample_ensemble
 
+    hint_na(args.current_pa, "sample")
     with new_folder(args.out, "ensemble.npz", "summary.json", "report.html") as folder:
         ensemble = sample_ensemble(
             load_cell(args), draws=args.draws, current_pa=args.current_pa, trials=args.trials, seed=args.seed,

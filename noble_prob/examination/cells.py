@@ -21,7 +21,7 @@ from noble_prob.calibration.matching import aligned, nearest, require_alike
 from noble_prob.cells import Cell
 from noble_prob.ensemble import draw, respond
 from noble_prob.errors import listed, require, require_seed
-from noble_prob.examination.columns import rename_published, with_height, without_ids
+from noble_prob.examination.columns import numbering, rename_published, with_height, without
 from noble_prob.examination.steps import impossible
 from noble_prob.features import FEATURES, measure
 from noble_prob.latent import Neurons
@@ -87,12 +87,13 @@ def examine_population(
     novel = draw(cell.prior, neurons, seed=seed)
     rows = ensemble(novel)
     absent = impossible(rows, current_pa, cell.prior.space)
+    numbers = numbering(table)
     kept = [name for name in shared if name not in absent]
     require(bool(kept), "current_pa", "a step (pA) at which a column of the table exists", f"{current_pa:+g}",
             "; ".join(reason.split(": left out; ")[-1] for reason in absent.values()))  # fmt: skip
 
     def compare(rows: FeatureTable) -> Calibration:
-        return _compared(whole, rows.select(kept), absent, tuple(offered), seed)
+        return _compared(whole, rows.select(kept), absent | numbers, tuple(offered), seed)
 
     rows, measured = rows.select(kept), whole.select(kept)
     weights = tilt(rows, measured.select(_matched(measured, rows))) if recalibrate in ("tilt", "both") else None
@@ -127,7 +128,7 @@ def _named(table: FeatureTable, offered: dict[str, str]) -> FeatureTable:
     Raises:
         UsageError: If they share no column, or one is in another unit.
     """
-    named = aligned(without_ids(table), offered.items())
+    named = aligned(without(table, numbering(table)), offered.items())
     require_alike(zip(named.names, named.units, strict=True), offered.items())
     named = rename_published(named)
     meant = [f"{name} ({near}?)" for name in named.names if (near := nearest(name, offered))]

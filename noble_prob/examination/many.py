@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from noble_prob.cells import Cell
 from noble_prob.errors import UsageError
 from noble_prob.examination.one import Examination, examine, examine_posterior
 from noble_prob.inference import Posterior, infer, observe
 from noble_prob.inference.task import ONE_BY_ONE
+from noble_prob.jobs.bars import bar
 from noble_prob.readers import read
 from noble_prob.recording import Recording
 
@@ -65,7 +64,7 @@ def examine_files(
             observe(recording, cell.decoder)
             usable[name] = recording
     together = _together(usable, cell, progress=progress, **settings)
-    for name in tqdm(usable, desc="files", unit="file", disable=not progress or len(usable) < 2):
+    for name in bar(usable, desc="files", unit="file", show=progress and len(usable) > 1):
         with _refusing(refused, name, alone=len(paths) == 1):
             if name in together:
                 done[name] = examine_posterior(together[name], cell, usable[name], seed=settings.get("seed", 0))

@@ -2,17 +2,20 @@
 
 For posteriors by importance sampling. *Passed* when the Pareto shape of the weights is at most 0.7 and the draws, each
 moved once after they were resampled by weight, are worth at least 100 independent ones, which is when a posterior mean
-has a Monte Carlo standard error of a tenth of the posterior SD; *caution* when only the latter fails. A shape above 0.7
-never gets here: chains are run instead, and the note about it is an NP104 *caution* of its own. Not emitted for chains.
-One mode is seen; others are not.
+has a Monte Carlo standard error of a tenth of the posterior SD; *caution* when only the latter fails. Where the shape
+is above 0.7 chains are run instead, and the note about it is an NP104 *caution* of its own; if they were not wanted
+(`--no-chains`, `fall_back=False`) the weighted draws are kept, an *issue*: they may not be believed. Not emitted for
+chains. One mode is seen; others are not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import isfinite
 
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
+from noble_prob.inference.importance import BELIEVABLE
 from noble_prob.inference.posterior import Posterior
 
 WORTH = 100.0
@@ -25,6 +28,12 @@ def weights(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]
     if "k_hat" not in result.provenance:
         return
     k = float(result.provenance["k_hat"])
+    if not k <= BELIEVABLE:
+        yield say("issue", f"The importance weights can not be believed (Pareto k is {k:.2f}, above {BELIEVABLE:g}), "
+                  "and no chains were run in their place: these draws are not the posterior.",
+                  "Read nothing from the latents; infer again without --no-chains (fall_back=False), or by nuts.",
+                  k_hat=k if isfinite(k) else None)  # fmt: skip
+        return
     size = float(result.provenance.get("worth", result.provenance["effective"]))  # older files have the weights' alone
     body = (
         f"Pareto k is {k:.2f}, and the draws are worth {size:.0f} independent ones: posterior means are exact to "

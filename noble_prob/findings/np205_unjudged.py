@@ -3,8 +3,9 @@
 *Not judged* for every feature that is undefined, or does not vary, in experiment or ensemble: its spread has no
 ratio; and, in a sentence of their own, for those whose spread alone, off by two, would have been missed too often.
 Another sentence names the columns that only one of the two tables has, which were left out of the comparison; where the
-ensemble is a cell's, the remedy names what they may have been meant as. Not emitted when every feature was judged. That
-other checks emit nothing about such a feature is no pass.
+ensemble is a cell's, the remedy names what they may have been meant as. A last one names columns that number the rows,
+which are no features. Not emitted when every feature was judged. That other checks emit nothing about such a feature is
+no pass.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from noble_prob.calibration.matching import nearest
 from noble_prob.calibration.result import Calibration
 from noble_prob.calibration.wording import percent
 from noble_prob.errors import listed
+from noble_prob.examination.columns import NUMBERS
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
 
@@ -27,6 +29,7 @@ def unjudged(result: Calibration, say: Callable[..., Finding]) -> Iterator[Findi
     yield from _not_comparable(result, say)
     yield from _too_weak(result, say)
     yield from _alone(result, say)
+    yield from _running(result, say)
 
 
 def _alone(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
@@ -58,9 +61,18 @@ def _unnamed(result: Calibration, say: Callable[..., Finding]) -> Iterator[Findi
                   left_out=dict(result.left_out), meant=meant)  # fmt: skip
 
 
+def _running(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
+    """Columns that number the rows."""
+    names = [name for name, reason in result.skipped.items() if reason == NUMBERS]
+    if names:
+        yield say("not judged", f"Columns left out of the comparison, for they number the rows: {listed(names, 12)}.",
+                  "Nothing, if so; else head the column as the feature it is, with its unit.",
+                  numbers=names)  # fmt: skip
+
+
 def _not_comparable(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
     """Features whose spread has no ratio."""
-    reasons = dict(result.skipped)
+    reasons = {name: reason for name, reason in result.skipped.items() if reason != NUMBERS}
     for item in result.features:
         if item.severity == "not judged" and not np.isfinite(item.sd_ratio):
             reasons[item.name] = item.sentence.split(": ", 1)[1].rstrip(".")

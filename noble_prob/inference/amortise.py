@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from pyro import poutine
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from noble_prob.amortised.estimator import Estimator, fingerprint, new_network
 from noble_prob.amortised.network import ConditionalFlow, Sizes
@@ -29,6 +28,7 @@ from noble_prob.errors import require, require_seed
 from noble_prob.inference.belongs import probe
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.observe import mask_late
+from noble_prob.jobs.bars import bar
 from noble_prob.noise import Design, Evidence, NoisePrior, mask_undefined
 from noble_prob.priors import Prior, seeded
 from noble_prob.program import program
@@ -148,7 +148,7 @@ def draw_pool(
         progress: Show a bar on stderr.
     """
     density, truths, evidences = None, [], []
-    for k in tqdm(range(0, n, CHUNK), desc="recordings", unit="batch", disable=not progress):
+    for k in bar(range(0, n, CHUNK), desc="recordings", unit="batch", show=progress):
         generator = torch.Generator().manual_seed((seed * 1_000_003 + k) % 2**63)
         design = random_design(decoder, min(CHUNK, n - k), generator)
         model = partial(program, decoder, prior, design, noise=noise, robust=robust)

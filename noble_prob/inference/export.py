@@ -21,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from noble_prob.findings.base import Finding
+from noble_prob.inference.looked import looked_at
 from noble_prob.inference.posterior import Posterior, Predictive
 
 SCALE_UNITS = {
@@ -94,7 +95,8 @@ def to_json(posterior: Posterior, findings: Sequence[Finding] = ()) -> dict[str,
     Returns:
         JSON values: ``latents`` (per latent ``unit``, ``mean``, ``sd``, ``interval_89``, ``r_hat``, ``ess_bulk``,
         ``ess_tail``, ``contraction``; ``interval_89_ms`` where the unit is ``ln(ms)``), ``noise``, ``wall_s``,
-        ``findings``, and how it was made.
+        ``window_ms`` (what was looked at of each step), ``looked_at`` (``first 400 ms of 1000 ms steps``, empty where
+        all of it was), ``findings``, and how it was made.
     """
     record, interval = convergence(posterior), posterior.interval(MASS)
     mean, sd = posterior.mean(), posterior.covariance().diagonal().sqrt()
@@ -112,7 +114,8 @@ def to_json(posterior: Posterior, findings: Sequence[Finding] = ()) -> dict[str,
     return {
         "method": posterior.method, "seed": posterior.seed, "wall_s": posterior.wall_s, "latents": latents,
         "noise": noise, "sweeps": list(posterior.sweeps), "current_pa": posterior.evidence.design.current_pa.tolist(),
-        "window_ms": posterior.evidence.design.end_ms.tolist(), "provenance": dict(posterior.provenance),
+        "window_ms": posterior.evidence.design.end_ms.tolist(), "looked_at": looked_at(posterior),
+        "provenance": dict(posterior.provenance),
         "divergences": int(posterior.stats["diverging"].sum()) if "diverging" in posterior.stats else 0,
         "findings": [finding.to_dict() for finding in (*posterior.notes, *findings)],
     }  # fmt: skip

@@ -19,10 +19,10 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from tqdm import tqdm
 
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.straight import Coordinates
+from noble_prob.jobs.bars import bar
 
 TARGET_ACCEPTANCE = 0.85
 DIVERGENCE = 1000.0
@@ -108,7 +108,7 @@ def sample(
     pool: list[Tensor] = []
     refresh = {k for k in (int(warmup * share) for share in (0.4, 0.75)) if k < warmup - 1}  # step sizes adapt after it
     gradients = 1
-    for k in tqdm(range(warmup + draws), desc="hmc", unit="draw", leave=None, disable=not progress):
+    for k in bar(range(warmup + draws), desc="hmc", unit="draw", leave=None, show=progress):
         step = (rate.log_step if k < warmup else rate.average).exp()
         state, acceptance, diverging, n = _move(density, coordinates, state, step, generator)
         gradients += n

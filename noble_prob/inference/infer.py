@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import isfinite
 from typing import Any, get_args, overload
-
-from tqdm import tqdm
 
 from noble_prob.amortised import Estimator
 from noble_prob.decoder.base import Decoder, require_decoder
@@ -18,9 +15,11 @@ from noble_prob.findings.base import Finding
 from noble_prob.inference.batch import posteriors
 from noble_prob.inference.belongs import prior_of_another_cell, stranger
 from noble_prob.inference.importance import BELIEVABLE
-from noble_prob.inference.observe import Observation, observe
+from noble_prob.inference.looked import observe_steps
+from noble_prob.inference.observe import Observation
 from noble_prob.inference.posterior import Posterior
 from noble_prob.inference.task import ONE_BY_ONE, WEIGHTED, Method, Task
+from noble_prob.jobs.bars import say
 from noble_prob.noise import Evidence, NoisePrior
 from noble_prob.priors import Prior
 from noble_prob.priors.base import require_prior
@@ -28,6 +27,8 @@ from noble_prob.recording import Recording
 
 BATCH, BATCH_GPU = 64, 256
 """Recordings that are sampled side by side."""
+FallBack = bool | Callable[[Posterior], bool]
+"""Whether chains replace weighted draws that can not be believed, or who decides."""
 FEWEST = 4
 """Draws, and steps of warm-up, per chain: fewer have no R-hat over split chains."""
 SETTINGS: dict[str, tuple[int, int]] = {
@@ -52,6 +53,7 @@ def infer(  # type: ignore[misc]
     warmup: int | None = None,
     draws: int | None = None,
     estimator: Estimator | None = None,
+    fall_back: FallBack = True,
     device: str = "cpu",
     progress: bool = False,
 ) -> Posterior | list[Posterior]:
@@ -78,6 +80,8 @@ def infer(  # type: ignore[misc]
         warmup: Draws thrown away per chain; by the method if not given.
         draws: Draws kept per chain; by the method if not given, and for ``nuts`` as many as it takes to converge.
         estimator: The cell's amortised posterior, for ``npe``.
+        fall_back: Whether chains, which can take minutes, are run where weights fail; False keeps the weighted draws,
+            and NP104 says that they may not be believed. A function is asked, with the weighted posterior.
         device: Where the densities are evaluated: the decoder's device.
         progress: Show bars on stderr.
 
@@ -92,10 +96,11 @@ def infer(  # type: ignore[misc]
     seed = require_seed(seed)
     require_device(device)
     one = isinstance(recordings, Recording)
-    observations = [observe(r, decoder) for r in _each(recordings, decoder, prior)]
+    observations = [observe_steps(r, decoder) for r in _each(recordings, decoder, prior)]
     found = infer_evidence(
         observations, decoder=decoder, prior=prior, method=method, noise=noise, robust=robust, seed=seed,
-        chains=chains, warmup=warmup, draws=draws, estimator=estimator, device=device, progress=progress,
+        chains=chains, warmup=warmup, draws=draws, estimator=estimator, fall_back=fall_back, device=device,
+        progress=progress,
     )  # fmt: skip
     return found[0] if one else found
 
@@ -103,7 +108,8 @@ def infer(  # type: ignore[misc]
 def infer_evidence(
     observations: Sequence[Observation | Evidence], *, decoder: Decoder, prior: Prior, method: Method = "nuts",
     noise: NoisePrior | None = None, robust: bool = True, seed: int = 0, chains: int = 4, warmup: int | None = None,
-    draws: int | None = None, estimator: Estimator | None = None, device: str = "cpu", progress: bool = False,
+    draws: int | None = None, estimator: Estimator | None = None, fall_back: FallBack = True, device: str = "cpu",
+    progress: bool = False,
 ) -> list[Posterior]:  # fmt: skip
     """As :func:`infer`, from evidence that was already extracted (or drawn from the program).
 
@@ -119,6 +125,7 @@ def infer_evidence(
         warmup: See :func:`infer`.
         draws: See :func:`infer`.
         estimator: See :func:`infer`.
+        fall_back: See :func:`infer`.
         device: See :func:`infer`.
         progress: See :func:`infer`.
 
@@ -148,7 +155,7 @@ def infer_evidence(
     starts = range(0, len(items), size)
     found = [p for at in starts for p in posteriors(task, items[at : at + size], seed=seed + at)]
     if method in WEIGHTED:
-        found = _replace_unbelievable(found, items, task, seed)
+        found = _replace_unbelievable(found, items, task, seed, fall_back)
     return [_asked(p, method) for p in found]
 
 
@@ -201,19 +208,20 @@ def _asked(posterior: Posterior, method: Method) -> Posterior:
 
 
 def _replace_unbelievable(
-    found: list[Posterior], items: Sequence[Observation], task: Task, seed: int
+    found: list[Posterior], items: Sequence[Observation], task: Task, seed: int, fall_back: FallBack
 ) -> list[Posterior]:
     """Chains for the recordings whose importance weights can not be believed, and a note that says so.
 
     One recording on a processor, somebody waiting for it, gets the reference and, unless a number of draws was asked
     for, as many as it takes; several, or on a graphics card, get batched chains.
     """
-    bad = [k for k, p in enumerate(found) if not p.provenance["k_hat"] <= BELIEVABLE]
+    wanted: Callable[[Posterior], bool] = fall_back if callable(fall_back) else lambda _: bool(fall_back)
+    bad = [k for k, p in enumerate(found) if not p.provenance["k_hat"] <= BELIEVABLE and wanted(p)]
     method: Method = "nuts" if len(items) == 1 and task.device == "cpu" else "hmc"
     length = SETTINGS["nuts"][1] if method == "nuts" and task.until_converged else task.draws
     again = replace(task, method=method, warmup=SETTINGS[method][0], draws=length)
     noted = []
-    if bad and task.progress:
+    if bad and task.progress and not callable(fall_back):  # whoever is asked tells it
         _tell_chains([found[k].provenance["k_hat"] for k in bad], len(found))
     for k in bad:
         shape = found[k].provenance["k_hat"]
@@ -233,4 +241,4 @@ def _tell_chains(shapes: Sequence[float], total: int) -> None:
     """One line on stderr: somebody who asked for seconds now waits for minutes."""
     what = "The quick posterior" if total == 1 else f"{len(shapes)} of {total} quick posteriors"
     shape = f"Pareto k = {max(shapes):.1f}" if len(shapes) == 1 else f"Pareto k up to {max(shapes):.1f}"
-    tqdm.write(f"{what} can not be trusted ({shape}): running chains, which can take minutes.", file=sys.stderr)
+    say(f"{what} can not be trusted ({shape}): running chains, which can take minutes; Ctrl-C stops.")

@@ -18,13 +18,13 @@ import torch
 from jaxtyping import Float
 from pyro.infer import NUTS
 from torch import Tensor
-from tqdm import tqdm
 
 from noble_prob.inference import lockstep
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.hmc import Chains
 from noble_prob.inference.recorded import Recorded
 from noble_prob.inference.straight import Coordinates
+from noble_prob.jobs.bars import counter
 from noble_prob.priors import seeded
 
 GROUPS = 2
@@ -77,10 +77,10 @@ def sample(
         seed: Seed of everything random.
         progress: Show a bar on stderr.
     """
-    bar = tqdm(total=len(start) * draws, desc="nuts", unit="draw", leave=None, disable=not progress)
+    shown = counter(total=len(start) * draws, desc="nuts", unit="draw", leave=None, show=progress)
     flags = {name: value for name, value in pyro.settings.get().items() if name.startswith("validate")}
-    with seeded(seed), bar, pyro.settings.context(**flags):  # kernels switch these off and on, each in its own time
-        chains = [partial(_chain, w, step_size, draws, bar) for w in start]
+    with seeded(seed), shown, pyro.settings.context(**flags):  # kernels switch these off and on, each in its own time
+        chains = [partial(_chain, w, step_size, draws, shown) for w in start]
         runs, gradients = lockstep.run(chains, energy, groups=energy.groups(start))
     flat, acceptance, diverging, steps = (torch.stack([run[i] for run in runs]) for i in range(4))
     flat = energy.coordinates(flat)
@@ -92,7 +92,7 @@ def sample(
 
 
 def _chain(
-    start: Tensor, step_size: float, draws: int, bar: Any, potential: lockstep.Potential
+    start: Tensor, step_size: float, draws: int, shown: Any, potential: lockstep.Potential
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
     """One chain: draws in white coordinates, acceptance, divergences, leapfrog steps, step size."""
     calls, kept, mean, steps = [0], [], [], []
@@ -107,7 +107,7 @@ def _chain(
     for _ in range(draws):
         before = calls[0]
         params = kernel.sample(params)
-        bar.update(1)
+        shown.update(1)
         kept.append(params["w"].detach())
         mean.append(float(kernel._mean_accept_prob))  # of all draws so far
         steps.append(calls[0] - before)

@@ -29,6 +29,8 @@ from noble_prob.priors import Prior
 from noble_prob.program import program
 
 KNOWN = ("method", "seed", "wall_s", "space", "notes")
+FILE = "posterior.nc"
+"""Name of the file in the folder of a posterior."""
 AGREED = 0.05
 """Largest difference of log densities (nats) computed then and now: hardware rounds, another density is far off."""
 PROBED = 8
@@ -76,7 +78,7 @@ def _open(path: str | Path) -> Any:
 
     From a copy in memory: the tree keeps what it was read from open, and HDF5 writes no file that is open.
     """
-    path = Path(path) / "posterior.nc" if Path(path).is_dir() else Path(path)
+    path = Path(path) / FILE if Path(path).is_dir() else Path(path)
     require(path.is_file(), "path", "a posterior.nc, or a folder that holds one", f"{path.name!r}, which is not there",
             "run `noble-prob infer` first")  # fmt: skip
     try:

@@ -18,11 +18,11 @@ from pyro.infer import SVI, Trace_ELBO
 from pyro.infer.autoguide import AutoContinuous
 from pyro.optim import ClippedAdam
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.importance import pareto_smooth
 from noble_prob.inference.whiten import Affine
+from noble_prob.jobs.bars import bar
 from noble_prob.priors import seeded
 
 STEPS, PARTICLES, RATE = 400, 16, 0.01
@@ -93,6 +93,6 @@ def _fit(density: LogDensity, guide: FlowGuide, progress: bool) -> float:
     elbo = Trace_ELBO(num_particles=PARTICLES, vectorize_particles=True, max_plate_nesting=0)
     engine = SVI(density.program, guide, ClippedAdam({"lr": RATE, "lrd": 0.03 ** (1 / STEPS), "clip_norm": 10.0}), elbo)
     losses: list[float] = []
-    for _ in tqdm(range(STEPS), desc="svi", unit="step", leave=None, disable=not progress):
+    for _ in bar(range(STEPS), desc="svi", unit="step", leave=None, show=progress):
         losses.append(float(engine.step()))
     return -float(Tensor(losses[-50:]).mean())

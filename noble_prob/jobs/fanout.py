@@ -17,10 +17,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Literal
 
-from tqdm import tqdm
-
 from noble_prob.errors import UsageError, require
 from noble_prob.jobs.attempt import Outcome, attempt
+from noble_prob.jobs.bars import counter
 from noble_prob.jobs.ray_engine import ray_outcomes
 
 Engine = Literal["processes", "ray"]
@@ -61,9 +60,11 @@ def fan_out(
         outcomes = _serial(task, items, timeout_s, stop)
     else:
         outcomes = _pooled(task, items, jobs, timeout_s, stop)
-    with tqdm(total=len(items), desc=progress, disable=progress is None, smoothing=0.05) as bar:
+    with counter(
+        total=len(items), desc=progress or "", unit="part", show=progress is not None, smoothing=0.05
+    ) as shown:
         for outcome in outcomes:
-            bar.update()
+            shown.update()
             yield outcome
 
 

@@ -39,6 +39,7 @@ class Overlay:
         members: What a member is (``"posterior draws"``, ``"novel neurons"``).
         n_members: Size of the ensemble the drawn members were taken from.
         xlabel: What the zero of the time axis is, and its unit.
+        shown: Of how many sweeps those of the page are, where some have no panel (``"6 of 7 sweeps shown"``).
     """
 
     title: str
@@ -49,6 +50,7 @@ class Overlay:
     members: str = "ensemble members"
     n_members: int | None = None
     xlabel: str = "time (ms)"
+    shown: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "time_ms", _array(self.time_ms, 1, "time_ms"))
@@ -66,12 +68,14 @@ class Raster:
         groups: Group name (``"experiment"``, ``"ensemble"``) to spike times (ms) of each row.
         window_ms: Start and end of the axis.
         xlabel: What its zero is, and its unit.
+        shown: As of an :class:`Overlay`.
     """
 
     title: str
     groups: Mapping[str, Sequence[ArrayLike]]
     window_ms: tuple[float, float]
     xlabel: str = "time (ms)"
+    shown: str = ""
 
     @property
     def wide(self) -> bool:
@@ -141,7 +145,7 @@ class CoverageCurve:
 
 @dataclass(frozen=True, kw_only=True)
 class FiCurve:
-    """Spike count or rate against current, with bands of the ensemble.
+    """Mean rate, or a feature, against current, with bands of the ensemble.
 
     Attributes:
         title: Heading.
@@ -161,7 +165,7 @@ class FiCurve:
     median: ArrayLike
     bands: Mapping[float, tuple[ArrayLike, ArrayLike]]
     observed: ArrayLike = field(default_factory=lambda: np.empty((0, 2)))
-    ylabel: str = "spike count"
+    ylabel: str = "mean rate (Hz)"
     xlabel: str = "current (pA)"
     n_members: int | None = None
     level: str = ""
@@ -184,6 +188,8 @@ class PairPlot:
         population: Hall-of-Fame models, shape ``(neuron, latent)``, may be empty.
         truth: Shape ``(latent,)``, where known.
         labels: What the three clouds are called.
+        log: Which latents have a logarithmic axis, their values being positive; none if not given.
+        caption: How these latents were chosen.
     """
 
     names: Sequence[str]
@@ -193,6 +199,8 @@ class PairPlot:
     population: ArrayLike | None = None
     truth: ArrayLike | None = None
     labels: tuple[str, str, str] = ("posterior", "prior", "Hall-of-Fame models")
+    log: Sequence[bool] = ()
+    caption: str = ""
 
     def __post_init__(self) -> None:
         for name in ("posterior", "prior", "population"):
@@ -200,3 +208,4 @@ class PairPlot:
                 object.__setattr__(self, name, _array(getattr(self, name), 2, name))
         if self.truth is not None:
             object.__setattr__(self, "truth", _array(self.truth, 1, "truth"))
+        object.__setattr__(self, "log", tuple(self.log) or (False,) * len(self.names))

@@ -21,15 +21,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from noble_prob.amortised import fingerprint
 from noble_prob.cells import Cell, load_cell
 from noble_prob.errors import UsageError, require, require_seed
 from noble_prob.findings.registry import judge
-from noble_prob.inference import Observation, Posterior, infer_evidence, observe, to_datatree, to_json
+from noble_prob.inference import Observation, Posterior, infer_evidence, to_datatree, to_json
+from noble_prob.inference.looked import observe_steps
 from noble_prob.inference.task import ONE_BY_ONE, WEIGHTED, Method
 from noble_prob.jobs.attempt import Outcome
+from noble_prob.jobs.bars import counter
 from noble_prob.jobs.fanout import Engine, fan_out
 from noble_prob.noise import NoisePrior
 from noble_prob.priors import Kind
@@ -53,6 +54,7 @@ class Settings:
         chains: Chains per recording.
         warmup: Draws thrown away per chain; by the method if None.
         draws: Draws kept per chain; by the method if None.
+        fall_back: Whether chains are run where weights fail.
         noiseless: Whether the recordings are simulations without noise.
         batch: Recordings sampled side by side by ``hmc``, and on a graphics card by ``importance`` and ``npe``.
         channel: Voltage channel, where files have several.
@@ -68,6 +70,7 @@ class Settings:
     chains: int = 4
     warmup: int | None = None
     draws: int | None = None
+    fall_back: bool = True
     noiseless: bool = False
     batch: int = 16
     channel: int | str | None = None
@@ -81,9 +84,12 @@ class Settings:
     def plan(self, cell: Cell) -> dict[str, Any]:
         """The settings as JSON values, with what tells the decoder, the prior and the estimator that was used."""
         used = cell.estimator if self.method == "npe" else None
+        settings = asdict(self)
+        if self.fall_back:
+            del settings["fall_back"]  # as runs have it that were begun when there was no choice
         return {"format": "noble_prob run, version 2", "decoder_sha256": cell.card.get("weights_sha256"),
                 "belongs_to": fingerprint(cell.decoder, cell.prior), "estimator": used and dict(used.facts),
-                **asdict(self)}  # fmt: skip
+                **settings}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +143,7 @@ def infer_many(
     with opened(Path(out), settings.plan(cell)) as record:
         todo = sorted(record.pending(sources), key=lambda s: (s.sha256, s.name))  # as if named in another order
         pieces = [tuple(todo[at : at + size]) for at in range(0, len(todo), size)]
-        with _bar(len(sources), len(todo), show=progress) as bar:
+        with _bar(len(sources), len(todo), show=progress) as shown:
             while pieces:
                 batches = [kind(sources=piece) for piece in pieces]
                 pieces = []
@@ -147,13 +153,13 @@ def infer_many(
                         pieces += [(source,) for source in sources_of]  # one of them is guilty; find out which
                     else:
                         record.commit(outcome.value or _died(sources_of[0], outcome))
-                        bar.update(len(sources_of))
+                        shown.update(len(sources_of))
         return summarise(record, sources, cell)
 
 
 def _bar(total: int, todo: int, *, show: bool) -> Any:
     """Counts recordings that are on disk, those of an earlier run included."""
-    return tqdm(total=total, initial=total - todo, desc="infer", unit="recording", smoothing=0, disable=not show)
+    return counter(total=total, initial=total - todo, desc="infer", unit="recording", smoothing=0, show=show)
 
 
 def infer_batch(batch: Batch) -> dict[str, Files]:
@@ -168,7 +174,7 @@ def infer_batch(batch: Batch) -> dict[str, Files]:
         try:
             recording = read(source.path, channel=s.channel, pulse=s.pulse, sweeps=s.sweeps,
                              liquid_junction_potential_mv=s.liquid_junction_potential_mv)  # fmt: skip
-            observations[source] = observe(recording, cell.decoder)
+            observations[source] = observe_steps(recording, cell.decoder)
         except Exception as error:
             done[source.name] = _refusal(source, error)
     for source, result in _sample(batch, cell, observations):
@@ -199,7 +205,7 @@ def _infer(
     return infer_evidence(
         observations, decoder=cell.decoder, prior=cell.prior, method=s.method, noise=noise, seed=seed, chains=s.chains,
         warmup=s.warmup, draws=s.draws, estimator=cell.estimator, device=device,
-        progress=progress,
+        progress=progress, fall_back=lambda _: s.fall_back,  # a function: without a word amid the bar
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from noble_prob.runs.sources import Source
 from noble_prob.strict_json import dumps
 
 HEAD = ("recording", "status", "sweeps", "method", "wall_s", "r_hat", "ess", "k_hat", "issues", "cautions", "why")
+FIGURES = ("mean", "sd", "low", "high")
+"""What is told of each latent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +26,8 @@ class Summary:
 
     Attributes:
         cell: Kind of neuron the recordings were taken for.
-        rows: One per recording: the columns of :data:`HEAD`, and per latent ``mean``, ``sd``, ``low`` and ``high`` (of
-            the 89 % interval) under ``latents``. ``status`` is ``done`` or ``refused``.
+        rows: One per recording: the columns of :data:`HEAD`, and per latent ``unit``, ``mean``, ``sd``, ``low`` and
+            ``high`` (of the 89 % interval) under ``latents``. ``status`` is ``done`` or ``refused``.
     """
 
     cell: str
@@ -42,16 +45,21 @@ class Summary:
                 "rows": [dict(row) for row in self.rows]}  # fmt: skip
 
     def to_csv(self) -> str:
-        """The rows as a table; a latent has four columns, its name followed by mean, sd, low, high."""
-        names = next((list(row["latents"]) for row in self.rows if row["latents"]), [])
-        figures = ("mean", "sd", "low", "high")
+        """The rows as a table: per latent its name followed by mean, sd, low, high; then the same with its unit.
+
+        The former are in the latent's own unit, which may be a logarithm. The latter say theirs: of
+        ``log_latency_25pa`` follow ``latency_25pa_ms_mean``, ``_low`` and ``_high``, exp of what they are before, and
+        ``latency_25pa_sd_percent``. A name that says its unit is not repeated.
+        """
+        cells = [{k: v for name, f in (row["latents"] or {}).items() for k, v in _own(name, f).items()}
+                 | {k: v for name, f in (row["latents"] or {}).items() for k, v in _with_unit(name, f).items()}
+                 for row in self.rows]  # fmt: skip
+        heads = next((list(found) for found in cells if found), [])
         out = io.StringIO()
         table = csv.writer(out, lineterminator="\n")
-        table.writerow([*HEAD, *(f"{name}_{figure}" for name in names for figure in figures)])
-        for row in self.rows:
-            known = row["latents"] or {}
-            cells = [known[name][figure] if name in known else None for name in names for figure in figures]
-            table.writerow([_cell(v) for v in (*(row[key] for key in HEAD), *cells)])
+        table.writerow([*HEAD, *heads])
+        for row, found in zip(self.rows, cells, strict=True):
+            table.writerow([_cell(v) for v in (*(row[key] for key in HEAD), *(found.get(head) for head in heads))])
         return out.getvalue()
 
     def to_text(self) -> str:
@@ -89,12 +97,28 @@ def _row(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
     ess = [f[kind] for f in figures for kind in ("ess_bulk", "ess_tail") if f[kind] is not None]
     codes = {level: sorted({f["code"] for f in found["findings"] if f["severity"] == level})
              for level in ("issue", "caution")}  # fmt: skip
-    latents = {k: {"mean": v["mean"], "sd": v["sd"], "low": v["interval_89"][0], "high": v["interval_89"][1]}
-               for k, v in found["latents"].items()}  # fmt: skip
+    latents = {k: {"unit": v["unit"], "mean": v["mean"], "sd": v["sd"], "low": v["interval_89"][0],
+                   "high": v["interval_89"][1]} for k, v in found["latents"].items()}  # fmt: skip
     return {"recording": name, "status": "done", "sweeps": len(found["sweeps"]), "method": found["method"],
             "wall_s": found["wall_s"], "r_hat": max(r_hat, default=None), "ess": min(ess, default=None),
             "k_hat": found["provenance"].get("k_hat"), "issues": codes["issue"], "cautions": codes["caution"],
             "why": None, "latents": latents}  # fmt: skip
+
+
+def _own(name: str, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns of a latent as it is."""
+    return {f"{name}_{figure}": figures[figure] for figure in FIGURES}
+
+
+def _with_unit(name: str, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns of a latent that say their unit; none where its name does."""
+    unit = figures["unit"]
+    if unit.startswith("ln("):
+        plain, suffix = name.removeprefix("log_"), unit[3:-1].lower()
+        ends = {f"{plain}_{suffix}_{figure}": math.exp(figures[figure]) for figure in FIGURES if figure != "sd"}
+        return {**ends, f"{plain}_sd_percent": 100 * figures["sd"]}
+    suffix = unit.lower()
+    return {} if f"_{suffix}_" in f"{name}_" else _own(f"{name}_{suffix}", figures)
 
 
 def _cell(value: Any) -> Any:

@@ -16,8 +16,8 @@ from typing import Any, TypedDict
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
+from noble_prob.jobs.bars import counter
 from noble_prob.training import processes
 from noble_prob.training.captured import CapturedStep
 from noble_prob.training.history import Board, Row, write_csv
@@ -79,12 +79,13 @@ def fit(
         OutOfTimeError: At the deadline.
     """
     run = _Run(task, schedule, folder, name, dict(about or {}), tensorboard, captured)
-    bar = tqdm(initial=run.state.step, total=schedule.steps, desc=name, unit="step", mininterval=2,
-               disable=not (progress and processes.first()))  # fmt: skip
-    with bar:
+    show = progress and processes.first()
+    with counter(
+        initial=run.state.step, total=schedule.steps, desc=name, unit="step", mininterval=2, show=show
+    ) as shown:
         while not run.state.finished:
             run.advance()
-            bar.update()
+            shown.update()
             if run.state.step % schedule.log_every == 0 and processes.from_first(_late(deadline)):
                 run.save()
                 raise OutOfTimeError(f"{name}: {run.state.step} of {schedule.steps} steps are done and saved")

@@ -115,7 +115,7 @@ def test_calibrate_names_what_only_one_table_has(tmp_path, capsys):
 
 def test_calibrate_names_columns_that_are_no_feature(tmp_path, capsys):
     rng = np.random.default_rng(0)
-    rows = [f"{k},{v:.4f}" for k, v in enumerate(rng.normal(-70, 3, 40))]
+    rows = [f"{k % 7},{v:.4f}" for k, v in enumerate(rng.normal(-70, 3, 40))]
     ask = ("calibrate", "--population", tmp_path / "cells.csv", "--cell", "toy", "--out", tmp_path / "out", "--quiet")
     (tmp_path / "cells.csv").write_text("\n".join(["slice,resting_voltage_mv", *rows]))
     assert call(*ask, "--json") == 0

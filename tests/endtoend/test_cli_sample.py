@@ -65,9 +65,29 @@ def test_the_curve_is_the_median_over_neurons_of_their_mean_over_repeats():
     (curve,) = ensemble_report(ensemble).fi
     count = ensemble.features["spike_count"][0].double().mean(1).median(0)
     assert curve.current_pa.tolist() == [100.0, 200.0]
-    each = ensemble.features["spike_count"][0].double().mean(1).numpy()
+    assert curve.ylabel == "mean rate (Hz)"
+    each = ensemble.features["spike_count"][0].double().mean(1).numpy() / 0.4  # spikes per second of a step of 400 ms
     assert curve.median.tolist() == np.median(each, 0)[::-1].tolist()
     assert float(count.values[0]) != float(count.values[1])
+
+
+@pytest.mark.parametrize(("current", "said"), [(0.15, "0.15 pA: if you mean nA, write 150."), (0.0, ""), (1.0, "")])
+def test_a_current_that_may_be_in_na_gets_a_hint(current, said, tmp_path, capsys):
+    asked = (
+        "sample",
+        "--cell",
+        "toy",
+        "--draws",
+        2,
+        "--current-pa",
+        100,
+        current,
+        "--out",
+        tmp_path / "out",
+        "--quiet",
+    )
+    assert call(*asked) == 0
+    assert capsys.readouterr().err == (f"noble-prob sample: {said}\n" if said else "")
 
 
 def test_beyond_the_decoder_s_currents_by_request_alone(tmp_path, capsys):

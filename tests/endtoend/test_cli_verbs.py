@@ -39,7 +39,7 @@ def test_sample_writes_the_agreed_arrays(tmp_path, capsys):
     summary = json.loads(said.out)
     assert summary == json.loads((tmp_path / "a" / "summary.json").read_text())
     assert summary["draws"] == 7
-    assert "respond" in said.err
+    assert said.err == ""  # a bar is for a terminal, and this is no work for lines
     with np.load(tmp_path / "a" / "ensemble.npz") as data:
         first = dict(data)
     n, t, latents = 7, 4096, 5

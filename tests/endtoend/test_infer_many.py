@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import json
+import math
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ from pathlib import Path
 import arviz as az
 import pytest
 import torch
-from cli_example import call
+from cli_example import call, complaint
 from foreign_files import step_family, write_ibw, write_table
 
 import noble_prob as nb
@@ -80,10 +81,23 @@ def test_every_recording_has_its_result_and_the_broken_one_its_sentence(uninterr
     means = [float(r["resting_voltage_mv_mean"]) for r in rows if r["status"] == "done"]
     neurons = nb.draw(nb.load_cell("toy").prior, N, seed=4).value[:, 0]
     assert float((torch.tensor(means) - neurons).abs().max()) < 2.0
+    for row in (r for r in rows if r["status"] == "done"):  # logarithms again in ms, with the unit in the name
+        for end in ("mean", "low", "high"):
+            log = float(row[f"log_mean_isi_180pa_{end}"])
+            assert float(row[f"mean_isi_180pa_ms_{end}"]) == pytest.approx(math.exp(log), rel=1e-4)
+        assert float(row["mean_isi_180pa_sd_percent"]) == pytest.approx(100 * float(row["log_mean_isi_180pa_sd"]))
+    assert sum(head.startswith("resting_voltage_mv") for head in rows[0]) == 4  # says its unit already
     summary = json.loads((uninterrupted / "summary.json").read_text())
     assert (summary["recordings"], summary["done"], summary["refused"]) == (N + 1, N, 1)
     assert not list(uninterrupted.glob(".draft*"))
     assert not list(uninterrupted.glob(".ready*"))
+
+
+def test_a_page_of_a_whole_run_is_refused_with_what_there_is(uninterrupted, tmp_path, capsys):
+    said = complaint(capsys, tmp_path, ["report", uninterrupted, "--out", tmp_path / "page"])
+    assert "a run with those of cell_0.npz, cell_1.npz, cell_2.npz, cell_3.npz;" in said
+    assert f"`noble-prob report {uninterrupted / 'cell_0.npz'} --out page`" in said
+    assert call("report", uninterrupted / "cell_0.npz", "--out", tmp_path / "page") == 0
 
 
 def test_a_killed_run_goes_on_without_loss_or_repetition(day, uninterrupted, tmp_path):

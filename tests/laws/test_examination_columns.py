@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from noble_prob.cells import load_cell
 from noble_prob.ensemble import draw
 from noble_prob.errors import UsageError
 from noble_prob.examination import examine_population, examine_tables
+from noble_prob.examination.columns import NUMBERS, numbering
 from noble_prob.findings.registry import judge
 
 
@@ -45,11 +48,41 @@ def test_a_table_without_a_known_name_is_told_the_nearest(cell):
         examine_population(cells("cell", "AP width"), cell, neurons=20)
 
 
-def test_numbers_of_the_rows_are_never_compared():
-    """In two tables either, unless there is nothing else."""
-    a, b = cells("id", "x"), cells("id", "x", n=40)
+@pytest.mark.parametrize("name", ["id", "trial", "Sweep number", "repeat", "run_id", "Unnamed: 0", "whatever"])
+def test_numbers_of_the_rows_are_never_compared(name):
+    """In two tables either, and it is said, unless there is nothing else."""
+    a, b = cells(name, "x"), cells(name, "x", n=40)
+    for table, seed in ((a, 1), (b, 2)):
+        rng = np.random.default_rng(seed)
+        table.value[:, 1] = rng.normal(size=len(table))
+        if name != "whatever":  # known by its name, in any order
+            table.value[:, 0] = rng.permutation(len(table))
+    found = examine_tables(a, b)
+    assert [f.name for f in found.features] == ["x"]
+    assert not found.miscalibrated
+    (said,) = (f for f in judge(found) if "numbers" in f.evidence)
+    assert said.sentence.endswith(f"they number the rows: {name}.")
+    assert [f.name for f in examine_tables(a.select([name]), b.select([name])).features] == [name]
+
+
+def test_what_numbers_one_table_is_no_feature_of_the_other():
+    """Whose rows may be in another order."""
+    a, b = cells("no.", "x"), cells("no.", "x")
+    for table, seed in ((a, 1), (b, 2)):
+        table.value[:, 1] = np.random.default_rng(seed).normal(size=len(table))
+    b.value[:, 0] = b.value[::-1, 0]
     assert [f.name for f in examine_tables(a, b).features] == ["x"]
-    assert [f.name for f in examine_tables(a.select(["id"]), b.select(["id"])).features] == ["id"]
+
+
+def test_measured_whole_numbers_are_compared():
+    """Under a feature's name, with a unit, with another step between them, or in a table too short to tell."""
+    a = cells("spike_count", "sweep_1", "odd", "few")
+    a.value[:, 1] = np.random.default_rng(1).poisson(9, len(a))
+    a.value[:, 2] *= 2
+    assert numbering(a.select(["spike_count", "sweep_1", "odd"])) == {}
+    assert numbering(a.select(["few", "odd"])) == {"few": NUMBERS}
+    assert numbering(a.select(["few", "odd"]).rows([0, 1, 2])) == {}
+    assert numbering(replace(a, units=("", "", "", "mV"))) == {}
 
 
 def test_a_far_name_has_no_near_match():

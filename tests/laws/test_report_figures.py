@@ -74,6 +74,24 @@ def test_long_names_break_into_lines(corner):
     assert max(map(len, lines)) <= 14
 
 
+def test_a_logarithmic_axis_has_plain_numbers(drawn):
+    rng = np.random.default_rng(1)
+    panel = PairPlot(names=("interval", "sag"), units=("ms", "mV"), posterior=rng.normal([20, 1], [1, 0.1], (299, 2)),
+                     population=np.exp(rng.normal([3, 0], [0.2, 1], (40, 2))), log=(True, False))  # fmt: skip
+    pairs.draw_pairs(panel, "pairs")
+    corner = np.array(drawn[0].axes).reshape(2, 2)
+    assert [axes.get_xscale() for axes in (corner[0, 0], corner[1, 0], corner[1, 1])] == ["log", "log", "linear"]
+    assert corner[1, 0].get_yscale() == "linear"
+    ticks = [label.get_text() for label in corner[1, 0].get_xticklabels()]
+    assert ticks
+    assert all(text.isdigit() for text in ticks)
+    edges = corner[0, 0].patches[-1].get_data().edges
+    assert np.allclose(np.diff(np.log(edges)), np.log(edges[1] / edges[0]))
+    low, high = corner[0, 0].get_xlim()
+    assert 0 < low < panel.population[:, 0].min()
+    assert high > panel.population[:, 0].max()
+
+
 def test_axes_hold_the_draws_but_not_the_farthest(corner):
     heavy = np.concatenate([np.linspace(-1, 1, 399), [1e6]])
     low, high = pairs.span(PairPlot(names="a", units=[""], posterior=heavy[:, None], truth=[3.0]), 0)

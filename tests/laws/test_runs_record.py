@@ -170,7 +170,15 @@ def test_a_row_of_the_summary_tells_the_worst_of_a_recording(tmp_path):
     """The largest R-hat and the smallest effective sample size of all latents and noise scales, bulk or tail."""
 
     def figure(r_hat, bulk, tail):
-        return {"mean": 1.0, "sd": 2.0, "interval_89": [0.5, 3.0], "r_hat": r_hat, "ess_bulk": bulk, "ess_tail": tail}
+        return {
+            "unit": "mV",
+            "mean": 1.0,
+            "sd": 2.0,
+            "interval_89": [0.5, 3.0],
+            "r_hat": r_hat,
+            "ess_bulk": bulk,
+            "ess_tail": tail,
+        }
 
     latents = {"a": figure(1.0, 900.0, 800.0), "b": figure(1.02, 700.0, 500.0)}
     findings = [{"code": "NP101", "severity": "issue"}, {"code": "NP105", "severity": "caution"},
@@ -184,5 +192,5 @@ def test_a_row_of_the_summary_tells_the_worst_of_a_recording(tmp_path):
         first, second = summarise(record, sources, SimpleNamespace(name="toy")).rows
     assert (first["r_hat"], first["ess"], first["k_hat"]) == (1.02, 300.0, None)
     assert (first["issues"], first["cautions"], first["sweeps"]) == (["NP101"], ["NP105"], 2)
-    assert first["latents"]["b"] == {"mean": 1.0, "sd": 2.0, "low": 0.5, "high": 3.0}
+    assert first["latents"]["b"] == {"unit": "mV", "mean": 1.0, "sd": 2.0, "low": 0.5, "high": 3.0}
     assert (second["r_hat"], second["ess"], second["k_hat"]) == (None, None, 0.4)

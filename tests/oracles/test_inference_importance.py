@@ -81,9 +81,30 @@ def test_it_falls_back_to_chains_when_its_weights_fail(problems, monkeypatch, ca
     assert told not in capfd.readouterr().err
     infer_evidence(evidence[:1], decoder=decoder, prior=prior, method="importance", seed=1, draws=40, progress=True)
     assert re.search(
-        r"The quick posterior can not be trusted \(Pareto k = -?\d\.\d\): running chains, which can take minutes\.\n",
+        r"The quick posterior can not be trusted \(Pareto k = -?\d\.\d\): running chains, which can take minutes; "
+        r"Ctrl-C stops\.\n",
         capfd.readouterr().err,
     )
+
+
+def test_chains_can_be_declined(problems, monkeypatch, capfd):
+    """The weighted draws stay, and are called unbelievable; a function is asked about every recording that fails."""
+    decoder, prior, evidence = problems
+    module = sys.modules[infer_evidence.__module__]
+    monkeypatch.setattr(module, "BELIEVABLE", -9.0)
+    monkeypatch.setattr("noble_prob.findings.np104_weights.BELIEVABLE", -9.0)
+    common = {"decoder": decoder, "prior": prior, "method": "importance", "seed": 1, "draws": 40, "progress": True}
+    (kept,) = infer_evidence(evidence[:1], fall_back=False, **common)
+    assert kept.method == "importance"
+    assert "asked" not in kept.provenance
+    (said,) = [f for f in judge(kept) if f.code == "NP104"]
+    assert said.severity == "issue"
+    assert "can not be believed" in said.sentence
+    asked = []
+    found = infer_evidence(evidence[:2], fall_back=lambda p: bool(asked.append(p)), **common)
+    assert [p.method for p in found] == ["importance"] * 2
+    assert [p.provenance["k_hat"] for p in asked] == [p.provenance["k_hat"] for p in found]
+    assert "can not be trusted" not in capfd.readouterr().err
 
 
 def test_findings_tell_a_stranger_from_a_member(problems):

@@ -6,10 +6,13 @@ beside its prior.
 
 from __future__ import annotations
 
+import math
 import textwrap
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from noble_prob.report.panels import PairPlot
@@ -47,7 +50,9 @@ def draw_pairs(panel: PairPlot, salt: str, max_points: int = MOST_POINTS) -> str
                     _draw_diagonal(grid[i, i], panel, i, ends[i])
                 else:
                     _draw_pair(grid[i, j], panel, i, j, max_points)
+                    _scale(grid[i, j].yaxis, panel.log[i], ends[i])
                     grid[i, j].set_ylim(ends[i])
+                _scale(grid[i, j].xaxis, panel.log[j], ends[j])
                 grid[i, j].set_xlim(ends[j])
                 _label(grid[i, j], panel, i, j)
         return to_svg(figure, f"Pairs of {', '.join(panel.names)}: {', '.join(filter(None, panel.labels))}.")
@@ -63,6 +68,7 @@ def span(panel: PairPlot, k: int) -> tuple[float, float]:
     Returns:
         Lower and upper end, in the latent's unit.
     """
+    log = panel.log[k]
     ends: list[float] = []
     for points, *_ in _clouds(panel):
         column = points[np.isfinite(points[:, k]), k]
@@ -70,9 +76,11 @@ def span(panel: PairPlot, k: int) -> tuple[float, float]:
         ends += np.quantile(column, [beyond, 1 - beyond]).tolist() if len(column) else []
     if panel.truth is not None:
         ends += [t for t in [float(np.asarray(panel.truth)[k])] if np.isfinite(t)]
+    if log:
+        ends = [math.log(end) for end in ends if end > 0]
     low, high = min(ends, default=0.0), max(ends, default=1.0)
     pad = 0.04 * (high - low) or 0.5
-    return low - pad, high + pad
+    return (math.exp(low - pad), math.exp(high + pad)) if log else (low - pad, high + pad)
 
 
 def thinned(points: NDArray[np.float64], most: int) -> NDArray[np.float64]:
@@ -110,7 +118,7 @@ def _mark(axes: Axes, x: float, y: float) -> None:
 
 
 def _draw_diagonal(axes: Axes, panel: PairPlot, i: int, ends: tuple[float, float]) -> None:
-    edges = np.linspace(*ends, FINE + 1)
+    edges = np.geomspace(*ends, FINE + 1) if panel.log[i] else np.linspace(*ends, FINE + 1)
     for points, colour, *_ in _clouds(panel):
         outline = colour == MUTED
         height, bins = np.histogram(points[np.isfinite(points[:, i]), i], bins=edges[:: COARSE if outline else 1])
@@ -125,9 +133,6 @@ def _draw_diagonal(axes: Axes, panel: PairPlot, i: int, ends: tuple[float, float
 def _label(axes: Axes, panel: PairPlot, i: int, j: int) -> None:
     """Tick labels and names at the left and the lower edge of the whole only."""
     axes.tick_params(labelsize=7)
-    axes.locator_params(axis="x", nbins=3)
-    if i != j:
-        axes.locator_params(axis="y", nbins=3)
     if i == len(panel.names) - 1:
         axes.set_xlabel(_lines(panel, j), fontsize=7.5)
     else:
@@ -136,6 +141,18 @@ def _label(axes: Axes, panel: PairPlot, i: int, j: int) -> None:
         axes.set_ylabel(_lines(panel, i), fontsize=7.5)
     elif j > 0:
         axes.set_yticklabels([])
+
+
+def _scale(axis: Axis, log: bool, ends: tuple[float, float]) -> None:
+    """About three ticks; on a logarithmic axis plain numbers, at powers of ten where it is that long."""
+    if not log:
+        axis.set_major_locator(MaxNLocator(3))
+        return
+    axis.axes.set_xscale("log") if axis.axis_name == "x" else axis.axes.set_yscale("log")  # type: ignore[attr-defined]
+    long = ends[1] > 20 * ends[0]
+    axis.set_major_locator(LogLocator(numticks=4) if long else MaxNLocator(3))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def _lines(panel: PairPlot, k: int) -> str:

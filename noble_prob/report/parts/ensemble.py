@@ -12,6 +12,7 @@ from noble_prob.recording import Recording
 from noble_prob.report.data import ReportData, Table, Verdict
 from noble_prob.report.panels import AFTER_ONSET, FiCurve, Overlay, PairPlot, Raster
 from noble_prob.report.parts.merge import merge
+from noble_prob.report.parts.pairs import latent_pairs
 from noble_prob.report.parts.traces import ensemble_overlays, repeat_raster
 from noble_prob.sampling import Ensemble
 
@@ -98,16 +99,17 @@ def _rasters(ensemble: Ensemble) -> tuple[Raster, ...]:
 
 
 def _fi(ensemble: Ensemble) -> tuple[FiCurve, ...]:
-    """Spikes against current, where there are several steps: median and central intervals over neurons."""
+    """Mean rate against current, where there are several steps: median and central intervals over neurons."""
     order = np.argsort(ensemble.current_pa, kind="stable")
     if len(order) < 2:
         return ()
     count = ensemble.features["spike_count"][0].double()
-    each = count.reshape(len(ensemble.neurons), -1, len(order)).mean(1).numpy()[:, order]  # over repeats
+    seconds = np.array([step.duration_ms / 1000.0 if step else np.nan for step in ensemble.responses.steps])
+    each = (count.reshape(len(ensemble.neurons), -1, len(order)).mean(1).numpy() / seconds)[:, order]  # over repeats
     ends = {p: tuple(np.quantile(each, [0.5 - p / 2, 0.5 + p / 2], axis=0)) for p in (0.5, 0.89)}
     curve = FiCurve(
         title="f-I curve", current_pa=np.array(ensemble.current_pa)[order], median=np.median(each, axis=0), bands=ends,
-        n_members=len(each), level="Novel neurons",
+        n_members=len(each), level="Novel neurons", ylabel="mean rate (Hz)",
     )  # fmt: skip
     return (curve,)
 
@@ -118,9 +120,8 @@ def _pairs(ensemble: Ensemble) -> PairPlot | None:
     index = np.unique(np.linspace(0, len(space) - 1, min(len(space), MOST_LATENTS)).astype(int)).tolist()
     if len(index) < 2:
         return None
-    return PairPlot(
-        names=[space.names[k] for k in index], units=[space.units[k] for k in index],
-        posterior=ensemble.neurons.value[:, index].cpu().numpy(),
-        population=None if models is None else models.value[:, index].cpu().numpy(),
+    return latent_pairs(
+        space, index, posterior=ensemble.neurons.value.cpu().numpy(),
+        population=None if models is None else models.value.cpu().numpy(),
         labels=("novel neurons", "", "published models"),
     )  # fmt: skip

@@ -23,6 +23,7 @@ NO_REPEATS = Verdict(
     level="Trial to trial", severity="not judged",
     sentence="No step was repeated, so the spread over repeats could not be judged.",
 )  # fmt: skip
+ONE = "the last step of every recording shown"
 
 
 def examination_report(
@@ -99,7 +100,7 @@ def _named(name: str, page: ReportData, posterior: Posterior) -> ReportData:
         page, pairs=None, rasters=(), features=(), coverage=(),
         verdicts=(),
         findings=[replace(f, sentence=f"{name}: {f.sentence}") for f in page.findings],
-        overlays=[replace(p, title=f"{name}, {p.title}") for p in page.overlays[-1:]],
+        overlays=[replace(p, title=f"{name}, {p.title}", shown=ONE) for p in page.overlays[-1:]],
         fi=[replace(p, title=f"{name}, {p.title}") for p in page.fi[:1]],
         latents=(), methods=[text for text in page.methods if text not in own],
     )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from noble_prob.inference import Posterior
+from noble_prob.inference.looked import looked_at
 from noble_prob.report.plain import number
 
 HOW = {
@@ -46,7 +47,14 @@ def _paragraph(method: str, found: Sequence[Posterior]) -> str:
         f"{' each,' if each else ''} by {HOW.get(method, method)} ({method}: {detail}; {seeds}, {seconds}{instead}) "
         "through the spike-time and summary-feature likelihood of noble_prob, under the prior of the cell's "
         f"population. Intervals are equal-tailed 89 % intervals; {judged}."
+        f"{_looked(found)}"
     )
+
+
+def _looked(found: Sequence[Posterior]) -> str:
+    """What was looked at of steps longer than the decoder's, if there were any."""
+    parts = sorted({part for p in found if (part := looked_at(p))})
+    return f" Of longer steps only what the decoder knows was looked at: {'; '.join(parts)}." if parts else ""
 
 
 def _chains(found: Sequence[Posterior]) -> str:

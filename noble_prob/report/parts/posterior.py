@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,15 +13,22 @@ from noble_prob.findings.np105_information import WIDER
 from noble_prob.findings.registry import judge
 from noble_prob.findings.words import with_step
 from noble_prob.inference import Posterior, to_json
+from noble_prob.inference.looked import looked_at
 from noble_prob.latent import Neurons
 from noble_prob.report.data import LatentRow, ReportData, Verdict
 from noble_prob.report.panels import AFTER_ONSET, FiCurve, PairPlot, Raster
 from noble_prob.report.parts.cautions import cautions
 from noble_prob.report.parts.methods import posterior_methods
+from noble_prob.report.parts.pairs import ALIKE, latent_pairs, told_apart
+from noble_prob.report.parts.traces import shown_of, spread
 from noble_prob.report.plain import label, words
 
 MOST_PAIRS = 6
 """Latents in the pair plot: those the recording says most about."""
+CHOICE = (
+    f"shown are the latents that the recording says most about, at most {MOST_PAIRS}, without those whose draws "
+    f"correlate above {ALIKE:g} with one of them"
+)
 SHOWN = ("spike_count", "first_spike_latency_ms", "mean_isi_ms", "isi_cv")
 """Features drawn against current first; others follow."""
 SEEN = "The posterior has seen these sweeps: a misfit is believable, a pass is a weak one, and no spread is tested."
@@ -96,15 +104,13 @@ def latent_verdict(rows: Sequence[LatentRow], findings: Sequence[Finding] = ()) 
 def pair_plot(
     posterior: Posterior, rows: Sequence[LatentRow], population: Neurons | None, truth: Mapping[str, float] | None
 ) -> PairPlot:
-    """The latents that the recording says most about, at most :data:`MOST_PAIRS`."""
-    order = sorted(range(len(rows)), key=lambda k: -(rows[k].contraction or 0))[:MOST_PAIRS]
-    index = sorted(order)
-    true = None if truth is None else [truth.get(rows[k].name, np.nan) for k in index]
-    return PairPlot(
-        names=[rows[k].name for k in index], units=[rows[k].unit for k in index],
-        posterior=posterior.latents.flatten(0, 1)[:, index].cpu().numpy(),
-        prior=posterior.prior_predictive.latents[:, index].cpu().numpy(),
-        population=None if population is None else population.value[:, index].cpu().numpy(), truth=true,
+    """The latents that the recording says most about, at most :data:`MOST_PAIRS`, of those that go together one."""
+    draws = posterior.latents.flatten(0, 1).cpu().numpy()
+    index = told_apart(draws, sorted(range(len(rows)), key=lambda k: -(rows[k].contraction or 0)), MOST_PAIRS)
+    return latent_pairs(
+        posterior.space, index, posterior=draws, prior=posterior.prior_predictive.latents.cpu().numpy(),
+        population=None if population is None else population.value.cpu().numpy(),
+        truth=None if truth is None else [truth.get(row.name, np.nan) for row in rows], caption=CHOICE,
     )  # fmt: skip
 
 
@@ -118,24 +124,31 @@ def predictive_part(check: PredictiveCheck, posterior: Posterior, *, most_sweeps
     """
     found = tuple(judge(check))
     (main,) = [f for f in found if f.code == "NP220"]
-    verdict = Verdict(level="Posterior predictive check", severity=main.severity, sentence=main.sentence, power=SEEN)
+    verdict = Verdict(
+        level="Posterior predictive check", severity=main.severity, sentence=main.sentence, power=_seen(posterior)
+    )
     current = posterior.evidence.design.current_pa.cpu().numpy()
     firing = np.flatnonzero(np.nan_to_num(check.observed[:, check.names.index("spike_count")]) > 0)
     once = [s for k, s in enumerate(firing) if check.sweeps[s] not in [check.sweeps[j] for j in firing[:k]]]
-    chosen = (
-        [once[k] for k in np.unique(np.linspace(0, len(once) - 1, min(len(once), most_sweeps)).astype(int))]
-        if once
-        else []
-    )
+    chosen = [once[k] for k in spread([current[s] for s in once], most_sweeps)]
+    shown = shown_of(len(chosen), len(once), "steps with spikes")
     order = [*(n for n in SHOWN if n in check.names), *(n for n in check.names if n not in SHOWN)]
-    curves = [_curve(check, current, check.names.index(name)) for name in order]
+    ms = posterior.evidence.design.end_ms.cpu().numpy()
+    curves = [_curve(check, current, check.names.index(name)) for name in order if name != "spike_count"]
+    curves.insert(0, _rate(check, current, ms))
     return ReportData(
         title="Posterior predictive", verdicts=(verdict,), findings=found,
-        rasters=tuple(_raster(posterior, int(s), check.sweeps[s]) for s in chosen),
+        rasters=tuple(replace(_raster(posterior, int(s), check.sweeps[s]), shown=shown) for s in chosen),
         fi=tuple(curve for curve in curves if len(np.asarray(curve.current_pa))),
         values={"predictive": {"p_misfit": check.p_misfit, "p_too_wide": check.p_too_wide,
                                "coverage_50": check.coverage(0.5), "coverage_89": check.coverage(0.89)}},
     )  # fmt: skip
+
+
+def _seen(posterior: Posterior) -> str:
+    """How a check is to be read, and what it looked at of long steps."""
+    part = looked_at(posterior)
+    return f"{SEEN} Looked at: {part}." if part else SEEN
 
 
 def _raster(posterior: Posterior, sweep: int, title: str) -> Raster:
@@ -149,16 +162,26 @@ def _raster(posterior: Posterior, sweep: int, title: str) -> Raster:
     return Raster(title=title, groups=groups, window_ms=(0.0, end), xlabel=AFTER_ONSET)
 
 
-def _curve(check: PredictiveCheck, current: np.ndarray, k: int) -> FiCurve:
-    """One feature against current, where some draw has it."""
+def _rate(check: PredictiveCheck, current: np.ndarray, ms: np.ndarray) -> FiCurve:
+    """Spikes per second of what was looked at of each step."""
+    k = check.names.index("spike_count")
+    return _curve(check, current, k, per=ms / 1000.0, title="f-I curve", ylabel="mean rate (Hz)")
+
+
+def _curve(
+    check: PredictiveCheck, current: np.ndarray, k: int, *, per: np.ndarray | float = 1.0, title: str = "",
+    ylabel: str = "",
+) -> FiCurve:  # fmt: skip
+    """One feature against current, where some draw has it; divided by a number per sweep."""
     some = check.share_defined[:, k] > 0.05
     order = np.flatnonzero(some)[np.argsort(current[some], kind="stable")]
-    bands = {p: tuple(end[order, k] for end in check.band(p)) for p in (0.5, 0.89)}
-    points = [(current[s], check.observed[s, k]) for s in range(len(current)) if np.isfinite(check.observed[s, k])]
-    heading = "f-I curve" if check.names[k] == "spike_count" else words(check.names[k], check.units[k])
+    scale = np.broadcast_to(per, current.shape)
+    middle, *ends = ([end[order, k] / scale[order] for end in check.band(p)] for p in (0.0, 0.5, 0.89))
+    seen = check.observed[:, k] / scale
+    points = [(current[s], seen[s]) for s in range(len(current)) if np.isfinite(seen[s])]
     return FiCurve(
-        title=heading, current_pa=current[order],
-        median=check.band(0.0)[0][order, k], bands=bands,
+        title=title or words(check.names[k], check.units[k]), current_pa=current[order], median=middle[0],
+        bands={p: (low, high) for p, (low, high) in zip((0.5, 0.89), ends, strict=True)},
         observed=np.array(points).reshape(-1, 2), n_members=len(check.draws), level="Posterior predictive check",
-        ylabel=label(check.names[k], check.units[k]),
+        ylabel=ylabel or label(check.names[k], check.units[k]),
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,17 +22,38 @@ def ensemble_overlays(
         ensemble: Axes end in what a member is (``draw``, ``neuron`` or ``trial``); its sweeps are those of
             ``recording``.
         recording: One neuron with the same sweeps in the same order; its own grid and lengths are kept.
-        most_sweeps: Evenly spaced steps if there are more.
+        most_sweeps: Steps, evenly spaced in current if there are more: the strongest is always shown.
         most_members: Members drawn, and repeats of a step.
     """
     voltage = ensemble.voltage_mv.reshape(-1, *ensemble.voltage_mv.shape[-2:])
     groups = same_steps(ensemble)
-    chosen = np.unique(np.linspace(0, len(groups) - 1, min(len(groups), most_sweeps)).astype(int))
-    return tuple(
-        _overlay(groups[k][:most_members], ensemble, recording, voltage[:most_members, groups[k][0]].cpu().numpy(),
-                 len(voltage))
-        for k in chosen
-    )  # fmt: skip
+    steps = [ensemble.steps[group[0]] for group in groups]
+    chosen = spread([step.amplitude_pa if step else 0.0 for step in steps], most_sweeps)
+    kind = "steps" if any(len(group) > 1 for group in groups) else "sweeps"
+    shown = shown_of(len(chosen), len(groups), kind)
+    panels = [
+        _overlay(groups[k], ensemble, recording, voltage[:, groups[k][0]].cpu().numpy(), most_members) for k in chosen
+    ]
+    return tuple(replace(panel, shown=shown) for panel in panels)
+
+
+def spread(values: Sequence[float], most: int) -> list[int]:
+    """At most so many items, evenly spaced in the order of a value, the smallest and the largest always among them.
+
+    Args:
+        values: Of each item.
+        most: How many, at least 2.
+
+    Returns:
+        Indices in ascending order.
+    """
+    order = np.argsort(values, kind="stable")
+    return sorted(order[np.unique(np.linspace(0, len(order) - 1, min(len(order), most)).astype(int))].tolist())
+
+
+def shown_of(shown: int, every: int, kind: str) -> str:
+    """``6 of 7 sweeps shown``; empty where all are."""
+    return f"{shown} of {every} {kind} shown" if shown < every else ""
 
 
 def same_steps(recording: Recording) -> list[list[int]]:
@@ -44,17 +66,18 @@ def same_steps(recording: Recording) -> list[list[int]]:
 
 
 def _overlay(
-    sweeps: list[int], ensemble: Recording, recording: Recording | None, members: np.ndarray, total: int
+    sweeps: list[int], ensemble: Recording, recording: Recording | None, members: np.ndarray, most: int
 ) -> Overlay:
     """One step; the recording is put on the ensemble's time axis by its onset."""
     step, time = ensemble.steps[sweeps[0]], ensemble.time_ms.cpu().numpy()
-    observed = None if recording is None else np.stack([_aligned(recording, k, step, time) for k in sweeps])
-    title = f"sweep {sweeps[0]}" if len(sweeps) == 1 else f"{len(sweeps)} sweeps"
+    observed = None if recording is None else np.stack([_aligned(recording, k, step, time) for k in sweeps[:most]])
+    drawn = f"{most} of {len(sweeps)}" if len(sweeps) > most else f"{len(sweeps)}"
+    title = f"sweep {sweeps[0]}" if len(sweeps) == 1 else f"{drawn} sweeps"
     title += f", {step.amplitude_pa:+.0f} pA" if step else ""
     return Overlay(
-        title=title.replace("-", "−"), time_ms=time - _onset(step), ensemble_mv=members, observed_mv=observed,
+        title=title.replace("-", "−"), time_ms=time - _onset(step), ensemble_mv=members[:most], observed_mv=observed,
         stimulus_ms=(0.0, step.duration_ms) if step else None, xlabel=AFTER_ONSET if step else "time (ms)",
-        members=MEMBERS.get(ensemble.axes[-1] if ensemble.axes else "", "ensemble members"), n_members=total,
+        members=MEMBERS.get(ensemble.axes[-1] if ensemble.axes else "", "ensemble members"), n_members=len(members),
     )  # fmt: skip
 
 
