@@ -37,7 +37,7 @@ from noble_prob.inference.locate import locate
 from noble_prob.inference.population import Population
 from noble_prob.inference.posterior import Posterior
 from noble_prob.latent import Neurons
-from noble_prob.priors import HyperPrior, Prior, factor_correlation, single_thread
+from noble_prob.priors import HyperPrior, Prior, factor_correlation, single_thread, undisturbed
 from noble_prob.priors.base import require_prior
 from noble_prob.program import population_program
 
@@ -49,6 +49,7 @@ WIDEST = 30.0
 """SD (in units of the reference prior's) beyond which a recording is taken to say nothing."""
 
 
+@undisturbed()
 def infer_population(
     posteriors: Sequence[Posterior], *, prior: Prior, hyper: HyperPrior | None = None, labels: Sequence[str] = (),
     seed: int = 0, chains: int = 4, warmup: int = 300, draws: int = 500, progress: bool = False,

@@ -22,7 +22,7 @@ from noble_prob.inference.observe import Observation, observe
 from noble_prob.inference.posterior import Posterior
 from noble_prob.inference.task import ONE_BY_ONE, WEIGHTED, Method, Task
 from noble_prob.noise import Evidence, NoisePrior
-from noble_prob.priors import Prior
+from noble_prob.priors import Prior, undisturbed
 from noble_prob.priors.base import require_prior
 from noble_prob.recording import Recording
 
@@ -39,7 +39,8 @@ SETTINGS: dict[str, tuple[int, int]] = {
 def infer(recordings: Recording, *, decoder: Decoder, prior: Prior, **settings: Any) -> Posterior: ...
 @overload
 def infer(recordings: Sequence[Recording], *, decoder: Decoder, prior: Prior, **settings: Any) -> list[Posterior]: ...
-def infer(  # type: ignore[misc]
+@undisturbed()  # type: ignore[misc]
+def infer(
     recordings: Recording | Sequence[Recording],
     *,
     decoder: Decoder,
@@ -97,6 +98,7 @@ def infer(  # type: ignore[misc]
     return found[0] if one else found
 
 
+@undisturbed()
 def infer_evidence(
     observations: Sequence[Observation | Evidence], *, decoder: Decoder, prior: Prior, method: Method = "nuts",
     noise: NoisePrior | None = None, robust: bool = True, seed: int = 0, chains: int = 4, warmup: int | None = None,

@@ -17,11 +17,13 @@ from noble_prob.latent import FEWEST_CELLS, Neurons, require_neurons
 from noble_prob.priors import flow, gaussian, mixture, student
 from noble_prob.priors.base import Kind, Prior
 from noble_prob.priors.threads import single_thread
+from noble_prob.priors.undisturbed import undisturbed
 
 CONSTANT = 1e-9
 """Neurons that differ by less are alike in a latent (standardised units)."""
 
 
+@undisturbed()
 def fit_prior(
     neurons: Neurons, kind: Kind = "student", *, seed: int = 0, eta: float = 2.0, components: int = 3,
     df: float = student.DF,
@@ -73,7 +75,7 @@ def fit_prior(
         settings |= {"components": components}
     elif kind == "student":
         settings |= {"df": df}
-    with single_thread():
+    with single_thread(), torch.enable_grad():  # the caller may have switched gradients off
         tensors = _tensors(kind, x, neurons.weights.to(x), settings, seed)
     return Prior(kind=kind, space=neurons.space, tensors=tensors, settings=settings, points=x,
                  labels=tuple(neurons.labels), provenance={"seed": seed, "neurons": len(neurons)})  # fmt: skip
