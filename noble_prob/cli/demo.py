@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from noble_prob.cli.given import refuse_warmup
 from noble_prob.cli.options import add_cell, add_sampling, finite, load_cell, positive, sampling
 from noble_prob.cli.output import new_folder, tell, write_report
 from noble_prob.errors import require
@@ -38,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from noble_prob.report.parts import ensemble_part, examination_report
     from noble_prob.sampling import sample_ensemble
 
+    refuse_warmup(args)
     with new_folder(args.out, "report.html", "report.json") as folder:
         cell = load_cell(args)
         require(cell.demo is not None, "cell", "a cell that comes with a demo recording", repr(args.cell),

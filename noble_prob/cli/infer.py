@@ -26,7 +26,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from noble_prob.cli.given import refuse, require_engine
+from noble_prob.cli.given import refuse, refuse_warmup, require_engine
 from noble_prob.cli.options import (
     add_cell,
     add_out,
@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     """Read, infer, judge, write."""
     from noble_prob.runs import is_many
 
+    refuse_warmup(args)
     traces = [path.name for path in args.file if is_traces(path)]
     require(not traces, "file", "a recording of one neuron", f"{listed(traces)}, all models of a `simulate`",
             "run that `simulate` with `--recordings DIR` too, and infer DIR or a file of it")  # fmt: skip

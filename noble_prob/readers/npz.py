@@ -69,9 +69,10 @@ def _fields(path: Path) -> dict[str, Any]:
     require(not isinstance(opened, np.ndarray), "path", "an NPZ archive", f"{path.name}, a single array", _SAVE)
     with opened as archive:
         names = list(archive.files)
+        there = f"fields {listed(map(repr, names))}" if names else "nothing"
         for name in FIELDS:
             require(name in names, name, f"a field of {path.name}, which needs {', '.join(FIELDS)}",
-                    f"fields {listed(map(repr, names))}", f"save it with a field {name!r}")  # fmt: skip
+                    there, f"save it with a field {name!r}")  # fmt: skip
         return {name: _field(archive, name, path.name) for name in (*FIELDS, *_EXTRA) if name in names}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from noble_prob.errors import UsageError, require
+from noble_prob.errors import UsageError, listed, require
 from noble_prob.readers.abf import load_abf
 from noble_prob.readers.assemble import recordings
 from noble_prob.readers.csv_table import load_csv
@@ -80,8 +80,8 @@ def _selected(recording: Recording, sweeps: Sequence[int]) -> Recording:
     last = recording.n_sweeps - 1
     strange = [k for k in sweeps if not 0 <= k <= last]
     require(not strange and len(sweeps) > 0, "sweeps", f"among 0..{last}, the sweeps of this recording",
-            ", ".join(map(str, strange)) or "none", "count from 0, or leave it out for all")  # fmt: skip
-    require(len(set(sweeps)) == len(sweeps), "sweeps", "each sweep once", ", ".join(map(str, sweeps)), "name it once")
+            listed(strange) or "none", "count from 0, or leave it out for all")  # fmt: skip
+    require(len(set(sweeps)) == len(sweeps), "sweeps", "each sweep once", listed(sweeps), "name it once")
     return recording.select(list(sweeps))
 
 
