@@ -18,7 +18,7 @@ from pyro.poutine.runtime import _DIM_ALLOCATOR, _PYRO_STACK
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Put Pyro's and torch's global state back as it was; single precision is the default type inside the block.
+    """Put Pyro's and torch's global state back as it was; inside, the default type is single and gradients are kept.
 
     Also a decorator. The caller's own handlers stay in force inside.
     """
@@ -26,6 +26,7 @@ def undisturbed() -> Iterator[None]:
     torchs = torch.is_grad_enabled(), torch.get_num_threads(), torch.get_default_dtype()
     try:
         torch.set_default_dtype(torch.float32)
+        torch.set_grad_enabled(True)
         yield
     finally:
         _PYRO_STACK[:] = stack  # in place: handlers hold this very list
