@@ -88,6 +88,12 @@ def _table(report: dict[str, Any]) -> str:
         lines.append(
             f"{r['decoder']:<9}{r['path']:<11}{r['dtype']:<9}{r['batch']:>6}{times}{r['rel_error']:>10.1e}{memory}"
         )
+    return "\n".join([*lines, *_further(report)])
+
+
+def _further(report: dict[str, Any]) -> list[str]:
+    """Lines about what is no row of the table."""
+    lines = []
     for g in report["gradients"]:
         lines.append(
             f"gradient of {g['what']} ({g['path']}), batch {g['batch']}: {g['latency_ms']:.2f} ms, "
@@ -108,4 +114,4 @@ def _table(report: dict[str, Any]) -> str:
         )
     for s in report["simulator"]:
         lines.append(f"{s['name']}, {s['cores']} process(es): {s['traces_per_s']:.2f} traces/s")
-    return "\n".join(lines)
+    return lines
