@@ -13,7 +13,7 @@ from tqdm import tqdm
 from noble_prob.amortised import Estimator
 from noble_prob.decoder.base import Decoder, require_decoder
 from noble_prob.decoder.device import require_device
-from noble_prob.errors import require, require_count, require_kind, require_seed
+from noble_prob.errors import require, require_count, require_kind, require_memory, require_seed
 from noble_prob.findings.base import Finding
 from noble_prob.inference.batch import posteriors
 from noble_prob.inference.belongs import prior_of_another_cell, stranger
@@ -30,6 +30,8 @@ BATCH, BATCH_GPU = 64, 256
 """Recordings that are sampled side by side."""
 FEWEST = 4
 """Draws, and steps of warm-up, per chain: fewer have no R-hat over split chains."""
+NEEDED = 40
+"""Bytes that a number of a draw takes at least: the draw itself, on the reals and in the posterior, and its record."""
 SETTINGS: dict[str, tuple[int, int]] = {
     "nuts": (180, 200), "hmc": (200, 800), "importance": (200, 500), "npe": (200, 125), "svi": (200, 500),
 }  # fmt: skip
@@ -133,9 +135,12 @@ def infer_evidence(
             prior.space.names, "use the prior that belongs to the decoder")  # fmt: skip
     require(getattr(decoder, "measured_error", decoder) is not None, "decoder", "one whose error was measured, for it "
             "is part of the likelihood", f"a {type(decoder).__name__} without", "use a cell's own decoder")  # fmt: skip
+    if estimator is not None:
+        require_kind(estimator, Estimator, "estimator", "pass cell.estimator", "an Estimator")
     usual = SETTINGS[method]
     length = (usual[0] if warmup is None else warmup, usual[1] if draws is None else draws)
     items = _with_notes(observations, decoder, prior)
+    require_memory(NEEDED * chains * length[1] * len(prior.space), "draws", f"{chains:,} chains of {length[1]:,} draws")
     task = Task(decoder=decoder, prior=prior.to(device), noise=noise or NoisePrior(), robust=robust, method=method,
                 chains=chains, warmup=length[0], draws=length[1], estimator=estimator, device=device,
                 until_converged=draws is None, progress=progress)  # fmt: skip
