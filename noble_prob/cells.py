@@ -32,7 +32,7 @@ from noble_prob.errors import UsageError, require
 from noble_prob.latent import LatentSpace, Neurons
 from noble_prob.noise import Design
 from noble_prob.population.latents import protocol_of
-from noble_prob.priors import Kind, Prior, fit_prior
+from noble_prob.priors import Kind, Prior, fit_prior, undisturbed
 from noble_prob.readers import read
 from noble_prob.recording import Protocol, Recording
 
@@ -129,6 +129,7 @@ class Cell:
                       summary_names=self.decoder.summary_names)  # fmt: skip
 
 
+@undisturbed()
 def load_cell(where: str | Path = "pvalb-689331391", *, prior: Kind | None = None, device: str = "cpu") -> Cell:
     """Load a cell by name, or from a folder of the same layout.
 
@@ -154,6 +155,12 @@ def load_cell(where: str | Path = "pvalb-689331391", *, prior: Kind | None = Non
     require_device(device)
     named = isinstance(where, str | os.PathLike)
     require(named, "cell", "a name or a folder", f"a {type(where).__name__}", "pass the name of a cell, such as 'toy'")
+    with torch.device("cpu"):  # whatever the caller's default
+        return _load(where, prior, device)
+
+
+def _load(where: str | Path, prior: Kind | None, device: str) -> Cell:
+    """The cell, where new tensors are on the CPU and in single precision unless told otherwise."""
     known = [TOY, *shipped_cells()]
     folder = Path(where)
     named = where in known or not os.path.isdir(folder)  # a name that is too long is no folder either

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from noble_prob.decoder.base import Decoder, require_decoder
 from noble_prob.decoder.device import require_device
-from noble_prob.errors import UsageError, listed, require, require_count, require_kind, require_seed
+from noble_prob.errors import UsageError, listed, require, require_count, require_kind, require_memory, require_seed
 from noble_prob.features import Features, measure
 from noble_prob.jobs.bars import bar
 from noble_prob.latent import Neurons, require_neurons
@@ -77,13 +77,14 @@ def respond(
     Raises:
         UsageError: If there are no neurons, they are of another latent space or themselves repeats of which repeats are
             wanted; if the protocol is not a family of steps from rest on the decoder's window and within its currents;
-            if a decoder that cannot render given spike times is asked for them; if an argument is of another kind, or
-            the device is not there.
+            if a decoder that cannot render given spike times is asked for them; if the voltage is not finite, or would
+            not fit into memory; if an argument is of another kind, or the device is not there.
     """
     _require_own(decoder, neurons, device)
     require_count(chunk, "chunk", "traces")
     seed = require_seed(seed)
     steps = _protocol(decoder, protocol)
+    require_room(decoder, len(neurons), len(steps.steps), trials if isinstance(trials, int) else None)
     _require_trained(decoder, () if extrapolate else steps.amplitudes_pa.tolist(), "protocol")
     generator = stream("respond", seed)  # a neuron drawn with the same seed has other noise
     if trial_model is not None:
@@ -102,6 +103,7 @@ def respond(
         latents = latents.reshape(len(neurons) * trials, len(steps.steps), -1)
     voltage = _render(decoder, latents, steps, model, generator, chunk, device, progress)
     repeats = () if trials is None else (trials,)
+    _require_finite(voltage, neurons)
     return Recording(
         protocol=steps,
         voltage_mv=voltage.reshape(len(neurons), *repeats, *voltage.shape[1:]),
@@ -158,12 +160,38 @@ def respond_features(
     steps, found = _protocol(decoder, [current_pa]), []
     with torch.no_grad():
         for z in bar(neurons.value.split(chunk), desc="measure", unit="chunk", show=progress):
-            voltage = decoder.respond(z.to(device), torch.tensor([current_pa], device=device).expand(len(z)))
+            current = torch.tensor([current_pa], dtype=torch.float32, device=device or "cpu").expand(len(z))
+            voltage = decoder.respond(z.to(device), current)
             record = Recording(protocol=steps, voltage_mv=voltage[:, None], axes=(neurons.axis,))
             found.append(measure(record, names=names))
     values = torch.cat([f.value.cpu() for f in found])
     return Features(names=found[0].names, units=found[0].units, value=values, mask=torch.isfinite(values),
                     axes=(neurons.axis,), steps=steps.steps)  # fmt: skip
+
+
+def _require_finite(voltage: Float[Tensor, "row *sweep time"], neurons: Neurons) -> None:
+    """Refuse latents so far out that the decoder has no answer; rows of one neuron follow each other."""
+    bad = (~voltage.sum(-1).isfinite()).reshape(len(neurons), -1).any(-1).nonzero()[:, 0].tolist()
+    names = [repr(neurons.labels[k]) if neurons.labels else f"number {k} (from 0)" for k in bad]
+    require(not bad, "neurons", "latents for which the decoder's voltage is finite",
+            f"none for neuron {listed(names, 3)}", "look at neurons.value, in units of neurons.space")  # fmt: skip
+
+
+def require_room(decoder: Decoder, n: int, steps: int, trials: int | None, parameter: str = "neurons") -> None:
+    """Refuse responses that do not fit into this machine's memory, before any is rendered.
+
+    Args:
+        decoder: What would render them.
+        n: Neurons.
+        steps: Steps each.
+        trials: Repeats of each; None for one response.
+        parameter: What the caller calls the neurons.
+
+    Raises:
+        UsageError: If the voltage would be larger than the memory.
+    """
+    traces = n * steps * (trials or 1)
+    require_memory(4 * traces * decoder.window.n_samples, parameter, f"{traces:,} traces")
 
 
 def _require_trained(decoder: Decoder, current_pa: Sequence[float], parameter: str) -> None:
@@ -200,7 +228,7 @@ def _render(
     rows, sweeps = len(latents), len(current)
     flat = latents.expand(rows, sweeps, latents.shape[-1]).reshape(rows * sweeps, -1)
     amplitude = current.expand(rows, sweeps).reshape(-1)
-    out = torch.empty(rows * sweeps, decoder.window.n_samples)
+    out = torch.empty(rows * sweeps, decoder.window.n_samples, dtype=torch.float32, device="cpu")
     with torch.no_grad():
         moved = None
         if model is not None and model.moves_spikes:

@@ -6,8 +6,10 @@ Wrong *outcomes* (a chain that did not mix, a recording outside the decoder's su
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from operator import index
+from pathlib import Path
 from typing import Any
 
 
@@ -106,6 +108,31 @@ def require_count(n: object, parameter: str, what: str, fewest: int = 1) -> None
     number = _whole(n)
     fits = number is not None and number >= fewest
     require(fits, parameter, f"a whole number of {what}, at least {fewest}", repr(n), f"ask for {fewest} or more")
+
+
+def memory_bytes() -> int:
+    """Memory of this machine, or of the container that this process runs in."""
+    most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(most, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    except (OSError, ValueError):  # none, or no limit
+        return most
+
+
+def require_memory(needed: int, parameter: str, what: str) -> None:
+    """Refuse a number of things that this machine can not hold, before hours are spent on them.
+
+    Args:
+        needed: Bytes they take at least.
+        parameter: Of which there are too many.
+        what: The things, and how many.
+
+    Raises:
+        UsageError: If they are more than the memory.
+    """
+    most = memory_bytes()
+    require(needed <= most, parameter, f"few enough for the memory of this machine ({most / 1e9:.1f} GB)",
+            f"{what}, which take {needed / 1e9:,.1f} GB", "ask for fewer")  # fmt: skip
 
 
 def require_mass(mass: float) -> None:

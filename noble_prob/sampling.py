@@ -13,7 +13,8 @@ import numpy as np
 from numpy import ndarray
 
 from noble_prob.cells import Cell
-from noble_prob.ensemble import draw, respond
+from noble_prob.ensemble import draw, require_room, respond
+from noble_prob.errors import require_count
 from noble_prob.features import Features, measure
 from noble_prob.latent import Neurons
 from noble_prob.priors import Plausibility, plausibility
@@ -122,11 +123,14 @@ def sample_ensemble(
         progress: Show a bar on stderr.
 
     Raises:
-        UsageError: If a current is beyond the decoder's range, or ``draws`` or ``trials`` are not positive.
+        UsageError: If a current is beyond the decoder's range, ``draws`` or ``trials`` are not positive, or the voltage
+            would not fit into memory.
     """
     steps = list(current_pa) if isinstance(current_pa, Sequence) else [current_pa]
     for step in () if extrapolate else steps:
         cell.require_current(step)
+    require_count(draws, "draws", "neurons")
+    require_room(cell.decoder, draws, len(steps), trials if isinstance(trials, int) else None, "draws")
     neurons = draw(cell.prior, draws, seed=seed)
     responses = respond(cell.decoder, neurons, steps, trials=trials, seed=seed, device=device, progress=progress,
                         extrapolate=extrapolate)  # fmt: skip

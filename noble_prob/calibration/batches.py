@@ -30,7 +30,7 @@ from noble_prob.jobs.fanout import fan_out
 from noble_prob.jobs.place import require_folder
 from noble_prob.jobs.whole import write_atomically
 from noble_prob.noise import Evidence
-from noble_prob.priors import single_thread
+from noble_prob.priors import single_thread, undisturbed
 
 RUN = "run.json"
 
@@ -58,6 +58,7 @@ class Batch:
     alone: bool
 
 
+@undisturbed()
 def thinned_draws(
     task: Task, evidences: Sequence[Evidence], *, seed: int, batch: int = 50, keep: int = 200, jobs: int = 1,
     folder: Path | None = None, title: str | None = None,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from numbers import Real
 
 import numpy as np
 from numpy import ndarray
@@ -152,7 +153,8 @@ def _checked(
                      "them with FeatureTable.from_csv")  # fmt: skip
     require(observed.axis == level, "observed", f"rows that are '{level}'", f"'{observed.axis}'",
             "use the verb of the other level")  # fmt: skip
-    require(SMALLEST_LEVEL <= alpha < 1, "alpha", f"from {SMALLEST_LEVEL} to below 1", alpha,
+    level_fits = isinstance(alpha, Real) and SMALLEST_LEVEL <= alpha < 1
+    require(level_fits, "alpha", f"from {SMALLEST_LEVEL} to below 1", repr(alpha),
             "give a level such as 0.05")  # fmt: skip
     fewest = fewest_relabellings(alpha)
     require_count(permutations, "permutations", f"relabellings, so that p can be as small as alpha = {alpha:g}", fewest)

@@ -76,7 +76,7 @@ def scale(pooled: Float[ndarray, "row feature"], clip: float = CLIP) -> Scaled:
         pooled: Rows of both groups, NaN where undefined; every column has at least one value.
         clip: Robust SDs from the median at which a value is held, so that few rows do not decide a test.
     """
-    defined = np.isfinite(pooled)
+    defined, pooled = np.isfinite(pooled), pooled / magnitude(pooled)
     centre = np.nanmedian(pooled, axis=0)
     robust = 1.4826 * np.nanmedian(np.abs(pooled - centre), axis=0)
     sd = np.nanstd(pooled, axis=0)
@@ -86,6 +86,18 @@ def scale(pooled: Float[ndarray, "row feature"], clip: float = CLIP) -> Scaled:
     value, vector = np.linalg.eigh(z.T @ z / len(z))
     value = np.maximum(value, 0.0) + RIDGE * value.mean() + 1e-300
     return Scaled(z=z, defined=defined, axes=z @ vector / np.sqrt(value))
+
+
+def magnitude(values: Float[ndarray, "row feature"]) -> Float[ndarray, " feature"]:
+    """A power of two near the largest value of every column: divided by it, squares neither overflow nor vanish.
+
+    The division is exact. One where a column has no value but zero.
+
+    Args:
+        values: Rows, NaN where undefined.
+    """
+    largest = np.nan_to_num(np.abs(values)).max(0, initial=0.0)
+    return np.ldexp(1.0, np.where(largest > 0, np.frexp(largest)[1] - 1, 0))
 
 
 def contrast(scaled: Scaled, member: Float[ndarray, "relabelling row"]) -> Contrast:

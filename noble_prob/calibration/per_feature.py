@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy import ndarray
 
+from noble_prob.calibration.contrast import magnitude
 from noble_prob.calibration.pit import interval_coverage
 from noble_prob.calibration.power import Power
 from noble_prob.calibration.result import FeatureVerdict
@@ -81,4 +82,5 @@ def _mean(values: ndarray) -> float:
 
 
 def _sd(values: ndarray) -> float:
-    return float(values.std(ddof=1)) if len(values) > 1 else float("nan")
+    unit = magnitude(values[:, None])[0]  # or squares of huge values overflow
+    return float((values / unit).std(ddof=1) * unit) if len(values) > 1 else float("nan")

@@ -32,7 +32,7 @@ from noble_prob.errors import require, require_count, require_seed
 from noble_prob.inference.predict import predict
 from noble_prob.inference.task import Task
 from noble_prob.noise import Design, Evidence, NoisePrior
-from noble_prob.priors import Prior
+from noble_prob.priors import Prior, undisturbed
 from noble_prob.program import program
 
 
@@ -141,6 +141,7 @@ def _trim(times: Tensor) -> Tensor:
     return times[:, : max(1, int(torch.isfinite(times).sum(-1).max()))].contiguous()
 
 
+@undisturbed()
 def sbc(
     task: Task, design: Design, n: int, *, seed: int = 0, keep: int = 200, batch: int = 50, jobs: int = 1,
     folder: Path | None = None,

@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from noble_prob.calibration.contrast import magnitude
+
 MOST_ROWS = 500
 """Rows of an ensemble beyond which evenly spaced ones stand for all in the energy ratio."""
 
@@ -113,6 +115,7 @@ def energy_ratio(
         return float("nan"), float("nan"), float("nan")
     b = b[np.unique(np.linspace(0, len(b) - 1, min(len(b), MOST_ROWS)).astype(int))]
     rows, n, m = np.concatenate([a, b]), len(a), len(b)
+    rows = rows / magnitude(rows)
     spread = rows.std(0)
     rows = rows / np.where(spread > 0, spread, 1.0)
     distance, rng = _distance(rows, rows), np.random.default_rng(seed)

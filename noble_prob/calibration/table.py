@@ -30,7 +30,7 @@ from noble_prob.features import Features
 from noble_prob.jobs.whole import write_atomically
 from noble_prob.latent import Axis
 from noble_prob.readers.text_table import join_unit
-from noble_prob.recording.numbers import numbers
+from noble_prob.recording.numbers import indices, numbers
 from noble_prob.recording.step import Step, same_height
 
 SAME_MS = 4.0
@@ -51,7 +51,8 @@ class FeatureTable:
         labels: Optional name of each row.
 
     Raises:
-        UsageError: If values are no numbers or infinite, or names, units and labels do not fit them.
+        UsageError: If values are no numbers or infinite, names are no words, or names, units and labels
+            do not fit them.
     """
 
     names: tuple[str, ...]
@@ -64,6 +65,9 @@ class FeatureTable:
     def __post_init__(self) -> None:
         for kind in ("names", "units", "labels"):
             object.__setattr__(self, kind, _words(getattr(self, kind), kind))
+        for kind in ("names", "units"):
+            wrong = [repr(word) for word in getattr(self, kind) if not isinstance(word, str)]
+            require(not wrong, kind, "words", listed(wrong), "pass strings")
         object.__setattr__(self, "value", numbers(self.value, "value").detach().cpu().double().numpy())
         n = len(self.names)
         require(self.axis in get_args(Axis), "axis", "one of draw, neuron, trial", self.axis, "say what a row is")
@@ -107,8 +111,14 @@ class FeatureTable:
         return replace(self, names=tuple(names), units=tuple(self.units[i] for i in index), value=self.value[:, index])
 
     def rows(self, index: ndarray | Sequence[int]) -> FeatureTable:
-        """The same features of some rows, by position or by a boolean mask."""
-        picked = np.arange(len(self))[np.asarray(index) if len(index) else []]
+        """The same features of some rows, by position or by a boolean mask; none of them is a table, too.
+
+        Raises:
+            UsageError: If a row is not there, or a mask is not as long as the table.
+        """
+        given = np.asarray(index)
+        none = not given.size or (given.dtype == np.bool_ and given.shape == (len(self),) and not given.any())
+        picked = [] if none else indices(index, len(self), "index", "rows")
         labels = tuple(self.labels[i] for i in picked) if self.labels else ()
         return replace(self, value=self.value[picked], labels=labels)
 

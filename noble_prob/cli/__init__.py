@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 
-from noble_prob.cli.given import given
-from noble_prob.cli.options import CommandError, Parser
+from noble_prob.cli.given import given, refuse_repeated
+from noble_prob.cli.options import CommandError, Parser, UnprintedError
 from noble_prob.errors import UsageError
 
 VERBS = {
@@ -64,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 or 2.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _open_streams()
     try:
         with _without_warnings(unless="--debug" in arguments), _terminable():
             return _dispatch(arguments)
@@ -71,6 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(arguments, str(error), 2)
     except SystemExit as stop:  # argparse after --help
         return stop.code if isinstance(stop.code, int) else 0
+    except UnprintedError as error:
+        return _complain(arguments, f"{error}.", error.code)
     except KeyboardInterrupt:
         kept = bool(arguments) and arguments[0] in RESUMABLE
         kept &= "sbc" not in arguments[:1] or any(word.startswith("--json") for word in arguments)
@@ -80,6 +83,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(
             arguments, f"failed: {type(error).__name__}: {' '.join(str(error).split()) or 'no message'}", 1
         )
+
+
+def _open_streams() -> None:
+    """Streams that the caller has closed (``2>&-``) swallow what is printed; Python has None in their place."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 @contextmanager
@@ -129,7 +139,9 @@ def _dispatch(arguments: list[str]) -> int:
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, 1) or ["--help"]
         raise CommandError(f"there is no verb {verb!r}; try `noble-prob {near[0]}`, or one of {', '.join(VERBS)}.")
-    args = parser_of(verb).parse_args(arguments[1:])
+    parser = parser_of(verb)
+    args = parser.parse_args(arguments[1:])
+    refuse_repeated(parser, arguments[1:])
     args.given = given(arguments[1:])
     return int(_module(verb).run(args))
 

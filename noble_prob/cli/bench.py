@@ -16,7 +16,7 @@ from typing import Any
 
 from noble_prob.cli.given import refuse
 from noble_prob.cli.options import add_cell, positive
-from noble_prob.cli.output import new_file, write_json
+from noble_prob.cli.output import new_file, show, write_json
 
 JSON_FILE = True
 PATHS = ("fast", "products", "reference")
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.simulator_cores:
         refuse(args, ["--hof"], "its models are those that Arbor simulates", "add --simulator-cores 1")
     with ExitStack() as stack:
-        draft = stack.enter_context(new_file(args.json)) if args.json else None
+        draft = stack.enter_context(new_file(args.json, "json")) if args.json else None
         require_device(args.device)
         report = benchmark(
             args.cell, batches=args.batches, paths=args.paths, device=args.device, repeats=args.repeats,
@@ -71,32 +71,47 @@ def run(args: argparse.Namespace) -> int:
         )  # fmt: skip
         if draft:
             write_json(draft, report)
-    _show(report)
+    show(args, _table(report))
     return 0
 
 
-def _show(report: dict[str, Any]) -> None:
+def _table(report: dict[str, Any]) -> str:
     """The figures as a table."""
     machine = report["machine"]
     name = machine.get("accelerator", machine["processor"])
-    print(f"{name}, {machine['threads']} threads, torch {machine['torch']}")
-    print(f"{'decoder':<9}{'path':<11}{'type':<9}{'batch':>6}{'traces/s':>12}{'ms/trace':>10}{'ms/call':>10}"
-          f"{'error':>10}{'MB':>8}")  # fmt: skip
+    lines = [f"{name}, {machine['threads']} threads, torch {machine['torch']}",
+             f"{'decoder':<9}{'path':<11}{'type':<9}{'batch':>6}{'traces/s':>12}{'ms/trace':>10}{'ms/call':>10}"
+             f"{'error':>10}{'MB':>8}"]  # fmt: skip
     for r in report["results"]:
         times = f"{r['traces_per_s']:>12.1f}{1000 / r['traces_per_s']:>10.3f}{r['latency_ms']:>10.2f}"
         memory = "" if r["peak_memory_mb"] is None else f"{r['peak_memory_mb']:>8.0f}"
-        print(f"{r['decoder']:<9}{r['path']:<11}{r['dtype']:<9}{r['batch']:>6}{times}{r['rel_error']:>10.1e}{memory}")
+        lines.append(
+            f"{r['decoder']:<9}{r['path']:<11}{r['dtype']:<9}{r['batch']:>6}{times}{r['rel_error']:>10.1e}{memory}"
+        )
+    return "\n".join([*lines, *_further(report)])
+
+
+def _further(report: dict[str, Any]) -> list[str]:
+    """Lines about what is no row of the table."""
+    lines = []
     for g in report["gradients"]:
-        print(f"gradient of {g['what']} ({g['path']}), batch {g['batch']}: {g['latency_ms']:.2f} ms, "
-              f"error {g['rel_error']:.0e}")  # fmt: skip
+        lines.append(
+            f"gradient of {g['what']} ({g['path']}), batch {g['batch']}: {g['latency_ms']:.2f} ms, "
+            f"error {g['rel_error']:.0e}"
+        )
     for t in report["training"]:
         how = f"{t['path']}{', recorded' if t['graph'] else ''}, {t['dtype']}"
-        print(f"training step ({how}), batch {t['batch']}: {t['traces_per_s']:.0f} traces/s")
+        lines.append(f"training step ({how}), batch {t['batch']}: {t['traces_per_s']:.0f} traces/s")
     for e in report["ensemble"]:
         memory = "" if e["peak_memory_mb"] is None else f", at most {e['peak_memory_mb']:.0f} MB of the device"
-        print(f"{e['traces']} neurons drawn, rendered, {e['features']} features measured: {e['seconds']:.1f} s{memory}")
+        lines.append(
+            f"{e['traces']} neurons drawn, rendered, {e['features']} features measured: {e['seconds']:.1f} s{memory}"
+        )
     for x in report["limits"]:
-        print(f"limits of {x['decoder']}: {x['traces_per_s_by_bytes']:.0f} traces/s by {x['bandwidth_gb_s']:.0f} GB/s, "
-              f"{x['traces_per_s_by_flop']:.0f} by {x['matrix_tflop_s']:.2f} TFLOP/s")  # fmt: skip
+        lines.append(
+            f"limits of {x['decoder']}: {x['traces_per_s_by_bytes']:.0f} traces/s by {x['bandwidth_gb_s']:.0f} GB/s, "
+            f"{x['traces_per_s_by_flop']:.0f} by {x['matrix_tflop_s']:.2f} TFLOP/s"
+        )
     for s in report["simulator"]:
-        print(f"{s['name']}, {s['cores']} process(es): {s['traces_per_s']:.2f} traces/s")
+        lines.append(f"{s['name']}, {s['cores']} process(es): {s['traces_per_s']:.2f} traces/s")
+    return lines

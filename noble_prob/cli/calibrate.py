@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from noble_prob.cli.chains import refuse_no_chains
-from noble_prob.cli.given import refuse
+from noble_prob.cli.given import refuse, refuse_warmup
 from noble_prob.cli.options import (
     READING,
     SAMPLING,
@@ -103,6 +103,7 @@ def _refuse_idle(args: argparse.Namespace) -> None:
     other = args.ensemble or args.experiment
     if not args.files:
         refuse(args, (*SAMPLING, *READING), "no recording is examined", "give recordings too")
+    refuse_warmup(args)
     if other and not args.files:
         refuse(args, ("--cell", "--prior", "--device"), "two tables are compared without a decoder", "give one table")
     if other or not args.population:

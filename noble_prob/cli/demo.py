@@ -17,6 +17,7 @@ import argparse
 from pathlib import Path
 
 from noble_prob.cli.chains import refuse_no_chains
+from noble_prob.cli.given import refuse_warmup
 from noble_prob.cli.options import add_cell, add_sampling, finite, load_cell, positive, sampling
 from noble_prob.cli.output import hint_na, new_folder, tell, write_report
 from noble_prob.errors import require
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
     refuse_no_chains(args)
     hint_na([args.current_pa], "demo")
+    refuse_warmup(args)
     with new_folder(args.out, "report.html", "report.json") as folder:
         cell = load_cell(args)
         require(cell.demo is not None, "cell", "a cell that comes with a demo recording", repr(args.cell),

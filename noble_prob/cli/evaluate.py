@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from noble_prob.cli.options import add_cell, load_cell
-from noble_prob.cli.output import new_file, write_json
+from noble_prob.cli.output import new_file, show, write_json
 
 JSON_FILE = True
 
@@ -35,12 +35,12 @@ def run(args: argparse.Namespace) -> int:
     from noble_prob.evaluation import table
 
     with ExitStack() as stack:
-        draft = stack.enter_context(new_file(args.json)) if args.json else None
+        draft = stack.enter_context(new_file(args.json, "json")) if args.json else None
         cell = load_cell(args)
         result = nb.evaluate(cell.decoder, args.reference, held_out=cell.held_out_numbers,
                              trained_currents_pa=cell.trained_currents_pa, device=args.device,
                              progress=not args.quiet)  # fmt: skip
         if draft:
             write_json(draft, {"cell": cell.name, "weights_sha256": cell.card.get("weights_sha256"), **result})
-    print(table(result))
+    show(args, table(result))
     return 0

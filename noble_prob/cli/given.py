@@ -40,6 +40,39 @@ def refuse(args: argparse.Namespace, options: Iterable[str], why: str, remedy: s
         raise CommandError(f"{', '.join(idle)} would be ignored: {why}; leave {them} out, or {remedy}.")
 
 
+def refuse_repeated(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    """Refuse an option with a value that is given twice: the last one would win without a word.
+
+    Args:
+        parser: That knows which options may come again.
+        arguments: Words of the command line.
+
+    Raises:
+        CommandError: If one was.
+    """
+    words = [*arguments, "--"]
+    names = [word.partition("=")[0] for word in words[: words.index("--")] if word.startswith("--")]
+    for action in parser._actions:
+        times = sum(name in action.option_strings for name in names)
+        once = action.nargs != 0 and not isinstance(action, argparse._AppendAction)
+        if once and times > 1:
+            raise CommandError(f"{action.option_strings[0]} was given {times} times, and one value counts; "
+                               "give it once.")  # fmt: skip
+
+
+def refuse_warmup(args: argparse.Namespace) -> None:
+    """Refuse ``--warmup`` for methods without chains; where chains replace their weights, the warm-up is as usual.
+
+    Args:
+        args: The parsed command line.
+
+    Raises:
+        CommandError: If it was given.
+    """
+    if args.method not in ("nuts", "hmc"):
+        refuse(args, ["--warmup"], f"{args.method} runs no chains that warm up", "add --method nuts or hmc")
+
+
 def require_engine(args: argparse.Namespace, *, also_here: bool = False) -> None:
     """Refuse the address of a cluster that is not used, and processes that a cluster counts itself.
 

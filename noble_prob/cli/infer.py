@@ -27,7 +27,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from noble_prob.cli.chains import refuse_no_chains
-from noble_prob.cli.given import refuse, require_engine
+from noble_prob.cli.given import refuse, refuse_warmup, require_engine
 from noble_prob.cli.options import (
     add_cell,
     add_out,
@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from noble_prob.runs import is_many
 
     refuse_no_chains(args)
+    refuse_warmup(args)
     traces = [path.name for path in args.file if is_traces(path)]
     require(not traces, "file", "a recording of one neuron", f"{listed(traces)}, all models of a `simulate`",
             "run that `simulate` with `--recordings DIR` too, and infer DIR or a file of it")  # fmt: skip

@@ -30,6 +30,19 @@ class CommandError(Exception):
     """A command line that can not be understood; its text is the sentence for the user."""
 
 
+class UnprintedError(Exception):
+    """A result that is made and could not be printed; its text is the sentence for the user.
+
+    Args:
+        sentence: For the user.
+        code: The exit code.
+    """
+
+    def __init__(self, sentence: str, code: int):
+        super().__init__(sentence)
+        self.code = code
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one sentence, and whose help keeps the layout of the verb's text."""
 
@@ -66,6 +79,12 @@ class Parser(argparse.ArgumentParser):
             common.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (cpu)")
         common.add_argument("--quiet", action="store_true", help="no progress on stderr")
         common.add_argument("--debug", action="store_true", help="show warnings, and the traceback of an error")
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        """Refuse an empty word: as a path it would be the current folder."""
+        if not arg_string.strip():
+            raise argparse.ArgumentError(action, f"should not be empty; found {arg_string!r}")
+        return super()._get_value(action, arg_string)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one sentence."""
@@ -109,7 +128,9 @@ def add_sampling(parser: argparse.ArgumentParser, *, file: bool = True) -> None:
                              "svi (nuts)")  # fmt: skip
     parser.add_argument("--seed", type=seed, default=0, help="seed of everything random (0)")
     parser.add_argument("--chains", type=positive, default=4, help="chains (4)")
-    parser.add_argument("--warmup", type=enough, default=None, help="draws thrown away per chain (by method)")
+    parser.add_argument(
+        "--warmup", type=enough, default=None, help="draws thrown away per chain of nuts and hmc (by method)"
+    )
     parser.add_argument("--draws", type=enough, default=None, help="draws kept per chain, at least 4 (by method)")
     parser.add_argument("--no-chains", action="store_true", help="of npe and importance keep draws whose weights fail, "
                         "not to be believed, in place of minutes of chains")  # fmt: skip

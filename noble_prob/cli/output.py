@@ -11,10 +11,11 @@ import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from noble_prob.cli.options import UnprintedError
 from noble_prob.errors import UsageError, require
 from noble_prob.jobs.place import require_folder, require_name
 from noble_prob.strict_json import dumps
@@ -49,37 +50,38 @@ def new_folder(out: Path, *names: str) -> Iterator[Path]:
 
 
 @contextmanager
-def new_file(out: Path) -> Iterator[Path]:
+def new_file(out: Path, parameter: str = "out") -> Iterator[Path]:
     """A file to write; it moves to ``out`` when the block succeeds, and vanishes when it fails.
 
     Args:
         out: Final path; a file of that name is replaced, which is said; behind a symbolic link, the file it leads to.
+        parameter: What the caller calls it.
 
     Raises:
         UsageError: At once, before any work, if nothing can be written there, or something is there that is no file.
     """
-    place = _place(out)
-    with _beside(place.parent, out) as draft:
+    place = _place(out, parameter)
+    with _beside(place.parent, out, parameter) as draft:
         yield draft / out.name
-        place = _place(out)
+        place = _place(out, parameter)
         place.parent.mkdir(parents=True, exist_ok=True)
         _put({draft / out.name: place})
 
 
-def _place(out: Path) -> Path:
+def _place(out: Path, parameter: str = "out") -> Path:
     """Where a file of this name lies: links are followed, so that they are not replaced by what they lead to.
 
     Raises:
         UsageError: If something is there that is no file, such as a folder, a device or a pipe: renaming a file over a
             device would take it away from everybody.
     """
-    require_name(out)
+    require_name(out, parameter)
     place = Path(os.path.realpath(out))
-    there = require_name(place)
+    there = require_name(place, parameter)
     what = None if there is None else next((word for test, word in KINDS.items() if test(there.st_mode)), None)
     if what is None and out.is_symlink() and not place.parent.is_dir():
         what = "a symbolic link that leads nowhere"
-    require(what is None, "out", "a file", f"{str(out)!r}, which is {what}", "choose another name")
+    require(what is None, parameter, "a file", f"{str(out)!r}, which is {what}", "choose another name")
     return place
 
 
@@ -104,7 +106,7 @@ def _move(draft: Path, place: Path) -> None:
 
 
 @contextmanager
-def _beside(place: Path, out: Path) -> Iterator[Path]:
+def _beside(place: Path, out: Path, parameter: str = "out") -> Iterator[Path]:
     """A temporary folder on the file system of ``place`` (or of its nearest existing parent)."""
     place = place.absolute()
     while not place.exists() and place != place.parent:
@@ -112,7 +114,7 @@ def _beside(place: Path, out: Path) -> Iterator[Path]:
     try:
         draft = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     except OSError as error:
-        raise UsageError("out", "a place that can be written", f"{str(out)!r} ({error.strerror})",
+        raise UsageError(parameter, "a place that can be written", f"{str(out)!r} ({error.strerror})",
                          "choose another place or change its permissions") from error  # fmt: skip
     try:
         yield draft
@@ -159,7 +161,29 @@ def tell(args: Namespace, text: str, values: Any) -> None:
         said = (
             said.encode(encoding, "backslashreplace").decode(encoding) if said is text else json.dumps(json.loads(said))
         )
-    print(said, end="" if said.endswith("\n") or not said else "\n")
+    show(args, said)
+
+
+def show(args: Namespace, text: str) -> None:
+    """Print the last words of a verb; what it has made is there, even where nobody can read them.
+
+    Args:
+        args: Options of the verb.
+        text: To print.
+
+    Raises:
+        UnprintedError: If the text could not be printed, with the code of success where the result is in a file.
+    """
+    try:
+        print(text, end="" if text.endswith("\n") or not text else "\n", flush=True)
+    except OSError as error:
+        with suppress(OSError, ValueError):  # or Python tries again at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        place = getattr(args, "out", None) or (args.json if args.json is not True else None)
+        where = f"the result is in {str(place)!r}, but" if place else "the result"
+        asked = args.json is True  # for what was printed
+        raise UnprintedError(f"{where} could not be printed ({error.strerror})", 1 if asked or not place else 0
+                             ) from error  # fmt: skip
 
 
 def write_report(report: Any, folder: Path) -> tuple[str, Any]:

@@ -68,7 +68,13 @@ def said(summary: dict[str, Any]) -> str:
     if not isinstance(steps, list):
         steps, spiking, features = [steps], [spiking], [features]
     parts = [
-        f"at {current:g} pA {n} spike, {table['spike_count']['mean']:.1f} spikes on average"
+        f"at {current:g} pA {_spiking(n)}, {table['spike_count']['mean']:.1f} spikes on average"
         for current, n, table in zip(steps, spiking, features, strict=True)
     ]
-    return f"{summary['draws']} neurons like {summary['cell']}: {'; '.join(parts)}"
+    neurons = "1 neuron" if summary["draws"] == 1 else f"{summary['draws']} neurons"
+    return f"{neurons} like {summary['cell']}: {'; '.join(parts)}"
+
+
+def _spiking(n: int) -> str:
+    """How many spike, in words."""
+    return {0: "none spikes", 1: "1 neuron spikes"}.get(n, f"{n} neurons spike")

@@ -15,9 +15,10 @@ from __future__ import annotations
 import argparse
 import shutil
 from contextlib import nullcontext
+from typing import Any
 
 from noble_prob.cli.options import add_cell, enough, load_cell, numbers, positive, seed, several
-from noble_prob.cli.output import new_file, write_json
+from noble_prob.cli.output import new_file, show, write_json
 
 JSON_FILE = True
 
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
     parts = args.json.parent / f"{args.json.name}.parts" if args.json else None
     with locked(parts, "json") if parts else nullcontext():
-        with new_file(args.json) if args.json else nullcontext() as draft:
+        with new_file(args.json, "json") if args.json else nullcontext() as draft:
             cell = load_cell(args)
             task = Task(decoder=cell.decoder, prior=cell.prior, method=args.method, chains=args.chains,
                         draws=args.draws, estimator=cell.estimator, device=args.device,
@@ -55,9 +56,14 @@ def run(args: argparse.Namespace) -> int:
                 write_json(draft, {"cell": cell.name, **result})
         if parts:
             shutil.rmtree(parts)
-    print(f"{'latent':<22}{'50 % holds':>12}{'89 % holds':>12}{'ranks uniform':>15}")
+    show(args, _table(result))
+    return 0
+
+
+def _table(result: dict[str, Any]) -> str:
+    """The figures of every latent."""
+    lines = [f"{'latent':<22}{'50 % holds':>12}{'89 % holds':>12}{'ranks uniform':>15}"]
     for name, inside in result["rank_ecdf_inside_band"].items():
         fifty, ninety = 100 * result["coverage_50"][name], 100 * result["coverage_89"][name]
-        print(f"{name:<22}{fifty:>10.1f} %{ninety:>10.1f} %{'yes' if inside else 'NO':>15}")
-    print(f"{result['n']} recordings, joint p value {result['joint_p_value']:.3f}")
-    return 0
+        lines.append(f"{name:<22}{fifty:>10.1f} %{ninety:>10.1f} %{'yes' if inside else 'NO':>15}")
+    return "\n".join([*lines, f"{result['n']} recordings, joint p value {result['joint_p_value']:.3f}"])

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
     require_engine(args)
     if not args.noise_sd_na:
-        refuse(args, ["--noise-tau-ms"], "there is no background", "give --noise-sd-na")
+        refuse(args, ["--noise-tau-ms", "--seed"], "there is no background", "give --noise-sd-na")
     require(not args.out.is_file() or is_traces(args.out), "out", "a new file, or one that simulate has written",
             f"{str(args.out)!r}, which is another", "choose another name")  # fmt: skip
     hof = open_hof(args.hof)

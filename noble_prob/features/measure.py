@@ -6,8 +6,9 @@ holds the voltage. NaN never leaves unannounced: wherever ``mask`` is False the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import torch
@@ -103,14 +104,11 @@ def measure(
     """
     require_recording(recording)
     require_threshold(threshold_mv)
+    words = names is None or (isinstance(names, Iterable) and not isinstance(names, str))
+    require(words, "names", "a list of features", repr(names), "put a single one into a list, or leave it out for all")
     wanted = lookup(None if names is None else tuple(names))
-    require(
-        window_ms is None or window_ms > 0,
-        "window_ms",
-        "a positive number of ms",
-        window_ms,
-        "give the length to look at",
-    )
+    whole = window_ms is None or (isinstance(window_ms, Real) and window_ms > 0)
+    require(whole, "window_ms", "a positive number of ms", repr(window_ms), "give the length to look at")
     v = recording.voltage_mv
     value = v.new_full((*v.shape[:-1], len(wanted)), torch.nan)
     for (step, rest), sweeps in _groups(recording):

@@ -30,7 +30,7 @@ from noble_prob.inference.density import LogDensity
 from noble_prob.inference.observe import mask_late
 from noble_prob.jobs.bars import bar
 from noble_prob.noise import Design, Evidence, NoisePrior, mask_undefined
-from noble_prob.priors import Prior, seeded
+from noble_prob.priors import Prior, seeded, undisturbed
 from noble_prob.program import program
 from noble_prob.recording.step import SHORTEST_STEP_MS
 from noble_prob.training.loop import fit
@@ -83,6 +83,7 @@ class FlowTask:
         return {"validation": float(-self.network.log_prob(self.target[:HELD_OUT], context).mean())}
 
 
+@undisturbed()
 def train_estimator(
     decoder: Decoder, prior: Prior, *, noise: NoisePrior | None = None, robust: bool = True, n: int = 40_000,
     schedule: Schedule | None = None, sizes: dict[str, int] | None = None, seed: int = 0, device: str = "cpu",

@@ -37,7 +37,7 @@ from noble_prob.inference.posterior import Posterior
 from noble_prob.inference.reweigh import Reweighed, reweigh
 from noble_prob.inference.standin import Frame, conditional_draws, implied_likelihoods
 from noble_prob.latent import Neurons
-from noble_prob.priors import HyperPrior, Prior, factor_correlation, single_thread
+from noble_prob.priors import HyperPrior, Prior, factor_correlation, single_thread, undisturbed
 from noble_prob.priors.base import require_prior
 from noble_prob.program import population_program
 
@@ -49,6 +49,7 @@ SHORTEST = 4
 """Draws, and steps of warm-up, per chain: fewer have no R-hat over split chains."""
 
 
+@undisturbed()
 def infer_population(
     posteriors: Sequence[Posterior], *, prior: Prior, hyper: HyperPrior | None = None, labels: Sequence[str] = (),
     seed: int = 0, chains: int = 4, warmup: int = 300, draws: int = 500, progress: bool = False,

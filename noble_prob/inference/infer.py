@@ -10,7 +10,7 @@ from typing import Any, get_args, overload
 from noble_prob.amortised import Estimator
 from noble_prob.decoder.base import Decoder, require_decoder
 from noble_prob.decoder.device import require_device
-from noble_prob.errors import require, require_count, require_kind, require_seed
+from noble_prob.errors import require, require_count, require_kind, require_memory, require_seed
 from noble_prob.findings.base import Finding
 from noble_prob.inference.batch import posteriors
 from noble_prob.inference.belongs import prior_of_another_cell, stranger
@@ -21,7 +21,7 @@ from noble_prob.inference.posterior import Posterior
 from noble_prob.inference.task import ONE_BY_ONE, WEIGHTED, Method, Task
 from noble_prob.jobs.bars import say
 from noble_prob.noise import Evidence, NoisePrior
-from noble_prob.priors import Prior
+from noble_prob.priors import Prior, undisturbed
 from noble_prob.priors.base import require_prior
 from noble_prob.recording import Recording
 
@@ -31,6 +31,8 @@ FallBack = bool | Callable[[Posterior], bool]
 """Whether chains replace weighted draws that can not be believed, or who decides."""
 FEWEST = 4
 """Draws, and steps of warm-up, per chain: fewer have no R-hat over split chains."""
+NEEDED = 40
+"""Bytes that a number of a draw takes at least: the draw itself, on the reals and in the posterior, and its record."""
 SETTINGS: dict[str, tuple[int, int]] = {
     "nuts": (180, 200), "hmc": (200, 800), "importance": (200, 500), "npe": (200, 125), "svi": (200, 500),
 }  # fmt: skip
@@ -40,7 +42,8 @@ SETTINGS: dict[str, tuple[int, int]] = {
 def infer(recordings: Recording, *, decoder: Decoder, prior: Prior, **settings: Any) -> Posterior: ...
 @overload
 def infer(recordings: Sequence[Recording], *, decoder: Decoder, prior: Prior, **settings: Any) -> list[Posterior]: ...
-def infer(  # type: ignore[misc]
+@undisturbed()  # type: ignore[misc]
+def infer(
     recordings: Recording | Sequence[Recording],
     *,
     decoder: Decoder,
@@ -105,6 +108,7 @@ def infer(  # type: ignore[misc]
     return found[0] if one else found
 
 
+@undisturbed()
 def infer_evidence(
     observations: Sequence[Observation | Evidence], *, decoder: Decoder, prior: Prior, method: Method = "nuts",
     noise: NoisePrior | None = None, robust: bool = True, seed: int = 0, chains: int = 4, warmup: int | None = None,
@@ -141,9 +145,12 @@ def infer_evidence(
             prior.space.names, "use the prior that belongs to the decoder")  # fmt: skip
     require(getattr(decoder, "measured_error", decoder) is not None, "decoder", "one whose error was measured, for it "
             "is part of the likelihood", f"a {type(decoder).__name__} without", "use a cell's own decoder")  # fmt: skip
+    if estimator is not None:
+        require_kind(estimator, Estimator, "estimator", "pass cell.estimator", "an Estimator")
     usual = SETTINGS[method]
     length = (usual[0] if warmup is None else warmup, usual[1] if draws is None else draws)
     items = _with_notes(observations, decoder, prior)
+    require_memory(NEEDED * chains * length[1] * len(prior.space), "draws", f"{chains:,} chains of {length[1]:,} draws")
     task = Task(decoder=decoder, prior=prior.to(device), noise=noise or NoisePrior(), robust=robust, method=method,
                 chains=chains, warmup=length[0], draws=length[1], estimator=estimator, device=device,
                 until_converged=draws is None, progress=progress)  # fmt: skip

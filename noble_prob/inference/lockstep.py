@@ -13,8 +13,7 @@ do not depend on which group was faster; only the evaluation has to be.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -66,11 +65,18 @@ def run(chains: Sequence[Callable[[Potential], Any]], evaluate: Batch, *, groups
     parts = [_Group(part, evaluate, _Turn(baton, None if groups == 1 else seed), failed)
              for part, seed in zip(split(chains, groups), seeds, strict=True)]  # fmt: skip
     threads = [threading.Thread(target=part.drive, daemon=True) for part in parts[1:]]
-    for thread in threads:
-        thread.start()
-    parts[0].drive()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.start()
+        parts[0].drive()
+    except BaseException as stop:  # Ctrl-C reaches one thread only: nobody may go on with the caller's global state
+        failed.append(stop)
+        raise
+    finally:
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
+        parts[0].end()
     if failed:
         raise failed[0]
     return [result for part in parts for result in part.results], max(part.evaluations for part in parts)
@@ -91,18 +97,17 @@ class _Turn:
     """The right to move, and the random numbers that belong to whoever has it."""
 
     def __init__(self, baton: threading.Lock, seed: int | None):
-        self._baton = baton
+        self.baton = baton
         self._state = None if seed is None else torch.Generator().manual_seed(seed).get_state()
 
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Move; the global random state is the group's meanwhile."""
-        with self._baton:
-            if self._state is None:
-                yield
-                return
+    def begin(self) -> None:
+        """The global random state becomes the group's; the baton is in hand."""
+        if self._state is not None:
             torch.set_rng_state(self._state)
-            yield
+
+    def end(self) -> None:
+        """Keep the random state for the next turn."""
+        if self._state is not None:
             self._state = torch.get_rng_state()
 
 
@@ -116,23 +121,34 @@ class _Group:
         self._go, self._back = [threading.Semaphore(0) for _ in chains], threading.Semaphore(0)
         self._asked: dict[int, Tensor] = {}
         self._answers: dict[int, tuple[Tensor, Tensor]] = {}
+        self._threads: list[threading.Thread] = []
 
     def drive(self) -> None:
         """Move all chains to where they wait, evaluate, and again, until none is left."""
         for k in range(len(self._chains)):
-            threading.Thread(target=self._body, args=(k,), daemon=True).start()
+            self._threads.append(threading.Thread(target=self._body, args=(k,), daemon=True))
+            self._threads[-1].start()
         points: dict[int, Tensor] = {}
         alive = list(range(len(self._chains)))
         while alive:
-            with self._turn.taken():
+            with self._turn.baton:  # itself, no context manager around it: Ctrl-C inside one would keep it
+                self._turn.begin()
                 for k in alive:
                     self._go[k].release()
                     self._back.acquire()
+                self._turn.end()
             points |= self._asked
             alive = sorted(self._asked)
             self._asked.clear()
             if alive and not self._failed:
                 self._answer(points)
+
+    def end(self) -> None:
+        """Let chains that still wait see that the run has failed, and wait for their end."""
+        for go, thread in zip(self._go, self._threads, strict=False):
+            go.release()
+            if thread.ident is not None:
+                thread.join()
 
     def _answer(self, points: dict[int, Tensor]) -> None:
         """Evaluate; a failure is the whole run's."""

@@ -14,11 +14,13 @@ from torch import Tensor
 
 from noble_prob.priors.rng import seeded
 from noble_prob.priors.threads import single_thread
+from noble_prob.priors.undisturbed import undisturbed
 
 STRIDE = 1000
 """Between the seeds of two chains."""
 
 
+@undisturbed()
 def run_chains(
     model: Callable[..., object], *data: object, draws: int, warmup: int, chains: int, seed: int,
     start: Callable[..., object] | None = None,

@@ -231,10 +231,12 @@ def parse_keys(text: str, parameter: str = "models") -> tuple[int, ...]:
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,18})(?:-(\d{1,18}))?\s*", part)
         if match is None:
-            raise UsageError(parameter, "numbers and ranges such as 0,2,5-9", text, "separate them by commas")
+            raise UsageError(
+                parameter, "numbers and ranges such as 0,2,5-9", repr(text[:40]), "separate them by commas"
+            )
         first, last = int(match[1]), int(match[2] or match[1])
         require(first <= last < first + MOST_KEYS, parameter, f"ranges upwards of at most {MOST_KEYS} numbers",
-                part.strip(), "write the smaller number first, and only numbers that exist")  # fmt: skip
+                repr(part.strip()), "write the smaller number first, and only numbers that exist")  # fmt: skip
         keys += range(first, last + 1)
     return tuple(keys)
 

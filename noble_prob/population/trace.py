@@ -24,6 +24,8 @@ from noble_prob.recording import Protocol, Step
 
 SLICE_MS = 50.0
 """A simulation returns to Python this often, so that a time limit can interrupt it."""
+FINEST_UM = 0.1
+"""Shortest compartment (micrometre): a neuron of a centimetre has a hundred thousand of them."""
 COARSEST_MS = 1.0
 """Longest time step (ms): a spike lasts no longer."""
 
@@ -47,6 +49,8 @@ class Numerics:
     def __post_init__(self) -> None:
         for name in ("dt_ms", "cv_um", "preroll_ms", "preroll_dt_ms"):
             require(getattr(self, name) > 0, name, "positive", getattr(self, name), "give it in the unit of its name")
+        require(self.cv_um >= FINEST_UM, "cv_um", f"at least {FINEST_UM:g} µm, for memory grows as compartments do",
+                self.cv_um, "use 20")  # fmt: skip
         require(self.dt_ms <= COARSEST_MS, "dt_ms", f"at most {COARSEST_MS:g} ms", self.dt_ms, "use 0.02")
 
 

@@ -6,8 +6,9 @@ from noble_prob.priors.gaussian import HyperPrior, factor_correlation, widened
 from noble_prob.priors.plausible import Plausibility, plausibility
 from noble_prob.priors.rng import seeded, stream
 from noble_prob.priors.threads import single_thread
+from noble_prob.priors.undisturbed import undisturbed
 
 __all__ = [
     "HyperPrior", "Kind", "Plausibility", "Prior", "factor_correlation", "fit_prior", "plausibility", "score", "seeded",
-    "single_thread", "stream", "widened",
+    "single_thread", "stream", "undisturbed", "widened",
 ]  # fmt: skip

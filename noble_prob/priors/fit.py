@@ -7,6 +7,8 @@ distance (Szekely and Rizzo 2013) between their draws and those neurons, which p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
+from numbers import Real
 from typing import Any, get_args
 
 import torch
@@ -17,11 +19,13 @@ from noble_prob.latent import FEWEST_CELLS, Neurons, require_neurons
 from noble_prob.priors import flow, gaussian, mixture, student
 from noble_prob.priors.base import Kind, Prior
 from noble_prob.priors.threads import single_thread
+from noble_prob.priors.undisturbed import undisturbed
 
 CONSTANT = 1e-9
 """Neurons that differ by less are alike in a latent (standardised units)."""
 
 
+@undisturbed()
 def fit_prior(
     neurons: Neurons, kind: Kind = "student", *, seed: int = 0, eta: float = 2.0, components: int = 3,
     df: float = student.DF,
@@ -55,13 +59,9 @@ def fit_prior(
     neurons.require_axis("neuron", "fitting a prior")
     seed = require_seed(seed)
     require(kind in get_args(Kind), "kind", f"one of {get_args(Kind)}", kind, "pick one of them")
-    n = len(neurons)
-    require(n >= FEWEST_CELLS, "neurons", f"at least {FEWEST_CELLS} cells", n, "give a population, not a handful")
-    x = neurons.space.standardise(neurons.value.to(torch.float64))
-    same = (x - x[0]).abs().amax(0) < CONSTANT
-    require(not same.any(), "neurons", "neurons that differ in every latent",
-            f"one value of {listed(n for n, one in zip(neurons.space.names, same.tolist(), strict=True) if one)}",
-            "drop the latent from the space, or add neurons")  # fmt: skip
+    x = _population(neurons)
+    _require_number(eta, "eta")
+    _require_number(df, "df")
     require(eta > 0, "eta", "positive", eta, "one is flat over correlations, two the default")
     require(df > 2, "df", "above two", df, "ten is usual; for thin tails take kind='gaussian'")
     settings: dict[str, Any] = {"eta": eta}
@@ -81,6 +81,27 @@ def fit_prior(
         tensors = _tensors(kind, x, neurons.weights.to(x), settings, seed)
     return Prior(kind=kind, space=neurons.space, tensors=tensors, settings=settings, points=x,
                  labels=tuple(neurons.labels), provenance={"seed": seed, "neurons": len(neurons)})  # fmt: skip
+
+
+def _population(neurons: Neurons) -> Tensor:
+    """Standardised latents of neurons that a density can be fitted to."""
+    n = len(neurons)
+    require(n >= FEWEST_CELLS, "neurons", f"at least {FEWEST_CELLS} cells", n, "give a population, not a handful")
+    x = neurons.space.standardise(neurons.value.to(torch.float64))
+    different = len(torch.unique(x, dim=0))
+    require(different >= FEWEST_CELLS, "neurons", f"at least {FEWEST_CELLS} different cells", f"{different} among {n}",
+            "give each neuron once, and more of them")  # fmt: skip
+    same = (x - x[0]).abs().amax(0) < CONSTANT
+    require(not same.any(), "neurons", "neurons that differ in every latent",
+            f"one value of {listed(n for n, one in zip(neurons.space.names, same.tolist(), strict=True) if one)}",
+            "drop the latent from the space, or add neurons")  # fmt: skip
+    return x
+
+
+def _require_number(value: object, parameter: str) -> None:
+    """Refuse a setting that is no finite number."""
+    number = isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+    require(number, parameter, "a finite number", repr(value), "leave it out for the usual one")
 
 
 def _require_network(transforms: int, hidden: Sequence[int], bins: int) -> None:

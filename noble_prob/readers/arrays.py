@@ -45,6 +45,8 @@ def from_arrays(time_ms: Any, current_pa: Any, voltage_mv: Any, *, axes: Sequenc
     """
     given = {"time_ms": time_ms, "current_pa": current_pa, "voltage_mv": voltage_mv}
     time, current, voltage = (numbers(x, name).detach().cpu().double().numpy() for name, x in given.items())
+    words = isinstance(axes, Sequence) and all(isinstance(name, str) for name in axes)
+    require(words, "axes", "names of the leading axes of the voltage", repr(axes), "leave it out for one neuron")
     names = (axes,) if isinstance(axes, str) else tuple(axes)
     sweeps = sweeps_of(time, current, voltage, names, _NAME)
     raw = RawFile(name=_NAME, format="arrays", files=(), sweeps=sweeps, axes=names)

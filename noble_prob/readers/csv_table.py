@@ -8,6 +8,7 @@ each has its own regular time.
 
 from __future__ import annotations
 
+import csv
 import re
 import warnings
 from pathlib import Path
@@ -86,6 +87,7 @@ def _numbers(path: Path, header: Header) -> dict[str, NDArray[np.float64]]:
 def _parse(path: Path, usecols: list[int], header: Header) -> NDArray[np.float64]:
     """Numbers of the chosen columns, one row a sample."""
     try:
+        _require_cells(path, header)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # numpy's, of an empty table: the caller refuses it
             return np.loadtxt(
@@ -98,10 +100,29 @@ def _parse(path: Path, usecols: list[int], header: Header) -> NDArray[np.float64
                 quotechar='"',
                 usecols=usecols,
             )
+    except UsageError:
+        raise
     except ValueError as error:
         raise UsageError(
             "table cell", f"a number in every row and column of {path.name}", *_plain(error, header)
         ) from (error)
+
+
+def _require_cells(path: Path, header: Header) -> None:
+    """Refuse a row with more cells than the header: they would be cut off, and decimals after a comma are such cells.
+
+    Separators at the end of a line, with nothing behind them, do no harm.
+    """
+    most = len(header.cells)
+    with path.open(encoding="utf-8-sig") as stream:
+        for number, line in enumerate(stream, start=1):
+            if number <= header.line or line.count(header.separator) < most:
+                continue
+            row = line.partition("#")[0].strip("\r\n ").rstrip(header.separator + " ")
+            cells = next(csv.reader([row], delimiter=header.separator), [])
+            comma = "write decimals with a point, and " if header.separator == "," else ""
+            require(len(cells) <= most, "table cell", f"under one of the {most} heads of {path.name}",
+                    f"{len(cells)} cells in line {number}, {row[:60]!r}", f"{comma}name every column")  # fmt: skip
 
 
 def _refuse_column(name: str, columns: dict[str, str], file: str) -> None:

@@ -75,9 +75,10 @@ def _fields(path: Path) -> dict[str, Any]:
         names = list(archive.files)
         require(not set(names) >= _ENSEMBLE, "path", "a recording of one neuron",
                 f"{path.name}, the neurons that a `sample` drew", _ONE)  # fmt: skip
+        there = f"fields {listed(map(repr, names))}" if names else "nothing"
         for name in FIELDS:
             require(name in names, name, f"a field of {path.name}, which needs {', '.join(FIELDS)}",
-                    f"fields {listed(map(repr, names))}", f"save it with a field {name!r}")  # fmt: skip
+                    there, f"save it with a field {name!r}")  # fmt: skip
         return {name: _field(archive, name, path.name) for name in (*FIELDS, *_EXTRA) if name in names}
 
 

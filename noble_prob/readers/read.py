@@ -5,10 +5,12 @@ The extension chooses the format; everything after that is common to all: units,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Integral, Real
 from pathlib import Path
+from typing import Any
 
-from noble_prob.errors import UsageError, require
+from noble_prob.errors import UsageError, listed, require
 from noble_prob.readers.abf import load_abf
 from noble_prob.readers.assemble import recordings
 from noble_prob.readers.csv_table import load_csv
@@ -79,12 +81,21 @@ def read(
 
 def _selected(recording: Recording, sweeps: Sequence[int]) -> Recording:
     """Some sweeps of a recording, in the order in which they are named."""
-    last = recording.n_sweeps - 1
+    last, sweeps = recording.n_sweeps - 1, _whole_numbers(sweeps)
     strange = [k for k in sweeps if not 0 <= k <= last]
     require(not strange and len(sweeps) > 0, "sweeps", f"among 0..{last}, the sweeps of this recording",
-            ", ".join(map(str, strange)) or "none", "count from 0, or leave it out for all")  # fmt: skip
-    require(len(set(sweeps)) == len(sweeps), "sweeps", "each sweep once", ", ".join(map(str, sweeps)), "name it once")
+            listed(strange) or "none", "count from 0, or leave it out for all")  # fmt: skip
+    require(len(set(sweeps)) == len(sweeps), "sweeps", "each sweep once", listed(sweeps), "name it once")
     return recording.select(list(sweeps))
+
+
+def _whole_numbers(sweeps: Any) -> list[int]:
+    """Numbers of sweeps as a list: one number alone, or words, are what people try."""
+    many = isinstance(sweeps, Iterable) and not isinstance(sweeps, str | bytes)
+    given = list(getattr(sweeps, "tolist", lambda: sweeps)()) if many else []
+    whole = many and all(isinstance(k, int | Integral) and not isinstance(k, bool) for k in given)
+    require(whole, "sweeps", "a list of whole numbers", repr(sweeps), "write sweeps=[0, 1]")
+    return [int(k) for k in given]
 
 
 def read_all(
@@ -103,6 +114,9 @@ def read_all(
     Raises:
         UsageError: As :func:`read`.
     """
+    potential = liquid_junction_potential_mv
+    number = potential is None or (isinstance(potential, Real) and not isinstance(potential, bool))
+    require(number, "liquid_junction_potential_mv", "a number of mV", repr(potential), "leave it out to subtract none")
     raw = _load(path, channel)
     return tuple(
         recordings(
@@ -116,6 +130,10 @@ def read_all(
 
 def _load(path: PathLike | Sequence[PathLike], channel: int | str | None) -> RawFile:
     """Choose the loader by extension after checking that there is something to load."""
+    each: list[Any] = list(path) if isinstance(path, Sequence) and not isinstance(path, str | bytes) else [path]
+    for one in each:
+        named = isinstance(one, str | Path) and str(one)
+        require(bool(named), "path", "the name of a file or folder, or a list of them", repr(one), "pass a path")
     if not isinstance(path, str | Path):
         return _load_list([Path(p) for p in path], channel)
     path = Path(path)

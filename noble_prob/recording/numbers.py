@@ -13,7 +13,7 @@ from noble_prob.errors import UsageError, listed, require
 
 
 def numbers(values: Any, parameter: str) -> Tensor:
-    """Numbers as a tensor: single and double precision stay, whole numbers, lists and the rest become double.
+    """Numbers as a tensor: single and double precision stay, half precision, whole numbers and lists become double.
 
     Args:
         values: A tensor, which is not copied; or a NumPy array, nested lists, or what NumPy makes an array of (tables
@@ -26,7 +26,7 @@ def numbers(values: Any, parameter: str) -> Tensor:
     if not isinstance(values, Tensor):
         values = torch.from_numpy(_array(values, parameter))
     require(not values.is_complex(), parameter, "real numbers", "complex ones", "pass their real part, x.real")
-    return values if values.is_floating_point() else values.double()
+    return values if values.dtype in (torch.float32, torch.float64) else values.double()
 
 
 def indices(given: Any, n: int, parameter: str, things: str) -> list[int]:

@@ -144,6 +144,7 @@ def read_config(path: Path) -> TrainConfig:
     Raises:
         UsageError: If it can not be read, a key is not known, a value has the wrong type or is out of range.
     """
+    require(path.exists(), "config", "a TOML file", f"{path.name!r}, which is not there", "check its path and spelling")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -45,6 +45,7 @@ class FitOptions(TypedDict, total=False):
     progress: bool
 
 
+@torch.enable_grad()
 def fit(
     task: Task,
     schedule: Schedule,

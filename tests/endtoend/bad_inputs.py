@@ -36,6 +36,18 @@ def _text(name: str, content: str | bytes) -> Callable[[Path], Path]:
     return make
 
 
+def _rows(change: Callable[[list[str]], list[str]]) -> Callable[[Path], Path]:
+    """A CSV file whose rows below the header have their cells changed."""
+
+    def make(folder: Path) -> Path:
+        path = write_table(folder / "cell.csv", *step_family())
+        head, *lines = path.read_text().splitlines()
+        path.write_text("\n".join([head, *(",".join(change(line.split(","))) for line in lines)]))
+        return path
+
+    return make
+
+
 def _npz(change: Callable[[dict], dict]) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         time, current, voltage = step_family()
@@ -141,6 +153,9 @@ CASES: tuple[BadInput, ...] = (
     BadInput("NPZ of words", _npz(lambda d: {**d, "voltage_mv": d["voltage_mv"].astype(str)}), "plain numbers"),
     BadInput("binary named CSV", _text("cell.csv", bytes(range(128, 256)) * 9), "UTF-8"),
     # the table
+    BadInput("CSV with a decimal comma in its last column", _rows(lambda row: [*row[:-1], "-70", "5"]), "with a point"),
+    BadInput("CSV with a decimal comma in its times", _rows(lambda row: [row[0], "0", *row[1:]]), "with a point"),
+    BadInput("CSV with an extra cell in every row", _rows(lambda row: [*row, "x"]), "name every column"),
     BadInput("CSV without header", _csv(lambda t, i, v: (t, i, v), header="0,0,0,-70"), "column"),
     BadInput(
         "CSV lacking a column", _csv(lambda t, i, v: (t, i, v), header="sweep,time_ms,command,voltage_mv"), "current_pa"

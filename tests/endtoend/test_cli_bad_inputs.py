@@ -46,7 +46,8 @@ def sample(*options: object, out: str = "out") -> Callable[[Path], list[object]]
 
 def infer(*options: object) -> Callable[[Path], list[object]]:
     """An `infer` command on a good file with the toy, few draws."""
-    few = ["--chains", 2, "--warmup", 4, "--draws", 4, "--quiet"]
+    few = [word for pair in (("--chains", 2), ("--warmup", 4), ("--draws", 4)) if pair[0] not in options
+           for word in pair] + ["--quiet"]  # fmt: skip
     return lambda folder: ["infer", good_file(folder), "--cell", "toy", *few, *options, "--out", folder / "out"]
 
 
@@ -199,7 +200,9 @@ MISTAKES = (
         "bench", "--paths", "fast,quick", "--json", f / "o.json"], "fast, products, reference"),
     Mistake("Hall of Fame that is not there", lambda f: [
         "simulate", "--hof", f / "no", "--amps-na", 0.1, "--out", f / "o.npz"], "folder"),
-    Mistake("training file that is not there", lambda f: ["train", f / "no.toml"], "TOML"),
+    Mistake("training file that is not there", lambda f: ["train", f / "no.toml"], "'no.toml', which is not there"),
+    Mistake("json is a folder", lambda f: ["sbc", "--cell", "toy", "--json", empty(f)], "`json` should be a file"),
+    Mistake("sweeps far beyond the last", infer("--sweeps", "0-99"), "3, 4, 5, 6, 7, 8, 9, 10, … (97 in all)"),
 )  # fmt: skip
 
 

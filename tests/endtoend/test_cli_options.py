@@ -32,6 +32,11 @@ IGNORED = (
     ("report folder", "--channel 0"),
     (SIMULATE, "--address nowhere"),
     (SIMULATE, "--noise-tau-ms 3"),
+    (SIMULATE, "--seed 1"),
+    *((f"infer cell.abf --method {method}", "--warmup 50") for method in ("importance", "npe", "svi")),
+    ("infer cell.abf --each --method npe", "--warmup 50"),
+    ("calibrate cell.abf --method npe", "--warmup 50"),
+    ("demo --method importance", "--warmup 50"),
     (f"{SIMULATE} --engine ray", "--jobs 2"),
     (POPULATE, "--address nowhere"),
     (POPULATE, "--k-sd 3"),
@@ -56,6 +61,33 @@ def test_an_option_that_would_be_ignored_is_refused(command, option, tmp_path, c
 def test_an_option_without_any_meaning_is_none(command, option, tmp_path, capsys):
     arguments = [*command.split(), option, "student", *(["--out", tmp_path / "o"] if "--hof" in command else [])]
     assert f"unrecognized arguments: {option}" in complaint(capsys, tmp_path, arguments)
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("infer a.abf --draws 4", "--draws 5"), ("infer a.abf --draws=4", "--draws=5"),
+     ("sample --current-pa 1 2", "--current-pa 3"), ("infer a.abf --cell toy", "--cell toy")],
+)  # fmt: skip
+def test_an_option_with_a_value_is_given_once(command, option, tmp_path, capsys):
+    sentence = complaint(capsys, tmp_path, [*command.split(), *option.split(), "--out", tmp_path / "o"])
+    assert f"{option.partition('=')[0].split()[0]} was given 2 times" in sentence
+
+
+def test_flags_and_conditions_may_come_again(tmp_path, capsys):
+    """The table is not there, which is found out after the options were read."""
+    twice = ["--quiet", "--quiet", "--where", "a=b", "--where", "c=d"]
+    arguments = ["calibrate", "--population", tmp_path / "no.csv", *twice, "--out", tmp_path / "o"]
+    assert "no.csv" in complaint(capsys, tmp_path, arguments)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["infer|", "infer|a.abf|--out|", "infer|a.abf|--cell|", "infer|a.abf|--sweeps|", "calibrate|--population|",
+     "simulate|--hof|", "sbc|--json|", "report| "],
+)  # fmt: skip
+def test_an_empty_word_is_no_path(command, tmp_path, capsys):
+    """As a path it is the current folder."""
+    assert "should not be empty; found '" in complaint(capsys, tmp_path, command.split("|"))
 
 
 def test_what_was_given_is_known_however_it_was_written():

@@ -7,6 +7,7 @@ import pytest
 
 from noble_prob.cells import load_cell
 from noble_prob.cli import main
+from noble_prob.cli.sample import said
 from noble_prob.ensemble import draw, respond
 from noble_prob.features import measure
 from noble_prob.report.parts import ensemble_report
@@ -104,3 +105,17 @@ def test_one_step_keeps_plain_numbers(tmp_path):
     with np.load(tmp_path / "ensemble.npz") as data:
         assert data["voltage_mv"].shape == (2, 4096)
         assert data["current_pa"].shape == ()
+
+
+def test_the_line_counts_in_english():
+    """One neuron, several, none."""
+
+    def of(draws, *spiking):
+        table = {"spike_count": {"mean": 1.5}}
+        return said({"draws": draws, "cell": "toy", "current_pa": [10.0] * len(spiking), "spiking": list(spiking),
+                     "features": [table] * len(spiking)})  # fmt: skip
+
+    assert of(3, 0, 1, 2) == "3 neurons like toy: " + "; ".join(
+        f"at 10 pA {how}, 1.5 spikes on average" for how in ("none spikes", "1 neuron spikes", "2 neurons spike")
+    )
+    assert of(1, 1).startswith("1 neuron like toy: ")

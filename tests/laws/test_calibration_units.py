@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from noble_prob.calibration import FeatureTable, calibrate_repeats
+from noble_prob.calibration import FeatureTable, calibrate_population, calibrate_repeats
 from noble_prob.cells import load_cell
 from noble_prob.examination import examine_population
 
@@ -45,3 +45,21 @@ def test_a_population_may_state_units_in_brackets(tmp_path):
     (tmp_path / "a.csv").write_text("\n".join(["resting_voltage (mV)", *(f"{v:.3f}" for v in rows)]))
     found = examine_population(FeatureTable.from_csv(tmp_path / "a.csv", axis="neuron"), load_cell("toy"), neurons=50)
     assert [f.name for f in found.before.features] == ["resting_voltage_mv"]
+
+
+@pytest.mark.parametrize("factor", [2.0**530, 2.0**-530, 1e160, 1e300])
+def test_a_verdict_knows_no_unit_however_small(factor):
+    """Squares of 1e160 are beyond all numbers, and infinite spreads once agreed."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(0, 1, (40, 2)), 10 * rng.normal(0, 1, (100, 2))
+
+    def judged(scale):
+        a, b = (FeatureTable(names=("x", "y"), units=("", ""), value=scale * v, axis="neuron") for v in rows)
+        return calibrate_population(a, b, permutations=399)
+
+    plain, scaled = judged(1.0), judged(factor)
+    assert plain.severity == scaled.severity == "issue"
+    assert scaled.p_value == plain.p_value
+    assert scaled.sentence == plain.sentence
+    assert np.isclose(scaled.energy_ratio, plain.energy_ratio)
+    assert np.isclose(scaled.features[0].observed_sd / factor, plain.features[0].observed_sd)

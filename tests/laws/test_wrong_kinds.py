@@ -7,10 +7,13 @@ import pytest
 import torch
 
 import noble_prob as nb
+from noble_prob.calibration import FeatureTable, calibrate_population
 from noble_prob.ensemble import respond_features
 from noble_prob.errors import UsageError
 from noble_prob.inference.hierarchy import infer_population
+from noble_prob.population.trace import Numerics
 from noble_prob.priors import widened
+from noble_prob.readers import write_npz
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +26,7 @@ def answer(toy):
     return nb.respond(toy.decoder, toy.models.select(slice(0, 3)), [180.0])
 
 
+TABLE = FeatureTable(names=("x",), units=("",), value=np.arange(6.0)[:, None], axis="neuron")
 WRONG = {
     "draw a cell": (lambda c, r: nb.draw(c, 3, seed=0), "`prior` should be a Prior; found a Cell; pass cell.prior"),
     "respond of a cell": (lambda c, r: nb.respond(c, c.models, [50.0]), "`decoder` .* found a Cell; pass cell.decoder"),
@@ -52,6 +56,47 @@ WRONG = {
     "pool recordings": (lambda c, r: infer_population([r] * 9, prior=c.prior), "Posterior; found a Recording"),
     "pool one": (lambda c, r: infer_population(r, prior=c.prior), "`posteriors` should be a list of posteriors; found"),
     "pool by a cell": (lambda c, r: infer_population([], prior=c), "`prior` should be a Prior"),
+    "read nothing": (lambda c, r: nb.read(None), "`path` should be the name of a file .* found None"),
+    "read bytes": (lambda c, r: nb.read(b"x.csv"), "`path` should be the name of a file .* found b'x.csv'"),
+    "read an empty path": (lambda c, r: nb.read(""), "`path` should be the name of a file .* found ''"),
+    "read numbers": (lambda c, r: nb.read([3]), "`path` should be the name of a file .* found 3"),
+    "a potential in words": (
+        lambda c, r: nb.read("x.csv", liquid_junction_potential_mv="a"),
+        "`liquid_junction_potential_mv` should be a number of mV; found 'a'",
+    ),
+    "a potential that is true": (lambda c, r: nb.read("x.csv", liquid_junction_potential_mv=True), "found True"),
+    "measure a number": (lambda c, r: nb.measure(r, names=3), "`names` should be a list of features; found 3"),
+    "measure a word": (lambda c, r: nb.measure(r, names="sag_mv"), "`names` should be a list of features; found 'sag"),
+    "measure for a word": (lambda c, r: nb.measure(r, window_ms="5"), "`window_ms` should be a positive .* found '5'"),
+    "arrays of no axes": (lambda c, r: nb.from_arrays([0, 1], [0, 0], [0, 0], axes=None), "`axes` should be names"),
+    "infer by a number": (
+        lambda c, r: nb.infer(c.demo[0], decoder=c.decoder, prior=c.prior, method="npe", estimator=3),
+        "`estimator` should be an Estimator; found a int",
+    ),
+    "infer more than memory": (
+        lambda c, r: nb.infer(c.demo[0], decoder=c.decoder, prior=c.prior, draws=10**6, chains=10**7),
+        "`draws` should be few enough for the memory .* found 10,000,000 chains of 1,000,000 draws",
+    ),
+    "respond with more than memory": (
+        lambda c, r: nb.respond(c.decoder, c.models, [50.0], trials=10**9),
+        "`neurons` should be few enough for the memory",
+    ),
+    "fit with a word": (lambda c, r: nb.fit_prior(c.models, eta="a"), "`eta` should be a finite number; found 'a'"),
+    "fit with nothing": (lambda c, r: nb.fit_prior(c.models, df=None), "`df` should be a finite number; found None"),
+    "fit one neuron often": (
+        lambda c, r: nb.fit_prior(c.models.select([0, 0, 0, 0, 0, 1])),
+        "`neurons` should be at least 5 different cells; found 2 among 6",
+    ),
+    "compartments of atoms": (lambda c, r: Numerics(cv_um=1e-9), "`cv_um` should be at least 0.1 µm"),
+    "calibrate at a word": (
+        lambda c, r: calibrate_population(TABLE, TABLE, alpha="x"),
+        "`alpha` should be from 0.001 to below 1; found 'x'",
+    ),
+    "a row that is not there": (lambda c, r: TABLE.rows([99]), "`index` should be indices below 6"),
+    "a row and a half": (lambda c, r: TABLE.rows([1.5]), "`index` should be indices below 6"),
+    "a row by a word": (lambda c, r: TABLE.rows("a"), "`index` should be numbers"),
+    "a short mask": (lambda c, r: TABLE.rows([True]), "`index` should be one True or False for each of 6 rows"),
+    "a table of numbered columns": (lambda c, r: replace(TABLE, names=(1,)), "`names` should be words; found 1"),
     "widen a cell": (lambda c, r: widened(c, 2.0), "`prior` should be a Prior"),
 }
 
@@ -157,3 +202,43 @@ def test_current_and_voltage_that_were_swapped_are_told():
     noisy = current - 70 + np.random.default_rng(1).normal(0, 3, current.shape)  # held at -70 pA: no voltage
     nb.from_arrays(time, noisy, voltage)
     nb.from_arrays(time, current, -70 + 0.15 * current)
+
+
+def test_rows_of_a_table_are_picked_by_position_or_mask():
+    assert TABLE.rows([4, 0, -1]).value[:, 0].tolist() == [4, 0, 5]
+    assert TABLE.rows(TABLE.value[:, 0] > 3).value[:, 0].tolist() == [4, 5]
+    assert len(TABLE.rows([])) == len(TABLE.rows(TABLE.value[:, 0] > 9)) == 0
+    assert TABLE.rows([0]).rows([0]).value.tolist() == [[0.0]]
+
+
+@pytest.mark.parametrize("sweeps", [0, "0-1", [0.5], [True], 1.5])
+def test_sweeps_are_named_by_whole_numbers(sweeps, toy, tmp_path):
+    write_npz(toy.demo[0], tmp_path / "a.npz")
+    with pytest.raises(UsageError, match="`sweeps` should be a list of whole numbers; found "):
+        nb.read(tmp_path / "a.npz", sweeps=sweeps)
+    for good in ([1], np.array([1]), torch.tensor([1]), range(1, 2)):
+        assert nb.read(tmp_path / "a.npz", sweeps=good).n_sweeps == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_no_precision_to_compute_in(answer, dtype):
+    """Features of a trace in half precision are those of the same numbers in double."""
+    half = replace(answer, voltage_mv=answer.voltage_mv.to(dtype))
+    assert half.voltage_mv.dtype == torch.float64
+    double = replace(answer, voltage_mv=answer.voltage_mv.to(dtype).double())
+    assert torch.equal(nb.measure(half).value.nan_to_num(0), nb.measure(double).value.nan_to_num(0))
+
+
+def test_a_neuron_without_a_finite_voltage_is_named(toy, answer):
+    class Overflowing(type(toy.decoder)):
+        def respond(self, latents, current_pa, times_ms=None):
+            voltage = super().respond(latents, current_pa, times_ms=times_ms)
+            return torch.where(latents[:, :1].abs() > 1e20, torch.nan, voltage)
+
+    value = toy.models.value[:4].clone()
+    value[2] *= 1e30
+    far = nb.Neurons(space=toy.models.space, value=value, axis="neuron", labels=("a", "b", "c", "d"))
+    with pytest.raises(UsageError, match=r"`neurons` should be latents for .* found none for neuron 'c'; look at"):
+        nb.respond(Overflowing(), far, [50.0, 100.0])
+    with pytest.raises(UsageError, match=r"found none for neuron number 2 \(from 0\)"):
+        nb.respond(Overflowing(), replace(far, labels=()), [50.0, 100.0], trials=3)
