@@ -15,7 +15,7 @@ import torch
 
 from noble_prob.errors import listed, require
 from noble_prob.readers.checks import check_order, check_sweep, check_time, check_units, why_unusable
-from noble_prob.readers.cut import Piece, PulseChoice, crowded, cut
+from noble_prob.readers.cut import Piece, PulseChoice, crowded, cut, require_choice
 from noble_prob.readers.damage import refuse, sort_out
 from noble_prob.readers.provenance import fingerprint, versions
 from noble_prob.readers.pulses import Pulse, find_pulses
@@ -136,6 +136,7 @@ def _recording(
 ) -> Recording:
     n, dt = len(group.sweeps[0].current_pa), group.sweeps[0].dt_ms
     if any(s.stated for s in group.sweeps):
+        require_choice(pulse, 1)
         pieces = [Piece(sweep=i, pulse=None, start=0, stop=n, step=s.step) for i, s in enumerate(group.sweeps)]
     else:
         pieces = cut(group.pulses, n, dt, pulse)

@@ -40,6 +40,21 @@ class Piece:
     from_pa: float | None = None
 
 
+def require_choice(pulse: object, most: int) -> None:
+    """Refuse a pulse that no sweep has.
+
+    Args:
+        pulse: Number of the pulse, or ``"all"``.
+        most: Pulses of the sweep with most.
+
+    Raises:
+        UsageError: If it is neither, or too large.
+    """
+    known = pulse == "all" or (isinstance(pulse, int) and not isinstance(pulse, bool) and 0 <= pulse < max(most, 1))
+    require(known, "pulse", f"'all' or a number below {max(most, 1)}, the pulses per sweep", repr(pulse),
+            "choose one of these")  # fmt: skip
+
+
 def cut(pulses: list[tuple[Pulse, ...]], n: int, dt_ms: float, pulse: PulseChoice) -> list[Piece]:
     """Choose pulses and cut sweeps around them; where no sweep has more than one, all are kept whole.
 
@@ -55,14 +70,7 @@ def cut(pulses: list[tuple[Pulse, ...]], n: int, dt_ms: float, pulse: PulseChoic
         UsageError: If no sweep has that pulse.
     """
     most = count(pulses)
-    known = pulse == "all" or (isinstance(pulse, int) and 0 <= pulse < max(most, 1))
-    require(
-        known,
-        "pulse",
-        f"'all' or a number below {max(most, 1)}, the pulses per sweep",
-        repr(pulse),
-        "choose one of these",
-    )
+    require_choice(pulse, most)
     if most <= 1:
         return [_whole(i, p, n) for i, p in enumerate(pulses)]
     chosen = [(i, p) for i, row in enumerate(pulses) for p in row if pulse in ("all", p.slot)]

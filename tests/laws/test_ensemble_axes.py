@@ -144,6 +144,14 @@ def test_it_refuses_another_window_and_trials_without_number(decoder, prior):
         respond(decoder, neurons, [100.0], trial_model=TrialModel.isotropic(decoder.space))
 
 
+def test_neurons_of_another_cell_are_answered_with_a_warning(decoder, prior):
+    """Equal names, another centre: most likely a mistake, but a question that can be asked."""
+    neurons = draw(prior, 2, seed=0)
+    other = replace(neurons, space=replace(neurons.space, mean=neurons.space.mean + 1.0))
+    with pytest.warns(UserWarning, match="of another cell than the decoder"):
+        respond(decoder, other, [100.0])
+
+
 @pytest.mark.parametrize("current", [5000.0, 290.0, -125.0])
 def test_steps_that_the_decoder_was_not_trained_on_are_refused_unless_asked_for(decoder, prior, current):
     neurons = draw(prior, 2, seed=0)

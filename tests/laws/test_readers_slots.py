@@ -1,5 +1,7 @@
 """Of several pulses the stimulus is read: not the test pulse before it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -62,3 +64,12 @@ def test_pieces_of_all_pulses_begin_where_the_membrane_settled(tmp_path):
     far = read(saved(tmp_path, (100, 150, -50.0), (400, 400, REPEATS)), pulse="all")
     assert far.steps[0].onset_ms == pytest.approx(50.0)
     assert len(far.provenance["remarks"]) == 1
+
+
+@pytest.mark.parametrize("pulse", [-1, 1.5, "x", 7, True])
+def test_a_pulse_that_stated_steps_do_not_have_is_refused(pulse):
+    """A recording of this package states one step per sweep, so there is no second pulse to choose."""
+    shipped = Path(nb.__file__).parent / "data" / "pvalb-689331391" / "demo_recording.npz"
+    assert read(shipped, pulse=0).n_sweeps == read(shipped).n_sweeps
+    with pytest.raises(UsageError, match="'all' or a number below 1"):
+        read(shipped, pulse=pulse)
