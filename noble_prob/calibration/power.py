@@ -11,7 +11,7 @@ Bootstrapped experiments give the scatter of ``log(s_observed / s_predicted)`` u
 quantiles turn the observed ratio into an interval, if experiment and ensemble have one shape up to scale. The ratio is
 that of plain SDs, so values far out are not held back here as they are in the test. (So do 89 % intervals hold 85 to
 90 % of right ensembles of twenty and more rows per row of the experiment, heavy tails or not; of smaller ones 85 to 90
-% if values are normal and 75 to 85 % if they are skewed or heavy-tailed.)
+% if values are normal and 70 to 85 % if they are skewed or heavy-tailed.)
 """
 
 from __future__ import annotations
