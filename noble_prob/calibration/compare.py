@@ -16,6 +16,7 @@ import numpy as np
 from numpy import ndarray
 
 from noble_prob.calibration.matching import common_features, left_out
+from noble_prob.calibration.mean_power import mean_power
 from noble_prob.calibration.per_feature import feature_verdicts
 from noble_prob.calibration.pit import coverage_curve, envelope, pit
 from noble_prob.calibration.power import spread_power
@@ -51,8 +52,9 @@ def calibrate_repeats(
             all predicted rows share, is then no misfit.
 
     Returns:
-        The joint verdict with its p value and its power against a spread off by two; per feature the ratio of SDs with
-        an 89 % interval, PIT values, coverage and CRPS; the coverage curve. ``sentence`` and ``power_sentence`` say it.
+        The joint verdict with its p value and its power against a spread off by two and a mean off by one SD; per
+        feature the ratio of SDs with an 89 % interval, PIT values, coverage and CRPS; the coverage curve. ``sentence``
+        and ``power_sentence`` say it.
 
     Raises:
         UsageError: If a row is not a repeat, or no feature is shared, or ``fitted_to`` is not positive.
@@ -77,8 +79,9 @@ def calibrate_population(
         seed: Of ties, relabellings and pseudo-experiments.
 
     Returns:
-        The joint verdict with its p value and its power against a spread off by two; per feature the ratio of SDs with
-        an 89 % interval, PIT values, coverage and CRPS; the coverage curve. ``sentence`` and ``power_sentence`` say it.
+        The joint verdict with its p value and its power against a spread off by two and a mean off by one SD; per
+        feature the ratio of SDs with an 89 % interval, PIT values, coverage and CRPS; the coverage curve. ``sentence``
+        and ``power_sentence`` say it.
 
     Raises:
         UsageError: If a row is not a cell, or no feature is shared.
@@ -102,8 +105,9 @@ def compare_experiments(
         seed: Of ties, relabellings and pseudo-experiments.
 
     Returns:
-        The joint verdict with its p value and its power against a spread off by two; per feature the ratio of SDs with
-        an 89 % interval, PIT values, coverage and CRPS; the coverage curve. ``sentence`` and ``power_sentence`` say it.
+        The joint verdict with its p value and its power against a spread off by two and a mean off by one SD; per
+        feature the ratio of SDs with an 89 % interval, PIT values, coverage and CRPS; the coverage curve. ``sentence``
+        and ``power_sentence`` say it.
 
     Raises:
         UsageError: If the rows are of different kinds, or no feature is shared.
@@ -129,17 +133,18 @@ def _calibrate(
         warnings.simplefilter("ignore", RuntimeWarning)  # means of columns that are undefined in a relabelling
         test = relabel_test(observed.value, ensemble.value, permutations=permutations, seed=rng, fitted_to=fitted_to)
         power = spread_power(ensemble.value, n, alpha=alpha, seed=rng)
+        shift = mean_power(ensemble.value, n, alpha=alpha, seed=rng.spawn(1)[0], fitted_to=fitted_to)
         u = pit(observed.value.T, ensemble.value.T, seed=rng)
         features = feature_verdicts(observed, ensemble, u, test, power, alpha)
         energy = energy_ratio(observed.value, ensemble.value, seed=rng)
-    severity, sentence = verdict_sentence(level, n, test, power, features, alpha, against)
+    severity, sentence = verdict_sentence(level, n, test, power, shift, features, alpha, against)
     return Calibration(
         level=level, observed=observed, ensemble=ensemble, alpha=alpha, p_value=test.p_value,
         p_question=dict(zip(QUESTIONS, map(float, test.p_question), strict=True)),
-        power_narrow=power.narrow, power_wide=power.wide, features=features,
+        power_narrow=power.narrow, power_wide=power.wide, power_shift=shift, features=features,
         coverage=_coverage(u, observed.value, ensemble.value, rng),
         energy_ratio=energy[0], energy_ratio_low=energy[1], energy_ratio_high=energy[2], severity=severity,
-        sentence=sentence, power_sentence=power_sentence(level, n, power, against), skipped=skipped, seed=seed,
+        sentence=sentence, power_sentence=power_sentence(level, n, power, shift, against), skipped=skipped, seed=seed,
         left_out=alone,
     )  # fmt: skip
 
@@ -188,9 +193,10 @@ def _unjudged(
     nan = float("nan")
     return Calibration(
         level=level, observed=observed, ensemble=ensemble, alpha=alpha, p_value=nan, p_question={},
-        power_narrow=0.0, power_wide=0.0, features=(), coverage=None, energy_ratio=nan, energy_ratio_low=nan,
-        energy_ratio_high=nan, severity="not judged", sentence=f"No spread could be compared: {why}.",
-        power_sentence="A spread off by two would not have been caught.", skipped=skipped, seed=seed,
+        power_narrow=0.0, power_wide=0.0, power_shift=0.0, features=(), coverage=None, energy_ratio=nan,
+        energy_ratio_low=nan, energy_ratio_high=nan, severity="not judged",
+        sentence=f"No spread could be compared: {why}.", skipped=skipped, seed=seed,
+        power_sentence="Neither a spread off by two nor a mean off by one SD would have been caught.",
     )  # fmt: skip
 
 

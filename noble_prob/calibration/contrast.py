@@ -83,8 +83,7 @@ def scale(pooled: Float[ndarray, "row feature"], clip: float = CLIP) -> Scaled:
     unit = np.where(robust > 0.2 * sd, robust, sd)
     z = np.where(defined, (pooled - centre) / np.where(unit > 0, unit, 1.0), 0.0).clip(-clip, clip)
     z = np.where(defined, z - (z.sum(0) / defined.sum(0)), 0.0)
-    value, vector = np.linalg.eigh(z.T @ z / len(z))
-    value = np.maximum(value, 0.0) + RIDGE * value.mean() + 1e-300
+    value, vector = principal_axes(z)
     return Scaled(z=z, defined=defined, axes=z @ vector / np.sqrt(value))
 
 
@@ -98,6 +97,12 @@ def magnitude(values: Float[ndarray, "row feature"]) -> Float[ndarray, " feature
     """
     largest = np.nan_to_num(np.abs(values)).max(0, initial=0.0)
     return np.ldexp(1.0, np.where(largest > 0, np.frexp(largest)[1] - 1, 0))
+
+
+def principal_axes(z: Float[ndarray, "row feature"]) -> tuple[Float[ndarray, " axis"], Float[ndarray, "feature axis"]]:
+    """Variances along the principal axes, each with the ridge on it, and the axes."""
+    value, vector = np.linalg.eigh(z.T @ z / len(z))
+    return np.maximum(value, 0.0) + RIDGE * value.mean() + 1e-300, vector
 
 
 def contrast(scaled: Scaled, member: Float[ndarray, "relabelling row"]) -> Contrast:

@@ -1,4 +1,4 @@
-"""What the test could have seen: the probability of catching a spread off by two, with these many rows.
+"""What the test could have seen of spreads: the probability of catching a spread off by two, with these many rows.
 
 A test that passes says little unless it would have failed on a wrong ensemble. So the test is played through on
 pseudo-experiments: rows are drawn from the ensemble itself, their deviations from its mean are stretched or shrunk,
@@ -11,7 +11,7 @@ Bootstrapped experiments give the scatter of ``log(s_observed / s_predicted)`` u
 quantiles turn the observed ratio into an interval, if experiment and ensemble have one shape up to scale. The ratio is
 that of plain SDs, so values far out are not held back here as they are in the test. (So do 89 % intervals hold 85 to
 90 % of right ensembles of twenty and more rows per row of the experiment, heavy tails or not; of smaller ones 85 to 90
-% if values are normal and 75 to 85 % if they are skewed or heavy-tailed.)
+% if values are normal and 70 to 85 % if they are skewed or heavy-tailed.)
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _scatter(scaled: Scaled, n: int, simulations: int, rng: np.random.Generator)
     equal = np.full(m, 1 / m)
     a = rng.multinomial(n, equal, size=simulations).astype(float)
     b = np.ones((1, m)) if m >= SMALL * n else rng.multinomial(m, equal, size=simulations).astype(float)
-    return _weighted(scaled, a, b).spread
+    return weighted(scaled, a, b).spread
 
 
 def _shortcut(
@@ -117,8 +117,8 @@ def _shortcut(
     )  # fmt: skip
     plain, stretched = np.r_[np.ones(m), np.zeros(m)], np.r_[np.zeros(m), np.ones(m)]
     mixed = (m * plain + n * stretched) / (n + m)
-    right = _weighted(pool, rng.multinomial(n, mixed / m, size=simulations).astype(float), mixed[None])
-    wrong = _weighted(pool, rng.multinomial(n, stretched / m, size=simulations).astype(float), plain[None])
+    right = weighted(pool, rng.multinomial(n, mixed / m, size=simulations).astype(float), mixed[None])
+    wrong = weighted(pool, rng.multinomial(n, stretched / m, size=simulations).astype(float), plain[None])
     chance, fresh = slice(0, simulations), slice(simulations, None)
     both = Contrast(**{name: np.concatenate([value, getattr(wrong, name)]) for name, value in vars(right).items()})
     z = standardise(both, chance)
@@ -170,7 +170,7 @@ def smooth_bootstrap(
     return np.where(np.isfinite(rows[pick]), fresh, np.nan)
 
 
-def _weighted(scaled: Scaled, weights_a: ndarray, weights_b: ndarray) -> Contrast:
+def weighted(scaled: Scaled, weights_a: ndarray, weights_b: ndarray) -> Contrast:
     """Statistics of two groups in which every row counts as often as its weight."""
     solid = np.ones_like(scaled.axes, dtype=bool)
     z_a, z_b = (moments(scaled.z, scaled.defined, w) for w in (weights_a, weights_b))

@@ -107,12 +107,15 @@ class Calibration:
         p_question: Joint question to its own p value, not corrected.
         power_narrow: Probability that half the right spread in all features would have been caught.
         power_wide: The same for twice the right spread.
+        power_shift: Probability that a mean off by one SD in a single feature would have been caught, mean over
+            features.
         features: One verdict per feature.
         coverage: Coverage curve; None if experiment and ensemble share no value of any feature.
         energy_ratio: Energy score of the ensemble over the experiment's own.
         energy_ratio_low: Lower end of its 89 % range under calibration (relabelled rows).
         energy_ratio_high: Upper end of it.
-        severity: ``issue``, ``passed``, or ``not judged`` where a spread off by two would have been missed too often.
+        severity: ``issue``, ``passed``, or ``not judged`` where a spread off by two would have been missed too often. A
+            pass says that means agree only if ``power_shift`` is 0.8 or more.
         sentence: The verdict in one sentence.
         power_sentence: What the test could have seen.
         skipped: Feature to the reason why it was not compared.
@@ -129,6 +132,7 @@ class Calibration:
     p_question: dict[str, float]
     power_narrow: float
     power_wide: float
+    power_shift: float
     features: tuple[FeatureVerdict, ...]
     coverage: Coverage | None
     energy_ratio: float

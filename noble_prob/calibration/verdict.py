@@ -100,11 +100,16 @@ def allow(c: Contrast, n: int, m: int, fitted_to: int) -> Contrast:
     All rows of a fitted ensemble share the error of its mean, which relabelling does not know: instead of ``1/n + 1/m``
     the squared distance has the variance ``1/n + 1/m + 1/fitted_to`` (in squared SDs). Spreads are left as they are.
     """
-    factor = 1 + (1 / fitted_to) / (1 / n + 1 / m)
+    factor = allowance(n, m, fitted_to)
     location, joint = c.location.copy(), c.joint_location.copy()
     location[0] /= factor**0.5
     joint[0] /= factor
     return replace(c, location=location, joint_location=joint)
+
+
+def allowance(n: int, m: int, fitted_to: int) -> float:
+    """By how much the squared distance of means grows if that of ``m`` rows was estimated from other ``fitted_to``."""
+    return 1 + (1 / fitted_to) / (1 / n + 1 / m)
 
 
 def decide(c: Contrast) -> Test:

@@ -30,11 +30,12 @@ def p_text(p: float) -> str:
     return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
 
 
-def power_sentence(level: str, n: int, power: Power, against: str = "ensemble") -> str:
-    """What the test could have seen."""
+def power_sentence(level: str, n: int, power: Power, shift: float, against: str = "ensemble") -> str:
+    """What the test could have seen, of spreads and of means."""
     return (
         f"With {n} {ROWS[level]}, {ARTICLE[against]} half as wide would be caught with probability "
-        f"{percent(power.narrow)}, one twice as wide with {percent(power.wide)}."
+        f"{percent(power.narrow)}, one twice as wide with {percent(power.wide)}, and one whose mean is off by one SD "
+        f"in a single feature with {percent(shift)}."
     )
 
 
@@ -43,11 +44,12 @@ def verdict_sentence(
     n: int,
     test: Test,
     power: Power,
+    shift: float,
     features: Sequence[FeatureVerdict],
     alpha: float,
     against: str = "ensemble",
 ) -> tuple[Severity, str]:
-    """Severity and sentence of the whole comparison."""
+    """Severity and sentence of the whole comparison; that means agree is said only if they could have been seen."""
     rows = f"{n} {ROWS[level]}"
     if test.p_value <= alpha:
         return "issue", f"The {against} does not match the {rows} ({p_text(test.p_value)}): {_what(test, features)}."
@@ -57,7 +59,10 @@ def verdict_sentence(
             "not judged",
             f"The {rows} do not contradict the {against} ({p_text(test.p_value)}), but are too few to vouch for it.",
         )
-    return "passed", f"The {against}'s spread and mean agree with the {rows} ({p_text(test.p_value)})."
+    if shift < ENOUGH:
+        return "passed", (f"No misfit of the {against}'s spread with the {rows} was found ({p_text(test.p_value)}); "
+                          "its means are not contradicted.")  # fmt: skip
+    return "passed", f"The {against}'s spread and means agree with the {rows} ({p_text(test.p_value)})."
 
 
 def _what(test: Test, features: Sequence[FeatureVerdict]) -> str:

@@ -3,9 +3,10 @@
 The program may explain what the decoder can not reach as noise: changes of timing and features from sweep to sweep,
 phase diffusion, an excess of the decoder's own error. Its sizes then say more about the model's failure than about the
 cell. *Issue* when sweeps have to differ by more than 10 % in a rate of 50 Hz (which is 50 % in one of 20 Hz) or 40 % in
-a latency of 10 ms, or features by more than five times what is usual between sweeps, or the decoder has to err six
-times as much as on its validation neurons; *caution* above 5 %, 20 %, three times and three times. *Passed* otherwise,
-with the sizes. Silent where noise was switched off.
+a latency of 10 ms, or features by more than five times what is usual between sweeps, or the phase has to diffuse by
+more than 2 spikes/s^1/2 (which jitters single intervals at 50 Hz by 28 %), or the decoder has to err six times as much
+as on its validation neurons; *caution* above 5 %, 20 %, three times, 1 spike/s^1/2 (14 %) and three times. *Passed*
+otherwise, with the sizes. Posterior medians are judged, each on its own. Not emitted where noise was switched off.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from noble_prob.noise.scales import USUAL
 
 LIMITS = {
     "decoder_excess": (2.0, 5.0),
+    "phase_diffusion": (1.0, 2.0),
     "trial_timing": (0.2, 0.4),
     "trial_rate": (0.05, 0.1),
     "trial_rest": (3.0, 5.0),
@@ -52,7 +54,7 @@ def noise(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:
         "trial_passive": f"sub-threshold responses by {_times(size, 'trial_passive')}",
         "trial_shape": f"the shape of spikes by {_times(size, 'trial_shape')}",
         "decoder_excess": f"the decoder errs {1 + size.get('decoder_excess', 0):.2g} times as much as on validation",
-        "phase_diffusion": f"the phase diffuses by {size.get('phase_diffusion', 0):.2g} spikes per root second",
+        "phase_diffusion": f"the phase diffuses by {size.get('phase_diffusion', 0):.2g} spikes/s^1/2",
     }
     body = "; ".join(words[name] for name in words if name in size)
     level = max((sum(size[name] > limit for limit in LIMITS[name]) for name in size if name in LIMITS), default=0)

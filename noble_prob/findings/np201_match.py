@@ -1,8 +1,10 @@
 """NP201: does the ensemble match the experiment, all features together?
 
 *Issue* when the relabelling test rejects at its level: 3 % of right ensembles do. *Passed* when it does not
-and a spread off by two in either direction would have been caught with probability 80 % or more. *Not judged* when
-it does not but the test is weaker than that, or when there are fewer than two rows.
+and a spread off by two in either direction would have been caught with probability 80 % or more; that means agree is
+said only if one off by one SD in a single feature would have been caught as often, and else that they are not
+contradicted. *Not judged* when it does not reject but the test is weaker than that about spreads, or when there are
+fewer than two rows.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ def match(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]
     yield say(
         result.severity, f"{result.sentence} {result.power_sentence}", remedy, level=result.level,
         n=len(result.observed), ensemble=len(result.ensemble), p_value=result.p_value, alpha=result.alpha,
-        power_narrow=result.power_narrow, power_wide=result.power_wide, energy_ratio=result.energy_ratio,
+        power_narrow=result.power_narrow, power_wide=result.power_wide, power_shift=result.power_shift,
+        energy_ratio=result.energy_ratio,
         **{f"p_{k}": v for k, v in result.p_question.items()},
     )  # fmt: skip

@@ -130,7 +130,7 @@ class Prior:
             tril, df = self.tensors["scale_tril"], self.tensors.get("df")
             return self.tensors["loc"], tril @ tril.T * (1.0 if df is None else df / (df - 2))
         draws = self.sample_standardised(QUANTILE_DRAWS, seed=QUANTILE_SEED)
-        return draws.mean(0), torch.cov(draws.T)
+        return draws.mean(0), torch.atleast_2d(torch.cov(draws.T))
 
     def save(self, folder: str | Path) -> None:
         """Write ``prior.json`` and ``prior.safetensors`` into a folder (made if missing), each whole or not at all."""

@@ -14,10 +14,11 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from noble_prob.errors import listed, require, require_count, require_seed
-from noble_prob.latent import FEWEST_CELLS, Neurons, require_neurons
+from noble_prob.errors import listed, require, require_count, require_kind, require_seed
+from noble_prob.latent import FEWEST_CELLS, LatentSpace, Neurons, require_neurons
 from noble_prob.priors import flow, gaussian, mixture, student
-from noble_prob.priors.base import Kind, Prior
+from noble_prob.priors.base import Kind, Prior, require_prior
+from noble_prob.priors.dependence import dependent
 from noble_prob.priors.threads import single_thread
 from noble_prob.priors.undisturbed import undisturbed
 
@@ -38,7 +39,8 @@ def fit_prior(
     the largest density (five folds; compare Ledoit and Wolf 2004).
 
     Args:
-        neurons: Many cells, one point each (``axis="neuron"``); weights count for ``empirical`` only.
+        neurons: Many cells, one point each (``axis="neuron"``); weights count for ``empirical`` only, whose mean and
+            covariance they weight.
         kind: ``student`` (start here), ``gaussian``, ``mixture``, ``flow`` or ``empirical``.
         seed: Seed of whatever the fit draws.
         eta: LKJ concentration of the correlation of the Gaussian that every kind begins with.
@@ -52,14 +54,16 @@ def fit_prior(
         The prior; its ``points`` are the neurons.
 
     Raises:
-        UsageError: If the points are not neurons, too few or all alike in a latent, the kind is unknown, or a setting
-            is out of range.
+        UsageError: If the points are not neurons, too few, all alike in a latent, or have a latent that others give
+            exactly; if the kind is unknown, or a setting is out of range.
     """
     require_neurons(neurons)
     neurons.require_axis("neuron", "fitting a prior")
     seed = require_seed(seed)
     require(kind in get_args(Kind), "kind", f"one of {get_args(Kind)}", kind, "pick one of them")
-    x = _population(neurons)
+    x = neurons.space.standardise(neurons.value.to(torch.float64))
+    weights = neurons.weights.to(x)
+    _require_population(x[weights > 0] if kind == "empirical" else x, neurons.space)
     _require_number(eta, "eta")
     _require_number(df, "df")
     require(eta > 0, "eta", "positive", eta, "one is flat over correlations, two the default")
@@ -78,24 +82,28 @@ def fit_prior(
     elif kind == "student":
         settings |= {"df": df}
     with single_thread():
-        tensors = _tensors(kind, x, neurons.weights.to(x), settings, seed)
+        tensors = _tensors(kind, x, weights, settings, seed)
     return Prior(kind=kind, space=neurons.space, tensors=tensors, settings=settings, points=x,
                  labels=tuple(neurons.labels), provenance={"seed": seed, "neurons": len(neurons)})  # fmt: skip
 
 
-def _population(neurons: Neurons) -> Tensor:
-    """Standardised latents of neurons that a density can be fitted to."""
-    n = len(neurons)
-    require(n >= FEWEST_CELLS, "neurons", f"at least {FEWEST_CELLS} cells", n, "give a population, not a handful")
-    x = neurons.space.standardise(neurons.value.to(torch.float64))
+def _require_population(x: Tensor, space: LatentSpace) -> None:
+    """Refuse neurons of which no density can be fitted: too few, or on a plane of the space."""
+    require(len(x) >= FEWEST_CELLS, "neurons", f"at least {FEWEST_CELLS} cells with a weight", len(x),
+            "give a population, not a handful")  # fmt: skip
     different = len(torch.unique(x, dim=0))
-    require(different >= FEWEST_CELLS, "neurons", f"at least {FEWEST_CELLS} different cells", f"{different} among {n}",
-            "give each neuron once, and more of them")  # fmt: skip
+    require(different >= FEWEST_CELLS, "neurons", f"at least {FEWEST_CELLS} different cells",
+            f"{different} among {len(x)}", "give each neuron once, and more of them")  # fmt: skip
+
+    def named(which: Tensor) -> str:
+        return listed(name for name, one in zip(space.names, which.tolist(), strict=True) if one)
+
     same = (x - x[0]).abs().amax(0) < CONSTANT
-    require(not same.any(), "neurons", "neurons that differ in every latent",
-            f"one value of {listed(n for n, one in zip(neurons.space.names, same.tolist(), strict=True) if one)}",
+    require(not same.any(), "neurons", "neurons that differ in every latent", f"one value of {named(same)}",
             "drop the latent from the space, or add neurons")  # fmt: skip
-    return x
+    given = dependent(x)
+    require(not given.any(), "neurons", "latents none of which is given exactly by others",
+            f"{int(given.sum())} that give one another ({named(given)})", "leave one out of the space")  # fmt: skip
 
 
 def _require_number(value: object, parameter: str) -> None:
@@ -116,7 +124,8 @@ def _require_network(transforms: int, hidden: Sequence[int], bins: int) -> None:
 
 def _tensors(kind: Kind, x: Tensor, weights: Tensor, settings: dict[str, Any], seed: int) -> dict[str, Tensor]:
     """Fitted parameters of a kind; every kind starts from the Gaussian."""
-    base = gaussian.fit(x, eta=settings["eta"], seed=seed)
+    equal = kind != "empirical" or bool((weights == weights[0]).all())
+    base = gaussian.fit(x, eta=settings["eta"], seed=seed, weights=None if equal else weights)
     covariance = base["scale_tril"] @ base["scale_tril"].T
     if kind == "mixture":
         return mixture.fit_mixture(x, covariance, components=settings["components"], seed=seed)
@@ -142,8 +151,18 @@ def score(prior: Prior, held_out: Neurons, *, draws: int = 2000, seed: int = 0) 
         ``log_density``: mean log density per held-out neuron (nats, standardised space; larger is better);
         ``energy_distance``: between draws and held-out neurons (standardised units; smaller is better). Unbiased:
         zero on average where both are one population, so a good prior's may be below zero.
+
+    Raises:
+        UsageError: If the points are not neurons, fewer than two, or of another latent space; if there are fewer than
+            two draws, or the prior is none.
     """
+    require_prior(prior)
+    require_kind(held_out, Neurons, "held_out", "pass neurons left out of the fit")
     held_out.require_axis("neuron", "scoring a prior")
+    require(held_out.space.names == prior.space.names, "held_out", f"in the latent space {prior.space.names}",
+            held_out.space.names, "use neurons of the prior's space")  # fmt: skip
+    require(len(held_out) > 1, "held_out", "at least two neurons", len(held_out), "give those left out of the fit")
+    require_count(draws, "draws", "neurons", 2)
     y = prior.space.standardise(held_out.value.to(torch.float64))
     x = prior.sample_standardised(draws, seed=seed)
     distance = 2 * torch.cdist(x, y).mean() - _spread(x) - _spread(y)
@@ -153,4 +172,4 @@ def score(prior: Prior, held_out: Neurons, *, draws: int = 2000, seed: int = 0) 
 def _spread(x: Tensor) -> Tensor:
     """Mean distance between two different points."""
     n = len(x)
-    return torch.cdist(x, x).sum() / max(n * (n - 1), 1)
+    return torch.cdist(x, x).sum() / (n * (n - 1))

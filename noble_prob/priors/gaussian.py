@@ -13,6 +13,7 @@ L-BFGS on the unconstrained parameters. It says nothing about tails: a Gaussian'
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from math import inf
 from numbers import Real
@@ -89,14 +90,30 @@ def factor_correlation(loadings: Float[Tensor, "*batch latent factor"]) -> Float
     return torch.linalg.cholesky_ex(covariance)[0] / sd[..., None]
 
 
-def model(x: Float[Tensor, "n latent"], eta: float) -> None:
-    """The Pyro model of a population whose neurons are known, see the module."""
+def kish(weights: Float[Tensor, " n"]) -> float:
+    """How many equal neurons weighted ones are worth (Kish 1965).
+
+    Args:
+        weights: Of the neurons, summing to one.
+    """
+    return float(1 / weights.square().sum())
+
+
+def model(x: Float[Tensor, "n latent"], eta: float, weights: Float[Tensor, " n"] | None = None) -> None:
+    """The Pyro model of a population whose neurons are known, see the module.
+
+    With weights each neuron counts as so many, which together are as many as :func:`kish` says.
+    """
     loc, scale, corr = hyper_parameters(x.shape[1], HyperPrior(eta=eta))
-    with pyro.plate("neuron", len(x)):
+    counts = nullcontext() if weights is None else pyro.poutine.scale(scale=kish(weights) * weights)
+    with pyro.plate("neuron", len(x)), counts:
         pyro.sample("x", dist.MultivariateNormal(loc, scale_tril=scale[:, None] * corr), obs=x)
 
 
-def fit(x: Float[Tensor, "n latent"], *, eta: float, steps: int = 200, seed: int = 0) -> dict[str, Tensor]:
+def fit(
+    x: Float[Tensor, "n latent"], *, eta: float, steps: int = 200, seed: int = 0,
+    weights: Float[Tensor, " n"] | None = None,
+) -> dict[str, Tensor]:  # fmt: skip
     """Location and Cholesky factor near the posterior mode.
 
     The search is stopped after ``steps`` iterations. Where neurons are few for their latents (fifty in 21 dimensions)
@@ -107,9 +124,10 @@ def fit(x: Float[Tensor, "n latent"], *, eta: float, steps: int = 200, seed: int
         eta: Concentration of the LKJ prior; 1 is flat over correlations, larger shrinks more.
         steps: L-BFGS iterations.
         seed: Seed of what is drawn while the search is set up; it begins at the origin.
+        weights: Weight of each neuron, summing to one; None counts each as one.
     """
     with seeded(seed), pyro.validation_enabled(False):
-        start, potential, transforms, _ = initialize_model(model, model_args=(x, eta))
+        start, potential, transforms, _ = initialize_model(model, model_args=(x, eta, weights))
         theta = {name: torch.zeros_like(value).requires_grad_() for name, value in start.items()}
         search = torch.optim.LBFGS(list(theta.values()), max_iter=steps, line_search_fn="strong_wolfe")
 
@@ -121,7 +139,8 @@ def fit(x: Float[Tensor, "n latent"], *, eta: float, steps: int = 200, seed: int
 
         search.step(closure)
     best = {name: transforms[name].inv(value.detach()) for name, value in theta.items()}
-    return {"loc": best["loc"], "scale_tril": best["scale"][:, None] * best["corr"]}
+    alone = torch.ones(1, 1, dtype=x.dtype)  # one latent correlates with nothing
+    return {"loc": best["loc"], "scale_tril": best["scale"][:, None] * best.get("corr", alone)}
 
 
 def widened(prior: Prior, factor: float) -> Prior:

@@ -8,8 +8,10 @@
 ``empirical``
     A Gaussian kernel on every neuron, with the population's covariance scaled by Silverman's bandwidth
     ``h = (4 / (n (d + 2)))^(1 / (d + 4))`` (Silverman 1986) and the points drawn in towards the mean by
-    ``sqrt(1 - h^2)``, so that mean and covariance are the population's own (West 1993). In many dimensions the
-    bandwidth is near one and this is nearly a Gaussian: no estimator makes fifty points fill sixteen dimensions.
+    ``sqrt(1 - h^2)``, so that mean and covariance are the population's own (West 1993), as far as the shrunken
+    covariance of the kernel is. Weights count in all of them; ``n`` is then Kish's number of neurons,
+    ``1 / sum(weight^2)``. In many dimensions the bandwidth is near one and this is nearly a Gaussian: no estimator
+    makes fifty points fill sixteen dimensions.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from torch.distributions import constraints
 
 from noble_prob.errors import require, require_count
 from noble_prob.priors.base import builder
+from noble_prob.priors.gaussian import kish
 
 
 @builder("mixture")
@@ -85,11 +88,11 @@ def fit_empirical(
 
     Args:
         x: Standardised latents.
-        covariance: The population's covariance.
+        covariance: The weighted population's covariance.
         weights: Weight of each neuron, summing to one.
     """
-    n, d = x.shape
-    h = (4.0 / (n * (d + 2))) ** (1.0 / (d + 4))
+    n, d = kish(weights), x.shape[1]
+    h = min((4.0 / (n * (d + 2))) ** (1.0 / (d + 4)), 1.0)
     mean = weights @ x
     loc = mean + (1 - h**2) ** 0.5 * (x - mean)
     return {"loc": loc, "scale_tril": h * torch.linalg.cholesky(covariance), "logits": weights.log()}

@@ -46,6 +46,7 @@ def about(**sizes):
     ("site", "caution", "issue"),
     [
         ("decoder_excess", 2.0, 5.0),  # three and six times the error on validation
+        ("phase_diffusion", 1.0, 2.0),  # an interval at 50 Hz varies by 14 and 28 %
         ("trial_timing", 0.2, 0.4),
         ("trial_rate", 0.05, 0.1),
         ("trial_rest", 3.0, 5.0),
@@ -66,6 +67,13 @@ def test_np106_judges_by_the_worst_size_and_is_silent_without_noise():
     assert found.severity == "caution"
     assert "the rate by 6.0 % at 50 Hz" in found.sentence
     assert said(posterior(), "NP106") == []
+
+
+def test_np106_says_that_a_phase_that_runs_away_is_noise():
+    (found,) = said(posterior(scales=about(phase_diffusion=6.9, trial_rate=0.01)), "NP106")
+    assert found.severity == "issue"
+    assert "explained by noise" in found.sentence
+    assert "the phase diffuses by 6.9 spikes/s^1/2" in found.sentence
 
 
 @pytest.mark.parametrize(

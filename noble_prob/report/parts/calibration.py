@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from noble_prob.calibration import Calibration, Drift, FeatureVerdict
+from noble_prob.calibration.power import SMALL
 from noble_prob.calibration.wording import percent
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import judge
@@ -77,11 +78,19 @@ def _table(c: Calibration, heading: str) -> Table:
     ]  # fmt: skip
     caption = (
         f"Experiment: {len(c.observed)} {ROWS[c.level]} ({c.observed.source}); ensemble: {len(c.ensemble)} "
-        f"({c.ensemble.source}). SD ratio: predicted over observed, with its 89 % interval; p values corrected over "
-        "features; CRPS ratio: ensemble over the experiment's own leave-one-out score, 1 if as good; power: a spread "
-        "off by two in this feature alone, named."
+        f"({c.ensemble.source}). SD ratio: predicted over observed, with its 89 % interval{_doubt(c)}; p values "
+        "corrected over features; CRPS ratio: ensemble over the experiment's own leave-one-out score, 1 if as good; "
+        "power: a spread off by two in this feature alone, named."
     )
     return Table(title=f"{heading}: observed and predicted", columns=columns, rows=rows, caption=caption)
+
+
+def _doubt(c: Calibration) -> str:
+    """What intervals of small ensembles are worth."""
+    if len(c.ensemble) >= SMALL * len(c.observed):
+        return ""
+    return (f" (the ensemble has fewer than {SMALL} rows per row of the experiment: where values are skewed or "
+            "heavy-tailed, the interval holds 70 to 85 %)")  # fmt: skip
 
 
 def _methods(c: Calibration) -> str:
@@ -91,7 +100,7 @@ def _methods(c: Calibration) -> str:
         "the largest spread misfit of any feature, Welch's t along the axes, and the shares defined were combined by "
         f"their weighted smallest p value (Westfall and Young), at a level of {100 * c.alpha:.0f} % for the whole "
         "comparison. Power was found by playing the test through on pseudo-experiments drawn from the ensemble, "
-        f"stretched or shrunk by two. Calibration seed {c.seed}."
+        f"stretched or shrunk by two, or shifted by one SD in a single feature. Calibration seed {c.seed}."
     )
 
 

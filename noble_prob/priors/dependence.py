@@ -1,0 +1,30 @@
+"""Latents that others give exactly: of such a population no density exists, and no fit finds one."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+EXACT = 1e-5
+"""Share of the largest SD along the axes of the correlation below which none is left (a condition number of 1e10)."""
+INVOLVED = 1e-3
+"""Part in a direction without spread above which a latent belongs to it."""
+
+
+def dependent(x: Float[Tensor, "n latent"]) -> Bool[Tensor, " latent"]:
+    """Which latents are given exactly by others, beyond what few neurons force.
+
+    ``n`` different neurons span ``n - 1`` directions at most, so of ``n <= latents`` neurons every latent is a
+    combination of the others: only copies (two latents whose correlation is one) are found then.
+
+    Args:
+        x: Latents of the neurons, each of which varies.
+    """
+    off = x - x.mean(0)
+    off = off / off.square().mean(0).sqrt()
+    if len(torch.unique(x, dim=0)) > x.shape[1]:
+        _, size, direction = torch.linalg.svd(off, full_matrices=False)
+        return (direction[size < EXACT * size[0]].abs() > INVOLVED).any(0)
+    apart = torch.minimum(*((off[:, :, None] - sign * off[:, None]).square().mean(0).sqrt() for sign in (1, -1)))
+    return (apart.fill_diagonal_(1.0) < EXACT).any(0)
