@@ -1,8 +1,8 @@
 """NP202: which feature's spread is wrong?
 
 *Issue* for every feature whose log ratio of SDs is named by the corrected test, after NP201 has found a misfit. Not
-emitted otherwise: among many features some interval will exclude equal spreads by chance. Nor is it emitted for
-features that do not vary on both sides (NP205 lists them).
+emitted else: among many features some interval will exclude equal spreads by chance; nor for features that do not vary
+on both sides (NP205 lists them).
 """
 
 from __future__ import annotations

@@ -134,12 +134,7 @@ def _pulses(sweeps: list[RawSweep]) -> list[tuple[Pulse, ...]]:
 def _recording(
     raw: RawFile, group: _Group, groups: list[_Group], potential: float | None, pulse: PulseChoice
 ) -> Recording:
-    n, dt = len(group.sweeps[0].current_pa), group.sweeps[0].dt_ms
-    if any(s.stated for s in group.sweeps):
-        require_choice(pulse, 1)
-        pieces = [Piece(sweep=i, pulse=None, start=0, stop=n, step=s.step) for i, s in enumerate(group.sweeps)]
-    else:
-        pieces = cut(group.pulses, n, dt, pulse)
+    dt, pieces = group.sweeps[0].dt_ms, _pieces(group, pulse)
     voltage = np.stack([group.sweeps[p.sweep].voltage_mv[..., p.start : p.stop] for p in pieces], axis=-2)
     current = np.stack([group.sweeps[p.sweep].current_pa[p.start : p.stop] for p in pieces])
     protocol = Protocol(
@@ -165,6 +160,15 @@ def _recording(
         axes=raw.axes,
         provenance=provenance,
     )
+
+
+def _pieces(group: _Group, pulse: PulseChoice) -> list[Piece]:
+    """Every sweep as it is where its step is stated, else around the chosen pulse."""
+    n, dt = len(group.sweeps[0].current_pa), group.sweeps[0].dt_ms
+    if not any(s.stated for s in group.sweeps):
+        return cut(group.pulses, n, dt, pulse)
+    require_choice(pulse, 1)
+    return [Piece(sweep=i, pulse=None, start=0, stop=n, step=s.step) for i, s in enumerate(group.sweeps)]
 
 
 def _pulses_of_file(group: _Group) -> dict[str, object]:

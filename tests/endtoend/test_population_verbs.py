@@ -123,7 +123,7 @@ def test_models_of_other_names_are_told_their_numbers_and_none_need_be_held_out(
         (tmp_path / "hof" / f"{name}.json").symlink_to(hof / f"seed_1_hof_{model}.json")
     (tmp_path / "hof" / "morphology.swc").symlink_to(hof / "morphology.swc")
     asked = ("populate", "--hof", tmp_path / "hof", "--design", "pvalb", "--n-models", 1, "--max-minutes", 1e-9)
-    for given, keys in (((), [0, 1]), (("--held-out", "none"), [0, 1, 2]), (("--held-out", ""), [0, 1, 2])):
+    for given, keys in (((), [0, 1]), (("--held-out", "none"), [0, 1, 2])):
         out = tmp_path / f"set{len(given)}{''.join(given)}"
         assert call(*asked, *given, "--out", out) == 0
         assert "0 m1, 1 m2, 2 m10" in capsys.readouterr().err
@@ -143,8 +143,9 @@ def test_the_module_alone_answers_in_a_sentence(tmp_path):
 
 
 def test_populate_can_be_asked_again_and_for_more(tmp_path, capsys):
-    asked = ("populate", "--hof", "builtin", "--design", "builtin", "--out", tmp_path / "set", "--n-random", 1,
-             "--range-pa=200,210", "--near-share", 0, "--chunk-models", 1, "--include-base", "--n-models")  # fmt: skip
+    about = ("populate", "--hof", "builtin", "--design", "builtin", "--out", tmp_path / "set", "--n-random", 1,
+             "--chunk-models", 1, "--include-base")  # fmt: skip
+    asked = (*about, "--range-pa=200,210", "--near-share", 0, "--n-models")
     assert call(*asked, 1) == 0
     whole = "The set holds 1 of 1 models, of which 1 were accepted.\n"
     assert capsys.readouterr().out == f"     1  accepted\n{whole}"
@@ -160,5 +161,5 @@ def test_populate_can_be_asked_again_and_for_more(tmp_path, capsys):
     assert store.accepted().amps_pa[:, :4].tolist() == [[-110.0, 50.0, 180.0, 280.0]] * 2
     assert ((store.accepted().amps_pa[:, 4] > 200) & (store.accepted().amps_pa[:, 4] < 210)).all()
     for wrong in (("--range-pa=5",), ("--range-pa=20,10",), ("--near-share", 2)):
-        assert call(*asked, 2, *wrong) == 2
+        assert call(*about, "--n-models", 2, *wrong) == 2
         assert wrong[0].split("=")[0].strip("-").replace("-", "_") in capsys.readouterr().err

@@ -60,6 +60,15 @@ def test_handlers_of_the_caller_stay():
         assert list(_PYRO_STACK) == [outer]
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises, also where a shell started the tests in the background and had them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("groups", [1, 2])
 def test_chains_in_lock_step_end_with_the_one_who_waits_for_them(groups):
     """The signal reaches the main thread alone; a group that went on would go on with the caller's random numbers."""

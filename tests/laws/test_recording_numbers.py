@@ -14,7 +14,7 @@ from noble_prob.readers import from_arrays
 from noble_prob.recording import Protocol, Recording
 
 PLAIN = Protocol.step_family([-110.0, 180.0])
-VOLTAGE = PLAIN.current_pa.numpy() - 70
+VOLTAGE = PLAIN.current_pa.numpy() / 10 - 70 + np.arange(PLAIN.current_pa.shape[1]) % 2
 
 
 def recorded(voltage):

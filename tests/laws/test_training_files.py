@@ -66,8 +66,8 @@ def test_a_wrong_line_is_answered_with_what_was_meant(tmp_path, line):
 
 def test_a_file_that_is_none(tmp_path):
     (tmp_path / "bad.toml").write_text("out = [")
-    for name in ("bad.toml", "absent.toml"):
-        with pytest.raises(UsageError, match="readable TOML"):
+    for name, said in (("bad.toml", "readable TOML"), ("absent.toml", "which is not there")):
+        with pytest.raises(UsageError, match=said):
             read_config(tmp_path / name)
     with pytest.raises(UsageError, match="cells"):
         parse_config({"out": "run"})
