@@ -8,9 +8,6 @@ from typing import Any
 
 from noble_prob.cli.given import refuse
 
-WEIGHTED = ("npe", "importance")
-"""Methods whose draws have weights."""
-
 
 def refuse_no_chains(args: argparse.Namespace) -> None:
     """Refuse ``--no-chains`` where nothing is weighted.
@@ -18,6 +15,8 @@ def refuse_no_chains(args: argparse.Namespace) -> None:
     Raises:
         CommandError: If it was given with such a method.
     """
+    from noble_prob.inference.task import WEIGHTED
+
     if args.method not in WEIGHTED:
         refuse(args, ("--no-chains",), f"{args.method} weights no draws", "add --method npe")
 
