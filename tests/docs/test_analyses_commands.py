@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import re
-import sys
 from pathlib import Path
 
 import pytest
+from analysis_example import program
 
 ROOT = Path(__file__).resolve().parents[2]
-ANALYSES = ROOT / "analyses"
-OPTIONAL = ("sbi", "neuron", "ray")
 
 
 class FoundError(Exception):
@@ -35,16 +32,7 @@ def shown() -> list[tuple[str, tuple[str, ...]]]:
 
 def parser_of(name: str, monkeypatch: pytest.MonkeyPatch) -> argparse.ArgumentParser:
     """The parser that a program builds."""
-    monkeypatch.syspath_prepend(str(ANALYSES))
-    spec = importlib.util.spec_from_file_location(f"command_{name}", ANALYSES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    try:
-        spec.loader.exec_module(module)
-    except ModuleNotFoundError as error:
-        if error.name.split(".")[0] not in OPTIONAL:
-            raise
-        pytest.skip(f"needs {error.name}")
+    module = program(name, monkeypatch)
 
     def stop(self, *_args, **_kwargs):
         raise FoundError(self)
