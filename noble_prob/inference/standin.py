@@ -78,8 +78,9 @@ def implied_likelihoods(
     value, vector = torch.linalg.eigh(precision)
     along = (vector.transpose(-1, -2) @ centre[..., None])[..., 0]
     silent, moved = value <= WIDEST**-2, along.abs() > MOVED
-    strong = (0.5 * along).square().clamp(max=0.9)  # enough to move a mean so far by no more than two SDs
-    value = torch.where(silent & moved, strong / (1 - strong), value.clamp(min=WIDEST**-2))
+    farthest = torch.where(silent, 2.0, 4.0)  # SDs by which a mean is let be moved: what little is known may be chance
+    strong = (along / farthest).square().clamp(max=0.9)
+    value = value.clamp(min=WIDEST**-2).maximum(torch.where(moved, strong / (1 - strong), 0.0))
     there = torch.where(silent & ~moved, 0.0, along * (1 + value) / value)  # the posterior's mean is this, shrunk
     return (vector @ there[..., None])[..., 0], (vector / value[..., None, :]) @ vector.transpose(-1, -2)
 
