@@ -6,8 +6,8 @@ Gaussian that its posterior's moments imply (:mod:`noble_prob.inference.standin`
 neurons integrated out (:func:`noble_prob.program.population_program`), and the draws are then weighted by what the
 recordings' own draws say (:mod:`noble_prob.inference.reweigh`), where that can be believed. Each neuron is seen by its
 own recording and by the others: its draws are weighted likewise, or, where these weights can not be believed, drawn
-anew from its stand-in and the population. With twenty latents that is the rule, for draws of one density lie thinly in
-another. NP120 tells.
+anew from its stand-in and the population. With twenty latents the weights of the hyper-parameters fail as a rule, for
+draws of one density lie thinly in another. NP120 tells.
 
 Limits: a population far wider than the reference prior, or elsewhere, is where the draws are not: infer the recordings
 with a wide reference prior then (:func:`~noble_prob.priors.widened`). A Gaussian population, one mode.
