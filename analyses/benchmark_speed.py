@@ -42,9 +42,15 @@ def plot(report: dict[str, Any], path: Path) -> None:
         decoder, way, dtype = name
         mine = [r for r in report["results"] if (r["decoder"], r["path"], r["dtype"]) == name]
         colour = "black" if way == "reference" else COLOURS.get((way, dtype), "0.6")
-        axes.loglog([r["batch"] for r in mine], [r["traces_per_s"] for r in mine], color=colour,
-                    ls="-" if decoder == "shipped" else "--", marker="o" if decoder == "shipped" else "s", ms=4,
-                    label=f"{NAMES.get(decoder, decoder)}: {way}, {ARITHMETIC.get(dtype, dtype)}")  # fmt: skip
+        axes.loglog(
+            [r["batch"] for r in mine],
+            [r["traces_per_s"] for r in mine],
+            color=colour,
+            ls="-" if decoder == "shipped" else "--",
+            marker="o" if decoder == "shipped" else "s",
+            ms=4,
+            label=f"{NAMES.get(decoder, decoder)}: {way}, {ARITHMETIC.get(dtype, dtype)}",
+        )
     for s in report["simulator"]:
         axes.axhline(s["traces_per_s"], color="grey", lw=0.8)
         cores = f"{s['cores']} core{'s' * (s['cores'] != 1)}"
@@ -62,21 +68,31 @@ def table(report: dict[str, Any]) -> None:
     for r in report["results"]:
         ratio = r["traces_per_s"] / eager.get((r["decoder"], r["batch"]), float("nan"))
         memory = "" if r["peak_memory_mb"] is None else f"{r['peak_memory_mb']:.0f}"
-        print(f"| {r['decoder']} | {r['path']} | {r['dtype']} | {r['batch']} | {r['traces_per_s']:,.0f} "
-              f"| {r['latency_ms']:.2f} | {r['rel_error']:.0e} | {ratio:.1f} | {memory} |")  # fmt: skip
+        print(
+            f"| {r['decoder']} | {r['path']} | {r['dtype']} | {r['batch']} | {r['traces_per_s']:,.0f} "
+            f"| {r['latency_ms']:.2f} | {r['rel_error']:.0e} | {ratio:.1f} | {memory} |"
+        )
     best = max(r["traces_per_s"] for r in report["results"] if r["decoder"] == "shipped" and r["rel_error"] < 1e-3)
     for s in report["simulator"]:
-        print(f"Arbor, {s['cores']} process(es): {s['traces_per_s']:.2f} traces/s; the decoder is "
-              f"{best / s['traces_per_s']:,.0f} times faster")  # fmt: skip
-    print(f"the paper's figures: decoder {PAPER_GPU:,.0f} traces/s ({best / PAPER_GPU:.1f} times less than here), "
-          f"serial solver {PAPER_SOLVER:.3f} traces/s ({best / PAPER_SOLVER:,.0f} times less)")  # fmt: skip
+        print(
+            f"Arbor, {s['cores']} process(es): {s['traces_per_s']:.2f} traces/s; the decoder is "
+            f"{best / s['traces_per_s']:,.0f} times faster"
+        )
+    print(
+        f"the paper's figures: decoder {PAPER_GPU:,.0f} traces/s ({best / PAPER_GPU:.1f} times less than here), "
+        f"serial solver {PAPER_SOLVER:.3f} traces/s ({best / PAPER_SOLVER:,.0f} times less)"
+    )
     for x in report["limits"]:
-        fastest = max((r["traces_per_s"] for r in report["results"]
-                       if r["decoder"] == x["decoder"] and r["path"] == "fast"), default=float("nan"))  # fmt: skip
-        print(f"{x['decoder']}: {fastest / x['traces_per_s_by_bytes']:.0%} of {x['traces_per_s_by_bytes']:,.0f} "
-              f"traces/s ({x['bytes_per_trace'] / 1e6:.1f} MB at {x['bandwidth_gb_s']:,.0f} GB/s), "
-              f"{fastest / x['traces_per_s_by_flop']:.1%} of {x['traces_per_s_by_flop']:,.0f} traces/s "
-              f"({x['flop_per_trace'] / 1e9:.2f} GFLOP at {x['matrix_tflop_s']:.1f} TFLOP/s)")  # fmt: skip
+        fastest = max(
+            (r["traces_per_s"] for r in report["results"] if r["decoder"] == x["decoder"] and r["path"] == "fast"),
+            default=float("nan"),
+        )
+        print(
+            f"{x['decoder']}: {fastest / x['traces_per_s_by_bytes']:.0%} of {x['traces_per_s_by_bytes']:,.0f} "
+            f"traces/s ({x['bytes_per_trace'] / 1e6:.1f} MB at {x['bandwidth_gb_s']:,.0f} GB/s), "
+            f"{fastest / x['traces_per_s_by_flop']:.1%} of {x['traces_per_s_by_flop']:,.0f} traces/s "
+            f"({x['flop_per_trace'] / 1e9:.2f} GFLOP at {x['matrix_tflop_s']:.1f} TFLOP/s)"
+        )
     for row in report["gradients"] + report["training"] + report["ensemble"]:
         print({k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()})
 
@@ -101,9 +117,15 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     report = benchmark(
-        args.cell, batches=args.batches, device=args.device, repeats=args.repeats, training=args.training,
-        ensemble=args.ensemble, simulator_cores=args.simulator_cores, hof=args.hof,
-    )  # fmt: skip
+        args.cell,
+        batches=args.batches,
+        device=args.device,
+        repeats=args.repeats,
+        training=args.training,
+        ensemble=args.ensemble,
+        simulator_cores=args.simulator_cores,
+        hof=args.hof,
+    )
     print(report["machine"])
     table(report)
     if args.json is not None:

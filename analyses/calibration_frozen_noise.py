@@ -50,8 +50,17 @@ def measure_repeats(path: Path) -> tuple[FeatureTable, list[np.ndarray], float]:
     rows = []
     for v, train, peak in zip(voltage, trains, peaks, strict=True):
         isi, half = np.diff(train), duration / 2
-        rows.append((len(train), np.median(v), peak.mean(), peak.std(), isi.std() / isi.mean(), (train < half).sum(),
-                     (train >= half).sum()))  # fmt: skip
+        rows.append(
+            (
+                len(train),
+                np.median(v),
+                peak.mean(),
+                peak.std(),
+                isi.std() / isi.mean(),
+                (train < half).sum(),
+                (train >= half).sum(),
+            )
+        )
     table = FeatureTable(names=NAMES, units=UNITS, value=np.array(rows, float), axis="trial", source=path.name)
     return table, trains, duration
 
@@ -105,8 +114,10 @@ def main() -> None:
     table, trains, duration = measure_repeats(args.recording)
     drift = separate_drift(table, seed=1)
     for k, name in enumerate(drift.names):
-        print(f"{name:18s} total SD {drift.total_sd[k]:7.3f}  jitter SD {drift.jitter_sd[k]:7.3f} {drift.units[k]:3s}"
-              f" drift {100 * drift.drift_share[k]:3.0f} %  p {drift.p_value[k]:.3f}")  # fmt: skip
+        print(
+            f"{name:18s} total SD {drift.total_sd[k]:7.3f}  jitter SD {drift.jitter_sd[k]:7.3f} {drift.units[k]:3s}"
+            f" drift {100 * drift.drift_share[k]:3.0f} %  p {drift.p_value[k]:.3f}"
+        )
     order = np.arange(len(table))
     found = both_halves(table, trains)
     for what, (result, contrast) in found.items():

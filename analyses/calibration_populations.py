@@ -37,8 +37,13 @@ FEATURES = (
     ("AP1 peak to trough", "mV"),
     ("AP1 width", "ms"),
 )
-EXPERIMENT = ("hyperpol.voltage_base", "hyperpol.sag_amplitude", "depol.AP1_peak", "depol.AHP1_depth_from_peak",
-              "depol.AP1_width")  # fmt: skip
+EXPERIMENT = (
+    "hyperpol.voltage_base",
+    "hyperpol.sag_amplitude",
+    "depol.AP1_peak",
+    "depol.AHP1_depth_from_peak",
+    "depol.AP1_width",
+)
 PUBLISHED = ("voltage_base", "sag_amplitude", "AP1_peak", "AHP1_depth_from_peak", "AP1_width")
 LATENTS = ("resting_voltage", "sag", "ap1_peak", "ap1_trough", "ap1_width")
 
@@ -46,8 +51,13 @@ LATENTS = ("resting_voltage", "sag", "ap1_peak", "ap1_trough", "ap1_width")
 def table_of(rows: list[dict[str, str]], columns: tuple[str, ...], source: str) -> FeatureTable:
     """Columns of a CSV as features of neurons; what is not a number is undefined."""
     value = np.array([[number(row.get(column)) for column in columns] for row in rows])
-    return FeatureTable(names=tuple(n for n, _ in FEATURES), units=tuple(u for _, u in FEATURES), value=value,
-                        axis="neuron", source=source)  # fmt: skip
+    return FeatureTable(
+        names=tuple(n for n, _ in FEATURES),
+        units=tuple(u for _, u in FEATURES),
+        value=value,
+        axis="neuron",
+        source=source,
+    )
 
 
 def number(text: str | None) -> float:
@@ -67,8 +77,13 @@ def features_of(neurons: Neurons, source: str) -> FeatureTable:
     names = neurons.space.names
     column = {name: neurons.value[:, names.index(name)].numpy() for name in LATENTS}
     column["ap1_trough"] = column["ap1_peak"] - column["ap1_trough"]
-    return FeatureTable(names=tuple(n for n, _ in FEATURES), units=tuple(u for _, u in FEATURES),
-                        value=np.column_stack([column[n] for n in LATENTS]), axis="neuron", source=source)  # fmt: skip
+    return FeatureTable(
+        names=tuple(n for n, _ in FEATURES),
+        units=tuple(u for _, u in FEATURES),
+        value=np.column_stack([column[n] for n in LATENTS]),
+        axis="neuron",
+        source=source,
+    )
 
 
 def hall_of_fame(cell: str) -> Neurons:
@@ -104,9 +119,11 @@ def model_number(row: dict[str, str]) -> int:
 def show(what: str, result: Calibration) -> None:
     print(f"\n{what}: {result.sentence}")
     for f in result.features:
-        print(f"  {f.name:20s} n {f.n:3d}  observed {f.observed_mean:7.2f} +- {f.observed_sd:5.2f}  predicted "
-              f"{f.predicted_mean:7.2f} +- {f.predicted_sd:5.2f} {f.unit}  SD ratio {f.sd_ratio:.2f} "
-              f"({f.sd_ratio_low:.2f} .. {f.sd_ratio_high:.2f})  89 % holds {100 * f.coverage_89:.0f} %")  # fmt: skip
+        print(
+            f"  {f.name:20s} n {f.n:3d}  observed {f.observed_mean:7.2f} +- {f.observed_sd:5.2f}  predicted "
+            f"{f.predicted_mean:7.2f} +- {f.predicted_sd:5.2f} {f.unit}  SD ratio {f.sd_ratio:.2f} "
+            f"({f.sd_ratio_low:.2f} .. {f.sd_ratio_high:.2f})  89 % holds {100 * f.coverage_89:.0f} %"
+        )
 
 
 def moved(neurons: Neurons, population: FeatureTable) -> Neurons:
@@ -141,17 +158,53 @@ def main() -> None:
     after = calibrate_population(human, features_of(moved(drawn, human), "widened prior"), permutations=999, seed=1)
     show("widened prior", after)
     if args.out:
-        write(args.out, args.type, before, after, ReportData(title="", findings=found, tables=[Table(
-            title="Reweighted prior", columns=("feature", "unit", "population mean", "population SD", "prior mean",
-                                               "prior SD", "reweighted mean", "reweighted SD"),
-            rows=list(zip(weights.names, weights.units, weights.target_mean, weights.target_sd, weights.before_mean,
-                          weights.before_sd, weights.after_mean, weights.after_sd, strict=True)),
-            caption=f"Effective sample size {weights.ess:.1f} of {weights.n} drawn neurons.")]))  # fmt: skip
+        write(
+            args.out,
+            args.type,
+            before,
+            after,
+            ReportData(
+                title="",
+                findings=found,
+                tables=[
+                    Table(
+                        title="Reweighted prior",
+                        columns=(
+                            "feature",
+                            "unit",
+                            "population mean",
+                            "population SD",
+                            "prior mean",
+                            "prior SD",
+                            "reweighted mean",
+                            "reweighted SD",
+                        ),
+                        rows=list(
+                            zip(
+                                weights.names,
+                                weights.units,
+                                weights.target_mean,
+                                weights.target_sd,
+                                weights.before_mean,
+                                weights.before_sd,
+                                weights.after_mean,
+                                weights.after_sd,
+                                strict=True,
+                            )
+                        ),
+                        caption=f"Effective sample size {weights.ess:.1f} of {weights.n} drawn neurons.",
+                    )
+                ],
+            ),
+        )
 
 
 def write(out: Path, kind: str, before: Calibration, after: Calibration, extra: ReportData) -> None:
-    parts = [calibration_part(before, level="Between neurons: prior"), extra,
-             calibration_part(after, level="Between neurons: widened prior")]  # fmt: skip
+    parts = [
+        calibration_part(before, level="Between neurons: prior"),
+        extra,
+        calibration_part(after, level="Between neurons: widened prior"),
+    ]
     page = merge(f"Human {kind} cells", parts, provenance={"seed": 1})
     out.mkdir(parents=True, exist_ok=True)
     for form, name in (("html", "report.html"), ("json", "report.json")):

@@ -84,9 +84,11 @@ def same_step_pairs(index: list[dict[str, str]]) -> dict[str, list[tuple[int, in
     for cell, sweeps in cells.items():
         sweeps.sort()
         pairs[cell] = [
-            (a[3], b[3]) for i, a in enumerate(sweeps) for b in sweeps[i + 1 :]
+            (a[3], b[3])
+            for i, a in enumerate(sweeps)
+            for b in sweeps[i + 1 :]
             if abs(a[1] - b[1]) < SAME * abs(a[1]) and a[2] > 0 and b[2] > 0
-        ]  # fmt: skip
+        ]
     return {cell: found for cell, found in pairs.items() if len(found) >= FEWEST}
 
 
@@ -154,12 +156,18 @@ def panels(
         alone = rng.normal(0, 2**0.5 * float(str(row[6])), 4000)
         seen = value[second, k] - value[first, k]
         seen, share = seen[np.isfinite(seen)], float(str(row[7]))
-        out.append(FeaturePanel(
-            name=f"second - first {NAMES[k]}", unit=str(row[1]).replace("1", ""), observed=seen, ensemble=alone,
-            pit=pit(seen[None], alone[None], seed=1)[0], severity="caution" if share > 0.5 else "passed",
-            level="Pairs minutes apart",
-            verdict=f"Outline: {len(seen)} pairs; filled: jitter alone. {100 * share:.0f} % of the variance is drift.",
-        ))  # fmt: skip
+        out.append(
+            FeaturePanel(
+                name=f"second - first {NAMES[k]}",
+                unit=str(row[1]).replace("1", ""),
+                observed=seen,
+                ensemble=alone,
+                pit=pit(seen[None], alone[None], seed=1)[0],
+                severity="caution" if share > 0.5 else "passed",
+                level="Pairs minutes apart",
+                verdict=f"Outline: {len(seen)} pairs; filled: jitter alone. {100 * share:.0f} % of variance is drift.",
+            )
+        )
     return out
 
 
@@ -167,9 +175,12 @@ def state_table(fit: StateFit) -> Table:
     """Posterior of the state model."""
     rows = [(r["feature"], r["unit"], *r["jitter"], *r["drift"]) for r in fit.summary()]  # type: ignore[misc]
     columns = ("feature", "unit", "jitter SD", "5.5 %", "94.5 %", "drift per sqrt(min)", "5.5 %", "94.5 %")
-    return Table(title="State model", columns=columns, rows=rows,
-                 caption=f"Median cell of {len(fit.states.cell)}; NUTS, R-hat {fit.r_hat:.3f}, {fit.divergences} "
-                         "divergences.")  # fmt: skip
+    return Table(
+        title="State model",
+        columns=columns,
+        rows=rows,
+        caption=f"Median cell of {len(fit.states.cell)}; NUTS, R-hat {fit.r_hat:.3f}, {fit.divergences} divergences.",
+    )
 
 
 def main() -> None:
@@ -197,14 +208,27 @@ def main() -> None:
         print("  {:20s} jitter {:.3g} ({:.3g} .. {:.3g})  drift {:.3g} ({:.3g} .. {:.3g})".format(name, *numbers), unit)
     if args.out:
         count = rows[NAMES.index("spike_count")]
-        sentence = (f"Of the variance of the spike count over repeats minutes apart {100 * float(str(count[7])):.0f} % "
-                    f"is drift; without it a repeat varies by {float(str(count[6])):.1f} spikes.")  # fmt: skip
-        page = merge("Same steps, minutes apart", [ReportData(
-            title="", tables=[Table(title="Drift and jitter", columns=COLUMNS, rows=rows, caption=size),
-                              state_table(fit)],
-            features=panels(pairs, value, rows), methods=[METHODS],
-            verdicts=[Verdict(level="Trial to trial", severity="caution", sentence=sentence)],
-        )], subtitle=args.folder.name, provenance={"seed": 1})  # fmt: skip
+        sentence = (
+            f"Of the variance of the spike count over repeats minutes apart {100 * float(str(count[7])):.0f} % "
+            f"is drift; without it a repeat varies by {float(str(count[6])):.1f} spikes."
+        )
+        page = merge(
+            "Same steps, minutes apart",
+            [
+                ReportData(
+                    title="",
+                    tables=[
+                        Table(title="Drift and jitter", columns=COLUMNS, rows=rows, caption=size),
+                        state_table(fit),
+                    ],
+                    features=panels(pairs, value, rows),
+                    methods=[METHODS],
+                    verdicts=[Verdict(level="Trial to trial", severity="caution", sentence=sentence)],
+                )
+            ],
+            subtitle=args.folder.name,
+            provenance={"seed": 1},
+        )
         args.out.mkdir(parents=True, exist_ok=True)
         for form, name in (("html", "report.html"), ("json", "report.json")):
             (args.out / name).write_text(render(page, form), encoding="utf-8")

@@ -79,9 +79,11 @@ def main() -> None:
     table = shapes(readers.read(args.recording))
     drift = separate_drift(table, seed=1)
     for k, name in enumerate(NAMES):
-        print(f"{name:20s} mean {table.value[:, k].mean():8.2f}  total SD {drift.total_sd[k]:6.3f}  jitter SD "
-              f"{drift.jitter_sd[k]:6.3f} {UNITS[k]:5s}  drift {100 * drift.drift_share[k]:3.0f} %  "
-              f"p {drift.p_value[k]:.3f}")  # fmt: skip
+        print(
+            f"{name:20s} mean {table.value[:, k].mean():8.2f}  total SD {drift.total_sd[k]:6.3f}  jitter SD "
+            f"{drift.jitter_sd[k]:6.3f} {UNITS[k]:5s}  drift {100 * drift.drift_share[k]:3.0f} %  "
+            f"p {drift.p_value[k]:.3f}"
+        )
     odd = np.arange(len(table)) % 2 == 1
     halves = compare_experiments(table.rows(odd), table.rows(~odd), seed=1)
     print("odd and even:", halves.sentence, halves.power_sentence)

@@ -37,8 +37,13 @@ def main() -> None:
     share = float(cell.prior.tensors["share"])
     print(f"{cell.name}: prior from {len(cell.models)} models, correlations smaller by {share:.2%}")
     if args.hof:
-        require(args.demo_model in cell.held_out_numbers, "demo_model", f"one of {cell.held_out_numbers}, held out",
-                args.demo_model, "choose a model that nothing was learned from")  # fmt: skip
+        require(
+            args.demo_model in cell.held_out_numbers,
+            "demo_model",
+            f"one of {cell.held_out_numbers}, held out",
+            args.demo_model,
+            "choose a model that nothing was learned from",
+        )
         currents = DEMO_PA.get(cell.name) or cell.steps().current_pa.tolist()
         model = import_hof(args.hof).select([args.demo_model]).models[0]
         write_npz(simulate(model, Protocol.step_family(currents)), folder / "demo_recording.npz")

@@ -56,13 +56,17 @@ def main() -> None:
 
 def show(decoder: NobleDecoder, error: DecoderError, models: int) -> None:
     """Print an error model."""
-    print(f"{models} models: latency {error.latency_log_sd:.5f}, rate {error.rate_log_sd:.5f}, residual "
-          f"{error.residual_ms:.3f} ms, correlated over {error.current_length_pa:.0f} pA, doubled at "
-          f"{error.slow_ms:.0f} ms")  # fmt: skip
+    print(
+        f"{models} models: latency {error.latency_log_sd:.5f}, rate {error.rate_log_sd:.5f}, residual "
+        f"{error.residual_ms:.3f} ms, correlated over {error.current_length_pa:.0f} pA, doubled at "
+        f"{error.slow_ms:.0f} ms"
+    )
     for k, name in enumerate(decoder.summary_names):
         course = " ".join(f"{f:.2f}" for f in error.summary_factor[:, k])
-        print(f"{name:28s} SD {error.summary_sd[k]:.4f}, {error.summary_shares[k]:.0%} over "
-              f"{error.summary_lengths_pa[k]:.0f} pA, times {course}")  # fmt: skip
+        print(
+            f"{name:28s} SD {error.summary_sd[k]:.4f}, {error.summary_shares[k]:.0%} over "
+            f"{error.summary_lengths_pa[k]:.0f} pA, times {course}"
+        )
     print("at", " ".join(f"{i:.0f}" for i in error.summary_knots_pa), "pA")
 
 

@@ -23,10 +23,20 @@ from noble_prob.evaluation import read_reference, reference_files
 from noble_prob.features import measure
 from noble_prob.population.latents import FEATURES16, FEATURES21, HELD_OUT_MODELS, latent_values
 
-ADDED = ("log_mean_isi_to_100ms_180pa", "log_mean_isi_to_200ms_180pa", "log_mean_isi_100pa", "voltage_deflection_m30pa",
-         "log_time_constant_m30pa")  # fmt: skip
-SETS = {"features16": (), "and adaptation": ADDED[:2], "and 100 pA": ADDED[:3], "and -30 pA": (*ADDED[:2], *ADDED[3:]),
-        "features21": ADDED}  # fmt: skip
+ADDED = (
+    "log_mean_isi_to_100ms_180pa",
+    "log_mean_isi_to_200ms_180pa",
+    "log_mean_isi_100pa",
+    "voltage_deflection_m30pa",
+    "log_time_constant_m30pa",
+)
+SETS = {
+    "features16": (),
+    "and adaptation": ADDED[:2],
+    "and 100 pA": ADDED[:3],
+    "and -30 pA": (*ADDED[:2], *ADDED[3:]),
+    "features21": ADDED,
+}
 TARGETS = [("first_spike_latency_ms", i) for i in (15, 20, 30, 40, 100)] + [
     ("mean_isi_ms", i) for i in (15, 20, 30, 40, 60, 80, 140)
 ]

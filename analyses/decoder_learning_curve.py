@@ -59,12 +59,25 @@ def train_one(data: TrainingData, space: str, n: int, seed: int, args: argparse.
     device = torch.device(args.device)
     some = with_fewer(data, n, seed)
     decoder = new_decoder(some, space=space, architecture=Architecture(map_members=3), seed=seed).to(device)
-    schedule = Schedule(steps=args.steps, batch=2048, peak_lr=2e-3, ema=0.999, seed=seed, validate_every=args.steps,
-                        straight=args.straight, straight_left=0.01)  # fmt: skip
+    schedule = Schedule(
+        steps=args.steps,
+        batch=2048,
+        peak_lr=2e-3,
+        ema=0.999,
+        seed=seed,
+        validate_every=args.steps,
+        straight=args.straight,
+        straight_left=0.01,
+    )
     rows = fit(SpikeMapTask(some, decoder), schedule, name=f"{space}, {n} models, seed {seed}")
     named = {"validation": VALIDATION, "held_out": HELD_OUT}
-    return {"space": space, "models": n, "seed": seed, "seconds": rows[-1]["seconds"],
-            **{name: unseen(decoder, data, split, device) for name, split in named.items()}}  # fmt: skip
+    return {
+        "space": space,
+        "models": n,
+        "seed": seed,
+        "seconds": rows[-1]["seconds"],
+        **{name: unseen(decoder, data, split, device) for name, split in named.items()},
+    }
 
 
 def plot(results: list[dict[str, Any]], path: Path) -> None:

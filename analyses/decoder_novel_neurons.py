@@ -23,10 +23,17 @@ from noble_prob.latent import Neurons
 from noble_prob.recording import Recording
 
 COMPARED = (
-    ("resting_voltage_mv", -110.0), ("voltage_deflection_mv", -110.0), ("sag_mv", -110.0), ("spike_count", 50.0),
-    ("spike_count", 180.0), ("first_spike_latency_ms", 180.0), ("mean_isi_ms", 180.0), ("ap1_peak_mv", 180.0),
-    ("ap1_trough_mv", 180.0), ("ap1_width_ms", 180.0),
-)  # fmt: skip
+    ("resting_voltage_mv", -110.0),
+    ("voltage_deflection_mv", -110.0),
+    ("sag_mv", -110.0),
+    ("spike_count", 50.0),
+    ("spike_count", 180.0),
+    ("first_spike_latency_ms", 180.0),
+    ("mean_isi_ms", 180.0),
+    ("ap1_peak_mv", 180.0),
+    ("ap1_trough_mv", 180.0),
+    ("ap1_width_ms", 180.0),
+)
 
 
 def between(cell: Cell, n: int, seed: int) -> Neurons:

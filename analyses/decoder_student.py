@@ -57,9 +57,17 @@ def main() -> None:
     perturbed = [latents_of(decoder, store, apart) for store in args.stores]
     task = StudentTask(decoder, teachers, neurons(prior, perturbed, DRAWS, seed=args.seed).to(args.device))
     schedule = Schedule(
-        steps=args.steps, batch=args.batch, optimiser="soap", peak_lr=args.rate, warmup=0.05, ema=0.999, seed=args.seed,
-        save_every=args.steps, validate_every=max(1, args.steps // 4), log_every=500,
-    )  # fmt: skip
+        steps=args.steps,
+        batch=args.batch,
+        optimiser="soap",
+        peak_lr=args.rate,
+        warmup=0.05,
+        ema=0.999,
+        seed=args.seed,
+        save_every=args.steps,
+        validate_every=max(1, args.steps // 4),
+        log_every=500,
+    )
     row = fit(task, schedule, name="student")[-1]
     print({name: round(value, 5) for name, value in figures(row).items()}, f"{row['seconds']:.0f} s")
     compare(decoder, teachers, prior, [latents_of(decoder, store, apart) for store in args.check])
@@ -68,10 +76,14 @@ def main() -> None:
     card = read_card(args.checkpoint)
     facts = {name: value for name, value in card.items() if name not in DESCRIBED}
     made = {
-        "taught_by": card["weights_sha256"], "draws_of_the_prior": DRAWS,
-        "perturbed_models": sum(len(x) for x in perturbed), "machine": machine(torch.device(args.device)),
-        "schedule": schedule.settings(), "wall_s": round(row["seconds"], 1), **figures(row),
-    }  # fmt: skip
+        "taught_by": card["weights_sha256"],
+        "draws_of_the_prior": DRAWS,
+        "perturbed_models": sum(len(x) for x in perturbed),
+        "machine": machine(torch.device(args.device)),
+        "schedule": schedule.settings(),
+        "wall_s": round(row["seconds"], 1),
+        **figures(row),
+    }
     if args.begin:
         made["went_on_from"] = read_card(args.begin)["training"]["student"]
     facts["training"] = {**card["training"], "student": made}

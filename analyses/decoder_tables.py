@@ -14,17 +14,31 @@ import json
 from pathlib import Path
 
 METRICS = {
-    "voltage_rel_l2": "voltage", "aligned_rel_l2": "voltage, spikes aligned", "spike_count_error": "spike count",
-    "spiking_mismatch": "spiking mismatch", "ap1_width_error": "AP1 width",
-    "mean_ap_amplitude_error": "mean AP amplitude", "steady_state_voltage_error": "voltage after the step",
+    "voltage_rel_l2": "voltage",
+    "aligned_rel_l2": "voltage, spikes aligned",
+    "spike_count_error": "spike count",
+    "spiking_mismatch": "spiking mismatch",
+    "ap1_width_error": "AP1 width",
+    "mean_ap_amplitude_error": "mean AP amplitude",
+    "steady_state_voltage_error": "voltage after the step",
     "sag_amplitude_error": "sag",
-}  # fmt: skip
+}
 REPORTED = {
-    "train_models": {"voltage_rel_l2": 2.18, "spike_count_error": 3.0, "ap1_width_error": 32.8,
-                     "mean_ap_amplitude_error": 8.54, "steady_state_voltage_error": 0.83},
-    "held_out_models": {"voltage_rel_l2": 11.7, "spike_count_error": 9.2, "ap1_width_error": 350.0,
-                        "mean_ap_amplitude_error": 14.0, "steady_state_voltage_error": 2.0},
-}  # fmt: skip
+    "train_models": {
+        "voltage_rel_l2": 2.18,
+        "spike_count_error": 3.0,
+        "ap1_width_error": 32.8,
+        "mean_ap_amplitude_error": 8.54,
+        "steady_state_voltage_error": 0.83,
+    },
+    "held_out_models": {
+        "voltage_rel_l2": 11.7,
+        "spike_count_error": 9.2,
+        "ap1_width_error": 350.0,
+        "mean_ap_amplitude_error": 14.0,
+        "steady_state_voltage_error": 2.0,
+    },
+}
 """What the paper says of its PVALB decoder (%)."""
 
 

@@ -40,10 +40,13 @@ def main() -> None:
     steps = np.where(during[..., :most], np.round(data.spikes_ms[..., :most] / STEP_MS), NEVER)
     args.out.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
-        args.out / f"{args.cell}.npz", latents=data.latents.numpy(), spikes=steps.astype(np.uint16),
-        current_pa=data.responses.current_pa.numpy(), summary=data.summary.numpy().astype(np.float32),
+        args.out / f"{args.cell}.npz",
+        latents=data.latents.numpy(),
+        spikes=steps.astype(np.uint16),
+        current_pa=data.responses.current_pa.numpy(),
+        summary=data.summary.numpy().astype(np.float32),
         seed=Store(args.store).manifest["seed"],
-    )  # fmt: skip
+    )
     print(f"{len(data.latents)} models of {args.store}")
 
 

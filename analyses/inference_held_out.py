@@ -45,24 +45,43 @@ def simulated(args: argparse.Namespace, cell: nb.Cell, model: int, hof: HallOfFa
     path = args.folder / name
     if not path.is_file():
         w = cell.decoder.window
-        protocol = Protocol.step_family(currents(cell), onset_ms=w.onset_ms, duration_ms=w.duration_ms,
-                                        total_ms=w.n_samples * w.dt_ms, dt_ms=w.dt_ms)  # fmt: skip
+        protocol = Protocol.step_family(
+            currents(cell),
+            onset_ms=w.onset_ms,
+            duration_ms=w.duration_ms,
+            total_ms=w.n_samples * w.dt_ms,
+            dt_ms=w.dt_ms,
+        )
         noise = OUNoise(sd_pa=1000 * args.noise_sd_na, seed=1000 * args.seed + model) if args.noise_sd_na else None
-        answer = nb.simulate(hof.select([model]).models[0], protocol, numerics=Numerics(dt_ms=args.dt_ms), noise=noise,
-                             trials=args.repeats, jobs=args.jobs)  # fmt: skip
+        answer = nb.simulate(
+            hof.select([model]).models[0],
+            protocol,
+            numerics=Numerics(dt_ms=args.dt_ms),
+            noise=noise,
+            trials=args.repeats,
+            jobs=args.jobs,
+        )
         seen = observe(answer, cell.decoder).evidence
         draft = path.with_suffix(".part.npz")
-        np.savez(draft, times=seen.times_ms.numpy(), summary=seen.summary.numpy(),
-                 current=seen.design.current_pa.numpy(), end=seen.design.end_ms.numpy())  # fmt: skip
+        np.savez(
+            draft,
+            times=seen.times_ms.numpy(),
+            summary=seen.summary.numpy(),
+            current=seen.design.current_pa.numpy(),
+            end=seen.design.end_ms.numpy(),
+        )
         draft.rename(path)
     with np.load(path) as data:
         t = {name: torch.from_numpy(data[name]).unflatten(0, (args.repeats, -1)) for name in data}
     names = cell.decoder.summary_names
     return [
-        Evidence(design=Design(current_pa=t["current"][r], end_ms=t["end"][r], summary_names=names),
-                 times_ms=t["times"][r], summary=t["summary"][r])
+        Evidence(
+            design=Design(current_pa=t["current"][r], end_ms=t["end"][r], summary_names=names),
+            times_ms=t["times"][r],
+            summary=t["summary"][r],
+        )
         for r in range(args.repeats)
-    ]  # fmt: skip
+    ]
 
 
 def currents(cell: nb.Cell) -> list[float]:
@@ -125,10 +144,29 @@ def main() -> None:
             truth += [cell.decoder.space.standardise(value)] * args.repeats * args.sets
             owner += [int(label)] * args.repeats * args.sets
         print(f"{len(evidence)} recordings after {time.perf_counter() - began:.0f} s")
-        task = Task(decoder=cell.decoder, prior=prior, noise=noise, robust=True, method=args.method, chains=4,
-                    warmup=200, draws=250, estimator=cell.estimator)  # fmt: skip
-        draws.append(thinned_draws(task, evidence, seed=args.seed, batch=8, keep=250, jobs=args.jobs, title="infer",
-                                   folder=args.folder / f"draws-{args.method}-{k}"))  # fmt: skip
+        task = Task(
+            decoder=cell.decoder,
+            prior=prior,
+            noise=noise,
+            robust=True,
+            method=args.method,
+            chains=4,
+            warmup=200,
+            draws=250,
+            estimator=cell.estimator,
+        )
+        draws.append(
+            thinned_draws(
+                task,
+                evidence,
+                seed=args.seed,
+                batch=8,
+                keep=250,
+                jobs=args.jobs,
+                title="infer",
+                folder=args.folder / f"draws-{args.method}-{k}",
+            )
+        )
     report = table(cell, torch.stack(truth).numpy(), np.concatenate(draws), np.array(owner))
     print(f"{len(truth)} posteriors in {time.perf_counter() - began:.0f} s")
     if args.json:
@@ -147,11 +185,18 @@ def table(cell: nb.Cell, truth: np.ndarray, draws: np.ndarray, owner: np.ndarray
     report = {}
     for k, name in enumerate(result.names):
         error, rms = share[:, k].std(ddof=1) / len(share) ** 0.5, np.sqrt((z[:, k] ** 2).mean())
-        report[name] = {"coverage_50": fifty[name], "coverage_89": ninety[name], "standard_error": float(error),
-                        "rms_z": float(rms), "mean_z": float(z[:, k].mean()),
-                        "shrinkage": float(shrink[k])}  # fmt: skip
-        print(f"{name:24s} {100 * fifty[name]:5.0f}% {100 * ninety[name]:5.0f}% {100 * error:4.0f} {rms:6.2f} "
-              f"{z[:, k].mean():7.2f} {100 * shrink[k]:8.0f}%")  # fmt: skip
+        report[name] = {
+            "coverage_50": fifty[name],
+            "coverage_89": ninety[name],
+            "standard_error": float(error),
+            "rms_z": float(rms),
+            "mean_z": float(z[:, k].mean()),
+            "shrinkage": float(shrink[k]),
+        }
+        print(
+            f"{name:24s} {100 * fifty[name]:5.0f}% {100 * ninety[name]:5.0f}% {100 * error:4.0f} {rms:6.2f} "
+            f"{z[:, k].mean():7.2f} {100 * shrink[k]:8.0f}%"
+        )
     return report
 
 

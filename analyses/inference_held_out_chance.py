@@ -35,14 +35,18 @@ LOW, HIGH = 0.80, 0.97
 def recorded(cell: nb.Cell, z: torch.Tensor, repeats: int, seed: int) -> list[Evidence]:
     """Repeats of the neuron with standardised latents ``z``, recorded by the program at all currents."""
     current = torch.tensor(currents(cell), dtype=torch.float64)
-    design = Design(current_pa=current, end_ms=torch.full_like(current, cell.decoder.window.duration_ms),
-                    summary_names=cell.decoder.summary_names)  # fmt: skip
+    design = Design(
+        current_pa=current,
+        end_ms=torch.full_like(current, cell.decoder.window.duration_ms),
+        summary_names=cell.decoder.summary_names,
+    )
     nothing = torch.full((len(design), len(design.summary_names)), torch.nan, dtype=torch.float64)
     blank = Evidence(design=design, times_ms=torch.full((len(design), 1), torch.inf).double(), summary=nothing)
     model = partial(program, cell.decoder, cell.prior, design, noise=NoisePrior(), robust=True)
     answers = predict(model, cell.prior, {"z": z.expand(1, repeats, -1)}, blank, n=repeats, seed=seed)
-    return [Evidence(design=design, times_ms=t, summary=s)
-            for t, s in zip(answers.times_ms, answers.summary, strict=True)]  # fmt: skip
+    return [
+        Evidence(design=design, times_ms=t, summary=s) for t, s in zip(answers.times_ms, answers.summary, strict=True)
+    ]
 
 
 def experiment(cell: nb.Cell, args: argparse.Namespace) -> tuple[torch.Tensor, list[Evidence]]:
@@ -85,10 +89,12 @@ def main() -> None:
     truth, evidence = experiment(nb.load_cell(args.cell), args)
     cell = nb.load_cell(args.cell, device=args.device)
     prior = cell.prior.to(args.device)
-    task = Task(decoder=cell.decoder, prior=prior, robust=True, method="npe", estimator=cell.estimator,
-                device=args.device)  # fmt: skip
-    draws = thinned_draws(task, evidence, seed=args.seed, batch=args.batch, jobs=args.jobs, folder=args.folder,
-                          title="infer")  # fmt: skip
+    task = Task(
+        decoder=cell.decoder, prior=prior, robust=True, method="npe", estimator=cell.estimator, device=args.device
+    )
+    draws = thinned_draws(
+        task, evidence, seed=args.seed, batch=args.batch, jobs=args.jobs, folder=args.folder, title="infer"
+    )
     held = shares(cell.decoder.space.names, truth.numpy(), draws, args.groups)
     inside = ((held >= LOW) & (held <= HIGH)).sum(1)
     print(f"{'latent':24s}    all  5th, 95th of groups  groups outside {100 * LOW:.0f} to {100 * HIGH:.0f} %")

@@ -83,8 +83,10 @@ def measured(cell: Cell, experiment: Path, published: Path, spec_id: str) -> tup
     """Latents of the row and their SDs (coordinate units, NaN where not measured), and the row."""
     with experiment.open(newline="") as file:
         row = next(r for r in csv.DictReader(file) if r["spec_id"] == spec_id)
-    parts = {side: {k.removeprefix(f"{side}."): v for k, v in row.items() if k.startswith(f"{side}.")}
-             for side in ("hyperpol", "depol")}  # fmt: skip
+    parts = {
+        side: {k.removeprefix(f"{side}."): v for k, v in row.items() if k.startswith(f"{side}.")}
+        for side in ("hyperpol", "depol")
+    }
     gaps, value, sd = definitions(cell, published), [], []
     for latent in cell.prior.space.latents:
         rule = columns(cell).get(latent.name)
@@ -144,22 +146,35 @@ def main() -> None:
         rest, spread = condition(mean, covariance, value, sd, others)
         z = [float((value[k] - m[k]) / (c[k, k] + sd[k] ** 2) ** 0.5) for m, c in ((mean, covariance), (rest, spread))]
         band = (float(every[:, k].min()), float(every[:, k].max()))
-        rows[latent.name] = {"measured": float(value[k]), "sd": float(sd[k]), "models": band, "z": z[0], "z_rest": z[1],
-                             "posterior": [float(after[k]), float(left[k, k] ** 0.5)]}  # fmt: skip
-        print(f"{latent.name:<22}{latent.unit:>7}{float(value[k]):>10.3g}{float(sd[k]):>7.2g}"
-              f"{band[0]:>8.3g} ..{band[1]:>6.3g}{z[0]:>7.1f}{z[1]:>9.1f}"
-              f"{float(after[k]):>9.3g} +-{float(left[k, k]) ** 0.5:>5.2g}")  # fmt: skip
+        rows[latent.name] = {
+            "measured": float(value[k]),
+            "sd": float(sd[k]),
+            "models": band,
+            "z": z[0],
+            "z_rest": z[1],
+            "posterior": [float(after[k]), float(left[k, k] ** 0.5)],
+        }
+        print(
+            f"{latent.name:<22}{latent.unit:>7}{float(value[k]):>10.3g}{float(sd[k]):>7.2g}"
+            f"{band[0]:>8.3g} ..{band[1]:>6.3g}{z[0]:>7.1f}{z[1]:>9.1f}"
+            f"{float(after[k]):>9.3g} +-{float(left[k, k]) ** 0.5:>5.2g}"
+        )
     off = value[seen] - mean[seen]
     distance = float(off @ torch.linalg.solve(covariance[seen][:, seen] + torch.diag(sd[seen] ** 2), off)) ** 0.5
     radius = float(torch.distributions.Chi2(seen.sum().double()).mean) ** 0.5
     print(f"all together: {distance:.1f} SDs from the population's centre, where its members lie near {radius:.1f}")
     models, draws = slopes(cell, after, left, args.reference)
-    print(f"f-I slope (Hz/nA), one definition: models {np.nanmean(models):.0f} +- {np.nanstd(models):.0f} "
-          f"({np.nanmin(models):.0f} .. {np.nanmax(models):.0f}); posterior {np.nanmean(draws):.0f} +- "
-          f"{np.nanstd(draws):.0f}; the table says {float(row['slope']):.0f} for the cell")  # fmt: skip
+    print(
+        f"f-I slope (Hz/nA), one definition: models {np.nanmean(models):.0f} +- {np.nanstd(models):.0f} "
+        f"({np.nanmin(models):.0f} .. {np.nanmax(models):.0f}); posterior {np.nanmean(draws):.0f} +- "
+        f"{np.nanstd(draws):.0f}; the table says {float(row['slope']):.0f} for the cell"
+    )
     if args.json:
-        slope = {"models": [float(np.nanmean(models)), float(np.nanstd(models))], "table": float(row["slope"]),
-                 "posterior": [float(np.nanmean(draws)), float(np.nanstd(draws))]}  # fmt: skip
+        slope = {
+            "models": [float(np.nanmean(models)), float(np.nanstd(models))],
+            "table": float(row["slope"]),
+            "posterior": [float(np.nanmean(draws)), float(np.nanstd(draws))],
+        }
         args.json.write_text(json.dumps({"latents": rows, "distance": distance, "fi_slope": slope}, indent=1) + "\n")
 
 

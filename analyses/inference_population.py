@@ -30,8 +30,11 @@ def record(cell: Cell, z: torch.Tensor, seed: int) -> list[Evidence]:
     """Sweeps of neurons with these standardised latents, drawn from the program at the usual noise."""
     low, high = cell.decoder.window.current_range_pa
     design, noise = cell.steps([low + share * (high - low) for share in SHARES]), NoisePrior()
-    blank = Evidence(design=design, times_ms=torch.full((len(design), 1), torch.inf).double(),
-                     summary=torch.zeros(len(design), len(design.summary_names)).double())  # fmt: skip
+    blank = Evidence(
+        design=design,
+        times_ms=torch.full((len(design), 1), torch.inf).double(),
+        summary=torch.zeros(len(design), len(design.summary_names)).double(),
+    )
     values = {name: torch.full((1, len(z)), getattr(noise, name).median, dtype=torch.float64) for name in SCALES}
     model = partial(program, cell.decoder, cell.prior, design, noise=noise)
     drawn = predict(model, cell.prior, {"z": z[None], **values}, blank, n=len(z), seed=seed)
@@ -51,8 +54,15 @@ def main() -> None:
     sd = covariance.diagonal().sqrt()
     shift = SHIFT * torch.linalg.cholesky(covariance).sum(-1) / len(space) ** 0.5
     z = mean + shift + WIDTH * (cell.prior.sample_standardised(args.n, seed=args.seed) - mean)
-    alone = infer_evidence(record(cell, z, args.seed), decoder=cell.decoder, prior=cell.prior, method="importance",
-                           robust=False, seed=args.seed, draws=300)  # fmt: skip
+    alone = infer_evidence(
+        record(cell, z, args.seed),
+        decoder=cell.decoder,
+        prior=cell.prior,
+        method="importance",
+        robust=False,
+        seed=args.seed,
+        draws=300,
+    )
     hyper = HyperPrior(loc_sd=2.0, scale_log_sd=0.75, factors=args.factors)
     found = nb.infer_population(alone, prior=cell.prior, hyper=hyper, seed=args.seed, progress=True)
     print(f"{args.n} recordings of {cell.name}; pooling took {found.wall_s:.0f} s")
@@ -66,13 +76,17 @@ def main() -> None:
     print(f"{'latent':<22}{'mean':>9}{'truth':>9}{'':>4}{'SD':>9}{'truth':>9}{'':>4}{'error alone':>13}{'pooled':>8}")
     held = {w: (interval[w][0] <= truth[w]) & (truth[w] <= interval[w][1]) for w in ("mean", "sd")}
     for k, name in enumerate(space.names):
-        cells = "".join(f"{float(centre[w][k]):>9.3g}{float(truth[w][k]):>9.3g}{'yes' if held[w][k] else 'NO':>4}"
-                        for w in ("mean", "sd"))  # fmt: skip
+        cells = "".join(
+            f"{float(centre[w][k]):>9.3g}{float(truth[w][k]):>9.3g}{'yes' if held[w][k] else 'NO':>4}"
+            for w in ("mean", "sd")
+        )
         print(f"{name:<22}{cells}{error[0][k]:>13.2f}{error[1][k]:>8.2f}")
     share = {w: 100 * float(inside.double().mean()) for w, inside in held.items()}
     total = [sum(e) / len(space) for e in error]
-    print(f"89 % intervals hold {share['mean']:.0f} % of the means and {share['sd']:.0f} % of the SDs; "
-          f"error (population SDs) {total[0]:.2f} alone, {total[1]:.2f} pooled")  # fmt: skip
+    print(
+        f"89 % intervals hold {share['mean']:.0f} % of the means and {share['sd']:.0f} % of the SDs; "
+        f"error (population SDs) {total[0]:.2f} alone, {total[1]:.2f} pooled"
+    )
 
 
 if __name__ == "__main__":

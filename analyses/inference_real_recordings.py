@@ -24,8 +24,13 @@ import noble_prob as nb
 from noble_prob.examination import Examination
 from noble_prob.recording import Step
 
-FILES = ("fsi/2019_07_24_0055_fsi.abf", "bbp_sscx_l5pc/raw_C060109A1", "bluepyefe/99111002.nwb", "bluepyefe/B6",
-         "gif_cell3")  # fmt: skip
+FILES = (
+    "fsi/2019_07_24_0055_fsi.abf",
+    "bbp_sscx_l5pc/raw_C060109A1",
+    "bluepyefe/99111002.nwb",
+    "bluepyefe/B6",
+    "gif_cell3",
+)
 
 
 def table_cells(folder: Path, n: int) -> Iterator[tuple[str, nb.Recording]]:
@@ -37,12 +42,17 @@ def table_cells(folder: Path, n: int) -> Iterator[tuple[str, nb.Recording]]:
     for name in sorted({row["cell"] for row in index})[:n]:
         rows = [k for k, row in enumerate(index) if row["cell"] == name]
         time = torch.arange(voltage.shape[1], dtype=torch.float64) * dt_ms
-        steps = [Step(onset_ms=float(index[k]["stim_on_ms"]), amplitude_pa=float(index[k]["step_pA"]),
-                                   duration_ms=float(index[k]["stim_off_ms"]) - float(index[k]["stim_on_ms"]))
-                 for k in rows]  # fmt: skip
-        current = torch.stack([
-            s.amplitude_pa * ((time >= s.onset_ms) & (time < s.onset_ms + s.duration_ms)) for s in steps
-        ])  # fmt: skip
+        steps = [
+            Step(
+                onset_ms=float(index[k]["stim_on_ms"]),
+                amplitude_pa=float(index[k]["step_pA"]),
+                duration_ms=float(index[k]["stim_off_ms"]) - float(index[k]["stim_on_ms"]),
+            )
+            for k in rows
+        ]
+        current = torch.stack(
+            [s.amplitude_pa * ((time >= s.onset_ms) & (time < s.onset_ms + s.duration_ms)) for s in steps]
+        )
         protocol = nb.Protocol(time_ms=time, current_pa=current, steps=tuple(steps))
         yield name, nb.Recording(protocol=protocol, voltage_mv=torch.from_numpy(voltage[rows] * np.float32(scale)))
 
@@ -52,9 +62,12 @@ def summary(examination: Examination) -> dict[str, Any]:
     posterior = examination.posterior
     findings = [*nb.judge(posterior), *nb.judge(examination.check)]
     loud = [f for f in findings if f.severity in ("issue", "caution")]
-    return {"sweeps": len(posterior.sweeps), "wall_s": posterior.wall_s,
-            "severity": {f.code: f.severity for f in findings if f.code != "NP221"},
-            "sentences": [f"{f.severity} {f.code}: {f.sentence}" for f in loud]}  # fmt: skip
+    return {
+        "sweeps": len(posterior.sweeps),
+        "wall_s": posterior.wall_s,
+        "severity": {f.code: f.severity for f in findings if f.code != "NP221"},
+        "sentences": [f"{f.severity} {f.code}: {f.sentence}" for f in loud],
+    }
 
 
 def main() -> None:

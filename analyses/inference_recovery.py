@@ -29,8 +29,9 @@ def simulate(cell: nb.Cell, n: int, seed: int) -> tuple[list[Evidence], torch.Te
     """Recordings of neurons drawn from the prior, and their latents (coordinate units)."""
     design = cell.steps()
     shape = (len(design), len(design.summary_names))
-    blank = Evidence(design=design, times_ms=torch.full((shape[0], 1), torch.inf).double(),
-                     summary=torch.zeros(shape).double())  # fmt: skip
+    blank = Evidence(
+        design=design, times_ms=torch.full((shape[0], 1), torch.inf).double(), summary=torch.zeros(shape).double()
+    )
     model = partial(program, cell.decoder, cell.prior, design, noise=NoisePrior())
     drawn = predict(model, cell.prior, None, blank, n=n, seed=seed)
     recordings = [
@@ -51,23 +52,34 @@ def main() -> None:
     cell = nb.load_cell(args.cell)
     recordings, truth = simulate(cell, args.n, args.seed)
     began = time.perf_counter()
-    found = infer_evidence(recordings, decoder=cell.decoder, prior=cell.prior, method=args.method, robust=False,
-                           seed=args.seed, draws=args.draws)  # fmt: skip
+    found = infer_evidence(
+        recordings,
+        decoder=cell.decoder,
+        prior=cell.prior,
+        method=args.method,
+        robust=False,
+        seed=args.seed,
+        draws=args.draws,
+    )
     wall_s = time.perf_counter() - began
     low, high = torch.stack([p.interval(0.89) for p in found], 1)
     inside = ((truth >= low) & (truth <= high)).double()
     sd = torch.stack([p.covariance().diagonal().sqrt() for p in found])
     before = cell.prior.moments[1].diagonal().sqrt() * cell.prior.space.sd
     contraction = 1 - (sd / before).square().mean(0)
-    print(f"{args.n} recordings of {cell.name}, {args.method}, {wall_s:.0f} s; "
-          f"chains were run instead of weights for {sum(p.method != args.method for p in found)}")  # fmt: skip
+    print(
+        f"{args.n} recordings of {cell.name}, {args.method}, {wall_s:.0f} s; "
+        f"chains were run instead of weights for {sum(p.method != args.method for p in found)}"
+    )
     print(f"{'latent':24s} {'89 % holds':>10s} {'contraction':>12s}")
     for k, name in enumerate(cell.prior.space.names):
         print(f"{name:24s} {100 * float(inside[:, k].mean()):9.0f}% {float(contraction[k]):12.2f}")
     print(f"{'all':24s} {100 * float(inside.mean()):9.0f}% {float(contraction.mean()):12.2f}")
     if args.json:
-        rows = {n: {"coverage_89": float(inside[:, k].mean()), "contraction": float(contraction[k])}
-                for k, n in enumerate(cell.prior.space.names)}  # fmt: skip
+        rows = {
+            n: {"coverage_89": float(inside[:, k].mean()), "contraction": float(contraction[k])}
+            for k, n in enumerate(cell.prior.space.names)
+        }
         args.json.write_text(json.dumps({"n": args.n, "wall_s": wall_s, "latents": rows}, indent=1) + "\n")
 
 

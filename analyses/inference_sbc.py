@@ -38,11 +38,20 @@ def main() -> None:
     cell = nb.load_cell(args.cell, device=args.device)
     began = time.perf_counter()
     current = torch.tensor(args.currents_pa, dtype=torch.float64)
-    design = Design(current_pa=current, end_ms=torch.full_like(current, cell.decoder.window.duration_ms),
-                    summary_names=cell.decoder.summary_names)  # fmt: skip
+    design = Design(
+        current_pa=current,
+        end_ms=torch.full_like(current, cell.decoder.window.duration_ms),
+        summary_names=cell.decoder.summary_names,
+    )
     parts = args.json.with_name(args.json.name + ".parts") if args.json else None
-    task = Task(decoder=cell.decoder, prior=cell.prior, method=args.method, estimator=cell.estimator,
-                device=args.device, progress=True)  # fmt: skip
+    task = Task(
+        decoder=cell.decoder,
+        prior=cell.prior,
+        method=args.method,
+        estimator=cell.estimator,
+        device=args.device,
+        progress=True,
+    )
     result = sbc(task, design, args.n, seed=args.seed, batch=args.batch, jobs=args.jobs, folder=parts)
     report = result.to_dict()
     print(f"{'latent':24s} {'cover 50 %':>10s} {'cover 89 %':>10s} {'in band':>8s}")

@@ -57,11 +57,21 @@ def main() -> None:
 
     truth, test = drawn(args.test, args.seed + 1)
     began = time.perf_counter()
-    estimator = train_estimator(cell.decoder, cell.prior, n=args.n, seed=args.seed, progress=True,
-                                schedule=replace(USUAL, steps=args.steps))  # fmt: skip
+    estimator = train_estimator(
+        cell.decoder, cell.prior, n=args.n, seed=args.seed, progress=True, schedule=replace(USUAL, steps=args.steps)
+    )
     trained = time.perf_counter() - began
-    task = Task(decoder=cell.decoder, prior=cell.prior, noise=noise, robust=True, method="npe", chains=2, warmup=100,
-                draws=250, estimator=estimator)  # fmt: skip
+    task = Task(
+        decoder=cell.decoder,
+        prior=cell.prior,
+        noise=noise,
+        robust=True,
+        method="npe",
+        chains=2,
+        warmup=100,
+        draws=250,
+        estimator=estimator,
+    )
     began = time.perf_counter()
     ours = thinned_draws(task, test, seed=args.seed, batch=20, keep=KEEP, jobs=args.jobs, title="ours")
     each = (time.perf_counter() - began) / args.test
@@ -69,8 +79,10 @@ def main() -> None:
     plain = np.stack([raw_draws(estimator, e, len(cell.prior.space)) for e in test])
     alone = (time.perf_counter() - began) / args.test
     print("ours, weighted; ours, the flow alone; sbi NPE:")
-    report = {"ours, weighted": figures(cell, truth, ours, trained, each),
-              "ours, the flow alone": figures(cell, truth, plain, trained, alone)}  # fmt: skip
+    report = {
+        "ours, weighted": figures(cell, truth, ours, trained, each),
+        "ours, the flow alone": figures(cell, truth, plain, trained, alone),
+    }
     began = time.perf_counter()
     theta, evidence = drawn(args.n, args.seed + 2)
     from sbi.inference import NPE  # so that --help does without it
@@ -99,11 +111,19 @@ def figures(cell: nb.Cell, truth: torch.Tensor, draws: np.ndarray, trained: floa
     fifty, ninety = list(result.coverage(0.5).values()), list(result.coverage(0.89).values())
     inside = sum(result.inside_band().values())
     width = float(np.exp(np.log(draws.std(1)).mean()))
-    row = {"train_s": trained, "each_s": each, "coverage_50": [min(fifty), max(fifty)], "latents_in_band": inside,
-           "coverage_89": [min(ninety), max(ninety)], "sd": width}  # fmt: skip
-    print(f"train {trained:6.0f} s, each {each:6.3f} s, 50 %: {100 * min(fifty):.0f}..{100 * max(fifty):.0f}, "
-          f"89 %: {100 * min(ninety):.0f}..{100 * max(ninety):.0f}, {inside} of {len(fifty)} latents in the band, "
-          f"geometric mean SD {width:.3f} of the population's")  # fmt: skip
+    row = {
+        "train_s": trained,
+        "each_s": each,
+        "coverage_50": [min(fifty), max(fifty)],
+        "latents_in_band": inside,
+        "coverage_89": [min(ninety), max(ninety)],
+        "sd": width,
+    }
+    print(
+        f"train {trained:6.0f} s, each {each:6.3f} s, 50 %: {100 * min(fifty):.0f}..{100 * max(fifty):.0f}, "
+        f"89 %: {100 * min(ninety):.0f}..{100 * max(ninety):.0f}, {inside} of {len(fifty)} latents in the band, "
+        f"geometric mean SD {width:.3f} of the population's"
+    )
     return row
 
 

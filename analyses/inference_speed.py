@@ -46,8 +46,14 @@ def effective(posterior: nb.Posterior) -> torch.Tensor:
 def chains(found: list[nb.Posterior]) -> dict[str, float]:
     """Largest R-hat and smallest tail effective sample size over recordings, latents and noise scales, of chains."""
     records = [r for p in found for r in convergence(p).values() if r["r_hat"] is not None]
-    return {} if not records else {"r_hat": max(float(r["r_hat"] or 0) for r in records),
-                                   "ess_tail": min(float(r["ess_tail"] or 0) for r in records)}  # fmt: skip
+    return (
+        {}
+        if not records
+        else {
+            "r_hat": max(float(r["r_hat"] or 0) for r in records),
+            "ess_tail": min(float(r["ess_tail"] or 0) for r in records),
+        }
+    )
 
 
 def through_the_voltage(cell: nb.Cell, truth: torch.Tensor, currents: torch.Tensor, draws: int, seed: int) -> float:
@@ -66,8 +72,9 @@ def through_the_voltage(cell: nb.Cell, truth: torch.Tensor, currents: torch.Tens
         z = pyro.sample("z", dist.MultivariateNormal(*cell.prior.moments))
         pyro.sample("voltage", dist.Normal(voltage(z), 0.5).to_event(2), obs=observed)
 
-    kernel = NUTS(model, init_strategy=pyro.infer.autoguide.initialization.init_to_value(values={"z": truth}),
-                  max_tree_depth=6)  # fmt: skip
+    kernel = NUTS(
+        model, init_strategy=pyro.infer.autoguide.initialization.init_to_value(values={"z": truth}), max_tree_depth=6
+    )
     began = time.perf_counter()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -81,8 +88,14 @@ def inferred(
     """Posteriors of all recordings: side by side on a graphics card, else one after the other."""
     on = "cpu" if method in ONE_BY_ONE else device
     parts = [evidence] if on != "cpu" else [[e] for e in evidence]
-    settings = {"prior": cell.prior, "method": method, "seed": seed, "draws": draws, "estimator": cell.estimator,
-                "device": on}  # fmt: skip
+    settings = {
+        "prior": cell.prior,
+        "method": method,
+        "seed": seed,
+        "draws": draws,
+        "estimator": cell.estimator,
+        "device": on,
+    }
     return [p for part in parts for p in infer_evidence(part, decoder=cell.decoder, **settings)]
 
 
@@ -97,11 +110,16 @@ def agreement(found: list[nb.Posterior], reference: list[nb.Posterior]) -> dict[
     centre, unit, span = (torch.stack([f(p) for p in reference]) for f in (nb.Posterior.mean, deviation, interval))
     off, ratio, wide = ((mean - centre) / unit).flatten(), (sd / unit).flatten(), (width / span).flatten()
     error = (sum(1 / torch.stack([effective(p) for p in each]).flatten() for each in (found, reference))) ** 0.5
-    return {"mean_in_errors": float((off / error).square().mean().sqrt()),
-            "sd_in_errors": float((2**0.5 * ratio.log() / error).square().mean().sqrt()),
-            "mean_median": float(off.abs().median()), "mean_worst": float(off.abs().max()),
-            "sd_median": float(ratio.median()), "sd_worst": float(ratio[ratio.log().abs().argmax()]),
-            "width_median": float(wide.median()), "width_worst": float(wide[wide.log().abs().argmax()])}  # fmt: skip
+    return {
+        "mean_in_errors": float((off / error).square().mean().sqrt()),
+        "sd_in_errors": float((2**0.5 * ratio.log() / error).square().mean().sqrt()),
+        "mean_median": float(off.abs().median()),
+        "mean_worst": float(off.abs().max()),
+        "sd_median": float(ratio.median()),
+        "sd_worst": float(ratio[ratio.log().abs().argmax()]),
+        "width_median": float(wide.median()),
+        "width_worst": float(wide[wide.log().abs().argmax()]),
+    }
 
 
 def interval(posterior: nb.Posterior) -> torch.Tensor:
@@ -127,11 +145,14 @@ def main() -> None:
     args = parser.parse_args()
     cell, fast = nb.load_cell(args.cell), nb.load_cell(args.cell, device=args.device)
     design = cell.steps()
-    truth, evidence = recordings_from_program(cell.decoder, cell.prior, design, args.n, noise=NoisePrior(), robust=True,
-                                              seed=args.seed)  # fmt: skip
+    truth, evidence = recordings_from_program(
+        cell.decoder, cell.prior, design, args.n, noise=NoisePrior(), robust=True, seed=args.seed
+    )
     report, reference = {}, None
-    print(f"{'method':12s}{'s each':>8s}{'ESS':>7s}{'ESS / s':>9s}   |mean| off, median, worst"
-          "   SD ratio, median, worst   in errors   width of 89 %, same   fell back  R-hat  tail ESS")  # fmt: skip
+    print(
+        f"{'method':12s}{'s each':>8s}{'ESS':>7s}{'ESS / s':>9s}   |mean| off, median, worst"
+        "   SD ratio, median, worst   in errors   width of 89 %, same   fell back  R-hat  tail ESS"
+    )
     for method in args.methods:
         began = time.perf_counter()
         of = cell if method in ONE_BY_ONE else fast
@@ -139,14 +160,23 @@ def main() -> None:
         seconds = (time.perf_counter() - began) / args.n
         reference = reference or found
         size, away = float(np.mean([float(effective(p).min()) for p in found])), sum(p.method != method for p in found)
-        r = {"seconds": seconds, "ess": size, "ess_per_s": size / seconds, "fell_back": away,
-             **agreement(found, reference), **chains(found)}  # fmt: skip
+        r = {
+            "seconds": seconds,
+            "ess": size,
+            "ess_per_s": size / seconds,
+            "fell_back": away,
+            **agreement(found, reference),
+            **chains(found),
+        }
         report[method] = r
         judged = f"{r['r_hat']:9.3f}{r['ess_tail']:7.0f}" if "r_hat" in r else ""
-        print(f"{method:12s}{seconds:8.3f}{size:7.0f}{size / seconds:9.1f}{r['mean_median']:17.3f}"
-              f"{r['mean_worst']:10.3f}{r['sd_median']:19.3f}{r['sd_worst']:8.3f}"
-              f"{r['mean_in_errors']:9.2f}{r['sd_in_errors']:6.2f}{r['width_median']:12.3f}"
-              f"{r['width_worst']:8.3f}{away:14d}{judged}", flush=True)  # fmt: skip
+        print(
+            f"{method:12s}{seconds:8.3f}{size:7.0f}{size / seconds:9.1f}{r['mean_median']:17.3f}"
+            f"{r['mean_worst']:10.3f}{r['sd_median']:19.3f}{r['sd_worst']:8.3f}"
+            f"{r['mean_in_errors']:9.2f}{r['sd_in_errors']:6.2f}{r['width_median']:12.3f}"
+            f"{r['width_worst']:8.3f}{away:14d}{judged}",
+            flush=True,
+        )
     if args.voltage_draws:
         seconds = through_the_voltage(fast, truth[0], design.current_pa, args.voltage_draws, args.seed)
         report["voltage"] = {"seconds_per_draw": seconds, "ess_per_s": 1 / seconds}

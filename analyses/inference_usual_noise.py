@@ -35,13 +35,19 @@ def main() -> None:
     args = parser.parse_args()
     cell, hof = nb.load_cell(args.cell), import_hof(args.hof)
     w, names = cell.decoder.window, cell.decoder.summary_names
-    protocol = Protocol.step_family(list(CURRENTS), onset_ms=w.onset_ms, duration_ms=w.duration_ms,
-                                    total_ms=w.n_samples * w.dt_ms, dt_ms=w.dt_ms)  # fmt: skip
+    protocol = Protocol.step_family(
+        list(CURRENTS), onset_ms=w.onset_ms, duration_ms=w.duration_ms, total_ms=w.n_samples * w.dt_ms, dt_ms=w.dt_ms
+    )
     currents, off = [], []
     for k in torch.linspace(0, len(cell.models) - 1, args.models).round().long().tolist():
         label = int(cell.models.labels[k])
-        answer = nb.simulate(hof.select([label]).models[0], protocol, jobs=args.jobs, trials=args.repeats,
-                             noise=OUNoise(sd_pa=args.noise_sd_pa, seed=77 + label))  # fmt: skip
+        answer = nb.simulate(
+            hof.select([label]).models[0],
+            protocol,
+            jobs=args.jobs,
+            trials=args.repeats,
+            noise=OUNoise(sd_pa=args.noise_sd_pa, seed=77 + label),
+        )
         seen = observe(answer, cell.decoder).evidence
         current = seen.design.current_pa
         expected = cell.decoder.summary(cell.models.value[k].expand(len(current), -1), current).to(seen.summary)

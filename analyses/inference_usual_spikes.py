@@ -42,8 +42,16 @@ def errors(cell: nb.Cell, folder: Path) -> np.ndarray:
             n = int(np.isfinite(seen).sum())
             if n > 2:
                 mean = (said[n - 1] - said[0]) / (n - 1)
-                rows.append((c, said[0], mean, n - 1, np.log(seen[0] / said[0]),
-                             np.log((seen[n - 1] - seen[0]) / (n - 1) / mean)))  # fmt: skip
+                rows.append(
+                    (
+                        c,
+                        said[0],
+                        mean,
+                        n - 1,
+                        np.log(seen[0] / said[0]),
+                        np.log((seen[n - 1] - seen[0]) / (n - 1) / mean),
+                    )
+                )
     return np.array(rows)
 
 
@@ -62,8 +70,12 @@ def show(what: str, fit: Callable[[np.ndarray], float], ratio: np.ndarray, slown
     """Nats by which each growth is worse than the best power."""
     found = {p: fit(ratio**p) for p in POWERS}
     best = min(found.values())
-    print(what + ": " + ", ".join(f"{p:g} {value - best:.0f}" for p, value in found.items())
-          + f"; as the decoder's error grows {fit(slowness) - best:.0f}")  # fmt: skip
+    print(
+        what
+        + ": "
+        + ", ".join(f"{p:g} {value - best:.0f}" for p, value in found.items())
+        + f"; as the decoder's error grows {fit(slowness) - best:.0f}"
+    )
 
 
 def trains(recording: nb.Recording) -> list[tuple[float, np.ndarray]]:
@@ -83,8 +95,10 @@ def series(recording: nb.Recording) -> None:
     for (c, a), (d, b) in pairwise(rows):
         if d - c < 5:
             ia, ib = np.diff(a).mean(), np.diff(b).mean()
-            print(f"{c:6.0f} pA: latency {a[0]:5.1f} and {b[0]:5.1f} ms, log ratio {abs(np.log(a[0] / b[0])):.2f}; "
-                  f"interval {ia:5.1f} and {ib:5.1f} ms, {abs(np.log(ia / ib)):.2f}")  # fmt: skip
+            print(
+                f"{c:6.0f} pA: latency {a[0]:5.1f} and {b[0]:5.1f} ms, log ratio {abs(np.log(a[0] / b[0])):.2f}; "
+                f"interval {ia:5.1f} and {ib:5.1f} ms, {abs(np.log(ia / ib)):.2f}"
+            )
 
 
 def one_of_each(recording: nb.Recording) -> None:
@@ -115,8 +129,10 @@ def main() -> None:
     print(f"{len(current)} sweeps")
     for c in np.unique(current):
         at = current == c
-        print(f"{c:6.0f} pA: latency {np.median(latency[at]):6.1f} ms, SD {100 * off_latency[at].std():5.2f} %; "
-              f"interval {np.median(mean[at]):6.1f} ms, SD {100 * off_rate[at].std():5.2f} %")  # fmt: skip
+        print(
+            f"{c:6.0f} pA: latency {np.median(latency[at]):6.1f} ms, SD {100 * off_latency[at].std():5.2f} %; "
+            f"interval {np.median(mean[at]):6.1f} ms, SD {100 * off_rate[at].std():5.2f} %"
+        )
     slow = [cell.decoder.error.slowness(torch.from_numpy(x)).numpy() for x in (latency, mean)]
     show("latency", lambda g: misfit(off_latency, latency / 1000, g, DIFFUSION), latency / EARLY_MS, slow[0])
     show("rate", lambda g: misfit(off_rate, mean / 1000 / n, g, None), mean / BRISK_MS, slow[1])

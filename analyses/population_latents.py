@@ -50,8 +50,10 @@ def draw(groups: dict[str, Tensor], latents: tuple[Latent, ...], path: Path) -> 
 
     n, looks = len(latents), (("0.6", 2.0), ("C3", 14.0))
     figure = Figure(figsize=(2.1 * n, 2.0 * n), layout="constrained")
-    shown = {name: np.stack([v[:, k].exp() if x.log else v[:, k] for k, x in enumerate(latents)], 1)
-             for name, v in groups.items()}  # fmt: skip
+    shown = {
+        name: np.stack([v[:, k].exp() if x.log else v[:, k] for k, x in enumerate(latents)], 1)
+        for name, v in groups.items()
+    }
     scales = [Scale(np.concatenate([v[:, k] for v in shown.values()]), axis_name(x)) for k, x in enumerate(latents)]
     panels = figure.subplots(n, n, sharex="col", squeeze=False)
     for (row, column), ax in np.ndenumerate(panels):

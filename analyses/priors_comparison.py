@@ -47,8 +47,12 @@ def held_out_scores(cell: Cell) -> dict[str, dict[str, float]]:
     for kind, prior in fitted.items():
         gain = density[kind] - density["gaussian"]
         error = float(gain.std() / len(gain) ** 0.5)
-        rows[kind] = {**score(prior, cell.held_out), "gain": float(gain.mean()), "gain_se": error,
-                      **cross_validated(cell, kind)}  # fmt: skip
+        rows[kind] = {
+            **score(prior, cell.held_out),
+            "gain": float(gain.mean()),
+            "gain_se": error,
+            **cross_validated(cell, kind),
+        }
     return rows
 
 
@@ -63,8 +67,11 @@ def cross_validated(cell: Cell, kind: Kind) -> dict[str, float]:
         prior = fit_prior(parts[0], kind, seed=0)
         total += score(prior, parts[1], draws=10)["log_density"] * len(test)
         covered += len(test) * np.array(coverage(prior, prior.space.standardise(parts[1].value.double())))
-    return {"cross_validated": total / len(order), "marginal": float(covered[0]) / len(order),
-            "conditional": float(covered[1]) / len(order)}  # fmt: skip
+    return {
+        "cross_validated": total / len(order),
+        "marginal": float(covered[0]) / len(order),
+        "conditional": float(covered[1]) / len(order),
+    }
 
 
 def coverage(prior: Prior, x: torch.Tensor) -> tuple[float, float]:
@@ -85,14 +92,16 @@ def recordings_of(cell: Cell, currents_pa: list[float], seed: int) -> list[Evide
     """Sweeps of every held-out model, drawn from the program at its latents."""
     design = cell.steps(currents_pa)
     n, shape = len(cell.held_out), (len(design), len(design.summary_names))
-    blank = Evidence(design=design, times_ms=torch.full((shape[0], 1), torch.inf).double(),
-                     summary=torch.zeros(shape).double())  # fmt: skip
+    blank = Evidence(
+        design=design, times_ms=torch.full((shape[0], 1), torch.inf).double(), summary=torch.zeros(shape).double()
+    )
     values: dict[str, torch.Tensor] = {"z": cell.prior.space.standardise(cell.held_out.value)[None]}
     noise = NoisePrior()
     for name in SCALES:
         values[name] = torch.full((1, n), getattr(noise, name).median, dtype=torch.float64)
-    drawn = predict(partial(program, cell.decoder, cell.prior, design, noise=noise), cell.prior, values, blank,
-                    n=n, seed=seed)  # fmt: skip
+    drawn = predict(
+        partial(program, cell.decoder, cell.prior, design, noise=noise), cell.prior, values, blank, n=n, seed=seed
+    )
     return [Evidence(design=design, times_ms=t, summary=s) for t, s in zip(drawn.times_ms, drawn.summary, strict=True)]
 
 
@@ -101,8 +110,15 @@ def tree_of(cell: Cell, kind: Kind, recordings: list[Evidence]) -> Any:
 
     Given the prior recordings are independent: aligned draws of their posteriors are draws of the joint one.
     """
-    found = infer_evidence(recordings, decoder=cell.decoder, prior=fit_prior(cell.models, kind, seed=0), robust=False,
-                           method="importance", seed=1, draws=250)  # fmt: skip
+    found = infer_evidence(
+        recordings,
+        decoder=cell.decoder,
+        prior=fit_prior(cell.models, kind, seed=0),
+        robust=False,
+        method="importance",
+        seed=1,
+        draws=250,
+    )
     n = min(p.latents[..., 0].numel() for p in found)
     z = torch.stack([p.latents.flatten(0, 1)[:n] for p in found], 1)
     log = torch.cat([p.log_likelihood.flatten(0, 1)[:n] for p in found], 1)
@@ -125,8 +141,10 @@ def main() -> None:
             f"{'marginal':>10}{'conditional':>13}"
         )
         for kind, r in rows.items():
-            print(f"{kind:<11}{r['log_density']:>12.2f}{r['gain']:>8.2f}{r['gain_se']:>7.2f}{r['energy_distance']:>17.3f}"
-                  f"{r['cross_validated']:>17.2f}{r['marginal']:>10.3f}{r['conditional']:>13.3f}")  # fmt: skip
+            print(
+                f"{kind:<11}{r['log_density']:>12.2f}{r['gain']:>8.2f}{r['gain_se']:>7.2f}{r['energy_distance']:>17.3f}"
+                f"{r['cross_validated']:>17.2f}{r['marginal']:>10.3f}{r['conditional']:>13.3f}"
+            )
         low, high = cell.decoder.window.current_range_pa
         recordings = recordings_of(cell, [low, 0.4 * high, 0.8 * high], seed=3)
         with warnings.catch_warnings():
@@ -134,8 +152,13 @@ def main() -> None:
             table = az.compare({kind: tree_of(cell, kind, recordings) for kind in rows}, round_to="none")
         print(f"leave one of {3 * len(recordings)} sweeps out:")
         print(table.to_string(float_format=lambda v: f"{v:.2f}"))
-        result[name] = {"scores": rows, "compare": {str(k): {c: (v if isinstance(v, str) else float(np.asarray(v)))
-                        for c, v in row.items()} for k, row in table.iterrows()}}  # fmt: skip
+        result[name] = {
+            "scores": rows,
+            "compare": {
+                str(k): {c: (v if isinstance(v, str) else float(np.asarray(v))) for c, v in row.items()}
+                for k, row in table.iterrows()
+            },
+        }
     if args.json:
         args.json.write_text(json.dumps(result, indent=1, default=str) + "\n")
 

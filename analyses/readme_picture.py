@@ -51,8 +51,11 @@ def draw_latents(axis: plt.Axes, found: nb.Examination) -> None:
     axis.hlines(y, *np.quantile(prior, [0.055, 0.945], axis=0), color="lightgray", lw=6, label="prior")
     axis.hlines(y, after[0], after[1], color="tab:orange", lw=6, label="posterior")
     axis.plot(truth, y, "k|", ms=11, mew=1.5, label="truth")
-    axis.set(yticks=y, xlabel="SDs of all training models",
-             yticklabels=[with_step(item.name, item.current_pa) for item in space.latents])  # fmt: skip
+    axis.set(
+        yticks=y,
+        xlabel="SDs of all training models",
+        yticklabels=[with_step(item.name, item.current_pa) for item in space.latents],
+    )
     axis.set_title("latent features, 89 % intervals", loc="left", fontsize=9)
     axis.tick_params(axis="y", length=0)
     axis.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.35, -0.11), ncol=3, fontsize=8)
@@ -71,8 +74,9 @@ def main() -> None:
         recording, cell, truth=truth, seed=args.seed, method="hmc", draws=300, noise=NoisePrior.simulated()
     )
     plt.rcParams |= {"axes.spines.top": False, "axes.spines.right": False, "font.size": 9}
-    figure, axes = plt.subplot_mosaic([["a", "z"], ["b", "z"], ["c", "z"]], figsize=(10, 5.2), width_ratios=(1.6, 1),
-                                      layout="constrained")  # fmt: skip
+    figure, axes = plt.subplot_mosaic(
+        [["a", "z"], ["b", "z"], ["c", "z"]], figsize=(10, 5.2), width_ratios=(1.6, 1), layout="constrained"
+    )
     draw_traces(np.array([axes[k] for k in "abc"]), found)
     draw_latents(axes["z"], found)
     figure.savefig(args.out, dpi=150)

@@ -68,8 +68,10 @@ def main() -> None:
         print(f"compartments of at most {cv:g} um: {time_of(Numerics(cv_um=cv), hof)[0]:.3f} s per trace")
     for jobs in args.jobs:
         start, per_trace = scaling(hof, jobs)
-        print(f"{jobs} process(es): {1 / per_trace:.2f} traces/s, {1 / per_trace / jobs:.2f} per core-second,"
-              f" after {start:.0f} s to start")  # fmt: skip
+        print(
+            f"{jobs} process(es): {1 / per_trace:.2f} traces/s, {1 / per_trace / jobs:.2f} per core-second,"
+            f" after {start:.0f} s to start"
+        )
 
 
 if __name__ == "__main__":

@@ -33,8 +33,12 @@ PREROLL_MS, ONSET_MS, LENGTH_MS, TOTAL_MS = 200.0, 20.0, 300.0, 350.0
 def with_arbor(swc: str, current_na: float, dt_ms: float, cv_um: float) -> np.ndarray:
     """Somatic voltage (mV) every time step, from 20 ms before the step."""
     decor = arbor.decor()
-    decor.set_property(Vm=V_REST * units.mV, tempK=(CELSIUS + 273.15) * units.Kelvin, rL=RA * units.Ohm * units.cm,
-                       cm=CM * 0.01 * units.F / units.m2)  # fmt: skip
+    decor.set_property(
+        Vm=V_REST * units.mV,
+        tempK=(CELSIUS + 273.15) * units.Kelvin,
+        rL=RA * units.Ohm * units.cm,
+        cm=CM * 0.01 * units.F / units.m2,
+    )
     decor.set_ion("na", rev_pot=50 * units.mV)
     decor.set_ion("k", rev_pot=-77 * units.mV)
     decor.paint("(all)", arbor.density("hh"))

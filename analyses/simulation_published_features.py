@@ -54,17 +54,22 @@ def measure_with_efel(recording: Recording, wanted: dict[str, tuple[int, str, fl
     result = {}
     for name, (sweep, _, _) in wanted.items():
         traces = [
-            {"T": recording.time_ms.numpy(), "V": v[sweep].double().numpy(), "stim_start": [ONSET_MS],
-             "stim_end": [ONSET_MS + LENGTH_MS]}
+            {
+                "T": recording.time_ms.numpy(),
+                "V": v[sweep].double().numpy(),
+                "stim_start": [ONSET_MS],
+                "stim_end": [ONSET_MS + LENGTH_MS],
+            }
             for v in recording.voltage_mv
-        ]  # fmt: skip
+        ]
         values = [row[name] for row in efel.get_feature_values(traces, [name])]
         result[name] = np.array([np.nan if v is None or not len(v) else float(np.mean(v)) for v in values])
     return result
 
 
-def compare(hof: HallOfFame, table: dict[int, dict[str, str]], wanted: dict[str, tuple[int, str, float]],
-            recording: Recording) -> bool:  # fmt: skip
+def compare(
+    hof: HallOfFame, table: dict[int, dict[str, str]], wanted: dict[str, tuple[int, str, float]], recording: Recording
+) -> bool:
     """Print one line per feature; True if all are within their limits."""
     good = True
     for name, values in measure_with_efel(recording, wanted).items():
@@ -73,8 +78,10 @@ def compare(hof: HallOfFame, table: dict[int, dict[str, str]], wanted: dict[str,
         off = np.abs(values - published)
         r = np.corrcoef(values, published)[0, 1] if len(off) > 2 else np.nan
         ok = float(off.mean()) <= limit
-        print(f"{hof.name:16s} {name:20s} mean |diff| {off.mean():8.4f}  (limit {limit:g}, largest {off.max():.4f}, "
-              f"r {r:.4f}, {np.isfinite(off).sum()} models) {'ok' if ok else 'NOT MET'}")  # fmt: skip
+        print(
+            f"{hof.name:16s} {name:20s} mean |diff| {off.mean():8.4f}  (limit {limit:g}, largest {off.max():.4f}, "
+            f"r {r:.4f}, {np.isfinite(off).sum()} models) {'ok' if ok else 'NOT MET'}"
+        )
         good = good and ok
     return good
 

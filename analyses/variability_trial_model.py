@@ -75,9 +75,11 @@ def spread_and_coverage(fit: RepeatFit, repeats: SpikeRepeats) -> None:
     for k, name in enumerate(SHOWN):
         log = np.log(np.array(ratio)[:, k])
         near = int((np.abs(log) < np.log(1.2)).sum())
-        print(f"  {name:16s} predicted / true SD {np.exp(np.nanmean(log)):.2f} (over groups: SD of the log "
-              f"{np.nanstd(log):.2f}, within 20 %: {near})   89 % intervals hold "
-              f"{100 * np.mean(inside, 0)[k]:.1f} %")  # fmt: skip
+        print(
+            f"  {name:16s} predicted / true SD {np.exp(np.nanmean(log)):.2f} (over groups: SD of the log "
+            f"{np.nanstd(log):.2f}, within 20 %: {near})   89 % intervals hold "
+            f"{100 * np.mean(inside, 0)[k]:.1f} %"
+        )
 
 
 def large_sample(fit: RepeatFit, repeats: SpikeRepeats, more: SpikeRepeats) -> None:
@@ -116,13 +118,20 @@ def controls(fit: RepeatFit, repeats: SpikeRepeats) -> None:
         for group in range(len(repeats.cell)):
             mean = np.nanmean(observed_table(repeats, group).select(SHOWN).value, 0) if known else None
             ensemble = wrong(forecast_table(fit, group, n=600, seed=group).select(SHOWN), factor, shift, mean)
-            result = calibrate_repeats(observed_table(unseen, group).select(SHOWN), ensemble, permutations=999, seed=1,
-                                       fitted_to=FITTED if told else None)  # fmt: skip
+            result = calibrate_repeats(
+                observed_table(unseen, group).select(SHOWN),
+                ensemble,
+                permutations=999,
+                seed=1,
+                fitted_to=FITTED if told else None,
+            )
             called.append(result.miscalibrated)
             power.append((result.power_narrow, result.power_wide))
         narrow, wide = np.mean(power, 0)
-        print(f"  {what:24s} called wrong in {sum(called):2d} of {len(called)}   (printed power: x0.5 {narrow:.2f}, "
-              f"x2 {wide:.2f})")  # fmt: skip
+        print(
+            f"  {what:24s} called wrong in {sum(called):2d} of {len(called)}   (printed power: x0.5 {narrow:.2f}, "
+            f"x2 {wide:.2f})"
+        )
 
 
 def through_the_decoder(fit: RepeatFit, repeats: SpikeRepeats, name: str, models: list[int]) -> None:
@@ -166,8 +175,10 @@ def main() -> None:
     for current in CURRENTS_PA:
         groups = [g for g, pa in enumerate(repeats.current_pa) if pa == current]
         latency, rate, sigma = fit.scales[:, groups].flatten(0, 1).median(0).values.tolist()
-        print(f"  {current:4.0f} pA: latency {100 * latency:.0f} %, rate {100 * rate:.1f} %, phase diffusion "
-              f"{sigma:.2f} spikes / sqrt(s)")  # fmt: skip
+        print(
+            f"  {current:4.0f} pA: latency {100 * latency:.0f} %, rate {100 * rate:.1f} %, phase diffusion "
+            f"{sigma:.2f} spikes / sqrt(s)"
+        )
     spread_and_coverage(fit, repeats)
     if args.truth:
         again = None if args.cache is None else args.cache.with_stem(f"{args.cache.stem}-truth")

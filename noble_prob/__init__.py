@@ -56,12 +56,42 @@ _HOME = {
 _ROOM = {name: room for room, names in _HOME.items() for name in names.split()}
 
 __all__ = [
-    "Cell", "Examination", "FeatureTable", "Finding", "LatentSpace", "Neurons", "NoisePrior", "Posterior", "Prior",
-    "Protocol", "Recording", "Step", "TrialModel", "UsageError", "calibrate_population", "calibrate_repeats",
-    "compare_experiments", "draw", "evaluate", "examine", "fi_curve", "find_spikes", "fit_prior", "from_arrays",
-    "from_pyro", "infer",
-    "infer_population", "judge", "load_cell", "measure", "plausibility", "read", "render", "respond", "simulate",
-]  # fmt: skip
+    "Cell",
+    "Examination",
+    "FeatureTable",
+    "Finding",
+    "LatentSpace",
+    "Neurons",
+    "NoisePrior",
+    "Posterior",
+    "Prior",
+    "Protocol",
+    "Recording",
+    "Step",
+    "TrialModel",
+    "UsageError",
+    "calibrate_population",
+    "calibrate_repeats",
+    "compare_experiments",
+    "draw",
+    "evaluate",
+    "examine",
+    "fi_curve",
+    "find_spikes",
+    "fit_prior",
+    "from_arrays",
+    "from_pyro",
+    "infer",
+    "infer_population",
+    "judge",
+    "load_cell",
+    "measure",
+    "plausibility",
+    "read",
+    "render",
+    "respond",
+    "simulate",
+]
 
 
 def __getattr__(name: str) -> Any:

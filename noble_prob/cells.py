@@ -125,8 +125,11 @@ class Cell:
         for step in chosen:
             self.require_current(step)
         current = torch.tensor(chosen, dtype=torch.float64)
-        return Design(current_pa=current, end_ms=torch.full_like(current, self.decoder.window.duration_ms),
-                      summary_names=self.decoder.summary_names)  # fmt: skip
+        return Design(
+            current_pa=current,
+            end_ms=torch.full_like(current, self.decoder.window.duration_ms),
+            summary_names=self.decoder.summary_names,
+        )
 
 
 @undisturbed()
@@ -167,8 +170,13 @@ def _load(where: str | Path, prior: Kind | None, device: str) -> Cell:
     if named and str(where) == TOY:
         return _toy(prior)
     if named:
-        require(str(where) in known, "cell", f"one of {', '.join(known)}, or a folder", repr(str(where)[:80]),
-                "choose a shipped cell or pass the folder of a checkpoint")  # fmt: skip
+        require(
+            str(where) in known,
+            "cell",
+            f"one of {', '.join(known)}, or a folder",
+            repr(str(where)[:80]),
+            "choose a shipped cell or pass the folder of a checkpoint",
+        )
         folder = cell_folder(str(where))
     decoder, card = load_decoder(folder, device=device), read_card(folder)
     neurons = _read_table(folder / TABLE, decoder.space)
@@ -177,9 +185,17 @@ def _load(where: str | Path, prior: Kind | None, device: str) -> Cell:
         density = fit_prior(neurons[TRAIN], prior or "student")
     demo = _read_demo(folder / DEMO, neurons) if (folder / DEMO).is_file() else None
     estimator = Estimator.load(folder) if (folder / ESTIMATOR).is_file() else None
-    return Cell(name=str(card.get("cell", folder.name)), decoder=decoder, models=neurons[TRAIN],
-                prior=density, held_out=neurons.get(HELD_OUT), card=card, demo=demo, estimator=estimator,
-                folder=None if named else folder.resolve())  # fmt: skip
+    return Cell(
+        name=str(card.get("cell", folder.name)),
+        decoder=decoder,
+        models=neurons[TRAIN],
+        prior=density,
+        held_out=neurons.get(HELD_OUT),
+        card=card,
+        demo=demo,
+        estimator=estimator,
+        folder=None if named else folder.resolve(),
+    )
 
 
 def _read_demo(path: Path, neurons: Mapping[str, Neurons]) -> tuple[Recording, dict[str, float]] | None:
@@ -201,11 +217,17 @@ def _read_table(path: Path, space: LatentSpace) -> dict[str, Neurons]:
         with path.open(newline="", encoding="utf-8") as file:
             header, *rows = csv.reader(file)
     except (ValueError, csv.Error) as error:
-        raise UsageError("cell", f"a {TABLE} with a header and rows", "an empty file, or no text",
-                         "restore the folder") from error  # fmt: skip
+        raise UsageError(
+            "cell", f"a {TABLE} with a header and rows", "an empty file, or no text", "restore the folder"
+        ) from error
     wanted = ["model", "split", *space.names]
-    require(header[: len(wanted)] == wanted, "cell", f"a {TABLE} with the columns {', '.join(wanted)}",
-            ", ".join(header), "use the table that belongs to the decoder")  # fmt: skip
+    require(
+        header[: len(wanted)] == wanted,
+        "cell",
+        f"a {TABLE} with the columns {', '.join(wanted)}",
+        ", ".join(header),
+        "use the table that belongs to the decoder",
+    )
     try:
         values = torch.tensor([[float(v) for v in row[2 : len(wanted)]] for row in rows], dtype=torch.float64)
         splits = [row[1] for row in rows]
@@ -226,8 +248,13 @@ def _stored(folder: Path, space: LatentSpace) -> Prior | None:
         return None
     prior = Prior.load(folder / PRIOR)
     same = prior.space.names == space.names and torch.allclose(prior.space.mean, space.mean)
-    require(same and torch.allclose(prior.space.sd, space.sd), "cell", "a stored prior on the decoder's latent scale",
-            "another scale", f"delete its folder {PRIOR}/: a Student t will be fitted")  # fmt: skip
+    require(
+        same and torch.allclose(prior.space.sd, space.sd),
+        "cell",
+        "a stored prior on the decoder's latent scale",
+        "another scale",
+        f"delete its folder {PRIOR}/: a Student t will be fitted",
+    )
     return prior
 
 
@@ -247,9 +274,23 @@ def _toy(kind: Kind | None) -> Cell:
     prior = exact if kind in (None, exact.kind) else fit_prior(models, kind)
     value = space.unstandardise(points[0])
     w = decoder.window
-    protocol = Protocol.step_family([-110.0, 80.0, 180.0, 240.0], onset_ms=w.onset_ms, duration_ms=w.duration_ms,
-                                    total_ms=w.n_samples * w.dt_ms, dt_ms=w.dt_ms)  # fmt: skip
-    recording = Recording(protocol=protocol, voltage_mv=decoder.respond(value[None], protocol.amplitudes_pa),
-                          provenance={"made_by": "the toy decoder itself"})  # fmt: skip
-    return Cell(name=TOY, decoder=decoder, prior=prior, models=models, card={"cell": TOY, "title": "Closed-form toy"},
-                demo=(recording, dict(zip(space.names, value.tolist(), strict=True))))  # fmt: skip
+    protocol = Protocol.step_family(
+        [-110.0, 80.0, 180.0, 240.0],
+        onset_ms=w.onset_ms,
+        duration_ms=w.duration_ms,
+        total_ms=w.n_samples * w.dt_ms,
+        dt_ms=w.dt_ms,
+    )
+    recording = Recording(
+        protocol=protocol,
+        voltage_mv=decoder.respond(value[None], protocol.amplitudes_pa),
+        provenance={"made_by": "the toy decoder itself"},
+    )
+    return Cell(
+        name=TOY,
+        decoder=decoder,
+        prior=prior,
+        models=models,
+        card={"cell": TOY, "title": "Closed-form toy"},
+        demo=(recording, dict(zip(space.names, value.tolist(), strict=True))),
+    )

@@ -98,8 +98,13 @@ def respond(
         latents, model = neurons.value[:, None], None
     else:
         require_count(trials, "trials", "repeats")
-        require(neurons.axis != "trial", "neurons.axis", "'draw' or 'neuron' where `trials` are wanted", "'trial'",
-                "these are repeats already: leave `trials` out")  # fmt: skip
+        require(
+            neurons.axis != "trial",
+            "neurons.axis",
+            "'draw' or 'neuron' where `trials` are wanted",
+            "'trial'",
+            "these are repeats already: leave `trials` out",
+        )
         model = trial_model or TrialModel.isotropic(neurons.space)
         latents = model.latents(neurons, trials * len(steps.steps), generator)
         latents = latents.reshape(len(neurons) * trials, len(steps.steps), -1)
@@ -121,12 +126,20 @@ def _require_own(decoder: Decoder, neurons: Neurons, device: str | torch.device 
     if device is not None:
         require_device(device)
     own = decoder.space
-    require(neurons.space.names == own.names, "neurons", f"in the decoder's latent space {own.names}",
-            neurons.space.names, "use neurons of the decoder's own cell")  # fmt: skip
+    require(
+        neurons.space.names == own.names,
+        "neurons",
+        f"in the decoder's latent space {own.names}",
+        neurons.space.names,
+        "use neurons of the decoder's own cell",
+    )
     if not torch.allclose(neurons.space.mean, own.mean) or not torch.allclose(neurons.space.sd, own.sd):
-        warnings.warn("the neurons are of another cell than the decoder: their latents have its names, and another "
-                      "centre and spread; `decoder.support(neurons.value)` says how far they lie from what it knows",
-                      UserWarning, stacklevel=3)  # fmt: skip
+        warnings.warn(
+            "the neurons are of another cell than the decoder: their latents have its names, and another "
+            "centre and spread; `decoder.support(neurons.value)` says how far they lie from what it knows",
+            UserWarning,
+            stacklevel=3,
+        )
     require(len(neurons) > 0, "neurons", "at least one neuron", "none", "draw some")
 
 
@@ -171,16 +184,27 @@ def respond_features(
             record = Recording(protocol=steps, voltage_mv=voltage[:, None], axes=(neurons.axis,))
             found.append(measure(record, names=names))
     values = torch.cat([f.value.cpu() for f in found])
-    return Features(names=found[0].names, units=found[0].units, value=values, mask=torch.isfinite(values),
-                    axes=(neurons.axis,), steps=steps.steps)  # fmt: skip
+    return Features(
+        names=found[0].names,
+        units=found[0].units,
+        value=values,
+        mask=torch.isfinite(values),
+        axes=(neurons.axis,),
+        steps=steps.steps,
+    )
 
 
 def _require_finite(voltage: Float[Tensor, "row *sweep time"], neurons: Neurons) -> None:
     """Refuse latents so far out that the decoder has no answer; rows of one neuron follow each other."""
     bad = (~voltage.sum(-1).isfinite()).reshape(len(neurons), -1).any(-1).nonzero()[:, 0].tolist()
     names = [repr(neurons.labels[k]) if neurons.labels else f"number {k} (from 0)" for k in bad]
-    require(not bad, "neurons", "latents for which the decoder's voltage is finite",
-            f"none for neuron {listed(names, 3)}", "look at neurons.value, in units of neurons.space")  # fmt: skip
+    require(
+        not bad,
+        "neurons",
+        "latents for which the decoder's voltage is finite",
+        f"none for neuron {listed(names, 3)}",
+        "look at neurons.value, in units of neurons.space",
+    )
 
 
 def require_room(decoder: Decoder, n: int, steps: int, trials: int | None, parameter: str = "neurons") -> None:
@@ -211,24 +235,37 @@ def _protocol(decoder: Decoder, protocol: Protocol | Sequence[float] | Tensor) -
     """The step family on the decoder's grid."""
     w = decoder.window
     if not isinstance(protocol, Protocol):
-        return Protocol.step_family(protocol, onset_ms=w.onset_ms, duration_ms=w.duration_ms,
-                                    total_ms=w.n_samples * w.dt_ms, dt_ms=w.dt_ms)  # fmt: skip
+        return Protocol.step_family(
+            protocol, onset_ms=w.onset_ms, duration_ms=w.duration_ms, total_ms=w.n_samples * w.dt_ms, dt_ms=w.dt_ms
+        )
     wanted = f"steps from {w.onset_ms} ms for {w.duration_ms} ms on {w.n_samples} samples of {w.dt_ms} ms"
     grid = len(protocol.time_ms) == w.n_samples and abs(protocol.dt_ms - w.dt_ms) < 1e-6
     onset = w.onset_ms + float(protocol.time_ms[0])
-    fits = all(s and abs(s.onset_ms - onset) < w.dt_ms and abs(s.duration_ms - w.duration_ms) < w.dt_ms
-               for s in protocol.steps)  # fmt: skip
+    fits = all(
+        s and abs(s.onset_ms - onset) < w.dt_ms and abs(s.duration_ms - w.duration_ms) < w.dt_ms for s in protocol.steps
+    )
     require(grid and fits, "protocol", wanted, "another grid or stimulus", "pass the step amplitudes in pA instead")
     held = [s.holding_pa for s in protocol.steps if s and s.holding_pa]
-    require(not held, "protocol", "steps from rest: the decoder knows no holding current", f"{listed(held, 3)} pA",
-            "pass the step amplitudes in pA instead")  # fmt: skip
+    require(
+        not held,
+        "protocol",
+        "steps from rest: the decoder knows no holding current",
+        f"{listed(held, 3)} pA",
+        "pass the step amplitudes in pA instead",
+    )
     return protocol
 
 
 def _render(
-    decoder: Decoder, latents: Tensor, steps: Protocol, model: TrialModel | None, generator: torch.Generator,
-    chunk: int, device: str | torch.device | None, progress: bool,
-) -> Float[Tensor, "row sweep time"]:  # fmt: skip
+    decoder: Decoder,
+    latents: Tensor,
+    steps: Protocol,
+    model: TrialModel | None,
+    generator: torch.Generator,
+    chunk: int,
+    device: str | torch.device | None,
+    progress: bool,
+) -> Float[Tensor, "row sweep time"]:
     """Voltage of rows of latents (one per row, or one per row and sweep), chunk by chunk; chance knows no chunks."""
     current = steps.amplitudes_pa
     rows, sweeps = len(latents), len(current)
@@ -248,13 +285,22 @@ def _render(
 
 
 def _spike_times(
-    decoder: Decoder, latents: Tensor, current_pa: Tensor, model: TrialModel, generator: torch.Generator,
-    chunk: int, device: str | torch.device | None,
-) -> Float[Tensor, "row spike"]:  # fmt: skip
+    decoder: Decoder,
+    latents: Tensor,
+    current_pa: Tensor,
+    model: TrialModel,
+    generator: torch.Generator,
+    chunk: int,
+    device: str | torch.device | None,
+) -> Float[Tensor, "row spike"]:
     """Spike times of repeats (ms after onset), drawn for all rows at once, on the CPU."""
     if "times_ms" not in signature(decoder.respond).parameters:
-        raise UsageError("trial_model", "without timing scatter and phase diffusion for a decoder that can not "
-                         "render given spike times", model.phase_diffusion, "leave them out")  # fmt: skip
+        raise UsageError(
+            "trial_model",
+            "without timing scatter and phase diffusion for a decoder that can not render given spike times",
+            model.phase_diffusion,
+            "leave them out",
+        )
     parts = zip(latents.split(chunk), current_pa.split(chunk), strict=True)
     times = torch.cat([decoder.spike_times(z.to(device), i.to(device)).cpu() for z, i in parts])
     return model.scatter(times, current_pa, generator)

@@ -131,8 +131,13 @@ def require_memory(needed: int, parameter: str, what: str) -> None:
         UsageError: If they are more than the memory.
     """
     most = memory_bytes()
-    require(needed <= most, parameter, f"few enough for the memory of this machine ({most / 1e9:.1f} GB)",
-            f"{what}, which take {needed / 1e9:,.1f} GB", "ask for fewer")  # fmt: skip
+    require(
+        needed <= most,
+        parameter,
+        f"few enough for the memory of this machine ({most / 1e9:.1f} GB)",
+        f"{what}, which take {needed / 1e9:,.1f} GB",
+        "ask for fewer",
+    )
 
 
 def require_mass(mass: float) -> None:

@@ -50,8 +50,13 @@ def reference_files(folder: str | Path) -> dict[int, Path]:
         UsageError: If the folder is missing or holds none.
     """
     folder = Path(folder)
-    require(folder.is_dir(), "reference", "a folder of sS_hH.npz files", f"{str(folder)!r}, which is no folder",
-            "check the path")  # fmt: skip
+    require(
+        folder.is_dir(),
+        "reference",
+        "a folder of sS_hH.npz files",
+        f"{str(folder)!r}, which is no folder",
+        "check the path",
+    )
     found = {20 * (int(m[1]) - 1) + int(m[2]): p for p in folder.iterdir() if (m := _NAME.match(p.name))}
     require(bool(found), "reference", "a folder of sS_hH.npz files", f"none in {str(folder)!r}", "check the path")
     return dict(sorted(found.items()))
@@ -68,8 +73,9 @@ def read_reference(path: Path, window: Window) -> Recording:
         UsageError: If the file is damaged, or lacks an array or one of numbers that fit.
     """
     counts, scale, amps = _arrays(path)
-    protocol = Protocol.step_family((1000.0 * amps).tolist(), onset_ms=ONSET_MS, duration_ms=STEP_MS, dt_ms=DT_MS,
-                                    total_ms=counts.shape[-1] * DT_MS)  # fmt: skip
+    protocol = Protocol.step_family(
+        (1000.0 * amps).tolist(), onset_ms=ONSET_MS, duration_ms=STEP_MS, dt_ms=DT_MS, total_ms=counts.shape[-1] * DT_MS
+    )
     raw = Recording(protocol=protocol, voltage_mv=torch.from_numpy(counts * scale))
     total = window.n_samples * window.dt_ms
     return to_grid(raw, dt_ms=window.dt_ms, onset_ms=window.onset_ms, total_ms=total, trained_ms=window.duration_ms)
@@ -85,8 +91,13 @@ def _arrays(path: Path) -> tuple[np.ndarray, float, np.ndarray]:
         raise UsageError("reference", "NPZ files with V, scale and amps", f"{path.name} ({error})", AGAIN) from error
     shapes = [x.shape for x in numbers]
     fit = counts.ndim == 2 and counts.size > 0 and scale.size == 1 and amps.shape == counts.shape[:1]
-    require(fit, "reference", "V of shape (current, time), one scale, one of amps per current",
-            f"{path.name} with shapes {shapes}", AGAIN)  # fmt: skip
+    require(
+        fit,
+        "reference",
+        "V of shape (current, time), one scale, one of amps per current",
+        f"{path.name} with shapes {shapes}",
+        AGAIN,
+    )
     finite = all(np.isfinite(x).all() for x in numbers) and scale.item() > 0
     require(finite, "reference", "finite V and amps and a positive scale", f"{path.name} with others", AGAIN)
     return counts, float(scale.item()), amps
@@ -137,8 +148,10 @@ def evaluate(
         models[group].append(number)
     return {
         **{name: {**total.result(), "n_models": len(models[name])} for name, total in totals.items()},
-        "without_latents": without, "resampling": RESAMPLING, "excluded_currents_pa": list(known),
-    }  # fmt: skip
+        "without_latents": without,
+        "resampling": RESAMPLING,
+        "excluded_currents_pa": list(known),
+    }
 
 
 def table(result: Mapping[str, Any]) -> str:

@@ -69,9 +69,13 @@ class LatentSpace:
 
     def __post_init__(self) -> None:
         n = len(self.latents)
-        require(self.mean.shape == (n,) and self.sd.shape == (n,), "mean", f"of shape ({n},) as `latents` and `sd`",
-                (tuple(self.mean.shape), tuple(self.sd.shape)),
-                "give one centre and one spread per latent")  # fmt: skip
+        require(
+            self.mean.shape == (n,) and self.sd.shape == (n,),
+            "mean",
+            f"of shape ({n},) as `latents` and `sd`",
+            (tuple(self.mean.shape), tuple(self.sd.shape)),
+            "give one centre and one spread per latent",
+        )
         require(bool((self.sd > 0).all()), "sd", "positive", self.sd.tolist(), "drop a latent that does not vary")
 
     def __repr__(self) -> str:
@@ -152,27 +156,51 @@ class Neurons:
     def __post_init__(self) -> None:
         require(self.axis in get_args(Axis), "axis", "one of draw, neuron, trial", self.axis, "say what the points are")
         object.__setattr__(self, "value", numbers(self.value, "value"))
-        require(self.value.ndim == 2 and self.value.shape[1] == len(self.space), "value",
-                f"of shape (n, {len(self.space)})", tuple(self.value.shape),
-                f"give the latents {self.space.names}")  # fmt: skip
+        require(
+            self.value.ndim == 2 and self.value.shape[1] == len(self.space),
+            "value",
+            f"of shape (n, {len(self.space)})",
+            tuple(self.value.shape),
+            f"give the latents {self.space.names}",
+        )
         require(
             bool(torch.isfinite(self.value).all()), "value", "finite", "NaN or infinity", "drop undefined neurons first"
         )
-        require(len(self.labels) in (0, len(self)), "labels", f"one per point: {len(self)}", len(self.labels),
-                "name every point, or none")  # fmt: skip
+        require(
+            len(self.labels) in (0, len(self)),
+            "labels",
+            f"one per point: {len(self)}",
+            len(self.labels),
+            "name every point, or none",
+        )
         if self.weight is not None:
             self._check_weight(numbers(self.weight, "weight"))
 
     def _check_weight(self, weight: Tensor) -> None:
         """Refuse weights that do not belong to the points or can not be normalised."""
         object.__setattr__(self, "weight", weight)
-        require(weight.shape == (len(self),), "weight", f"of shape ({len(self)},)", tuple(weight.shape),
-                "give one weight per point")  # fmt: skip
+        require(
+            weight.shape == (len(self),),
+            "weight",
+            f"of shape ({len(self)},)",
+            tuple(weight.shape),
+            "give one weight per point",
+        )
         fits = bool(torch.isfinite(weight).all() and (weight >= 0).all() and weight.sum() > 0)
-        require(fits, "weight", "finite, not negative, and not all zero", f"a smallest of {float(weight.min()):g}"
-                if len(weight) else "none", "mend the weights, or leave them out for equal ones")  # fmt: skip
-        require(bool(torch.isfinite(weight.sum())), "weight", "of a finite sum",
-                f"a largest of {float(weight.max()):g}", "give weights of about one")  # fmt: skip
+        require(
+            fits,
+            "weight",
+            "finite, not negative, and not all zero",
+            f"a smallest of {float(weight.min()):g}" if len(weight) else "none",
+            "mend the weights, or leave them out for equal ones",
+        )
+        require(
+            bool(torch.isfinite(weight.sum())),
+            "weight",
+            "of a finite sum",
+            f"a largest of {float(weight.max()):g}",
+            "give weights of about one",
+        )
 
     def __repr__(self) -> str:
         """One line for people."""
@@ -201,9 +229,11 @@ class Neurons:
         chosen = indices(index, len(self), "index", "points")
         weight = None if self.weight is None else self.weight[torch.tensor(chosen, device=self.weight.device)]
         return replace(
-            self, value=self.value[torch.tensor(chosen, device=self.value.device)], weight=weight,
+            self,
+            value=self.value[torch.tensor(chosen, device=self.value.device)],
+            weight=weight,
             labels=tuple(self.labels[i] for i in chosen) if self.labels else (),
-        )  # fmt: skip
+        )
 
     def require_axis(self, axis: Axis, what: str) -> None:
         """Refuse points of another kind: the spreads mean different things.
@@ -211,8 +241,13 @@ class Neurons:
         Raises:
             UsageError: If this is not a set of ``axis`` points.
         """
-        require(self.axis == axis, "neurons.axis", f"'{axis}' for {what}", f"'{self.axis}'",
-                "do not mix ignorance (draw), diversity (neuron) and repeats (trial)")  # fmt: skip
+        require(
+            self.axis == axis,
+            "neurons.axis",
+            f"'{axis}' for {what}",
+            f"'{self.axis}'",
+            "do not mix ignorance (draw), diversity (neuron) and repeats (trial)",
+        )
 
 
 def require_neurons(neurons: object) -> None:
@@ -221,5 +256,10 @@ def require_neurons(neurons: object) -> None:
     Raises:
         UsageError: If it is none.
     """
-    require_kind(neurons, Neurons, "neurons", "draw some, take cell.models, or put latents into "
-                 "Neurons(space=cell.decoder.space, value=x, axis='neuron')", "Neurons")  # fmt: skip
+    require_kind(
+        neurons,
+        Neurons,
+        "neurons",
+        "draw some, take cell.models, or put latents into Neurons(space=cell.decoder.space, value=x, axis='neuron')",
+        "Neurons",
+    )

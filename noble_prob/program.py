@@ -69,10 +69,16 @@ def program(
         summary = decoder.summary(latents, design.current_pa).to(z)
         error_ms = (decoder.error.residual_ms**2 + noise.timing_ms**2) ** 0.5
         trains = SpikeTrains(
-            times, design, decoder.error, scale=1 + scales["decoder_excess"], phase_diffusion=scales["phase_diffusion"],
-            trial_timing=scales["trial_timing"], trial_rate=scales["trial_rate"], timing_ms=noise.timing_ms,
+            times,
+            design,
+            decoder.error,
+            scale=1 + scales["decoder_excess"],
+            phase_diffusion=scales["phase_diffusion"],
+            trial_timing=scales["trial_timing"],
+            trial_rate=scales["trial_rate"],
+            timing_ms=noise.timing_ms,
             intervals=None if evidence is None else evidence.intervals(error_ms, times.shape[-1]),
-        )  # fmt: skip
+        )
         between = scales["trial_rest"], scales["trial_passive"], scales["trial_shape"]
         features = Summaries(summary, design, decoder.error, scale=1 + scales["decoder_excess"], between=between, df=df)
         pyro.sample("spikes", trains, obs=None if evidence is None else evidence.times_ms)
@@ -80,8 +86,15 @@ def program(
     return trains, features
 
 
-SCALES = ("decoder_excess", "phase_diffusion", "trial_timing", "trial_rate", "trial_rest", "trial_passive",
-          "trial_shape")  # fmt: skip
+SCALES = (
+    "decoder_excess",
+    "phase_diffusion",
+    "trial_timing",
+    "trial_rate",
+    "trial_rest",
+    "trial_passive",
+    "trial_shape",
+)
 """Names of the noise scales, fields of :class:`~noble_prob.noise.NoisePrior`."""
 
 

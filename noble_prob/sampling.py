@@ -20,8 +20,16 @@ from noble_prob.latent import Neurons
 from noble_prob.priors import Plausibility, plausibility
 from noble_prob.recording import Recording
 
-SUMMARISED = ("spike_count", "first_spike_latency_ms", "mean_isi_ms", "ap1_peak_mv", "ap1_width_ms",
-              "resting_voltage_mv", "voltage_deflection_mv", "sag_mv")  # fmt: skip
+SUMMARISED = (
+    "spike_count",
+    "first_spike_latency_ms",
+    "mean_isi_ms",
+    "ap1_peak_mv",
+    "ap1_width_ms",
+    "resting_voltage_mv",
+    "voltage_deflection_mv",
+    "sag_mv",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +70,16 @@ class Ensemble:
         current = self.responses.protocol.amplitudes_pa.numpy()
         one = len(current) == 1
         return {
-            "voltage_mv": voltage[..., 0, :] if one else voltage, "time_ms": self.responses.time_ms.numpy(),
+            "voltage_mv": voltage[..., 0, :] if one else voltage,
+            "time_ms": self.responses.time_ms.numpy(),
             "current_pa": current[0] if one else current,
-            "latents": self.neurons.value.cpu().numpy(), "latent_names": np.array(self.neurons.space.names),
-            "latent_units": np.array(self.neurons.space.units), "plausibility": p.density_quantile.cpu().numpy(),
-            "nearest_sd": p.nearest_sd.cpu().numpy(), "support": p.support.cpu().numpy(),
-        }  # fmt: skip
+            "latents": self.neurons.value.cpu().numpy(),
+            "latent_names": np.array(self.neurons.space.names),
+            "latent_units": np.array(self.neurons.space.units),
+            "plausibility": p.density_quantile.cpu().numpy(),
+            "nearest_sd": p.nearest_sd.cpu().numpy(),
+            "support": p.support.cpu().numpy(),
+        }
 
     def summary(self) -> dict[str, Any]:
         """JSON values: size, seed, plausibility, and of each step features over neurons and repeats.
@@ -79,13 +91,18 @@ class Ensemble:
         steps = [self._of_step(k) for k in range(len(self.current_pa))]
         of_steps = steps[0] if len(steps) == 1 else {name: [step[name] for step in steps] for name in steps[0]}
         return {
-            "cell": self.cell, "draws": len(self.neurons), "trials": trials[0] if trials else None, "seed": self.seed,
+            "cell": self.cell,
+            "draws": len(self.neurons),
+            "trials": trials[0] if trials else None,
+            "seed": self.seed,
             **of_steps,
-            "plausibility": {"median_density_quantile": float(p.density_quantile.median()),
-                             "median_nearest_sd": float(p.nearest_sd.median()),
-                             "beyond_decoder_support": int((p.support > 1).sum()),
-                             "outside_range_of_models": int(p.outside_range.any(-1).sum())},
-        }  # fmt: skip
+            "plausibility": {
+                "median_density_quantile": float(p.density_quantile.median()),
+                "median_nearest_sd": float(p.nearest_sd.median()),
+                "beyond_decoder_support": int((p.support > 1).sum()),
+                "outside_range_of_models": int(p.outside_range.any(-1).sum()),
+            },
+        }
 
     def _of_step(self, k: int) -> dict[str, Any]:
         """Current, number of neurons that spike, and features of one step."""
@@ -93,8 +110,12 @@ class Ensemble:
         for name, unit in zip(self.features.names, self.features.units, strict=True):
             value, mask = (x[..., k] for x in self.features[name])
             kept = value[mask].double()
-            table[name] = {"unit": unit, "n": len(kept), "mean": float(kept.mean()) if len(kept) else None,
-                           "sd": float(kept.std()) if len(kept) > 1 else None}  # fmt: skip
+            table[name] = {
+                "unit": unit,
+                "n": len(kept),
+                "mean": float(kept.mean()) if len(kept) else None,
+                "sd": float(kept.std()) if len(kept) > 1 else None,
+            }
         fires = (self.features["spike_count"][0][..., k] > 0).reshape(len(self.neurons), -1)
         return {"current_pa": self.current_pa[k], "spiking": int(fires.any(-1).sum()), "features": table}
 
@@ -132,9 +153,22 @@ def sample_ensemble(
     require_count(draws, "draws", "neurons")
     require_room(cell.decoder, draws, len(steps), trials if isinstance(trials, int) else None, "draws")
     neurons = draw(cell.prior, draws, seed=seed)
-    responses = respond(cell.decoder, neurons, steps, trials=trials, seed=seed, device=device, progress=progress,
-                        extrapolate=extrapolate)  # fmt: skip
+    responses = respond(
+        cell.decoder,
+        neurons,
+        steps,
+        trials=trials,
+        seed=seed,
+        device=device,
+        progress=progress,
+        extrapolate=extrapolate,
+    )
     return Ensemble(
-        cell=cell.name, neurons=neurons, responses=responses, seed=seed, features=measure(responses, names=SUMMARISED),
-        plausibility=plausibility(cell.prior, neurons, decoder=cell.decoder), models=cell.models,
-    )  # fmt: skip
+        cell=cell.name,
+        neurons=neurons,
+        responses=responses,
+        seed=seed,
+        features=measure(responses, names=SUMMARISED),
+        plausibility=plausibility(cell.prior, neurons, decoder=cell.decoder),
+        models=cell.models,
+    )

@@ -42,5 +42,6 @@ def toy_problems(decoder: ToyDecoder, prior: Prior, n: int, *, noise: NoisePrior
 def toy_estimator(decoder: ToyDecoder, prior: Prior, *, noise: NoisePrior, folder=None, steps: int = 150):
     """Trained in a few seconds: rough, which is what its weights are for."""
     schedule = replace(USUAL, steps=steps, batch=128, ema=0.95, peak_lr=5e-3, save_every=5)
-    return train_estimator(decoder, prior, noise=noise, robust=False, n=2000, schedule=schedule, sizes=SMALL, seed=1,
-                           folder=folder)  # fmt: skip
+    return train_estimator(
+        decoder, prior, noise=noise, robust=False, n=2000, schedule=schedule, sizes=SMALL, seed=1, folder=folder
+    )

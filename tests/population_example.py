@@ -26,9 +26,18 @@ def posterior_of(z, space):
     evidence = Evidence(design=design, times_ms=torch.full((1, 1), torch.inf).double(), summary=torch.zeros(1, 0))
     none = Predictive(times_ms=torch.zeros(0, 1, 1), summary=torch.zeros(0, 1, 0), latents=torch.zeros(0, len(space)))
     return Posterior(
-        space=space, latents=space.unstandardise(z.double())[None], scales={}, log_likelihood=torch.zeros(1, len(z), 1),
-        stats={}, evidence=evidence, predictive=none, prior_predictive=none, method="exact", seed=0, wall_s=0.0,
-    )  # fmt: skip
+        space=space,
+        latents=space.unstandardise(z.double())[None],
+        scales={},
+        log_likelihood=torch.zeros(1, len(z), 1),
+        stats={},
+        evidence=evidence,
+        predictive=none,
+        prior_predictive=none,
+        method="exact",
+        seed=0,
+        wall_s=0.0,
+    )
 
 
 def gaussian_posteriors(centre, error_sd, space, generator, draws=1000, reference=1.0):
@@ -45,7 +54,17 @@ def known_population(loc, sd, neurons=1):
     eye = torch.eye(loc.shape[-1]).double().expand(*loc.shape, -1)
     one = Neurons(space=space, value=space.mean[None].double(), axis="draw")
     return Population(
-        space=space, loc=space.unstandardise(loc), sd=sd * space.sd, correlation=eye, weights=None, stats={},
-        neurons=(one,) * neurons, labels=("cell",) * neurons, k_hat=0.1, k_hat_each=torch.zeros(neurons),
-        hyper=HyperPrior(), seed=0, wall_s=0.0,
-    )  # fmt: skip
+        space=space,
+        loc=space.unstandardise(loc),
+        sd=sd * space.sd,
+        correlation=eye,
+        weights=None,
+        stats={},
+        neurons=(one,) * neurons,
+        labels=("cell",) * neurons,
+        k_hat=0.1,
+        k_hat_each=torch.zeros(neurons),
+        hyper=HyperPrior(),
+        seed=0,
+        wall_s=0.0,
+    )

@@ -52,9 +52,13 @@ def example_data(n_models=60, *, validation=12, seed=0):
         summary[..., k] = k + 0.001 * current + 0.001 * latents[:, 1:]
     return TrainingData(
         responses=ResponseSet(cell="formula", window=WINDOW, model=model, current_pa=current, counts=counts),
-        latents=latents, spikes_ms=spikes, n_spikes=during.sum(-1), summary=summary,
-        split=split_models(model, validation=validation, seed=seed), rejected={},
-    )  # fmt: skip
+        latents=latents,
+        spikes_ms=spikes,
+        n_spikes=during.sum(-1),
+        summary=summary,
+        split=split_models(model, validation=validation, seed=seed),
+        rejected={},
+    )
 
 
 def example_decoder(data, seed=0):

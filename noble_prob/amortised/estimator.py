@@ -102,11 +102,17 @@ class Estimator:
         path.mkdir(parents=True, exist_ok=True)
         parts = {f"net.{k}": v.detach().cpu().contiguous() for k, v in self.network.state_dict().items()}
         weights = save({**parts, **{k: v.cpu().contiguous() for k, v in self.tensors.items()}})
-        card = {"sizes": asdict(self.network.sizes), "sites": [list(site) for site in self.sites],
-                "summary_names": list(self.summary_names), "belongs_to": self.belongs_to,
-                "weights_sha256": hashlib.sha256(weights).hexdigest(), "facts": dict(self.facts),
-                "noise": None if self.noise is None else asdict(self.noise), "probe": list(self.probe),
-                **({"answers": list(self.answers)} if self.answers else {})}  # fmt: skip
+        card = {
+            "sizes": asdict(self.network.sizes),
+            "sites": [list(site) for site in self.sites],
+            "summary_names": list(self.summary_names),
+            "belongs_to": self.belongs_to,
+            "weights_sha256": hashlib.sha256(weights).hexdigest(),
+            "facts": dict(self.facts),
+            "noise": None if self.noise is None else asdict(self.noise),
+            "probe": list(self.probe),
+            **({"answers": list(self.answers)} if self.answers else {}),
+        }
         write_atomically(path / WEIGHTS, weights)  # first: with a card of others they are refused, without one not used
         write_atomically(path / CARD, (json.dumps(card, indent=1) + "\n").encode())
 
@@ -130,8 +136,9 @@ class Estimator:
             raise
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             why = " ".join(str(error).split())[:100]
-            raise UsageError("estimator", f"a {CARD} that fits its weights", f"{type(error).__name__}: {why}",
-                             remedy) from error  # fmt: skip
+            raise UsageError(
+                "estimator", f"a {CARD} that fits its weights", f"{type(error).__name__}: {why}", remedy
+            ) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,12 +189,16 @@ def _built(card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Estimator:
     network = new_network(Sizes(**card["sizes"]))
     network.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("net.")})
     return Estimator(
-        network=network.eval().requires_grad_(False), sites=tuple((n, s) for n, s in card["sites"]),
-        summary_names=tuple(card["summary_names"]), belongs_to=card["belongs_to"], facts=card["facts"],
+        network=network.eval().requires_grad_(False),
+        sites=tuple((n, s) for n, s in card["sites"]),
+        summary_names=tuple(card["summary_names"]),
+        belongs_to=card["belongs_to"],
+        facts=card["facts"],
         tensors={k: v for k, v in tensors.items() if not k.startswith("net.")},
-        noise=_noise(card.get("noise")), probe=tuple(card.get("probe", ())),
+        noise=_noise(card.get("noise")),
+        probe=tuple(card.get("probe", ())),
         answers=tuple(card.get("answers", ())),
-    )  # fmt: skip
+    )
 
 
 def _noise(card: Mapping[str, Any] | None) -> NoisePrior | None:

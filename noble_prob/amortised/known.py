@@ -40,6 +40,7 @@ def known_recording(
     off = torch.where((at == sweep % n) & (sweep % 2 == 1), FAR, off)
     off = torch.where((at + sweep) % 4 == 1, torch.nan, off)
     off[-1] = torch.nan
-    design = Design(current_pa=torch.tensor(CURRENT_PA).double(), end_ms=torch.tensor(END_MS).double(),
-                    summary_names=tuple(names))  # fmt: skip
+    design = Design(
+        current_pa=torch.tensor(CURRENT_PA).double(), end_ms=torch.tensor(END_MS).double(), summary_names=tuple(names)
+    )
     return Evidence(design=design, times_ms=times, summary=centre.double().cpu() + off * scale.double().cpu())

@@ -63,8 +63,13 @@ class ConditionalFlow(nn.Module):
         self.own = mlp(w, 2 * w, 1, w)
         self.pool = mlp(2 * w + 1, w, 1, sizes.context)
         self.gaussian = mlp(sizes.context, 2 * sizes.context, 1, d + d * (d + 1) // 2)
-        self.flow: Any = zuko.flows.NSF(features=d, context=sizes.context, transforms=sizes.transforms,
-                                        bins=sizes.bins, hidden_features=(sizes.hidden, sizes.hidden))  # fmt: skip
+        self.flow: Any = zuko.flows.NSF(
+            features=d,
+            context=sizes.context,
+            transforms=sizes.transforms,
+            bins=sizes.bins,
+            hidden_features=(sizes.hidden, sizes.hidden),
+        )
         below = torch.tril_indices(d, d, -1)
         self.register_buffer("_below", below, persistent=False)
 

@@ -35,11 +35,19 @@ def tokens(
     summary = (evidence.summary - centre.to(t)) / scale.to(t)
     has = torch.isfinite(summary)
     logs = torch.where(known, spikes.clamp(min=1e-3).log() - 3, 0)
-    rows = torch.cat([
-        current_features(design.current_pa), (design.end_ms / 400.0).log()[..., None].clamp(min=-3.0),
-        (count / 20.0)[..., None], torch.log1p(count)[..., None], logs, known.to(t),
-        torch.where(has, summary, 0.0).clamp(-10, 10), has.to(t),
-    ], -1)  # fmt: skip
+    rows = torch.cat(
+        [
+            current_features(design.current_pa),
+            (design.end_ms / 400.0).log()[..., None].clamp(min=-3.0),
+            (count / 20.0)[..., None],
+            torch.log1p(count)[..., None],
+            logs,
+            known.to(t),
+            torch.where(has, summary, 0.0).clamp(-10, 10),
+            has.to(t),
+        ],
+        -1,
+    )
     return rows.to(torch.float32), design.end_ms > PADDING_MS
 
 
@@ -62,10 +70,17 @@ def _intervals(t: Tensor, count: Tensor, end_ms: Tensor) -> tuple[Tensor, Tensor
         return padded.gather(-1, k.clamp(min=0, max=padded.shape[-1] - 1)[..., None])[..., 0]
 
     last, middle = at(count - 1), torch.div(count, 2, rounding_mode="floor")
-    values = torch.stack([
-        padded[..., 0], padded[..., 1] - padded[..., 0], padded[..., 2] - padded[..., 1], at(middle) - at(middle - 1),
-        last - at(count - 2), (last - padded[..., 0]) / (count - 1).clamp(min=1),
-        end_ms - torch.where(count > 0, last, 0.0),
-    ], -1)  # fmt: skip
+    values = torch.stack(
+        [
+            padded[..., 0],
+            padded[..., 1] - padded[..., 0],
+            padded[..., 2] - padded[..., 1],
+            at(middle) - at(middle - 1),
+            last - at(count - 2),
+            (last - padded[..., 0]) / (count - 1).clamp(min=1),
+            end_ms - torch.where(count > 0, last, 0.0),
+        ],
+        -1,
+    )
     needs = torch.tensor([1, 2, 3, 2, 2, 2, 0], device=t.device)
     return values, count[..., None] >= needs

@@ -13,6 +13,15 @@ from noble_prob.bench.throughput import bench_ensemble, bench_simulator
 from noble_prob.bench.timing import describe_machine, median_seconds, neurons_and_currents
 
 __all__ = [
-    "bench_decoder", "bench_ensemble", "bench_gradients", "bench_paper", "bench_simulator", "bench_training",
-    "benchmark", "describe_machine", "limits", "median_seconds", "neurons_and_currents",
-]  # fmt: skip
+    "bench_decoder",
+    "bench_ensemble",
+    "bench_gradients",
+    "bench_paper",
+    "bench_simulator",
+    "bench_training",
+    "benchmark",
+    "describe_machine",
+    "limits",
+    "median_seconds",
+    "neurons_and_currents",
+]

@@ -56,8 +56,13 @@ def bench_decoder(
     require(
         min(batches, default=0) > 0, "batches", "positive numbers of traces", list(batches), "pass for example 1,64"
     )
-    require(not device.startswith("cuda") or torch.cuda.is_available(), "device", "one that this machine has", device,
-            "pass cpu")  # fmt: skip
+    require(
+        not device.startswith("cuda") or torch.cuda.is_available(),
+        "device",
+        "one that this machine has",
+        device,
+        "pass cpu",
+    )
     decoder = load(cell, device)
     probe = neurons_and_currents(decoder, PROBE, seed=seed + 1)
     exact = exact_voltage(cell, *probe)
@@ -77,12 +82,14 @@ def bench_paper(
         like: Cell whose window and latent space are taken (its first two latents).
     """
     shipped = load(like)
-    space = LatentSpace(name="first2", latents=shipped.space.latents[:2], mean=shipped.space.mean[:2],
-                        sd=shipped.space.sd[:2])  # fmt: skip
+    space = LatentSpace(
+        name="first2", latents=shipped.space.latents[:2], mean=shipped.space.mean[:2], sd=shipped.space.sd[:2]
+    )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        decoder = PaperDecoder(space=space, window=shipped.window, summary_names=("resting_voltage_mv",),
-                               architecture=PaperArchitecture()).requires_grad_(False)  # fmt: skip
+        decoder = PaperDecoder(
+            space=space, window=shipped.window, summary_names=("resting_voltage_mv",), architecture=PaperArchitecture()
+        ).requires_grad_(False)
     spread = 3 * decoder.space.sd
     decoder.low.copy_(decoder.space.mean - spread)
     decoder.high.copy_(decoder.space.mean + spread)
@@ -95,9 +102,15 @@ def bench_paper(
 
 
 def _rows(
-    name: str, decoder: NobleDecoder | PaperDecoder, path: Path, probe: tuple[Tensor, Tensor], exact: Tensor,
-    batches: Sequence[int], device: str, repeats: int,
-) -> Iterator[Row]:  # fmt: skip
+    name: str,
+    decoder: NobleDecoder | PaperDecoder,
+    path: Path,
+    probe: tuple[Tensor, Tensor],
+    exact: Tensor,
+    batches: Sequence[int],
+    device: str,
+    repeats: int,
+) -> Iterator[Row]:
     """Rows of one path, in every arithmetic it has."""
     decoder.path = path
     fused = path == "fast" and device.startswith("cuda")
@@ -108,10 +121,16 @@ def _rows(
             latents, current = (v.to(device) for v in neurons_and_currents(decoder, batch))
             seconds, memory = _timed(decoder, latents, current, repeats, device)
             yield {
-                "decoder": name, "path": path, "device": device, "dtype": dtype, "batch": batch,
-                "traces_per_s": batch / seconds, "latency_ms": 1000 * seconds, "rel_error": error,
+                "decoder": name,
+                "path": path,
+                "device": device,
+                "dtype": dtype,
+                "batch": batch,
+                "traces_per_s": batch / seconds,
+                "latency_ms": 1000 * seconds,
+                "rel_error": error,
                 "peak_memory_mb": memory,
-            }  # fmt: skip
+            }
 
 
 def relative_error(decoder: NobleDecoder | PaperDecoder, probe: tuple[Tensor, Tensor], exact: Tensor) -> float:

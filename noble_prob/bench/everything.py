@@ -14,10 +14,18 @@ from noble_prob.decoder.operator import Path
 
 
 def benchmark(
-    cell: str, *, batches: Sequence[int], paths: Sequence[Path] = ("fast", "reference"), device: str = "cpu",
-    repeats: int = 5, paper: bool = True, training: Sequence[int] = (), ensemble: int | None = None,
-    simulator_cores: Sequence[int] = (), hof: str = "builtin",
-) -> dict[str, Any]:  # fmt: skip
+    cell: str,
+    *,
+    batches: Sequence[int],
+    paths: Sequence[Path] = ("fast", "reference"),
+    device: str = "cpu",
+    repeats: int = 5,
+    paper: bool = True,
+    training: Sequence[int] = (),
+    ensemble: int | None = None,
+    simulator_cores: Sequence[int] = (),
+    hof: str = "builtin",
+) -> dict[str, Any]:
     """Everything that is asked for, as JSON values.
 
     Args:
@@ -39,10 +47,12 @@ def benchmark(
     if paper:
         rows += bench_paper(batches=batches, device=device, repeats=repeats, like=cell)
     return {
-        "machine": describe_machine(device), "device": device, "results": rows,
+        "machine": describe_machine(device),
+        "device": device,
+        "results": rows,
         "gradients": bench_gradients(cell, device=device, repeats=repeats),
         "training": bench_training(cell, batches=training, device=device, repeats=repeats) if training else [],
         "ensemble": [bench_ensemble(cell, traces=ensemble, device=device)] if ensemble else [],
         "limits": limits(device=device, architecture=load(cell).architecture),
         "simulator": bench_simulator(cores=simulator_cores, hof=hof) if simulator_cores else [],
-    }  # fmt: skip
+    }

@@ -30,8 +30,10 @@ def exact_fno(operator: Any, x: Float[Tensor, "batch channel time"]) -> Float[Te
 
     def two(mix: Any, v: Tensor) -> Tensor:
         first, second = mix.fcs
-        return _product(second.weight, nn.functional.gelu(_product(first.weight, v) + first.bias.double()[:, None])) \
-            + second.bias.double()[:, None]  # fmt: skip
+        return (
+            _product(second.weight, nn.functional.gelu(_product(first.weight, v) + first.bias.double()[:, None]))
+            + second.bias.double()[:, None]
+        )
 
     blocks, n = operator.fno_blocks, x.shape[-1]
     h = two(operator.lifting, operator.positional_embedding(x).double())

@@ -34,8 +34,11 @@ def bench_gradients(cell: str, *, batch: int = 4, device: str = "cpu", repeats: 
 
     rows: list[Row] = []
     plan: tuple[tuple[str, Path], ...] = (
-        ("spike_times", "fast"), ("spike_times", "reference"), ("respond", "fast"), ("respond", "reference")
-    )  # fmt: skip
+        ("spike_times", "fast"),
+        ("spike_times", "reference"),
+        ("respond", "fast"),
+        ("respond", "reference"),
+    )
     exact = load(cell, device).double()
     exact.path = "products"
     wanted = {what: gradient(getattr(exact, what)) for what in ("spike_times", "respond")}
@@ -44,15 +47,27 @@ def bench_gradients(cell: str, *, batch: int = 4, device: str = "cpu", repeats: 
         answer = getattr(decoder, what)
         seconds = median_seconds(lambda answer=answer: gradient(answer), repeats=repeats, device=device)  # type: ignore[misc]
         error = float((gradient(answer).double() - wanted[what]).norm() / wanted[what].norm())
-        rows.append({"what": what, "path": path, "device": device, "batch": batch, "latency_ms": 1000 * seconds,
-                     "rel_error": error})  # fmt: skip
+        rows.append(
+            {
+                "what": what,
+                "path": path,
+                "device": device,
+                "batch": batch,
+                "latency_ms": 1000 * seconds,
+                "rel_error": error,
+            }
+        )
     return rows
 
 
 def bench_training(
-    cell: str, *, batches: Sequence[int] = (64, 256), paths: Sequence[Path] = ("fast", "products", "reference"),
-    device: str = "cpu", repeats: int = 5,
-) -> list[Row]:  # fmt: skip
+    cell: str,
+    *,
+    batches: Sequence[int] = (64, 256),
+    paths: Sequence[Path] = ("fast", "products", "reference"),
+    device: str = "cpu",
+    repeats: int = 5,
+) -> list[Row]:
     """Forward and backward pass of the operator's loss, from spike times and voltages on the device (traces/s).
 
     Args:
@@ -80,9 +95,19 @@ def bench_training(
                     forget_peak(device)
                     call = _captured(decoder, inputs) if graph else partial(_step, decoder, inputs)
                     seconds = median_seconds(call, repeats=repeats, device=device)
-                    rows.append({"what": "training step", "path": path, "graph": graph, "device": device,
-                                 "dtype": dtype, "batch": batch, "traces_per_s": batch / seconds,
-                                 "latency_ms": 1000 * seconds, "peak_memory_mb": peak_memory(device)})  # fmt: skip
+                    rows.append(
+                        {
+                            "what": "training step",
+                            "path": path,
+                            "graph": graph,
+                            "device": device,
+                            "dtype": dtype,
+                            "batch": batch,
+                            "traces_per_s": batch / seconds,
+                            "latency_ms": 1000 * seconds,
+                            "peak_memory_mb": peak_memory(device),
+                        }
+                    )
     torch.set_float32_matmul_precision(before)
     return rows
 

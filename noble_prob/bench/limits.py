@@ -33,15 +33,30 @@ def limits(*, device: str = "cpu", architecture: Architecture | None = None, n: 
     bandwidth, rate = copy_bandwidth(device), matrix_rate(device)
     sizes = {
         "shipped": (a.layers, a.width, a.hidden, N_CHANNELS, 2 * a.width, 2 * a.width, a.modes // 2 + 1),
-        "paper": (p.layers, p.width, p.width // 2, p.n_channels(2) + 1, 2 * p.width, p.projection_ratio * p.width,
-                  p.modes // 2 + 1),
-    }  # fmt: skip
+        "paper": (
+            p.layers,
+            p.width,
+            p.width // 2,
+            p.n_channels(2) + 1,
+            2 * p.width,
+            p.projection_ratio * p.width,
+            p.modes // 2 + 1,
+        ),
+    }
     rows = []
     for name, size in sizes.items():
         moved, flop = _costs(n, *size)
-        rows.append({"decoder": name, "bytes_per_trace": moved, "flop_per_trace": flop,
-                     "bandwidth_gb_s": bandwidth / 1e9, "matrix_tflop_s": rate / 1e12,
-                     "traces_per_s_by_bytes": bandwidth / moved, "traces_per_s_by_flop": rate / flop})  # fmt: skip
+        rows.append(
+            {
+                "decoder": name,
+                "bytes_per_trace": moved,
+                "flop_per_trace": flop,
+                "bandwidth_gb_s": bandwidth / 1e9,
+                "matrix_tflop_s": rate / 1e12,
+                "traces_per_s_by_bytes": bandwidth / moved,
+                "traces_per_s_by_flop": rate / flop,
+            }
+        )
     return rows
 
 

@@ -37,9 +37,17 @@ def bench_ensemble(
     found = respond_features(decoder, neurons, current_pa, names=FEATURES, chunk=chunk, device=device)
     end = time.perf_counter()
     spiking = float((found["spike_count"][0] > 0).double().mean())
-    return {"what": "ensemble", "device": device, "traces": traces, "features": len(FEATURES), "seconds": end - begin,
-            "drawing_seconds": drawn - begin, "traces_per_s": traces / (end - begin),
-            "peak_memory_mb": peak_memory(device), "spiking": spiking}  # fmt: skip
+    return {
+        "what": "ensemble",
+        "device": device,
+        "traces": traces,
+        "features": len(FEATURES),
+        "seconds": end - begin,
+        "drawing_seconds": drawn - begin,
+        "traces_per_s": traces / (end - begin),
+        "peak_memory_mb": peak_memory(device),
+        "spiking": spiking,
+    }
 
 
 def bench_simulator(*, cores: Sequence[int] = (1,), traces: int = 4, hof: str = "builtin") -> list[Row]:
@@ -62,7 +70,11 @@ def bench_simulator(*, cores: Sequence[int] = (1,), traces: int = 4, hof: str = 
     model = open_hof(hof).models[0]
     seconds(1, 1)  # loads the channels
     return [
-        {"name": "arbor", "cores": n, "hof": Path(hof).name,
-         "traces_per_s": traces * n / (seconds(n, (1 + traces) * n) - seconds(n, n))}
+        {
+            "name": "arbor",
+            "cores": n,
+            "hof": Path(hof).name,
+            "traces_per_s": traces * n / (seconds(n, (1 + traces) * n) - seconds(n, n)),
+        }
         for n in cores
-    ]  # fmt: skip
+    ]

@@ -60,9 +60,16 @@ class Batch:
 
 @undisturbed()
 def thinned_draws(
-    task: Task, evidences: Sequence[Evidence], *, seed: int, batch: int = 50, keep: int = 200, jobs: int = 1,
-    folder: Path | None = None, title: str | None = None,
-) -> Float[ndarray, "recording draw latent"]:  # fmt: skip
+    task: Task,
+    evidences: Sequence[Evidence],
+    *,
+    seed: int,
+    batch: int = 50,
+    keep: int = 200,
+    jobs: int = 1,
+    folder: Path | None = None,
+    title: str | None = None,
+) -> Float[ndarray, "recording draw latent"]:
     """Standardised posterior draws of every recording.
 
     Args:
@@ -87,10 +94,17 @@ def thinned_draws(
     if folder is not None:
         _claim(folder, _about(task, evidences, seed, batch, keep))
     items = [
-        Batch(index=k, task=task, evidences=evidences[at : at + batch], seed=seed + 1 + at, keep=keep, alone=jobs > 1,
-              path=None if folder is None else folder / f"draws_{k:05d}.npy")
+        Batch(
+            index=k,
+            task=task,
+            evidences=evidences[at : at + batch],
+            seed=seed + 1 + at,
+            keep=keep,
+            alone=jobs > 1,
+            path=None if folder is None else folder / f"draws_{k:05d}.npy",
+        )
         for k, at in enumerate(starts)
-    ]  # fmt: skip
+    ]
     made = {item.index: draws for item in items if (draws := _kept(item)) is not None}
     left = [item for item in items if item.index not in made]
     for outcome in fan_out(infer_batch, left, jobs=jobs, progress=title):
@@ -133,12 +147,21 @@ def _about(task: Task, evidences: Sequence[Evidence], seed: int, batch: int, kee
         for part in (e.design.current_pa, e.design.end_ms, e.times_ms, e.summary):
             data.update(part.numpy().tobytes())
     return {
-        "recordings": len(evidences), "data": data.hexdigest(), "belongs_to": fingerprint(task.decoder, task.prior),
+        "recordings": len(evidences),
+        "data": data.hexdigest(),
+        "belongs_to": fingerprint(task.decoder, task.prior),
         "program": [f"{x:.4g}" for x in probe(task.decoder, task.prior, noise=task.noise, robust=task.robust)],
         "estimator": repr(task.estimator.facts) if task.estimator and task.method == "npe" else None,
-        "method": task.method, "robust": task.robust, "noise": repr(task.noise), "chains": task.chains,
-        "warmup": task.warmup, "draws": task.draws, "seed": seed, "batch": batch, "keep": keep,
-    }  # fmt: skip
+        "method": task.method,
+        "robust": task.robust,
+        "noise": repr(task.noise),
+        "chains": task.chains,
+        "warmup": task.warmup,
+        "draws": task.draws,
+        "seed": seed,
+        "batch": batch,
+        "keep": keep,
+    }
 
 
 def _claim(folder: Path, about: dict[str, Any]) -> None:
@@ -155,6 +178,11 @@ def _claim(folder: Path, about: dict[str, Any]) -> None:
     if not isinstance(old, dict):
         raise UsageError("folder", f"one with a readable {RUN}", f"a damaged one in {folder.name!r}", remedy)
     different = sorted(name for name in {**old, **about} if old.get(name) != about.get(name))
-    require(not different, "folder", "empty, or of the same run", f"one of another {', '.join(different)}",
-            f"continue with the old settings, or {remedy}")  # fmt: skip
+    require(
+        not different,
+        "folder",
+        "empty, or of the same run",
+        f"one of another {', '.join(different)}",
+        f"continue with the old settings, or {remedy}",
+    )
     write_atomically(path, (json.dumps(about, indent=1) + "\n").encode())

@@ -34,9 +34,14 @@ BAND_CURVES = 400
 
 
 def calibrate_repeats(
-    observed: FeatureTable, ensemble: FeatureTable, *, alpha: float = LEVEL, permutations: int = 1999, seed: int = 0,
+    observed: FeatureTable,
+    ensemble: FeatureTable,
+    *,
+    alpha: float = LEVEL,
+    permutations: int = 1999,
+    seed: int = 0,
     fitted_to: int | None = None,
-) -> Calibration:  # fmt: skip
+) -> Calibration:
     """Trial-to-trial spread: repeats of one stimulus in one cell against predicted repeats.
 
     The test relabels the pooled rows; the p values of its questions are combined by their minimum, and features are
@@ -117,9 +122,16 @@ def compare_experiments(
 
 
 def _calibrate(
-    observed: FeatureTable, ensemble: FeatureTable, level: str, alpha: float, permutations: int, seed: int,
-    *, against: str = "ensemble", fitted_to: int | None = None,
-) -> Calibration:  # fmt: skip
+    observed: FeatureTable,
+    ensemble: FeatureTable,
+    level: str,
+    alpha: float,
+    permutations: int,
+    seed: int,
+    *,
+    against: str = "ensemble",
+    fitted_to: int | None = None,
+) -> Calibration:
     """Everything that the three verbs share."""
     seed = _checked(observed, ensemble, level, alpha, permutations, seed)
     rng = np.random.default_rng(seed)
@@ -139,14 +151,27 @@ def _calibrate(
         energy = energy_ratio(observed.value, ensemble.value, seed=rng)
     severity, sentence = verdict_sentence(level, n, test, power, shift, features, alpha, against)
     return Calibration(
-        level=level, observed=observed, ensemble=ensemble, alpha=alpha, p_value=test.p_value,
+        level=level,
+        observed=observed,
+        ensemble=ensemble,
+        alpha=alpha,
+        p_value=test.p_value,
         p_question=dict(zip(QUESTIONS, map(float, test.p_question), strict=True)),
-        power_narrow=power.narrow, power_wide=power.wide, power_shift=shift, features=features,
+        power_narrow=power.narrow,
+        power_wide=power.wide,
+        power_shift=shift,
+        features=features,
         coverage=_coverage(u, observed.value, ensemble.value, rng),
-        energy_ratio=energy[0], energy_ratio_low=energy[1], energy_ratio_high=energy[2], severity=severity,
-        sentence=sentence, power_sentence=power_sentence(level, n, power, shift, against), skipped=skipped, seed=seed,
+        energy_ratio=energy[0],
+        energy_ratio_low=energy[1],
+        energy_ratio_high=energy[2],
+        severity=severity,
+        sentence=sentence,
+        power_sentence=power_sentence(level, n, power, shift, against),
+        skipped=skipped,
+        seed=seed,
         left_out=alone,
-    )  # fmt: skip
+    )
 
 
 def _checked(
@@ -154,13 +179,21 @@ def _checked(
 ) -> int:
     """The seed, after a look at all that was passed."""
     for table, name in ((observed, "observed"), (ensemble, "ensemble")):
-        require_kind(table, FeatureTable, name, "put numbers into FeatureTable(names=, units=, value=, axis=), or read "
-                     "them with FeatureTable.from_csv")  # fmt: skip
-    require(observed.axis == level, "observed", f"rows that are '{level}'", f"'{observed.axis}'",
-            "use the verb of the other level")  # fmt: skip
+        require_kind(
+            table,
+            FeatureTable,
+            name,
+            "put numbers into FeatureTable(names=, units=, value=, axis=), or read them with FeatureTable.from_csv",
+        )
+    require(
+        observed.axis == level,
+        "observed",
+        f"rows that are '{level}'",
+        f"'{observed.axis}'",
+        "use the verb of the other level",
+    )
     level_fits = isinstance(alpha, Real) and SMALLEST_LEVEL <= alpha < 1
-    require(level_fits, "alpha", f"from {SMALLEST_LEVEL} to below 1", repr(alpha),
-            "give a level such as 0.05")  # fmt: skip
+    require(level_fits, "alpha", f"from {SMALLEST_LEVEL} to below 1", repr(alpha), "give a level such as 0.05")
     fewest = fewest_relabellings(alpha)
     require_count(permutations, "permutations", f"relabellings, so that p can be as small as alpha = {alpha:g}", fewest)
     return require_seed(seed)
@@ -192,12 +225,26 @@ def _unjudged(
     """What is left to say where a spread can not be compared."""
     nan = float("nan")
     return Calibration(
-        level=level, observed=observed, ensemble=ensemble, alpha=alpha, p_value=nan, p_question={},
-        power_narrow=0.0, power_wide=0.0, power_shift=0.0, features=(), coverage=None, energy_ratio=nan,
-        energy_ratio_low=nan, energy_ratio_high=nan, severity="not judged",
-        sentence=f"No spread could be compared: {why}.", skipped=skipped, seed=seed,
+        level=level,
+        observed=observed,
+        ensemble=ensemble,
+        alpha=alpha,
+        p_value=nan,
+        p_question={},
+        power_narrow=0.0,
+        power_wide=0.0,
+        power_shift=0.0,
+        features=(),
+        coverage=None,
+        energy_ratio=nan,
+        energy_ratio_low=nan,
+        energy_ratio_high=nan,
+        severity="not judged",
+        sentence=f"No spread could be compared: {why}.",
+        skipped=skipped,
+        seed=seed,
         power_sentence="Neither a spread off by two nor a mean off by one SD would have been caught.",
-    )  # fmt: skip
+    )
 
 
 def _coverage(u: ndarray, observed: ndarray, ensemble: ndarray, rng: np.random.Generator) -> Coverage | None:

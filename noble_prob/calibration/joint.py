@@ -70,9 +70,13 @@ def joint_test(
     Raises:
         UsageError: If the shapes do not fit, or fewer than 20 simulations or too few draws are given.
     """
-    require(draws.ndim == 3 and truth.shape == (draws.shape[0], draws.shape[2]), "draws",
-            "of shape (simulation, draw, latent) with the truth's simulations and latents", tuple(draws.shape),
-            "stack the posteriors")  # fmt: skip
+    require(
+        draws.ndim == 3 and truth.shape == (draws.shape[0], draws.shape[2]),
+        "draws",
+        "of shape (simulation, draw, latent) with the truth's simulations and latents",
+        tuple(draws.shape),
+        "stack the posteriors",
+    )
     n, m, k = draws.shape
     require(n >= 20, "truth", "at least 20 simulations", n, "simulate more recordings")
     require_draws(m, k)
@@ -85,9 +89,16 @@ def joint_test(
     p_shape = float(stats.kstest(f, "uniform").pvalue)
     alpha, low, high = rank_ecdf_band(n, 0.95)
     return JointTest(
-        p_value=min(1.0, 3 * min(p_bias, p_spread, p_shape)), p_bias=p_bias, p_spread=p_spread, p_shape=p_shape,
-        f=f, alpha=alpha, coverage=ecdf(f, alpha), low=low, high=high,
-    )  # fmt: skip
+        p_value=min(1.0, 3 * min(p_bias, p_spread, p_shape)),
+        p_bias=p_bias,
+        p_spread=p_spread,
+        p_shape=p_shape,
+        f=f,
+        alpha=alpha,
+        coverage=ecdf(f, alpha),
+        low=low,
+        high=high,
+    )
 
 
 def require_draws(draws: int, latents: int) -> None:

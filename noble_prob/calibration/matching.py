@@ -17,9 +17,14 @@ from noble_prob.errors import UsageError, require
 from noble_prob.readers.text_table import factor_between, spelled, split_suffix
 
 ALIASES = {
-    "vrest": "resting_voltage", "v_rest": "resting_voltage", "rmp": "resting_voltage", "rin": "input_resistance",
-    "r_in": "input_resistance", "tau": "membrane_time_constant", "tau_m": "membrane_time_constant",
-}  # fmt: skip
+    "vrest": "resting_voltage",
+    "v_rest": "resting_voltage",
+    "rmp": "resting_voltage",
+    "rin": "input_resistance",
+    "r_in": "input_resistance",
+    "tau": "membrane_time_constant",
+    "tau_m": "membrane_time_constant",
+}
 """What people call a feature whose name here is nothing like it."""
 
 
@@ -29,13 +34,23 @@ def common_features(observed: FeatureTable, ensemble: FeatureTable) -> tuple[Fea
     Raises:
         UsageError: If the axes differ, a unit differs, or nothing is shared.
     """
-    require(observed.axis == ensemble.axis, "ensemble", f"rows that are '{observed.axis}', as in the observed table",
-            f"'{ensemble.axis}'", "do not mix ignorance (draw), diversity (neuron) and repeats (trial)")  # fmt: skip
+    require(
+        observed.axis == ensemble.axis,
+        "ensemble",
+        f"rows that are '{observed.axis}', as in the observed table",
+        f"'{ensemble.axis}'",
+        "do not mix ignorance (draw), diversity (neuron) and repeats (trial)",
+    )
     ensemble = aligned(ensemble, zip(observed.names, observed.units, strict=True))
     require_alike(zip(observed.names, observed.units, strict=True), zip(ensemble.names, ensemble.units, strict=True))
     shared = [name for name in observed.names if name in ensemble.names]
-    require(bool(shared), "ensemble", f"at least one of the features {', '.join(observed.names)}",
-            ", ".join(ensemble.names), "rename the columns alike")  # fmt: skip
+    require(
+        bool(shared),
+        "ensemble",
+        f"at least one of the features {', '.join(observed.names)}",
+        ", ".join(ensemble.names),
+        "rename the columns alike",
+    )
     a, b = observed.select(shared), ensemble.select(shared)
     for name, unit, other in zip(shared, a.units, b.units, strict=True):
         fits = not unit or not other or _equal(unit, other)

@@ -58,9 +58,15 @@ def mean_power(
 
 
 def _shortcut(
-    scaled: Scaled, n: int, sd: ndarray, varying: ndarray, alpha: float, rng: np.random.Generator, simulations: int,
+    scaled: Scaled,
+    n: int,
+    sd: ndarray,
+    varying: ndarray,
+    alpha: float,
+    rng: np.random.Generator,
+    simulations: int,
     fitted_to: int | None,
-) -> float:  # fmt: skip
+) -> float:
     """Power against a large ensemble: one null distribution serves every feature.
 
     Both sides are bootstrapped: means of the ensemble err, too.
@@ -99,9 +105,14 @@ def _both(a: Scaled, b: Scaled) -> Scaled:
 
 
 def _replay(
-    scaled: Scaled, n: int, sd: ndarray, varying: ndarray, alpha: float, rng: np.random.Generator,
+    scaled: Scaled,
+    n: int,
+    sd: ndarray,
+    varying: ndarray,
+    alpha: float,
+    rng: np.random.Generator,
     fitted_to: int | None,
-) -> float:  # fmt: skip
+) -> float:
     """Power against a small ensemble: the relabelling test itself, the features shifted in turn."""
     m, caught, relabellings = len(scaled.z), [], max(199, fewest_relabellings(alpha))
     for turn in range(REPLAYS):

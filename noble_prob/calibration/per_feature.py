@@ -16,8 +16,13 @@ from noble_prob.calibration.wording import feature_sentence
 
 
 def feature_verdicts(
-    observed: FeatureTable, ensemble: FeatureTable, u: ndarray, test: Test, power: Power, alpha: float,
-) -> tuple[FeatureVerdict, ...]:  # fmt: skip
+    observed: FeatureTable,
+    ensemble: FeatureTable,
+    u: ndarray,
+    test: Test,
+    power: Power,
+    alpha: float,
+) -> tuple[FeatureVerdict, ...]:
     """One verdict per shared feature.
 
     Args:
@@ -32,8 +37,14 @@ def feature_verdicts(
 
 
 def _verdict(
-    k: int, observed: FeatureTable, ensemble: FeatureTable, u: ndarray, test: Test, power: Power, alpha: float,
-) -> FeatureVerdict:  # fmt: skip
+    k: int,
+    observed: FeatureTable,
+    ensemble: FeatureTable,
+    u: ndarray,
+    test: Test,
+    power: Power,
+    alpha: float,
+) -> FeatureVerdict:
     y, x = (column[np.isfinite(column)] for column in (observed.value[:, k], ensemble.value[:, k]))
     sd_y, sd_x = _sd(y), _sd(x)
     ratio, low, high = sd_ratio(sd_y, sd_x, power.log_ratio[:, k])
@@ -41,19 +52,46 @@ def _verdict(
     p = [float(values[k]) for values in (test.p_spread, test.p_location, test.p_defined)]
     p_spread, p_location, p_defined = p
     severity, sentence = feature_sentence(
-        observed.names[k], named, alpha, p_spread, p_location, p_defined, (ratio, low, high), _mean(x) - _mean(y), sd_y,
-        observed.units[k], (len(y), len(observed)), (len(x), len(ensemble)),
+        observed.names[k],
+        named,
+        alpha,
+        p_spread,
+        p_location,
+        p_defined,
+        (ratio, low, high),
+        _mean(x) - _mean(y),
+        sd_y,
+        observed.units[k],
+        (len(y), len(observed)),
+        (len(x), len(ensemble)),
         min(float(power.feature_narrow[k]), float(power.feature_wide[k])),
-    )  # fmt: skip
+    )
     return FeatureVerdict(
-        name=observed.names[k], unit=observed.units[k], n=len(y), m=len(x), observed_mean=_mean(y), observed_sd=sd_y,
-        predicted_mean=_mean(x), predicted_sd=sd_x, sd_ratio=ratio, sd_ratio_low=low, sd_ratio_high=high,
-        shift=(_mean(x) - _mean(y)) / sd_y if sd_y > 0 else float("nan"), p_spread=p_spread, p_location=p_location,
-        p_defined=p_defined, pit=u, coverage_50=float(interval_coverage(u, 0.5)),
-        coverage_89=float(interval_coverage(u, 0.89)), crps=float(crps(y, x)), crps_ratio=crps_ratio(y, x),
-        power_narrow=float(power.feature_narrow[k]), power_wide=float(power.feature_wide[k]), severity=severity,
+        name=observed.names[k],
+        unit=observed.units[k],
+        n=len(y),
+        m=len(x),
+        observed_mean=_mean(y),
+        observed_sd=sd_y,
+        predicted_mean=_mean(x),
+        predicted_sd=sd_x,
+        sd_ratio=ratio,
+        sd_ratio_low=low,
+        sd_ratio_high=high,
+        shift=(_mean(x) - _mean(y)) / sd_y if sd_y > 0 else float("nan"),
+        p_spread=p_spread,
+        p_location=p_location,
+        p_defined=p_defined,
+        pit=u,
+        coverage_50=float(interval_coverage(u, 0.5)),
+        coverage_89=float(interval_coverage(u, 0.89)),
+        crps=float(crps(y, x)),
+        crps_ratio=crps_ratio(y, x),
+        power_narrow=float(power.feature_narrow[k]),
+        power_wide=float(power.feature_wide[k]),
+        severity=severity,
         sentence=sentence,
-    )  # fmt: skip
+    )
 
 
 def sd_ratio(observed_sd: float, predicted_sd: float, log_ratio: ndarray) -> tuple[float, float, float]:

@@ -119,10 +119,14 @@ def separate_drift(
     smallest = np.nan_to_num(z_chance).min(-1)
     p = (1 + (smallest[:, None] <= z + 1e-9).sum(0)) / (1 + permutations)
     return Drift(
-        names=table.names, units=table.units, n=np.isfinite(table.value).sum(0), total_sd=np.sqrt(total),
-        jitter_sd=np.sqrt(jitter), drift_share=np.clip(1 - jitter / np.where(total > 0, total, np.nan), 0, 1),
+        names=table.names,
+        units=table.units,
+        n=np.isfinite(table.value).sum(0),
+        total_sd=np.sqrt(total),
+        jitter_sd=np.sqrt(jitter),
+        drift_share=np.clip(1 - jitter / np.where(total > 0, total, np.nan), 0, 1),
         p_value=np.where(np.isfinite(z), p, np.nan),
-    )  # fmt: skip
+    )
 
 
 def _split(cells: list[ndarray]) -> tuple[ndarray, ndarray]:
@@ -137,5 +141,7 @@ def _split(cells: list[ndarray]) -> tuple[ndarray, ndarray]:
         step = step + np.nansum(difference**2, 0)
         steps = steps + np.isfinite(difference).sum(0)
     nan = np.full(cells[0].shape[1], np.nan)
-    return (np.where(freedom > 0, square / np.maximum(freedom, 1), nan),
-            np.where(steps > 0, 0.5 * step / np.maximum(steps, 1), nan))  # fmt: skip
+    return (
+        np.where(freedom > 0, square / np.maximum(freedom, 1), nan),
+        np.where(steps > 0, 0.5 * step / np.maximum(steps, 1), nan),
+    )

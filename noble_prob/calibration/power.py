@@ -113,8 +113,9 @@ def _shortcut(
     m = len(scaled.z)
     pool = Scaled(
         z=np.concatenate([scaled.z, (factor * scaled.z).clip(-CLIP, CLIP)]),
-        defined=np.tile(scaled.defined, (2, 1)), axes=np.concatenate([scaled.axes, factor * scaled.axes]),
-    )  # fmt: skip
+        defined=np.tile(scaled.defined, (2, 1)),
+        axes=np.concatenate([scaled.axes, factor * scaled.axes]),
+    )
     plain, stretched = np.r_[np.ones(m), np.zeros(m)], np.r_[np.zeros(m), np.ones(m)]
     mixed = (m * plain + n * stretched) / (n + m)
     right = weighted(pool, rng.multinomial(n, mixed / m, size=simulations).astype(float), mixed[None])

@@ -123,8 +123,13 @@ def check_predictive(
         UsageError: If the shapes do not fit or there are fewer than 20 draws.
     """
     shape = (len(sweeps), len(names))
-    require(observed.shape == shape and draws.shape[1:] == shape, "draws", f"of shape (draw, {shape[0]}, {shape[1]})",
-            draws.shape, "measure the same features of the same sweeps")  # fmt: skip
+    require(
+        observed.shape == shape and draws.shape[1:] == shape,
+        "draws",
+        f"of shape (draw, {shape[0]}, {shape[1]})",
+        draws.shape,
+        "measure the same features of the same sweeps",
+    )
     require(len(draws) >= 20, "draws", "at least 20 predictive draws", len(draws), "draw more")
     seed = require_seed(seed)
     rng = np.random.default_rng(seed)
@@ -136,14 +141,21 @@ def check_predictive(
     feature = np.stack([_on_own_cells(z[..., k] ** 2) for k in range(shape[1])], -1)
     total = _on_own_cells(z.reshape(len(z), -1) ** 2)
     return PredictiveCheck(
-        names=tuple(names), units=tuple(units), sweeps=tuple(sweeps), observed=observed, draws=draws, pit=u,
-        deviation=z[0], share_defined=np.isfinite(draws).mean(0),
+        names=tuple(names),
+        units=tuple(units),
+        sweeps=tuple(sweeps),
+        observed=observed,
+        draws=draws,
+        pit=u,
+        deviation=z[0],
+        share_defined=np.isfinite(draws).mean(0),
         p_cell=np.where(judged, _corrected(np.abs(z)), np.nan),
         p_feature=np.where(judged.any(0), _corrected(feature), np.nan),
         p_misfit=_above(total) if judged.any() else float("nan"),
         p_too_wide=_above(-total) if judged.any() else float("nan"),
-        missing=float((exists & ~judged).sum() / max(exists.sum(), 1)), alpha=alpha,
-    )  # fmt: skip
+        missing=float((exists & ~judged).sum() / max(exists.sum(), 1)),
+        alpha=alpha,
+    )
 
 
 def _deviations(rows: ndarray, judged: ndarray) -> ndarray:

@@ -95,11 +95,21 @@ def tilt(ensemble: FeatureTable, population: FeatureTable, *, ridge: float = 1e-
     observed, predicted = common_features(population, ensemble)
     require(observed.axis == "neuron", "ensemble", "rows that are cells ('neuron')", observed.axis, "pass populations")
     whole = np.isfinite(predicted.value).all(-1)
-    require(int(whole.sum()) >= 3, "ensemble", "at least three rows with every feature", int(whole.sum()),
-            "select features that most neurons have")  # fmt: skip
+    require(
+        int(whole.sum()) >= 3,
+        "ensemble",
+        "at least three rows with every feature",
+        int(whole.sum()),
+        "select features that most neurons have",
+    )
     alike = [name for name, column in zip(observed.names, observed.value.T, strict=True) if not np.nanstd(column) > 0]
-    require(not alike, "population", "features that vary between its cells", f"{listed(alike, 6)}, which does not",
-            "leave this column out: its SD can not be a target")  # fmt: skip
+    require(
+        not alike,
+        "population",
+        "features that vary between its cells",
+        f"{listed(alike, 6)}, which does not",
+        "leave this column out: its SD can not be a target",
+    )
     mean, sd = np.nanmean(observed.value, 0), np.nanstd(observed.value, 0, ddof=1)
     x = (predicted.value[whole] - mean) / sd
     w = _weights(np.concatenate([x, x**2 - 1], 1), ridge)  # both have mean zero in the population
@@ -108,11 +118,19 @@ def tilt(ensemble: FeatureTable, population: FeatureTable, *, ridge: float = 1e-
     weight = np.zeros(len(ensemble))
     weight[whole] = w
     return Recalibration(
-        names=observed.names, units=observed.units, weight=weight, ess=float(1 / (w**2).sum()), n=int(whole.sum()),
-        target_mean=mean, target_sd=sd, before_mean=mean + sd * x.mean(0), before_sd=sd * x.std(0),
-        after_mean=mean + sd * centre, after_sd=sd * spread,
+        names=observed.names,
+        units=observed.units,
+        weight=weight,
+        ess=float(1 / (w**2).sum()),
+        n=int(whole.sum()),
+        target_mean=mean,
+        target_sd=sd,
+        before_mean=mean + sd * x.mean(0),
+        before_sd=sd * x.std(0),
+        after_mean=mean + sd * centre,
+        after_sd=sd * spread,
         reached=bool((np.abs(centre) < 0.05).all() and (np.abs(spread - 1) < 0.05).all()),
-    )  # fmt: skip
+    )
 
 
 def widen(neurons: Neurons, mean: Mapping[str, float], sd: Mapping[str, float]) -> Neurons:
@@ -128,8 +146,13 @@ def widen(neurons: Neurons, mean: Mapping[str, float], sd: Mapping[str, float]) 
     """
     neurons.require_axis("neuron", "recalibration to a population")
     names = neurons.space.names
-    require(set(mean) == set(sd) and set(mean) <= set(names), "mean", f"latents among {', '.join(names)}, as in `sd`",
-            sorted(set(mean) | set(sd)), "name latents of the space")  # fmt: skip
+    require(
+        set(mean) == set(sd) and set(mean) <= set(names),
+        "mean",
+        f"latents among {', '.join(names)}, as in `sd`",
+        sorted(set(mean) | set(sd)),
+        "name latents of the space",
+    )
     require(all(value > 0 for value in sd.values()), "sd", "positive", dict(sd), "give spreads")
     value = neurons.value.clone()
     for name in mean:

@@ -14,8 +14,12 @@ from noble_prob.features import FEATURES
 from noble_prob.inference.posterior import Posterior
 
 TRAIN = {
-    "spike_count": "", "first_spike_latency_ms": "ms", "mean_isi_ms": "ms", "isi_cv": "", "last_spike_ms": "ms",
-}  # fmt: skip
+    "spike_count": "",
+    "first_spike_latency_ms": "ms",
+    "mean_isi_ms": "ms",
+    "isi_cv": "",
+    "last_spike_ms": "ms",
+}
 """Features of a train of spike times (ms after onset), named as in :data:`FEATURES`, and their units."""
 
 
@@ -72,6 +76,11 @@ def check_posterior(
     observed, units = sweep_features(evidence.times_ms, evidence.summary, design.summary_names)
     predicted, _ = sweep_features(draws.times_ms, draws.summary, design.summary_names)
     return check_predictive(
-        observed, predicted, names=tuple(units), units=tuple(units.values()),
-        sweeps=tuple(f"{a:+.0f} pA" for a in design.current_pa.tolist()), alpha=alpha, seed=seed,
-    )  # fmt: skip
+        observed,
+        predicted,
+        names=tuple(units),
+        units=tuple(units.values()),
+        sweeps=tuple(f"{a:+.0f} pA" for a in design.current_pa.tolist()),
+        alpha=alpha,
+        seed=seed,
+    )

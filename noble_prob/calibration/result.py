@@ -148,8 +148,10 @@ class Calibration:
 
     def __repr__(self) -> str:
         """One line for people."""
-        return (f"Calibration({self.level!r}, {self.severity}: {len(self.observed)} rows against {len(self.ensemble)}, "
-                f"{len(self.features)} features, p = {self.p_value:.3g}, seed {self.seed})")  # fmt: skip
+        return (
+            f"Calibration({self.level!r}, {self.severity}: {len(self.observed)} rows against {len(self.ensemble)}, "
+            f"{len(self.features)} features, p = {self.p_value:.3g}, seed {self.seed})"
+        )
 
     def __getitem__(self, name: str) -> FeatureVerdict:
         """Verdict of one feature.
@@ -158,8 +160,13 @@ class Calibration:
             UsageError: If the feature was not compared.
         """
         known = {item.name: item for item in self.features}
-        require(name in known, "name", f"among {listed(known) or 'none, for no feature was compared'}", repr(name),
-                "pick a feature that was compared; those that were not are in `skipped` and `left_out`")  # fmt: skip
+        require(
+            name in known,
+            "name",
+            f"among {listed(known) or 'none, for no feature was compared'}",
+            repr(name),
+            "pick a feature that was compared; those that were not are in `skipped` and `left_out`",
+        )
         return known[name]
 
     @property

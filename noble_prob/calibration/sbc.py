@@ -70,10 +70,14 @@ class Sbc:
         """``n``, ``coverage_50``, ``coverage_89``, ``rank_ecdf_inside_band`` per latent, ``joint_p_value``."""
         joint = joint_test(self.truth, self.draws)
         return {
-            "n": self.u.shape[1], "coverage_50": self.coverage(0.5), "coverage_89": self.coverage(0.89),
-            "rank_ecdf_inside_band": self.inside_band(), "joint_p_value": joint.p_value,
-            "joint": {"bias": joint.p_bias, "spread": joint.p_spread, "shape": joint.p_shape}, **self.provenance,
-        }  # fmt: skip
+            "n": self.u.shape[1],
+            "coverage_50": self.coverage(0.5),
+            "coverage_89": self.coverage(0.89),
+            "rank_ecdf_inside_band": self.inside_band(),
+            "joint_p_value": joint.p_value,
+            "joint": {"bias": joint.p_bias, "spread": joint.p_spread, "shape": joint.p_shape},
+            **self.provenance,
+        }
 
     def distorted(self, *, scale: float = 1.0, shift: float = 0.0) -> Sbc:
         """The same experiment with every posterior rescaled about its mean and shifted by so many of its SDs.
@@ -87,9 +91,13 @@ class Sbc:
 
 
 def judge_ranks(
-    names: Sequence[str], truth: Float[ndarray, "recording latent"], draws: Float[ndarray, "recording draw latent"], *,
-    seed: int = 0, provenance: dict[str, Any] | None = None,
-) -> Sbc:  # fmt: skip
+    names: Sequence[str],
+    truth: Float[ndarray, "recording latent"],
+    draws: Float[ndarray, "recording draw latent"],
+    *,
+    seed: int = 0,
+    provenance: dict[str, Any] | None = None,
+) -> Sbc:
     """Ranks from truths and posterior draws, from whatever source.
 
     Args:
@@ -131,8 +139,10 @@ def recordings_from_program(
     blank = torch.full((len(design), len(design.summary_names)), torch.nan, dtype=torch.float64)
     empty = Evidence(design=design, times_ms=torch.full((len(design), 1), torch.inf).double(), summary=blank)
     drawn = predict(model, prior, None, empty, n=n, seed=seed)
-    evidence = [Evidence(design=design, times_ms=_trim(t), summary=s)
-                for t, s in zip(drawn.times_ms, drawn.summary, strict=True)]  # fmt: skip
+    evidence = [
+        Evidence(design=design, times_ms=_trim(t), summary=s)
+        for t, s in zip(drawn.times_ms, drawn.summary, strict=True)
+    ]
     return prior.space.standardise(drawn.latents), evidence
 
 
@@ -143,9 +153,16 @@ def _trim(times: Tensor) -> Tensor:
 
 @undisturbed()
 def sbc(
-    task: Task, design: Design, n: int, *, seed: int = 0, keep: int = 200, batch: int = 50, jobs: int = 1,
+    task: Task,
+    design: Design,
+    n: int,
+    *,
+    seed: int = 0,
+    keep: int = 200,
+    batch: int = 50,
+    jobs: int = 1,
     folder: Path | None = None,
-) -> Sbc:  # fmt: skip
+) -> Sbc:
     """Simulation-based calibration on draws of the program itself.
 
     Args:
@@ -166,14 +183,34 @@ def sbc(
     seed = require_seed(seed)
     require_count(n, "n", "recordings")
     at_hand = task.method != "npe" or task.estimator is not None
-    require(at_hand, "estimator", "an amortised posterior for the method npe", "none",
-            "train one with `noble-prob train-npe`")  # fmt: skip
+    require(
+        at_hand,
+        "estimator",
+        "an amortised posterior for the method npe",
+        "none",
+        "train one with `noble-prob train-npe`",
+    )
     require_draws(min(keep, task.chains * task.draws), len(task.prior.space))
-    truth, evidence = recordings_from_program(task.decoder, task.prior, design, n, noise=task.noise, robust=task.robust,
-                                              seed=seed)  # fmt: skip
+    truth, evidence = recordings_from_program(
+        task.decoder, task.prior, design, n, noise=task.noise, robust=task.robust, seed=seed
+    )
     placed = replace(task, prior=task.prior.to(task.device), progress=False)
-    thin = thinned_draws(placed, evidence, seed=seed, batch=batch, keep=keep, jobs=jobs, folder=folder,
-                         title="sbc" if task.progress else None)  # fmt: skip
-    record = {"seed": seed, "method": task.method, "currents_pa": design.current_pa.tolist(), "chains": task.chains,
-              "draws": task.draws, "robust": task.robust}  # fmt: skip
+    thin = thinned_draws(
+        placed,
+        evidence,
+        seed=seed,
+        batch=batch,
+        keep=keep,
+        jobs=jobs,
+        folder=folder,
+        title="sbc" if task.progress else None,
+    )
+    record = {
+        "seed": seed,
+        "method": task.method,
+        "currents_pa": design.current_pa.tolist(),
+        "chains": task.chains,
+        "draws": task.draws,
+        "robust": task.robust,
+    }
     return judge_ranks(task.prior.space.names, truth.numpy(), thin, seed=seed, provenance=record)

@@ -71,15 +71,28 @@ class FeatureTable:
         object.__setattr__(self, "value", numbers(self.value, "value").detach().cpu().double().numpy())
         n = len(self.names)
         require(self.axis in get_args(Axis), "axis", "one of draw, neuron, trial", self.axis, "say what a row is")
-        require(self.value.ndim == 2 and self.value.shape[1] == n == len(self.units), "value", f"of shape (row, {n})",
-                tuple(self.value.shape), "give one column per feature")  # fmt: skip
+        require(
+            self.value.ndim == 2 and self.value.shape[1] == n == len(self.units),
+            "value",
+            f"of shape (row, {n})",
+            tuple(self.value.shape),
+            "give one column per feature",
+        )
         for row, column in np.argwhere(np.isinf(self.value))[:1]:
-            raise UsageError("value", f"finite, or NaN where undefined, in {self.source}",
-                             f"inf in row {row + 1} of {self.names[column]}",
-                             "leave it empty, or NaN, where the feature is undefined")  # fmt: skip
+            raise UsageError(
+                "value",
+                f"finite, or NaN where undefined, in {self.source}",
+                f"inf in row {row + 1} of {self.names[column]}",
+                "leave it empty, or NaN, where the feature is undefined",
+            )
         require(len(set(self.names)) == len(self.names), "names", "unique", list(self.names), "rename a column")
-        require(len(self.labels) in (0, len(self)), "labels", f"one per row: {len(self)}", len(self.labels),
-                "name every row, or none")  # fmt: skip
+        require(
+            len(self.labels) in (0, len(self)),
+            "labels",
+            f"one per row: {len(self)}",
+            len(self.labels),
+            "name every row, or none",
+        )
 
     def __repr__(self) -> str:
         """One line for people."""
@@ -159,8 +172,14 @@ class FeatureTable:
             UsageError: If the file is absent, has no row (left), no numerical column, or a word among numbers.
         """
         found = read_columns(path, where=where or {})
-        return cls(names=found.names, units=found.units, value=found.value, axis=axis, source=Path(path).name,
-                   labels=found.labels)  # fmt: skip
+        return cls(
+            names=found.names,
+            units=found.units,
+            value=found.value,
+            axis=axis,
+            source=Path(path).name,
+            labels=found.labels,
+        )
 
     def to_csv(self, path: str | Path) -> None:
         """Write the table so that :meth:`from_csv` reads it back.
@@ -185,12 +204,21 @@ def _words(words: Any, parameter: str) -> tuple[Any, ...]:
 
 def _members(features: Features, value: ndarray, axis: str, sweep: int | None) -> ndarray:
     """Values of one sweep of an ensemble, one row per member of the axis, shape ``(row, feature)``."""
-    require(axis in features.axes, "axis", f"among {features.axes}, as the ensemble says", f"'{axis}'",
-            "do not mix ignorance (draw), diversity (neuron) and repeats (trial)")  # fmt: skip
+    require(
+        axis in features.axes,
+        "axis",
+        f"among {features.axes}, as the ensemble says",
+        f"'{axis}'",
+        "do not mix ignorance (draw), diversity (neuron) and repeats (trial)",
+    )
     others = {name: n for name, n in zip(features.axes, value.shape, strict=False) if name != axis and n > 1}
-    require(not others, "features", f"of one batch axis, '{axis}'; every other of length 1",
-            ", ".join(f"{n} along '{name}'" for name, n in others.items()),
-            f"take one of them, recording.members(0, axis={next(iter(others), '')!r}), or average")  # fmt: skip
+    require(
+        not others,
+        "features",
+        f"of one batch axis, '{axis}'; every other of length 1",
+        ", ".join(f"{n} along '{name}'" for name, n in others.items()),
+        f"take one of them, recording.members(0, axis={next(iter(others), '')!r}), or average",
+    )
     n = value.shape[-2]
     known = isinstance(sweep, int | np.integer) and -n <= sweep < n
     require(known, "sweep", f"the index of one of the {n} sweeps of the ensemble", sweep, "pick a stimulus")
@@ -199,14 +227,29 @@ def _members(features: Features, value: ndarray, axis: str, sweep: int | None) -
 
 def _require_repeats(features: Features, axis: str, sweep: int | None) -> None:
     """Refuse sweeps of one recording as anything but repeats of one step."""
-    require(axis == "trial", "axis", "'trial': the sweeps of one recording are repeats of one neuron", f"'{axis}'",
-            "measure an ensemble with this axis, or stack the values of several recordings")  # fmt: skip
-    require(sweep is None, "sweep", "left out where the sweeps themselves are the rows", sweep,
-            "leave it out, or select sweeps before measuring: recording.select")  # fmt: skip
+    require(
+        axis == "trial",
+        "axis",
+        "'trial': the sweeps of one recording are repeats of one neuron",
+        f"'{axis}'",
+        "measure an ensemble with this axis, or stack the values of several recordings",
+    )
+    require(
+        sweep is None,
+        "sweep",
+        "left out where the sweeps themselves are the rows",
+        sweep,
+        "leave it out, or select sweeps before measuring: recording.select",
+    )
     first = features.steps[0] if features.steps else None
     strange = [k for k, step in enumerate(features.steps) if not _alike(first, step)]
-    require(not strange, "features", "of sweeps that repeat one step", f"other steps in sweeps {listed(strange)}",
-            "select the repeats of one step before measuring: recording.select")  # fmt: skip
+    require(
+        not strange,
+        "features",
+        "of sweeps that repeat one step",
+        f"other steps in sweeps {listed(strange)}",
+        "select the repeats of one step before measuring: recording.select",
+    )
 
 
 def _alike(a: Step | None, b: Step | None) -> bool:

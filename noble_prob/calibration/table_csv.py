@@ -23,9 +23,23 @@ LABEL = "label"
 _MISSING = {"", "nan", "na", "none", "null", "n/a", "#n/a", "n.a.", "-", "–", "—"}
 
 _UNITS = {
-    "mv": "mV", "uv": "µV", "pa": "pA", "na": "nA", "hz": "Hz", "khz": "kHz", "ohm": "Ohm", "kohm": "kOhm",
-    "mohm": "MOhm", "gohm": "GOhm", "pf": "pF", "nf": "nF", "ms": "ms", "us": "µs", "um": "µm", "mm": "mm",
-}  # fmt: skip
+    "mv": "mV",
+    "uv": "µV",
+    "pa": "pA",
+    "na": "nA",
+    "hz": "Hz",
+    "khz": "kHz",
+    "ohm": "Ohm",
+    "kohm": "kOhm",
+    "mohm": "MOhm",
+    "gohm": "GOhm",
+    "pf": "pF",
+    "nf": "nF",
+    "ms": "ms",
+    "us": "µs",
+    "um": "µm",
+    "mm": "mm",
+}
 """Units as names end in them, and as they are written; single letters (``group_a``) are no unit."""
 
 
@@ -69,15 +83,28 @@ def read_columns(path: str | Path, *, where: Mapping[str, str]) -> Columns:
     require(path.is_file(), "path", "an existing CSV file", path, "check the name")
     text = _where(_cells(path), where)
     names = next(iter(text.columns), "") == LABEL
-    numbers = {head: found for k, (head, cells) in enumerate(text.columns.items()) if not (names and k == 0)
-               if (found := _numbers(cells, text.lines, head, path.name)) is not None}  # fmt: skip
+    numbers = {
+        head: found
+        for k, (head, cells) in enumerate(text.columns.items())
+        if not (names and k == 0)
+        if (found := _numbers(cells, text.lines, head, path.name)) is not None
+    }
     require(bool(numbers), "path", "at least one numerical column", listed(text.columns), "give features as numbers")
-    require("" not in numbers, "path", f"a name for every column of numbers in {path.name}", "a column without one",
-            "name it, or drop it where it only counts the rows")  # fmt: skip
+    require(
+        "" not in numbers,
+        "path",
+        f"a name for every column of numbers in {path.name}",
+        "a column without one",
+        "name it, or drop it where it only counts the rows",
+    )
     heads = [split_unit(head) for head in numbers]
     words = [cells for head, cells in text.columns.items() if head not in numbers]
-    return Columns(names=tuple(name for name, _ in heads), units=tuple(unit or _ending(name) for name, unit in heads),
-                   value=np.column_stack(list(numbers.values())), labels=tuple(words[0]) if words else ())  # fmt: skip
+    return Columns(
+        names=tuple(name for name, _ in heads),
+        units=tuple(unit or _ending(name) for name, unit in heads),
+        value=np.column_stack(list(numbers.values())),
+        labels=tuple(words[0]) if words else (),
+    )
 
 
 def _ending(name: str) -> str:
@@ -89,16 +116,26 @@ def _cells(path: Path) -> _Text:
     """The text of every cell below the header."""
     header = read_header(path, "a header and at least one row")
     heads, found = header.cells, list(rows(path, header))
-    require(not all(_number(head) is not None for head in heads), "path", f"a header with names in {path.name}",
-            listed(heads), "add a first line that names the columns")  # fmt: skip
-    require(bool(found), "path", "a header and at least one row", f"only a header in {path.name}",
-            "export the table again")  # fmt: skip
+    require(
+        not all(_number(head) is not None for head in heads),
+        "path",
+        f"a header with names in {path.name}",
+        listed(heads),
+        "add a first line that names the columns",
+    )
+    require(
+        bool(found), "path", "a header and at least one row", f"only a header in {path.name}", "export the table again"
+    )
     twice = [head for head in heads if head and heads.count(head) > 1]
     require(not twice, "path", f"different column names in {path.name}", f"{twice[:1]} twice", "rename one column")
     ragged = [(line, len(cells)) for line, cells in found if len(cells) != len(heads)]
     if ragged:
-        raise UsageError("path", f"{len(heads)} cells in every line of {path.name}", f"{ragged[0][1]} in line "
-                         f"{ragged[0][0]}", "export the table again, decimals with a point")  # fmt: skip
+        raise UsageError(
+            "path",
+            f"{len(heads)} cells in every line of {path.name}",
+            f"{ragged[0][1]} in line {ragged[0][0]}",
+            "export the table again, decimals with a point",
+        )
     columns = {head: [cells[k] for _, cells in found] for k, head in enumerate(heads)}
     empty = "" in columns and not any(cell.strip() for cell in columns[""])  # of a separator at the end of every line
     return _Text({h: c for h, c in columns.items() if not (empty and h == "")}, [line for line, _ in found])
@@ -110,10 +147,16 @@ def _where(text: _Text, where: Mapping[str, str]) -> _Text:
         require(head in text.columns, "where", f"a column among {listed(text.columns, 12)}", head, "check the name")
         cells = text.columns[head]
         kept = [k for k, cell in enumerate(cells) if cell.strip() == word]
-        require(bool(kept), "where", f"a word that {head} holds ({listed(sorted(set(cells)))})", repr(word),
-                "check the word")  # fmt: skip
-        text = _Text({name: [cells[k] for k in kept] for name, cells in text.columns.items()},
-                     [text.lines[k] for k in kept])  # fmt: skip
+        require(
+            bool(kept),
+            "where",
+            f"a word that {head} holds ({listed(sorted(set(cells)))})",
+            repr(word),
+            "check the word",
+        )
+        text = _Text(
+            {name: [cells[k] for k in kept] for name, cells in text.columns.items()}, [text.lines[k] for k in kept]
+        )
     return text
 
 
@@ -134,10 +177,19 @@ def _numbers(cells: list[str], lines: list[int], head: str, file: str) -> list[f
         return None
     line, cell = next(((n, c) for n, c in words if has_decimal_comma(c)), words[0])
     found = f"{cell.strip()[:24]!r} in line {line}"
-    require(not commas, "path", f"a table whose decimals follow a point; column {head!r} of {file}",
-            f"{found}, with a decimal comma", "write decimals with a point")  # fmt: skip
-    raise UsageError("path", f"a table with numbers in every row of column {head!r} of {file}", found,
-                     "correct the table cell, or leave it empty if the value is missing")  # fmt: skip
+    require(
+        not commas,
+        "path",
+        f"a table whose decimals follow a point; column {head!r} of {file}",
+        f"{found}, with a decimal comma",
+        "write decimals with a point",
+    )
+    raise UsageError(
+        "path",
+        f"a table with numbers in every row of column {head!r} of {file}",
+        found,
+        "correct the table cell, or leave it empty if the value is missing",
+    )
 
 
 def _number(cell: str) -> float | None:

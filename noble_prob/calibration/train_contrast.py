@@ -107,11 +107,21 @@ def compare_trains(
     severity, sentence = _verdict(p, power, n, alpha, stimulus, against)
     sets = np.stack([jitter_by_index([b[k] for k in rng.integers(len(b), size=n)], _width(b)) for _ in range(200)])
     return TrainContrast(
-        stimulus=stimulus, observed=tuple(a), predicted=tuple(b), within_observed=_pairs(table[:n, :n]),
-        within_predicted=_pairs(table[n:, n:]), across=table[:n, n:].ravel(), jitter_observed=jitter_by_index(a),
-        jitter_predicted=jitter_by_index(b), jitter_band=_band(sets), p_value=p, power=power, alpha=alpha,
-        severity=severity, sentence=sentence,
-    )  # fmt: skip
+        stimulus=stimulus,
+        observed=tuple(a),
+        predicted=tuple(b),
+        within_observed=_pairs(table[:n, :n]),
+        within_predicted=_pairs(table[n:, n:]),
+        across=table[:n, n:].ravel(),
+        jitter_observed=jitter_by_index(a),
+        jitter_predicted=jitter_by_index(b),
+        jitter_band=_band(sets),
+        p_value=p,
+        power=power,
+        alpha=alpha,
+        severity=severity,
+        sentence=sentence,
+    )
 
 
 def compare_replays(
@@ -144,11 +154,21 @@ def compare_replays(
     jitter = np.stack([jitter_by_index(s, width) for s in sets])
     every = tuple(t for s in sets for t in s)
     return TrainContrast(
-        stimulus=stimulus, observed=tuple(a), predicted=every, within_observed=own,
-        within_predicted=np.concatenate(within), across=np.concatenate([distances(a, s).ravel() for s in sets]),
-        jitter_observed=jitter_by_index(a), jitter_predicted=_band(jitter, 0.0)[0], jitter_band=_band(jitter),
-        p_value=p, power=power, alpha=alpha, severity=severity, sentence=sentence,
-    )  # fmt: skip
+        stimulus=stimulus,
+        observed=tuple(a),
+        predicted=every,
+        within_observed=own,
+        within_predicted=np.concatenate(within),
+        across=np.concatenate([distances(a, s).ravel() for s in sets]),
+        jitter_observed=jitter_by_index(a),
+        jitter_predicted=_band(jitter, 0.0)[0],
+        jitter_band=_band(jitter),
+        p_value=p,
+        power=power,
+        alpha=alpha,
+        severity=severity,
+        sentence=sentence,
+    )
 
 
 def jitter_by_index(trains: Sequence[ndarray], width: int | None = None) -> Float[ndarray, " spike"]:
@@ -214,8 +234,9 @@ def _power(trains: list[ndarray], n: int, alpha: float, rng: np.random.Generator
     for _ in range(REPLAYS):
         order = rng.permutation(m)
         rows = np.r_[order[:n] + m, order[n : n + MOST_TRAINS]]
-        p = energy_test(table[np.ix_(rows, rows)], np.arange(len(rows)) < n, permutations=199,
-                        seed=int(rng.integers(2**31)))[1]  # fmt: skip
+        p = energy_test(
+            table[np.ix_(rows, rows)], np.arange(len(rows)) < n, permutations=199, seed=int(rng.integers(2**31))
+        )[1]
         caught.append(p <= alpha)
     return float(np.mean(caught))
 

@@ -34,8 +34,13 @@ def repeats_of(recording: Recording) -> SpikeRepeats:
     Raises:
         UsageError: If the recording has no trials or a sweep is no step.
     """
-    require(recording.axes in (("trial",), ("neuron", "trial")), "recording.axes", "('trial',) or ('neuron', 'trial')",
-            recording.axes, "pass repeats of the same steps")  # fmt: skip
+    require(
+        recording.axes in (("trial",), ("neuron", "trial")),
+        "recording.axes",
+        "('trial',) or ('neuron', 'trial')",
+        recording.axes,
+        "pass repeats of the same steps",
+    )
     steps = [step for step in recording.steps if step is not None]
     require(len(steps) == recording.n_sweeps, "recording", "steps only", "another waveform", "select the steps")
     voltage = recording.voltage_mv if recording.axes[0] == "neuron" else recording.voltage_mv[None]
@@ -74,8 +79,9 @@ def train_table(times_ms: np.ndarray, *, source: str) -> FeatureTable:
         times_ms: Shape ``(repeat, spike)``, ms after onset.
         source: Where they came from.
     """
-    return FeatureTable(names=tuple(TRAIN), units=tuple(TRAIN.values()), value=train_features(times_ms), axis="trial",
-                        source=source)  # fmt: skip
+    return FeatureTable(
+        names=tuple(TRAIN), units=tuple(TRAIN.values()), value=train_features(times_ms), axis="trial", source=source
+    )
 
 
 def observed_table(repeats: SpikeRepeats, group: int, *, source: str = "experiment") -> FeatureTable:
@@ -100,9 +106,14 @@ def forecast_table(fit: RepeatFit, group: int, *, n: int = 1000, seed: int = 0) 
 
 
 def trial_model(
-    fit: RepeatFit, space: LatentSpace, *, cell: str | None = None, state: StateFit | None = None,
-    electrode_mv: float | None = None, minutes_apart: float = 0.0,
-) -> TrialModel:  # fmt: skip
+    fit: RepeatFit,
+    space: LatentSpace,
+    *,
+    cell: str | None = None,
+    state: StateFit | None = None,
+    electrode_mv: float | None = None,
+    minutes_apart: float = 0.0,
+) -> TrialModel:
     """The fitted scales as a trial model of a decoder's neurons, for ``respond(..., trials=n)``.
 
     The shares by which latency and rate vary move spike times, each current by those fitted nearby; phase diffusion
@@ -128,11 +139,20 @@ def trial_model(
     sigma, slope = _diffusion(fit, groups, scales[:, 2])
     loading, drift, electrode = _loadings(space, state, cell)
     return TrialModel(
-        latent_tril=loading, timing=_timing(current, scales), phase_diffusion=sigma, diffusion_slope=slope,
-        drift=drift, minutes_apart=minutes_apart, electrode_mv=electrode if electrode_mv is None else electrode_mv,
-        provenance={"fitted_to": f"{len(fit.repeats.times_ms)} groups of repeats", "seed": fit.seed,
-                    "r_hat": fit.r_hat, "state": None if state is None else list(state.states.names)},
-    )  # fmt: skip
+        latent_tril=loading,
+        timing=_timing(current, scales),
+        phase_diffusion=sigma,
+        diffusion_slope=slope,
+        drift=drift,
+        minutes_apart=minutes_apart,
+        electrode_mv=electrode if electrode_mv is None else electrode_mv,
+        provenance={
+            "fitted_to": f"{len(fit.repeats.times_ms)} groups of repeats",
+            "seed": fit.seed,
+            "r_hat": fit.r_hat,
+            "state": None if state is None else list(state.states.names),
+        },
+    )
 
 
 TIMING = {"log_latency": "latency", "log_rate": "isi"}
@@ -223,8 +243,13 @@ def electrode_noise(recording: Recording) -> tuple[float, float]:
     """
     onset = min((step.onset_ms for step in recording.steps if step is not None), default=0.0)
     before = recording.voltage_mv[..., recording.time_ms < onset].double()
-    require(before.shape[-1] >= 10, "recording", "at least ten samples before the step", before.shape[-1],
-            "read more of the sweep")  # fmt: skip
+    require(
+        before.shape[-1] >= 10,
+        "recording",
+        "at least ten samples before the step",
+        before.shape[-1],
+        "read more of the sweep",
+    )
     step = torch.diff(before, dim=-1)
     step = step[torch.isfinite(step)]
     limit = 5 * 1.4826 * step.abs().median()

@@ -60,8 +60,10 @@ def verdict_sentence(
             f"The {rows} do not contradict the {against} ({p_text(test.p_value)}), but are too few to vouch for it.",
         )
     if shift < ENOUGH:
-        return "passed", (f"No misfit of the {against}'s spread with the {rows} was found ({p_text(test.p_value)}); "
-                          "its means are not contradicted.")  # fmt: skip
+        return "passed", (
+            f"No misfit of the {against}'s spread with the {rows} was found ({p_text(test.p_value)}); "
+            "its means are not contradicted."
+        )
     return "passed", f"The {against}'s spread and means agree with the {rows} ({p_text(test.p_value)})."
 
 
@@ -84,10 +86,20 @@ def _what(test: Test, features: Sequence[FeatureVerdict]) -> str:
 
 
 def feature_sentence(
-    name: str, named: bool, alpha: float, p_spread: float, p_location: float, p_defined: float,
-    ratio: tuple[float, float, float], shift: float, sd: float, unit: str, n: tuple[int, int], m: tuple[int, int],
+    name: str,
+    named: bool,
+    alpha: float,
+    p_spread: float,
+    p_location: float,
+    p_defined: float,
+    ratio: tuple[float, float, float],
+    shift: float,
+    sd: float,
+    unit: str,
+    n: tuple[int, int],
+    m: tuple[int, int],
     power: float = 1.0,
-) -> tuple[Severity, str]:  # fmt: skip
+) -> tuple[Severity, str]:
     """Severity and sentence of one feature; the part after ``: `` stands alone in the verdict of the whole."""
     if n[0] == 0 or m[0] == 0:
         side = "experiment" if n[0] == 0 else "ensemble"

@@ -65,10 +65,17 @@ def run(args: argparse.Namespace) -> int:
         draft = stack.enter_context(new_file(args.json, "json")) if args.json else None
         require_device(args.device)
         report = benchmark(
-            args.cell, batches=args.batches, paths=args.paths, device=args.device, repeats=args.repeats,
-            paper=not args.no_paper, training=args.training or (), ensemble=args.ensemble,
-            simulator_cores=args.simulator_cores or (), hof=args.hof,
-        )  # fmt: skip
+            args.cell,
+            batches=args.batches,
+            paths=args.paths,
+            device=args.device,
+            repeats=args.repeats,
+            paper=not args.no_paper,
+            training=args.training or (),
+            ensemble=args.ensemble,
+            simulator_cores=args.simulator_cores or (),
+            hof=args.hof,
+        )
         if draft:
             write_json(draft, report)
     show(args, _table(report))
@@ -79,9 +86,11 @@ def _table(report: dict[str, Any]) -> str:
     """The figures as a table."""
     machine = report["machine"]
     name = machine.get("accelerator", machine["processor"])
-    lines = [f"{name}, {machine['threads']} threads, torch {machine['torch']}",
-             f"{'decoder':<9}{'path':<11}{'type':<9}{'batch':>6}{'traces/s':>12}{'ms/trace':>10}{'ms/call':>10}"
-             f"{'error':>10}{'MB':>8}"]  # fmt: skip
+    lines = [
+        f"{name}, {machine['threads']} threads, torch {machine['torch']}",
+        f"{'decoder':<9}{'path':<11}{'type':<9}{'batch':>6}{'traces/s':>12}{'ms/trace':>10}{'ms/call':>10}"
+        f"{'error':>10}{'MB':>8}",
+    ]
     for r in report["results"]:
         times = f"{r['traces_per_s']:>12.1f}{1000 / r['traces_per_s']:>10.3f}{r['latency_ms']:>10.2f}"
         memory = "" if r["peak_memory_mb"] is None else f"{r['peak_memory_mb']:>8.0f}"

@@ -49,13 +49,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     other = parser.add_mutually_exclusive_group()
     other.add_argument("--ensemble", type=Path, default=None, metavar="TABLE", help="CSV of an ensemble, same columns")
     other.add_argument("--experiment", type=Path, default=None, metavar="TABLE", help="CSV of a second experiment")
-    parser.add_argument("--where", action="append", type=condition, default=None, metavar="COLUMN=WORD",
-                        help="only rows of the first table in which the column holds the word")  # fmt: skip
-    parser.add_argument("--recalibrate", choices=("none", "tilt", "widen", "both"), default="none",
-                        help="what to do about the prior (none)")  # fmt: skip
+    parser.add_argument(
+        "--where",
+        action="append",
+        type=condition,
+        default=None,
+        metavar="COLUMN=WORD",
+        help="only rows of the first table in which the column holds the word",
+    )
+    parser.add_argument(
+        "--recalibrate",
+        choices=("none", "tilt", "widen", "both"),
+        default="none",
+        help="what to do about the prior (none)",
+    )
     parser.add_argument("--neurons", type=several, default=400, help="size of the prior ensemble (400)")
-    parser.add_argument("--current-pa", type=finite, default=180.0,
-                        help="step at which the table's features were measured (180)")  # fmt: skip
+    parser.add_argument(
+        "--current-pa", type=finite, default=180.0, help="step at which the table's features were measured (180)"
+    )
     add_cell(parser)
     add_sampling(parser)
     add_out(parser, "folder for report.html and report.json")
@@ -144,8 +155,12 @@ def _require_different(files: list[Path]) -> None:
         content = Source(name=path.name, path=path).sha256
         first = seen.setdefault(content, path)
         if content and first is not path:
-            raise UsageError("files", "different recordings", f"{first.name} and {path.name}, which are the same",
-                             "name every recording once")  # fmt: skip
+            raise UsageError(
+                "files",
+                "different recordings",
+                f"{first.name} and {path.name}, which are the same",
+                "name every recording once",
+            )
 
 
 def _of_files(args: argparse.Namespace, cell: Any) -> list[Any]:
@@ -169,10 +184,20 @@ def _of_tables(args: argparse.Namespace, tables: dict[str, Any], cell: Any) -> l
         return [calibration_part(found)]
     if "first" not in tables:
         return []
-    return [population_part(examine_population(
-        tables["first"], cell, current_pa=args.current_pa, neurons=args.neurons, recalibrate=args.recalibrate,
-        seed=args.seed, progress=not args.quiet, device=args.device,
-    ))]  # fmt: skip
+    return [
+        population_part(
+            examine_population(
+                tables["first"],
+                cell,
+                current_pa=args.current_pa,
+                neurons=args.neurons,
+                recalibrate=args.recalibrate,
+                seed=args.seed,
+                progress=not args.quiet,
+                device=args.device,
+            )
+        )
+    ]
 
 
 def condition(text: str) -> tuple[str, str]:

@@ -44,6 +44,8 @@ def _announce(posterior: Any) -> None:
     file = posterior.provenance.get("recording", {}).get("file")
     (support,) = load()["NP107"].run(posterior)
     unlike = "" if support.severity == "passed" else f" {support.sentence}"
-    say(f"{f'{file}: ' if file else ''}the quick posterior can not be trusted (Pareto k = "
+    say(
+        f"{f'{file}: ' if file else ''}the quick posterior can not be trusted (Pareto k = "
         f"{posterior.provenance['k_hat']:.1f}).{unlike} Running chains, which can take minutes: Ctrl-C stops, "
-        "--no-chains keeps the quick draws.")  # fmt: skip
+        "--no-chains keeps the quick draws."
+    )

@@ -30,8 +30,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(warmup=160)  # and draws until the chains agree
     parser.add_argument("--neurons", type=positive, default=40, help="novel neurons (40)")
     parser.add_argument("--current-pa", type=finite, default=150.0, help="step that they get (150)")
-    parser.add_argument("--out", type=Path, default=Path("noble-prob-demo"), metavar="DIR",
-                        help="folder for report.html and report.json (noble-prob-demo)")  # fmt: skip
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("noble-prob-demo"),
+        metavar="DIR",
+        help="folder for report.html and report.json (noble-prob-demo)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,11 +50,22 @@ def run(args: argparse.Namespace) -> int:
     refuse_warmup(args)
     with new_folder(args.out, "report.html", "report.json") as folder:
         cell = load_cell(args)
-        require(cell.demo is not None, "cell", "a cell that comes with a demo recording", repr(args.cell),
-                "choose pvalb-689331391")  # fmt: skip
+        require(
+            cell.demo is not None,
+            "cell",
+            "a cell that comes with a demo recording",
+            repr(args.cell),
+            "choose pvalb-689331391",
+        )
         recording, truth = cell.demo
-        ensemble = sample_ensemble(cell, draws=args.neurons, current_pa=args.current_pa, seed=args.seed,
-                                   device=args.device, progress=not args.quiet)  # fmt: skip
+        ensemble = sample_ensemble(
+            cell,
+            draws=args.neurons,
+            current_pa=args.current_pa,
+            seed=args.seed,
+            device=args.device,
+            progress=not args.quiet,
+        )
         found = examine(recording, cell, truth=truth, **sampling(args, cell))
         title = f"Demo: a held-out model of {cell.name}"
         text, values = write_report(examination_report(found, title, further=[ensemble_part(ensemble)]), folder)

@@ -37,9 +37,14 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         draft = stack.enter_context(new_file(args.json, "json")) if args.json else None
         cell = load_cell(args)
-        result = nb.evaluate(cell.decoder, args.reference, held_out=cell.held_out_numbers,
-                             trained_currents_pa=cell.trained_currents_pa, device=args.device,
-                             progress=not args.quiet)  # fmt: skip
+        result = nb.evaluate(
+            cell.decoder,
+            args.reference,
+            held_out=cell.held_out_numbers,
+            trained_currents_pa=cell.trained_currents_pa,
+            device=args.device,
+            progress=not args.quiet,
+        )
         if draft:
             write_json(draft, {"cell": cell.name, "weights_sha256": cell.card.get("weights_sha256"), **result})
     show(args, table(result))

@@ -56,8 +56,9 @@ def refuse_repeated(parser: argparse.ArgumentParser, arguments: Sequence[str]) -
         times = sum(name in action.option_strings for name in names)
         once = action.nargs != 0 and not isinstance(action, argparse._AppendAction)
         if once and times > 1:
-            raise CommandError(f"{action.option_strings[0]} was given {times} times, and one value counts; "
-                               "give it once.")  # fmt: skip
+            raise CommandError(
+                f"{action.option_strings[0]} was given {times} times, and one value counts; give it once."
+            )
 
 
 def refuse_warmup(args: argparse.Namespace) -> None:

@@ -46,8 +46,13 @@ from noble_prob.errors import UsageError, listed, require
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of this verb."""
-    parser.add_argument("file", type=Path, nargs="+", metavar="FILE",
-                        help="recordings or their folder (several .ibw files, or their folder, are one)")  # fmt: skip
+    parser.add_argument(
+        "file",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="recordings or their folder (several .ibw files, or their folder, are one)",
+    )
     add_cell(parser)
     add_sampling(parser)
     add_out(parser, "folder for posterior.nc and posterior.json")
@@ -64,8 +69,13 @@ def run(args: argparse.Namespace) -> int:
     refuse_no_chains(args)
     refuse_warmup(args)
     traces = [path.name for path in args.file if is_traces(path)]
-    require(not traces, "file", "a recording of one neuron", f"{listed(traces)}, all models of a `simulate`",
-            "run that `simulate` with `--recordings DIR` too, and infer DIR or a file of it")  # fmt: skip
+    require(
+        not traces,
+        "file",
+        "a recording of one neuron",
+        f"{listed(traces)}, all models of a `simulate`",
+        "run that `simulate` with `--recordings DIR` too, and infer DIR or a file of it",
+    )
     many = args.each or is_many(args.file)
     _tell_further_inside(args, many=many)
     if many:
@@ -81,11 +91,18 @@ def _tell_further_inside(args: argparse.Namespace, *, many: bool) -> None:
 
     deeper = passed_over(args.file, args.out)
     folders = listed(dict.fromkeys(str(path.parent) for path in deeper), 3)
-    require(many or not deeper, "file", "a recording, or a folder that holds some",
-            f"{str(args.file[0])!r} with {len(deeper)} further inside", f"name their folders: {folders}")  # fmt: skip
+    require(
+        many or not deeper,
+        "file",
+        "a recording, or a folder that holds some",
+        f"{str(args.file[0])!r} with {len(deeper)} further inside",
+        f"name their folders: {folders}",
+    )
     if deeper:
-        print(f"noble-prob infer: {len(deeper)} files further inside are not read; to take them, name {folders}.",
-              file=sys.stderr)  # fmt: skip
+        print(
+            f"noble-prob infer: {len(deeper)} files further inside are not read; to take them, name {folders}.",
+            file=sys.stderr,
+        )
 
 
 def _run_one(args: argparse.Namespace) -> int:
@@ -114,18 +131,39 @@ def _run_many(args: argparse.Namespace) -> int:
     from noble_prob.runs import Settings, find_recordings, infer_many
 
     settings = Settings(
-        cell=args.cell, prior=args.prior, method=args.method, seed=args.seed, chains=args.chains, warmup=args.warmup,
-        draws=args.draws, noiseless=args.noiseless, fall_back=not args.no_chains, batch=args.batch, **reading(args),
-    )  # fmt: skip
+        cell=args.cell,
+        prior=args.prior,
+        method=args.method,
+        seed=args.seed,
+        chains=args.chains,
+        warmup=args.warmup,
+        draws=args.draws,
+        noiseless=args.noiseless,
+        fall_back=not args.no_chains,
+        batch=args.batch,
+        **reading(args),
+    )
     try:
-        summary = infer_many(find_recordings(args.file), args.out, settings, device=args.device, jobs=args.jobs,
-                             engine=args.engine, address=args.address, progress=not args.quiet)  # fmt: skip
+        summary = infer_many(
+            find_recordings(args.file),
+            args.out,
+            settings,
+            device=args.device,
+            jobs=args.jobs,
+            engine=args.engine,
+            address=args.address,
+            progress=not args.quiet,
+        )
     except KeyboardInterrupt:
         print("noble-prob infer: interrupted; what is finished is kept, the same command continues.", file=sys.stderr)
         return 1
     tell(args, f"{summary.to_text()}\nThe table: {args.out / 'summary.csv'}", summary.to_dict())
     if len(summary.refused) == len(summary.rows):
         first = summary.refused[0]
-        raise UsageError("files", "at least one that can be used", f"{len(summary.rows)} that can not "
-                         f"(first {first['recording']}: {first['why']})", "check the files one by one")  # fmt: skip
+        raise UsageError(
+            "files",
+            "at least one that can be used",
+            f"{len(summary.rows)} that can not (first {first['recording']}: {first['why']})",
+            "check the files one by one",
+        )
     return 0

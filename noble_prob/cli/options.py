@@ -59,9 +59,11 @@ class Parser(argparse.ArgumentParser):
             text: Its module's docstring: the first line says what it does, the rest teaches.
         """
         return cls(
-            prog=f"noble-prob {verb}", description=text.replace("``", "").strip(), allow_abbrev=False,
+            prog=f"noble-prob {verb}",
+            description=text.replace("``", "").strip(),
+            allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
-        )  # fmt: skip
+        )
 
     def add_common(self, *, json_file: bool, device: bool) -> None:
         """Options of every verb.
@@ -112,8 +114,12 @@ def add_cell(
         parser.set_defaults(prior=None)
         return
     usual = "the stored one, else student" if default else "as stored"
-    parser.add_argument("--prior", choices=("student", "gaussian", "mixture", "flow", "empirical"), default=None,
-                        help=f"density fitted to the cell's models ({usual})")  # fmt: skip
+    parser.add_argument(
+        "--prior",
+        choices=("student", "gaussian", "mixture", "flow", "empirical"),
+        default=None,
+        help=f"density fitted to the cell's models ({usual})",
+    )
 
 
 def add_sampling(parser: argparse.ArgumentParser, *, file: bool = True) -> None:
@@ -123,17 +129,23 @@ def add_sampling(parser: argparse.ArgumentParser, *, file: bool = True) -> None:
         parser: Of the verb.
         file: Whether the verb reads files.
     """
-    parser.add_argument("--method", choices=METHODS, default="nuts",
-                        help="nuts (the reference, about 10 to 60 s), hmc (batched), importance, npe (about 1 to 2 s), "
-                             "svi (nuts)")  # fmt: skip
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        default="nuts",
+        help="nuts (the reference, about 10 to 60 s), hmc (batched), importance, npe (about 1 to 2 s), svi (nuts)",
+    )
     parser.add_argument("--seed", type=seed, default=0, help="seed of everything random (0)")
     parser.add_argument("--chains", type=positive, default=4, help="chains (4)")
     parser.add_argument(
         "--warmup", type=enough, default=None, help="draws thrown away per chain of nuts and hmc (by method)"
     )
     parser.add_argument("--draws", type=enough, default=None, help="draws kept per chain, at least 4 (by method)")
-    parser.add_argument("--no-chains", action="store_true", help="of npe and importance keep draws whose weights fail, "
-                        "not to be believed, in place of minutes of chains")  # fmt: skip
+    parser.add_argument(
+        "--no-chains",
+        action="store_true",
+        help="of npe and importance keep draws whose weights fail, not to be believed, in place of minutes of chains",
+    )
     if file:
         parser.add_argument("--noiseless", action="store_true", help="the recording is a simulation without noise")
         add_reading(parser)
@@ -205,10 +217,17 @@ def sampling(args: argparse.Namespace, cell: Any) -> dict[str, Any]:
     from noble_prob.noise import NoisePrior
 
     return {
-        "method": args.method, "seed": args.seed, "chains": args.chains, "warmup": args.warmup, "draws": args.draws,
-        "noise": NoisePrior.simulated() if args.noiseless else None, "progress": not args.quiet,
-        "estimator": cell.estimator, "device": args.device, "fall_back": fall_back(args),
-    }  # fmt: skip
+        "method": args.method,
+        "seed": args.seed,
+        "chains": args.chains,
+        "warmup": args.warmup,
+        "draws": args.draws,
+        "noise": NoisePrior.simulated() if args.noiseless else None,
+        "progress": not args.quiet,
+        "estimator": cell.estimator,
+        "device": args.device,
+        "fall_back": fall_back(args),
+    }
 
 
 def positive(text: str) -> int:

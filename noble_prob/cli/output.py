@@ -22,9 +22,13 @@ from noble_prob.strict_json import dumps
 
 PREFIX = ".noble-prob-"
 KINDS = {
-    stat.S_ISDIR: "a folder", stat.S_ISCHR: "a device", stat.S_ISBLK: "a device", stat.S_ISFIFO: "a pipe",
-    stat.S_ISSOCK: "a socket", stat.S_ISLNK: "a symbolic link to itself",
-}  # fmt: skip
+    stat.S_ISDIR: "a folder",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+    stat.S_ISFIFO: "a pipe",
+    stat.S_ISSOCK: "a socket",
+    stat.S_ISLNK: "a symbolic link to itself",
+}
 """What a name may stand for that is no file, in words."""
 
 
@@ -114,8 +118,12 @@ def _beside(place: Path, out: Path, parameter: str = "out") -> Iterator[Path]:
     try:
         draft = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     except OSError as error:
-        raise UsageError(parameter, "a place that can be written", f"{str(out)!r} ({error.strerror})",
-                         "choose another place or change its permissions") from error  # fmt: skip
+        raise UsageError(
+            parameter,
+            "a place that can be written",
+            f"{str(out)!r} ({error.strerror})",
+            "choose another place or change its permissions",
+        ) from error
     try:
         yield draft
     finally:
@@ -182,8 +190,9 @@ def show(args: Namespace, text: str) -> None:
         place = getattr(args, "out", None) or (args.json if args.json is not True else None)
         where = f"the result is in {str(place)!r}, but" if place else "the result"
         asked = args.json is True  # for what was printed
-        raise UnprintedError(f"{where} could not be printed ({error.strerror})", 1 if asked or not place else 0
-                             ) from error  # fmt: skip
+        raise UnprintedError(
+            f"{where} could not be printed ({error.strerror})", 1 if asked or not place else 0
+        ) from error
 
 
 def write_report(report: Any, folder: Path) -> tuple[str, Any]:

@@ -44,18 +44,30 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--range-pa", type=numbers, default=None, help="lowest,highest random current (of the design)")
     parser.add_argument("--near-share", type=finite, default=0.5, help="share of random currents near threshold (0.5)")
-    parser.add_argument("--held-out", default=None, metavar="LIST",
-                        help="models never perturbed, as 3,10-12, or none (the ten of the paper, also of a Hall of "
-                        "Fame of your own; none of builtin)")  # fmt: skip
+    parser.add_argument(
+        "--held-out",
+        default=None,
+        metavar="LIST",
+        help="models never perturbed, as 3,10-12, or none (the ten of the paper, also of a Hall of "
+        "Fame of your own; none of builtin)",
+    )
     parser.add_argument("--include-base", action="store_true", help="the base models come first")
     parser.add_argument("--noise-sd", type=finite, default=0.15, help="noise, in SDs of the base models (0.15)")
     parser.add_argument("--seed", type=seed, default=0, help="seed of the population (0)")
-    parser.add_argument("--targets", default="fires", help="'fires' (5 spikes at 180 pA), 'base' (the base models' own "
-                        "features) or a CSV file (fires)")  # fmt: skip
-    parser.add_argument("--k-sd", type=above_zero, default=3.0,
-                        help="acceptable distance from a target of 'base' or a file, in SDs (3)")  # fmt: skip
-    parser.add_argument("--random-duration-ms", type=numbers, default=None,
-                        help="shortest,longest random pulse duration (that of the standard protocol)")  # fmt: skip
+    parser.add_argument(
+        "--targets",
+        default="fires",
+        help="'fires' (5 spikes at 180 pA), 'base' (the base models' own features) or a CSV file (fires)",
+    )
+    parser.add_argument(
+        "--k-sd", type=above_zero, default=3.0, help="acceptable distance from a target of 'base' or a file, in SDs (3)"
+    )
+    parser.add_argument(
+        "--random-duration-ms",
+        type=numbers,
+        default=None,
+        help="shortest,longest random pulse duration (that of the standard protocol)",
+    )
     parser.add_argument("--random-duration-share", type=finite, default=1.0, help="share of models that get them (1)")
     parser.add_argument("--total-ms", type=above_zero, default=512.0, help="length of a trace (512)")
     parser.add_argument("--chunk-models", type=positive, default=8, help="models per chunk (8)")
@@ -75,9 +87,16 @@ def run(args: argparse.Namespace) -> int:
     plan = _plan(args)
     chunks = None if args.chunks is None else parse_keys(args.chunks, "chunks")
     tally = populate(
-        plan, args.out, jobs=args.jobs, chunks=chunks, max_minutes=args.max_minutes, timeout_s=args.timeout_s,
-        engine=args.engine, address=args.address, progress=not args.quiet,
-    )  # fmt: skip
+        plan,
+        args.out,
+        jobs=args.jobs,
+        chunks=chunks,
+        max_minutes=args.max_minutes,
+        timeout_s=args.timeout_s,
+        engine=args.engine,
+        address=args.address,
+        progress=not args.quiet,
+    )
     found = progress(Store(args.out))
     lines = [f"{count:6d}  {status}" for status, count in sorted(tally.items())]
     tell(args, "\n".join([*lines, found.sentence]), {**tally, "set": found.to_dict()})
@@ -109,14 +128,22 @@ def _plan(args: argparse.Namespace) -> Plan:
     if args.targets == "fires":
         criteria = FIRES
     elif args.targets == "base":
-        criteria = targets_of_models(base, design, k_sd=args.k_sd, numerics=numerics, jobs=args.jobs,
-                                     progress=not args.quiet)  # fmt: skip
+        criteria = targets_of_models(
+            base, design, k_sd=args.k_sd, numerics=numerics, jobs=args.jobs, progress=not args.quiet
+        )
     else:
         criteria = read_targets(args.targets, k_sd=args.k_sd)
     return Plan(
-        base=base, n_models=args.n_models, seed=args.seed, design=design, noise_sd=args.noise_sd, criteria=criteria,
-        chunk_models=args.chunk_models, include_base=args.include_base, numerics=numerics,
-    )  # fmt: skip
+        base=base,
+        n_models=args.n_models,
+        seed=args.seed,
+        design=design,
+        noise_sd=args.noise_sd,
+        criteria=criteria,
+        chunk_models=args.chunk_models,
+        include_base=args.include_base,
+        numerics=numerics,
+    )
 
 
 def _base(args: argparse.Namespace) -> HallOfFame:
@@ -149,14 +176,22 @@ def _design(args: argparse.Namespace) -> Design:
 
     known, most = DESIGNS[args.design], 1000 * MOST_NA
     strongest = max(args.range_pa or known.range_pa, key=abs)
-    require(abs(strongest) <= most, "range_pa", f"in pA, within -{most:g}..{most:g}", f"{strongest:g}",
-            "give the lowest and highest current in pA")  # fmt: skip
+    require(
+        abs(strongest) <= most,
+        "range_pa",
+        f"in pA, within -{most:g}..{most:g}",
+        f"{strongest:g}",
+        "give the lowest and highest current in pA",
+    )
     return replace(
-        known, n_random=args.n_random, total_ms=args.total_ms, near_share=args.near_share,
+        known,
+        n_random=args.n_random,
+        total_ms=args.total_ms,
+        near_share=args.near_share,
         range_pa=_two(args.range_pa, "range_pa", "-110,280") or known.range_pa,
         random_duration_ms=_two(args.random_duration_ms, "random_duration_ms", "100,2000"),
         random_duration_share=args.random_duration_share,
-    )  # fmt: skip
+    )
 
 
 def _two(given: Sequence[float] | None, name: str, example: str) -> tuple[float, float] | None:

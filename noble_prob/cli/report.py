@@ -62,14 +62,23 @@ def _require_one(place: Path) -> None:
 
     if place.is_dir() and not (place / FILE).exists():
         inside = sorted(path.parent.name for path in place.glob(f"*/{FILE}"))
-        require(not inside, "posterior", "a posterior.nc, or the folder of one recording",
-                f"{str(place)!r}, a run with those of {listed(inside, 4)}",
-                f"make a page of one: `noble-prob report {place / next(iter(inside), '')} --out page`")  # fmt: skip
+        require(
+            not inside,
+            "posterior",
+            "a posterior.nc, or the folder of one recording",
+            f"{str(place)!r}, a run with those of {listed(inside, 4)}",
+            f"make a page of one: `noble-prob report {place / next(iter(inside), '')} --out page`",
+        )
 
 
 def _word(made: Mapping[str, Any], name: str) -> str | None:
     """What a posterior says about its making in one word; None where it says nothing."""
     word = made.get(name)
-    require(word is None or isinstance(word, str), "posterior", f"a posterior.nc whose attribute {name} is a word",
-            repr(word)[:40], f"pass --{name}, or infer again")  # fmt: skip
+    require(
+        word is None or isinstance(word, str),
+        "posterior",
+        f"a posterior.nc whose attribute {name} is a word",
+        repr(word)[:40],
+        f"pass --{name}, or infer again",
+    )
     return word

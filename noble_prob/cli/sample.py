@@ -30,12 +30,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of this verb."""
     add_cell(parser)
     parser.add_argument("--draws", type=positive, default=100, help="number of neurons (100)")
-    parser.add_argument("--current-pa", type=finite, nargs="+", required=True, metavar="PA",
-                        help="height of the current step, or of each of several (pA)")  # fmt: skip
-    parser.add_argument("--trials", type=positive, help="repeats of each neuron, which differ as trials do: a tenth of "
-                        "the population's spread, and 0.2 spikes/sqrt(s) (none: noiseless responses)")  # fmt: skip
-    parser.add_argument("--extrapolate", action="store_true",
-                        help="also answer steps beyond the decoder's currents: nothing vouches for it")  # fmt: skip
+    parser.add_argument(
+        "--current-pa",
+        type=finite,
+        nargs="+",
+        required=True,
+        metavar="PA",
+        help="height of the current step, or of each of several (pA)",
+    )
+    parser.add_argument(
+        "--trials",
+        type=positive,
+        help="repeats of each neuron, which differ as trials do: a tenth of "
+        "the population's spread, and 0.2 spikes/sqrt(s) (none: noiseless responses)",
+    )
+    parser.add_argument(
+        "--extrapolate",
+        action="store_true",
+        help="also answer steps beyond the decoder's currents: nothing vouches for it",
+    )
     parser.add_argument("--seed", type=seed, default=0, help="same seed, same neurons (0)")
     add_out(parser, "folder for ensemble.npz, summary.json and report.html")
 
@@ -51,9 +64,15 @@ def run(args: argparse.Namespace) -> int:
     hint_na(args.current_pa, "sample")
     with new_folder(args.out, "ensemble.npz", "summary.json", "report.html") as folder:
         ensemble = sample_ensemble(
-            load_cell(args), draws=args.draws, current_pa=args.current_pa, trials=args.trials, seed=args.seed,
-            extrapolate=args.extrapolate, device=args.device, progress=not args.quiet,
-        )  # fmt: skip
+            load_cell(args),
+            draws=args.draws,
+            current_pa=args.current_pa,
+            trials=args.trials,
+            seed=args.seed,
+            extrapolate=args.extrapolate,
+            device=args.device,
+            progress=not args.quiet,
+        )
         np.savez_compressed(folder / "ensemble.npz", **ensemble.arrays())  # type: ignore[arg-type]
         summary = ensemble.summary()
         write_json(folder / "summary.json", summary)

@@ -28,8 +28,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_cell(parser)
     parser.add_argument("--n", type=several, default=100, help="recordings (100)")
     parser.add_argument("--seed", type=seed, default=0, help="seed of everything (0)")
-    parser.add_argument("--currents-pa", type=numbers, default=None, metavar="LIST",
-                        help="steps of every recording, comma separated (six over the decoder's range)")  # fmt: skip
+    parser.add_argument(
+        "--currents-pa",
+        type=numbers,
+        default=None,
+        metavar="LIST",
+        help="steps of every recording, comma separated (six over the decoder's range)",
+    )
     parser.add_argument("--chains", type=positive, default=2, help="chains per recording (2)")
     parser.add_argument("--draws", type=enough, default=200, help="draws per chain (200)")
     parser.add_argument("--method", choices=("hmc", "importance", "npe"), default="hmc", help="how to infer (hmc)")
@@ -47,11 +52,25 @@ def run(args: argparse.Namespace) -> int:
     with locked(parts, "json") if parts else nullcontext():
         with new_file(args.json, "json") if args.json else nullcontext() as draft:
             cell = load_cell(args)
-            task = Task(decoder=cell.decoder, prior=cell.prior, method=args.method, chains=args.chains,
-                        draws=args.draws, estimator=cell.estimator, device=args.device,
-                        progress=not args.quiet)  # fmt: skip
-            result = sbc(task, cell.steps(args.currents_pa), args.n, seed=args.seed, batch=args.batch, jobs=args.jobs,
-                         folder=parts).to_dict()  # fmt: skip
+            task = Task(
+                decoder=cell.decoder,
+                prior=cell.prior,
+                method=args.method,
+                chains=args.chains,
+                draws=args.draws,
+                estimator=cell.estimator,
+                device=args.device,
+                progress=not args.quiet,
+            )
+            result = sbc(
+                task,
+                cell.steps(args.currents_pa),
+                args.n,
+                seed=args.seed,
+                batch=args.batch,
+                jobs=args.jobs,
+                folder=parts,
+            ).to_dict()
             if draft:
                 write_json(draft, {"cell": cell.name, **result})
         if parts:

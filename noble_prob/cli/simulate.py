@@ -59,8 +59,13 @@ def run(args: argparse.Namespace) -> int:
     require_engine(args)
     if not args.noise_sd_na:
         refuse(args, ["--noise-tau-ms", "--seed"], "there is no background", "give --noise-sd-na")
-    require(not args.out.is_file() or is_traces(args.out), "out", "a new file, or one that simulate has written",
-            f"{str(args.out)!r}, which is another", "choose another name")  # fmt: skip
+    require(
+        not args.out.is_file() or is_traces(args.out),
+        "out",
+        "a new file, or one that simulate has written",
+        f"{str(args.out)!r}, which is another",
+        "choose another name",
+    )
     hof = open_hof(args.hof)
     hof = hof if args.models is None else hof.select(parse_keys(args.models))
     labels = tuple(model.label for model in hof.models)
@@ -76,8 +81,11 @@ def run(args: argparse.Namespace) -> int:
     for what, why in failures.items():
         print(f"failed: {what}: {why}", file=sys.stderr)
     shape = list(recording.voltage_mv.shape)
-    tell(args, f"voltage of shape (model, current, time) = {tuple(shape)} in {args.out}",
-         {"out": str(args.out), "shape": shape, "models": list(hof.keys), "failures": dict(failures)})  # fmt: skip
+    tell(
+        args,
+        f"voltage of shape (model, current, time) = {tuple(shape)} in {args.out}",
+        {"out": str(args.out), "shape": shape, "models": list(hof.keys), "failures": dict(failures)},
+    )
     return 1 if failures else 0
 
 
@@ -87,9 +95,16 @@ def _simulated(args: argparse.Namespace, hof: Any) -> Any:
     from noble_prob.population.trace import Numerics
 
     recording = simulate(
-        hof, _protocol(args), numerics=Numerics(dt_ms=args.dt_ms, cv_um=args.cv_um), noise=_noise(args),
-        jobs=args.jobs, timeout_s=args.timeout_s, engine=args.engine, address=args.address, progress=not args.quiet,
-    )  # fmt: skip
+        hof,
+        _protocol(args),
+        numerics=Numerics(dt_ms=args.dt_ms, cv_um=args.cv_um),
+        noise=_noise(args),
+        jobs=args.jobs,
+        timeout_s=args.timeout_s,
+        engine=args.engine,
+        address=args.address,
+        progress=not args.quiet,
+    )
     failures = recording.provenance["failures"]
     if not recording.voltage_mv.isfinite().any():
         reasons = [f"{why} ({n} of {len(failures)})" for why, n in Counter(failures.values()).items()]
@@ -112,12 +127,20 @@ def _protocol(args: argparse.Namespace) -> Any:
 
     total, sample = BEFORE_MS + args.duration_ms + AFTER_MS, args.sample_ms or args.dt_ms
     finest = min(sample, args.dt_ms)
-    require(total / finest <= MOST_SAMPLES, "duration_ms", f"at most {MOST_SAMPLES:,} time steps of {finest:g} ms",
-            f"{args.duration_ms:g} ms", "shorten the step")  # fmt: skip
+    require(
+        total / finest <= MOST_SAMPLES,
+        "duration_ms",
+        f"at most {MOST_SAMPLES:,} time steps of {finest:g} ms",
+        f"{args.duration_ms:g} ms",
+        "shorten the step",
+    )
     return Protocol.step_family(
-        [1000 * a for a in args.amps_na], onset_ms=BEFORE_MS, duration_ms=args.duration_ms, total_ms=total,
+        [1000 * a for a in args.amps_na],
+        onset_ms=BEFORE_MS,
+        duration_ms=args.duration_ms,
+        total_ms=total,
         dt_ms=sample,
-    )  # fmt: skip
+    )
 
 
 def _noise(args: argparse.Namespace) -> Any:

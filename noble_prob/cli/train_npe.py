@@ -41,12 +41,22 @@ def run(args: argparse.Namespace) -> int:
     state = args.out / ".npe-training"
     schedule = replace(USUAL, steps=args.steps, batch=args.batch)
     with locked(state):
-        estimator = train_estimator(cell.decoder, cell.prior, n=args.n, schedule=schedule, seed=args.seed,
-                                    device=args.device, folder=state, progress=not args.quiet)  # fmt: skip
+        estimator = train_estimator(
+            cell.decoder,
+            cell.prior,
+            n=args.n,
+            schedule=schedule,
+            seed=args.seed,
+            device=args.device,
+            folder=state,
+            progress=not args.quiet,
+        )
         estimator.save(args.out)
         shutil.rmtree(state)
     size = (args.out / WEIGHTS).stat().st_size / 1e6
-    text = (f"{args.out / CARD}: {size:.2f} MB, {estimator.facts['recordings']} recordings, "
-            f"validation {estimator.facts['validation']:.2f} nats, {estimator.facts['wall_s']:.0f} s")  # fmt: skip
+    text = (
+        f"{args.out / CARD}: {size:.2f} MB, {estimator.facts['recordings']} recordings, "
+        f"validation {estimator.facts['validation']:.2f} nats, {estimator.facts['wall_s']:.0f} s"
+    )
     tell(args, text, {"finished": True, "folder": str(args.out), **estimator.facts})
     return 0

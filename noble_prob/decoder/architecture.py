@@ -43,6 +43,10 @@ def new_spike_map(architecture: Architecture, *, n_latents: int) -> SpikeMap:
     """
     a = architecture
     return SpikeMap(
-        n_latents=n_latents, n_spikes=a.n_spikes, width=a.map_width, depth=a.map_depth, members=a.map_members,
+        n_latents=n_latents,
+        n_spikes=a.n_spikes,
+        width=a.map_width,
+        depth=a.map_depth,
+        members=a.map_members,
         rhythms=a.map_rhythms,
-    )  # fmt: skip
+    )

@@ -75,8 +75,13 @@ class Window:
             UsageError: If the step is beyond the range (see :meth:`admits`) or not a number.
         """
         low, high = self.current_range_pa
-        require(self.admits(current_pa), parameter, f"within the decoder's range of {low:.0f} to {high:.0f} pA",
-                f"{current_pa:g} pA", remedy or "choose a current in this range")  # fmt: skip
+        require(
+            self.admits(current_pa),
+            parameter,
+            f"within the decoder's range of {low:.0f} to {high:.0f} pA",
+            f"{current_pa:g} pA",
+            remedy or "choose a current in this range",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,8 +44,9 @@ class _Channels(torch.autograd.Function):
         times, happens = times.contiguous(), happens.contiguous()
         (batch, spikes), n, rate = times.shape, len(at), rates(times.device)
         out = torch.empty(batch, n, SLOTS, device=times.device)
-        channels[(batch, -(-n // TILE))](times, happens, current.contiguous(), at, rate, out, n, duration_ms,
-                                         SPIKES=spikes, TILE=TILE)  # fmt: skip
+        channels[(batch, -(-n // TILE))](
+            times, happens, current.contiguous(), at, rate, out, n, duration_ms, SPIKES=spikes, TILE=TILE
+        )
         ctx.save_for_backward(times, happens, at, rate)
         ctx.duration_ms = duration_ms
         return out[..., :N_CHANNELS].mT
@@ -60,8 +61,9 @@ class _Channels(torch.autograd.Function):
         tiles = -(-n // TILE)
         slots = power(spikes)
         sums = torch.empty(batch, tiles, 2 * slots + 1, device=g.device)
-        channels_backward[(batch, tiles)](times, happens, at, rate, g, sums, n, *g.stride(), ctx.duration_ms,
-                                          SPIKES=spikes, SLOTS=slots, TILE=TILE)  # fmt: skip
+        channels_backward[(batch, tiles)](
+            times, happens, at, rate, g, sums, n, *g.stride(), ctx.duration_ms, SPIKES=spikes, SLOTS=slots, TILE=TILE
+        )
         d = sums.sum(1)
         return d[:, :spikes], d[:, slots : slots + spikes], d[:, 2 * slots], None, None
 

@@ -54,8 +54,13 @@ def cell_folder(cell: str) -> Path:
     Raises:
         UsageError: If no such cell is shipped.
     """
-    require(cell in shipped_cells(), "cell", f"one of {', '.join(shipped_cells())}", repr(cell),
-            "choose a shipped cell or pass the folder of a checkpoint")  # fmt: skip
+    require(
+        cell in shipped_cells(),
+        "cell",
+        f"one of {', '.join(shipped_cells())}",
+        repr(cell),
+        "choose a shipped cell or pass the folder of a checkpoint",
+    )
     return Path(str(files("noble_prob") / "data" / cell))
 
 
@@ -104,9 +109,13 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise UsageError(
             "checkpoint", "a readable card.json", f"damage ({error})", "restore the folder from its source"
         ) from error
-    require(isinstance(card, dict) and card.get("format") == FORMAT, "checkpoint", f"format {FORMAT}",
-            card.get("format") if isinstance(card, dict) else type(card).__name__,
-            "use the package version that wrote it")  # fmt: skip
+    require(
+        isinstance(card, dict) and card.get("format") == FORMAT,
+        "checkpoint",
+        f"format {FORMAT}",
+        card.get("format") if isinstance(card, dict) else type(card).__name__,
+        "use the package version that wrote it",
+    )
     return card
 
 
@@ -124,13 +133,23 @@ def load_decoder(where: str | Path, *, device: str | torch.device = "cpu") -> Tr
     folder = Path(where) if here else cell_folder(str(where))
     card = read_card(folder)
     path = folder / WEIGHTS
-    require(path.is_file(), "checkpoint", f"a folder that holds {WEIGHTS}", f"{folder} without it",
-            "restore the file from its source")  # fmt: skip
+    require(
+        path.is_file(),
+        "checkpoint",
+        f"a folder that holds {WEIGHTS}",
+        f"{folder} without it",
+        "restore the file from its source",
+    )
     raw = path.read_bytes()
     expected, digest = str(card.get("weights_sha256")), hashlib.sha256(raw).hexdigest()
     require("weights_sha256" in card, "checkpoint", f"a {CARD} with weights_sha256", "none", REMEDY)
-    require(digest == expected, "checkpoint", f"weights with SHA-256 {expected[:12]}...",
-            f"{digest[:12]}... (truncated or altered)", "restore the file from its source")  # fmt: skip
+    require(
+        digest == expected,
+        "checkpoint",
+        f"weights with SHA-256 {expected[:12]}...",
+        f"{digest[:12]}... (truncated or altered)",
+        "restore the file from its source",
+    )
     kind = str(card.get("decoder", "noble"))
     require(kind in KINDS, "checkpoint", f"a decoder of kind {' or '.join(KINDS)}", repr(kind), REMEDY)
     try:
@@ -178,8 +197,13 @@ def _window(card: Mapping[str, Any]) -> Window:
     numbers = (window.dt_ms, window.n_samples, window.onset_ms, window.duration_ms, low, high)
     plain = all(isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in numbers)
     sound = plain and low < high and max(-low, high) <= MOST_PA and window.dt_ms > 0 and window.onset_ms >= 0
-    require(sound and 0 < window.onset_ms + window.duration_ms <= window.n_samples * window.dt_ms, "window",
-            f"positive lengths and currents within {MOST_PA:g} pA", str(dict(card))[:160], REMEDY)  # fmt: skip
+    require(
+        sound and 0 < window.onset_ms + window.duration_ms <= window.n_samples * window.dt_ms,
+        "window",
+        f"positive lengths and currents within {MOST_PA:g} pA",
+        str(dict(card))[:160],
+        REMEDY,
+    )
     return window
 
 

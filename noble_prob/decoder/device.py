@@ -23,5 +23,10 @@ def require_device(device: str | torch.device) -> None:
         raise UsageError("device", "cpu, cuda or cuda:N", repr(device), remedy) from error
     require(kind.type in ("cpu", "cuda"), "device", "cpu, cuda or cuda:N", repr(device), remedy)
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    require(kind.type == "cpu" or (kind.index or 0) < there, "device", "a device of this machine",
-            f"{device!r} with {there} CUDA devices", remedy)  # fmt: skip
+    require(
+        kind.type == "cpu" or (kind.index or 0) < there,
+        "device",
+        "a device of this machine",
+        f"{device!r} with {there} CUDA devices",
+        remedy,
+    )

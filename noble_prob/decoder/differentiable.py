@@ -38,18 +38,60 @@ class _Layer(torch.autograd.Function):
     """Activation and coefficients of the convolution to the next activation and its coefficients."""
 
     @staticmethod
-    def forward(ctx: Any, h: Tensor, wave: Tensor, local: Tensor, scale: Tensor, shift: Tensor, skip: Tensor,
-                w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, last: bool) -> tuple[Tensor, Tensor]:  # fmt: skip
+    def forward(
+        ctx: Any,
+        h: Tensor,
+        wave: Tensor,
+        local: Tensor,
+        scale: Tensor,
+        shift: Tensor,
+        skip: Tensor,
+        w1: Tensor,
+        b1: Tensor,
+        w2: Tensor,
+        b2: Tensor,
+        last: bool,
+    ) -> tuple[Tensor, Tensor]:
         batch, n, width = h.shape
         tile, rank = local.shape
         precision = _precision()
         out, moments = torch.empty_like(h), torch.empty_like(wave)
         one = _ones(width, h.device)
         layer[(batch, len(wave))](
-            h, wave, local, skip, w1, b1, w2, b2, one, scale, shift, out, moments, one, one, one, one, one, 0.0,
-            n, batch, width, WIDTH=width, HIDDEN=len(w1), PROJECT=16, INNER=True, OUTER=False, LAST=False, TILE=tile,
-            RANK=rank, PER=1, PRECISION=precision, num_warps=4,
-        )  # fmt: skip
+            h,
+            wave,
+            local,
+            skip,
+            w1,
+            b1,
+            w2,
+            b2,
+            one,
+            scale,
+            shift,
+            out,
+            moments,
+            one,
+            one,
+            one,
+            one,
+            one,
+            0.0,
+            n,
+            batch,
+            width,
+            WIDTH=width,
+            HIDDEN=len(w1),
+            PROJECT=16,
+            INNER=True,
+            OUTER=False,
+            LAST=False,
+            TILE=tile,
+            RANK=rank,
+            PER=1,
+            PRECISION=precision,
+            num_warps=4,
+        )
         ctx.save_for_backward(h, wave, local, scale, shift, skip, w1, b1, w2)
         ctx.precision, ctx.last = precision, last
         return out, moments
@@ -67,25 +109,50 @@ class _Layer(torch.autograd.Function):
         sizes = [width * width, hidden * width, width * hidden, hidden, width]
         sums = h.new_empty(batch * parts if weights else 0, sum(sizes))
         layer_backward[(batch, parts)](
-            h, wave, local, skip, w1, b1, w2, scale, shift, g.contiguous(), gm.contiguous(), dh, dwave, film, sums,
-            n, batch, blocks, per, width, WIDTH=width, HIDDEN=hidden, MOMENTS=not ctx.last, WEIGHTS=weights,
-            TILE=local.shape[0], SUB=SUB // max(width, hidden), RANK=local.shape[1], PRECISION=ctx.precision,
+            h,
+            wave,
+            local,
+            skip,
+            w1,
+            b1,
+            w2,
+            scale,
+            shift,
+            g.contiguous(),
+            gm.contiguous(),
+            dh,
+            dwave,
+            film,
+            sums,
+            n,
+            batch,
+            blocks,
+            per,
+            width,
+            WIDTH=width,
+            HIDDEN=hidden,
+            MOMENTS=not ctx.last,
+            WEIGHTS=weights,
+            TILE=local.shape[0],
+            SUB=SUB // max(width, hidden),
+            RANK=local.shape[1],
+            PRECISION=ctx.precision,
             num_warps=4,
-        )  # fmt: skip
+        )
         dscale, dshift = film.sum(1).unbind(1)
         if not weights:
             return dh, dwave, None, dscale, dshift, None, None, None, None, None, None
         dskip, dw1, dw2, db1, db2 = sums.sum(0).split(sizes)
-        return (dh, dwave, None, dscale, dshift, dskip.view_as(skip), dw1.view_as(w1), db1, dw2.view_as(w2), db2,
-                None)  # fmt: skip
+        return (dh, dwave, None, dscale, dshift, dskip.view_as(skip), dw1.view_as(w1), db1, dw2.view_as(w2), db2, None)
 
 
 class _MLP(torch.autograd.Function):
     """A channel MLP of two layers, and the coefficients of its output on a local basis (empty without one)."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, local: Tensor | None,
-                outputs: int) -> tuple[Tensor, Tensor]:  # fmt: skip
+    def forward(
+        ctx: Any, x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, local: Tensor | None, outputs: int
+    ) -> tuple[Tensor, Tensor]:
         batch, n, count = x.shape
         basis = b2 if local is None else local
         tile, rank = (BLOCK, 16) if local is None else local.shape
@@ -93,10 +160,33 @@ class _MLP(torch.autograd.Function):
         out = x.new_empty(batch, n, outputs)
         moments = x.new_empty((0,) if local is None else (blocks, rank, batch, outputs))
         strides = (w1.stride(0) if w1.ndim == 3 else 0, b1.stride(0) if b1.ndim == 2 else 0)
-        sizes = {"CHANNELS": w1.shape[-1], "HIDDEN": w1.shape[-2], "OUT": len(w2), "MOMENTS": local is not None,
-                 "TILE": tile, "RANK": rank, "PRECISION": precision}  # fmt: skip
-        mlp[(batch, blocks)](x, w1, b1, w2, b2, basis, out, moments, n, batch, *x.stride(), count, outputs, *strides,
-                             num_warps=4, **sizes)  # fmt: skip
+        sizes = {
+            "CHANNELS": w1.shape[-1],
+            "HIDDEN": w1.shape[-2],
+            "OUT": len(w2),
+            "MOMENTS": local is not None,
+            "TILE": tile,
+            "RANK": rank,
+            "PRECISION": precision,
+        }
+        mlp[(batch, blocks)](
+            x,
+            w1,
+            b1,
+            w2,
+            b2,
+            basis,
+            out,
+            moments,
+            n,
+            batch,
+            *x.stride(),
+            count,
+            outputs,
+            *strides,
+            num_warps=4,
+            **sizes,
+        )
         ctx.save_for_backward(x, w1, b1, w2, basis)
         ctx.sizes, ctx.strides, ctx.shape = sizes, strides, (batch, n, count, outputs, blocks)
         return out, moments
@@ -112,16 +202,41 @@ class _MLP(torch.autograd.Function):
         wanted = ctx.needs_input_grad[0]
         dx = torch.empty_strided(x.shape, x.stride(), device=x.device) if wanted else g
         mlp_backward[(batch, parts)](
-            x, w1, b1, w2, g.contiguous(), gm.contiguous(), basis, dx, sums, n, batch, blocks, -(-blocks // parts),
-            *x.stride(), count, outputs, *ctx.strides, INPUT=wanted, WEIGHTS=weights, SUB=32, num_warps=4, **ctx.sizes,
-        )  # fmt: skip
+            x,
+            w1,
+            b1,
+            w2,
+            g.contiguous(),
+            gm.contiguous(),
+            basis,
+            dx,
+            sums,
+            n,
+            batch,
+            blocks,
+            -(-blocks // parts),
+            *x.stride(),
+            count,
+            outputs,
+            *ctx.strides,
+            INPUT=wanted,
+            WEIGHTS=weights,
+            SUB=32,
+            num_warps=4,
+            **ctx.sizes,
+        )
         if not weights:
             return dx if wanted else None, None, None, None, None, None, None
         dw1, dw2, db1, db2 = sums.sum(1).split(lengths, -1)
-        return (dx if wanted else None, dw1.unflatten(-1, w1.shape[-2:]) if w1.ndim == 3 else dw1.sum(0).view_as(w1),
-                db1 if b1.ndim == 2 else db1.sum(0),
-                dw2.sum(0).view_as(w2) if ctx.needs_input_grad[3] else None,
-                db2.sum(0) if ctx.needs_input_grad[4] else None, None, None)  # fmt: skip
+        return (
+            dx if wanted else None,
+            dw1.unflatten(-1, w1.shape[-2:]) if w1.ndim == 3 else dw1.sum(0).view_as(w1),
+            db1 if b1.ndim == 2 else db1.sum(0),
+            dw2.sum(0).view_as(w2) if ctx.needs_input_grad[3] else None,
+            db2.sum(0) if ctx.needs_input_grad[4] else None,
+            None,
+            None,
+        )
 
 
 def _precision() -> str:
@@ -171,8 +286,9 @@ def _mix(spectrum: Tensor, weight: Tensor) -> Tensor:
     """``(2 modes, batch, width)`` by matrices ``(2, modes, width, width)``."""
     (_, batch, width), modes, out = spectrum.shape, weight.shape[1], torch.empty_like(spectrum)
     tile = 16 if batch <= 16 else 64
-    mix[(modes, -(-batch // tile))](spectrum, weight, out, batch, modes, 1.0, WIDTH=width, TILE=tile,
-                                    PRECISION=_precision(), num_warps=4)  # fmt: skip
+    mix[(modes, -(-batch // tile))](
+        spectrum, weight, out, batch, modes, 1.0, WIDTH=width, TILE=tile, PRECISION=_precision(), num_warps=4
+    )
     return out
 
 

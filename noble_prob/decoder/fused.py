@@ -98,10 +98,21 @@ class FusedStack:
     """
 
     def __init__(
-        self, *, lift: nn.Module, layers: Sequence[Weights], project: nn.Module, width: int, modes: int, n: int,
-        dtype: torch.dtype = torch.float16, precision: str = "tf32", tile: int = 128, warps: int = 4, per: int = 1,
+        self,
+        *,
+        lift: nn.Module,
+        layers: Sequence[Weights],
+        project: nn.Module,
+        width: int,
+        modes: int,
+        n: int,
+        dtype: torch.dtype = torch.float16,
+        precision: str = "tf32",
+        tile: int = 128,
+        warps: int = 4,
+        per: int = 1,
         gelu: Literal["half", "polynomial"] = "half",
-    ):  # fmt: skip
+    ):
         self.device = layers[0].skip.device
         self.n, self.dtype, self.tile, self.warps, self.per = n, dtype, tile, warps, per
         in_halves = dtype == torch.float16 and precision == "tf32" and gelu == "half"
@@ -128,16 +139,25 @@ class FusedStack:
         first, second = mix.fcs  # type: ignore[misc]
         hidden = power(first.out_channels)
         w1, w2 = first.weight[..., 0].detach(), second.weight[..., 0].detach()
-        return (pad(w1, hidden, n_in).to(self.dtype), pad(first.bias.detach().float(), hidden),
-                pad(w2, out, hidden).to(self.dtype), pad(second.bias.detach().float(), out))  # fmt: skip
+        return (
+            pad(w1, hidden, n_in).to(self.dtype),
+            pad(first.bias.detach().float(), hidden),
+            pad(w2, out, hidden).to(self.dtype),
+            pad(second.bias.detach().float(), out),
+        )
 
     def _layer(self, layer: Weights) -> _Layer:
         w = self.width
         parts = torch.view_as_real(layer.spectral.detach().resolve_conj())[:, :, : self.modes].permute(3, 2, 0, 1)
         gate = torch.ones(w, device=self.device) if layer.gate is None else pad(layer.gate.detach().float(), w)
-        return _Layer(weight=pad(parts, 2, self.modes, w, w).to(self.dtype),
-                      skip=pad(layer.skip.detach(), w, w).to(self.dtype), mix=self._two(layer.mix, w, w),
-                      gate=gate, inner=layer.inner, outer=layer.outer)  # fmt: skip
+        return _Layer(
+            weight=pad(parts, 2, self.modes, w, w).to(self.dtype),
+            skip=pad(layer.skip.detach(), w, w).to(self.dtype),
+            mix=self._two(layer.mix, w, w),
+            gate=gate,
+            inner=layer.inner,
+            outer=layer.outer,
+        )
 
     def render(
         self, h: Tensor, moments: Tensor, scale: Float[Tensor, "batch layer width"], shift: Tensor
@@ -173,18 +193,38 @@ class FusedStack:
         h = torch.empty(batch, self.n, self.width, dtype=self.dtype, device=self.device)
         moments = h.new_empty(self.blocks, self.rank, batch, self.width)
         kernel[(batch, self.blocks)](
-            *before, *self.lift, self.local, h, moments, self.n, batch, *after, WIDTH=self.width,
-            HIDDEN=len(self.lift[0]), TILE=self.tile, RANK=self.rank, PRECISION=self.precision, num_warps=self.warps,
+            *before,
+            *self.lift,
+            self.local,
+            h,
+            moments,
+            self.n,
+            batch,
+            *after,
+            WIDTH=self.width,
+            HIDDEN=len(self.lift[0]),
+            TILE=self.tile,
+            RANK=self.rank,
+            PRECISION=self.precision,
+            num_warps=self.warps,
             **sizes,
-        )  # fmt: skip
+        )
         return h, moments
 
     def _mix(self, spectrum: Tensor, layer: _Layer, out: Tensor, batch: int) -> None:
         tile = 16 if batch <= 16 else 64
         kernels.mix[(self.modes, -(-batch // tile))](
-            spectrum, layer.weight, out, batch, self.modes, FORWARD_SCALE / self.n,
-            WIDTH=self.width, TILE=tile, PRECISION=self.precision, num_warps=4,
-        )  # fmt: skip
+            spectrum,
+            layer.weight,
+            out,
+            batch,
+            self.modes,
+            FORWARD_SCALE / self.n,
+            WIDTH=self.width,
+            TILE=tile,
+            PRECISION=self.precision,
+            num_warps=4,
+        )
 
     def _finish(
         self, h: Tensor, wave: Tensor, moments: Tensor, layer: _Layer, scale: Tensor, shift: Tensor, i: int
@@ -196,9 +236,35 @@ class FusedStack:
         stride = scale.stride(0) if len(scale) > 1 else 0
         per = self.per if self.blocks % self.per == 0 and batch * self.blocks >= MANY_TILES * self.per else 1
         kernels.layer[(batch, self.blocks // per)](
-            h, wave, self.local, layer.skip, *layer.mix, layer.gate, scale[:, i], shift[:, i], out,
-            moments, scale[:, -1], shift[:, -1], p1, q1, self._project_last, self._last_bias, self.n, batch, stride,
-            WIDTH=self.width, HIDDEN=len(layer.mix[0]), PROJECT=len(p1), INNER=layer.inner, OUTER=layer.outer,
-            LAST=last, TILE=self.tile, RANK=self.rank, PER=per, PRECISION=self.precision, num_warps=self.warps,
-        )  # fmt: skip
+            h,
+            wave,
+            self.local,
+            layer.skip,
+            *layer.mix,
+            layer.gate,
+            scale[:, i],
+            shift[:, i],
+            out,
+            moments,
+            scale[:, -1],
+            shift[:, -1],
+            p1,
+            q1,
+            self._project_last,
+            self._last_bias,
+            self.n,
+            batch,
+            stride,
+            WIDTH=self.width,
+            HIDDEN=len(layer.mix[0]),
+            PROJECT=len(p1),
+            INNER=layer.inner,
+            OUTER=layer.outer,
+            LAST=last,
+            TILE=self.tile,
+            RANK=self.rank,
+            PER=per,
+            PRECISION=self.precision,
+            num_warps=self.warps,
+        )
         return out

@@ -26,9 +26,7 @@ class FusedOperator:
         options: As of :class:`~noble_prob.decoder.fused.FusedStack`.
     """
 
-    def __init__(
-        self, operator: VoltageOperator, at_ms: Float[Tensor, " time"], *, duration_ms: float, **options: Any
-    ):  # fmt: skip
+    def __init__(self, operator: VoltageOperator, at_ms: Float[Tensor, " time"], *, duration_ms: float, **options: Any):
         device = operator.lift.fcs[0].weight.device
         self.operator, self.duration_ms = operator, duration_ms
         self.at = at_ms.to(device, torch.float32).contiguous()
@@ -36,8 +34,15 @@ class FusedOperator:
             Weights(spectral=layer.weight, skip=layer.skip.weight[..., 0], mix=layer.mix)  # type: ignore[union-attr, arg-type, index]
             for layer in operator.layers
         ]
-        self.stack = FusedStack(lift=operator.lift, layers=layers, project=operator.project, width=operator.width,
-                                modes=operator.kept, n=len(at_ms), **options)  # fmt: skip
+        self.stack = FusedStack(
+            lift=operator.lift,
+            layers=layers,
+            project=operator.project,
+            width=operator.width,
+            modes=operator.kept,
+            n=len(at_ms),
+            **options,
+        )
         self.rate = rates(device)
 
     @torch.no_grad()
@@ -78,23 +83,38 @@ class FusedPaper:
     def __init__(self, operator: Any, n: int, **options: Any):
         blocks, last = operator.fno_blocks, operator.n_layers - 1
         layers = [
-            Weights(spectral=blocks.convs[i].weight.tensor, skip=blocks.fno_skips[i].conv.weight[..., 0],
-                    mix=blocks.channel_mlp[i], gate=blocks.channel_mlp_skips[i].weight.reshape(-1),
-                    inner=i < last, outer=i < last)
+            Weights(
+                spectral=blocks.convs[i].weight.tensor,
+                skip=blocks.fno_skips[i].conv.weight[..., 0],
+                mix=blocks.channel_mlp[i],
+                gate=blocks.channel_mlp_skips[i].weight.reshape(-1),
+                inner=i < last,
+                outer=i < last,
+            )
             for i in range(operator.n_layers)
-        ]  # fmt: skip
+        ]
         width = operator.hidden_channels
-        self.stack = FusedStack(lift=operator.lifting, layers=layers, project=operator.projection, width=width,
-                                modes=layers[0].spectral.shape[-1], n=n, **{"per": 4, **options})  # fmt: skip
+        self.stack = FusedStack(
+            lift=operator.lifting,
+            layers=layers,
+            project=operator.projection,
+            width=width,
+            modes=layers[0].spectral.shape[-1],
+            n=n,
+            **{"per": 4, **options},
+        )
         bias = torch.stack([conv.bias.detach().reshape(-1).float() for conv in blocks.convs])
         self.shift = pad(bias, len(layers) + 1, self.stack.width)[None]
         self.scale = torch.ones_like(self.shift)
 
     @torch.no_grad()
     def __call__(
-        self, turns: Float[Tensor, "batch frequency"], current_pa: Float[Tensor, " batch"],
-        phase: Float[Tensor, " time"], on: tuple[int, int],
-    ) -> Float[Tensor, "batch time"]:  # fmt: skip
+        self,
+        turns: Float[Tensor, "batch frequency"],
+        current_pa: Float[Tensor, " batch"],
+        phase: Float[Tensor, " time"],
+        on: tuple[int, int],
+    ) -> Float[Tensor, "batch time"]:
         """Voltage (mV) from the embedding's frequencies.
 
         Args:

@@ -49,8 +49,17 @@ def keep(moment, moment_p, tile, b, batch, WIDTH: tl.constexpr, RANK: tl.constex
 
 
 @triton.jit
-def waves(local_p, wave_p, tile, b, batch, WIDTH: tl.constexpr, TILE: tl.constexpr, RANK: tl.constexpr,
-          PRECISION: tl.constexpr):  # fmt: skip
+def waves(
+    local_p,
+    wave_p,
+    tile,
+    b,
+    batch,
+    WIDTH: tl.constexpr,
+    TILE: tl.constexpr,
+    RANK: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
     """A tile of the signal from its coefficients on the local basis."""
     k, j, w = tl.arange(0, TILE), tl.arange(0, RANK), tl.arange(0, WIDTH)
     local = tl.load(local_p + k[:, None] * RANK + j[None, :])
@@ -59,9 +68,25 @@ def waves(local_p, wave_p, tile, b, batch, WIDTH: tl.constexpr, TILE: tl.constex
 
 
 @triton.jit
-def _first(x, w1_p, b1_p, w2_p, b2_p, local_p, out_p, moment_p, b, n, batch, CHANNELS: tl.constexpr,
-           WIDTH: tl.constexpr, HIDDEN: tl.constexpr, TILE: tl.constexpr, RANK: tl.constexpr,
-           PRECISION: tl.constexpr):  # fmt: skip
+def _first(
+    x,
+    w1_p,
+    b1_p,
+    w2_p,
+    b2_p,
+    local_p,
+    out_p,
+    moment_p,
+    b,
+    n,
+    batch,
+    CHANNELS: tl.constexpr,
+    WIDTH: tl.constexpr,
+    HIDDEN: tl.constexpr,
+    TILE: tl.constexpr,
+    RANK: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
     """Channels of a tile of samples to the first activation and its coefficients."""
     tile = tl.program_id(1)
     row, w, j = tile * TILE + tl.arange(0, TILE), tl.arange(0, WIDTH), tl.arange(0, HIDDEN)
@@ -75,10 +100,28 @@ def _first(x, w1_p, b1_p, w2_p, b2_p, local_p, out_p, moment_p, b, n, batch, CHA
 
 @triton.jit(do_not_specialize=["batch"])
 def lift(
-    times_p, happens_p, current_p, at_p, rate_p, w1_p, b1_p, w2_p, b2_p, local_p, out_p, moment_p,
-    n, batch, duration_ms, SPIKES: tl.constexpr, WIDTH: tl.constexpr, HIDDEN: tl.constexpr, TILE: tl.constexpr,
-    RANK: tl.constexpr, PRECISION: tl.constexpr,
-):  # fmt: skip
+    times_p,
+    happens_p,
+    current_p,
+    at_p,
+    rate_p,
+    w1_p,
+    b1_p,
+    w2_p,
+    b2_p,
+    local_p,
+    out_p,
+    moment_p,
+    n,
+    batch,
+    duration_ms,
+    SPIKES: tl.constexpr,
+    WIDTH: tl.constexpr,
+    HIDDEN: tl.constexpr,
+    TILE: tl.constexpr,
+    RANK: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
     """First activation of a tile of samples of one trace, from its spike times; grid ``(batch, tiles)``."""
     b = tl.program_id(0).to(tl.int64)
     row = tl.program_id(1) * TILE + tl.arange(0, TILE)
@@ -91,10 +134,29 @@ def lift(
 
 @triton.jit(do_not_specialize=["batch", "onset", "offset"])
 def lift_sines(
-    turns_p, shift_p, current_p, phase_p, w1_p, b1_p, w2_p, b2_p, local_p, out_p, moment_p, n, batch, onset, offset,
-    count, CHANNELS: tl.constexpr, WIDTH: tl.constexpr, HIDDEN: tl.constexpr, TILE: tl.constexpr, RANK: tl.constexpr,
+    turns_p,
+    shift_p,
+    current_p,
+    phase_p,
+    w1_p,
+    b1_p,
+    w2_p,
+    b2_p,
+    local_p,
+    out_p,
+    moment_p,
+    n,
+    batch,
+    onset,
+    offset,
+    count,
+    CHANNELS: tl.constexpr,
+    WIDTH: tl.constexpr,
+    HIDDEN: tl.constexpr,
+    TILE: tl.constexpr,
+    RANK: tl.constexpr,
     PRECISION: tl.constexpr,
-):  # fmt: skip
+):
     """First activation of the paper's operator from frequencies, ``(batch, CHANNELS)`` in float64; grid as ``lift``.
 
     Channel 0 is the current from sample ``onset`` to ``offset``, channel ``count - 1`` the grid from 0 to 1, the others
@@ -109,13 +171,15 @@ def lift_sines(
     x = tl.where(c[None, :] == 0, (tl.load(current_p + b) / 100 * on)[:, None], x)
     x = tl.where(c[None, :] == count - 1, (row.to(tl.float32) / n)[:, None], x)
     x = tl.where(c[None, :] < count, x, 0.0)
-    _first(x, w1_p, b1_p, w2_p, b2_p, local_p, out_p, moment_p, b, n, batch, CHANNELS, WIDTH, HIDDEN, TILE, RANK,
-           PRECISION)  # fmt: skip
+    _first(
+        x, w1_p, b1_p, w2_p, b2_p, local_p, out_p, moment_p, b, n, batch, CHANNELS, WIDTH, HIDDEN, TILE, RANK, PRECISION
+    )
 
 
 @triton.jit(do_not_specialize=["batch"])
-def mix(spectrum_p, weight_p, out_p, batch, modes, unit,
-        WIDTH: tl.constexpr, TILE: tl.constexpr, PRECISION: tl.constexpr):  # fmt: skip
+def mix(
+    spectrum_p, weight_p, out_p, batch, modes, unit, WIDTH: tl.constexpr, TILE: tl.constexpr, PRECISION: tl.constexpr
+):
     """Complex product of one mode with its matrix for a tile of traces; grid ``(modes, tiles)``.
 
     ``spectrum`` and ``out`` are ``(rows, batch, WIDTH)``, real parts in rows ``[0, modes)``, imaginary parts after
@@ -139,8 +203,9 @@ def mix(spectrum_p, weight_p, out_p, batch, modes, unit,
 
 
 @triton.jit
-def _millivolts(y, scale_p, shift_p, p1_p, q1_p, p2_p, q2, WIDTH: tl.constexpr, PROJECT: tl.constexpr,
-                PRECISION: tl.constexpr):  # fmt: skip
+def _millivolts(
+    y, scale_p, shift_p, p1_p, q1_p, p2_p, q2, WIDTH: tl.constexpr, PROJECT: tl.constexpr, PRECISION: tl.constexpr
+):
     """The projection of a tile of the last activation."""
     w, i = tl.arange(0, WIDTH), tl.arange(0, PROJECT)
     y = y * tl.load(scale_p + w)[None, :] + tl.load(shift_p + w)[None, :]
@@ -150,11 +215,39 @@ def _millivolts(y, scale_p, shift_p, p1_p, q1_p, p2_p, q2, WIDTH: tl.constexpr, 
 
 @triton.jit(do_not_specialize=["batch", "film_stride"])
 def layer(
-    h_p, wave_p, local_p, skip_p, w1_p, b1_p, w2_p, b2_p, gate_p, scale_p, shift_p, out_p, moment_p,
-    last_scale_p, last_shift_p, p1_p, q1_p, p2_p, q2, n, batch, film_stride,
-    WIDTH: tl.constexpr, HIDDEN: tl.constexpr, PROJECT: tl.constexpr, INNER: tl.constexpr, OUTER: tl.constexpr,
-    LAST: tl.constexpr, TILE: tl.constexpr, RANK: tl.constexpr, PER: tl.constexpr, PRECISION: tl.constexpr,
-):  # fmt: skip
+    h_p,
+    wave_p,
+    local_p,
+    skip_p,
+    w1_p,
+    b1_p,
+    w2_p,
+    b2_p,
+    gate_p,
+    scale_p,
+    shift_p,
+    out_p,
+    moment_p,
+    last_scale_p,
+    last_shift_p,
+    p1_p,
+    q1_p,
+    p2_p,
+    q2,
+    n,
+    batch,
+    film_stride,
+    WIDTH: tl.constexpr,
+    HIDDEN: tl.constexpr,
+    PROJECT: tl.constexpr,
+    INNER: tl.constexpr,
+    OUTER: tl.constexpr,
+    LAST: tl.constexpr,
+    TILE: tl.constexpr,
+    RANK: tl.constexpr,
+    PER: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
     """A whole layer but for the modes, for ``PER`` tiles of samples of one trace; grid ``(batch, tiles / PER)``.
 
     ``wave`` and ``moment`` are coefficients on the local basis, ``(tile, RANK, batch, WIDTH)``: the spectral
@@ -181,8 +274,18 @@ def layer(
         if OUTER:
             y = gelu(y, PRECISION)
         if LAST:
-            voltage = _millivolts(y, last_scale_p + b * film_stride, last_shift_p + b * film_stride, p1_p, q1_p, p2_p,
-                                  q2, WIDTH, PROJECT, PRECISION)  # fmt: skip
+            voltage = _millivolts(
+                y,
+                last_scale_p + b * film_stride,
+                last_shift_p + b * film_stride,
+                p1_p,
+                q1_p,
+                p2_p,
+                q2,
+                WIDTH,
+                PROJECT,
+                PRECISION,
+            )
             tl.store(out_p + b * n + row, voltage, mask=row < n)
         else:
             y = tl.where(inside, y, 0.0).to(out_p.dtype.element_ty)

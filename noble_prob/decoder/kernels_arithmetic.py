@@ -114,6 +114,10 @@ def _gelu_of_halves(x):
             fma.rn.f16x2 $0, q, p, q;
             }
             """,
-            "=r,r", [x], dtype=tl.float16, is_pure=True, pack=2,
-        )  # fmt: skip
+            "=r,r",
+            [x],
+            dtype=tl.float16,
+            is_pure=True,
+            pack=2,
+        )
     return y

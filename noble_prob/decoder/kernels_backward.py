@@ -32,11 +32,35 @@ def outer(g, x, acc, PRECISION: tl.constexpr):
 
 @triton.jit(do_not_specialize=["batch", "blocks", "per", "film_stride"])
 def layer_backward(
-    h_p, wave_p, local_p, skip_p, w1_p, b1_p, w2_p, scale_p, shift_p, g_p, gm_p, dh_p, dwave_p, film_p, sums_p,
-    n, batch, blocks, per, film_stride,
-    WIDTH: tl.constexpr, HIDDEN: tl.constexpr, MOMENTS: tl.constexpr, WEIGHTS: tl.constexpr,
-    TILE: tl.constexpr, SUB: tl.constexpr, RANK: tl.constexpr, PRECISION: tl.constexpr,
-):  # fmt: skip
+    h_p,
+    wave_p,
+    local_p,
+    skip_p,
+    w1_p,
+    b1_p,
+    w2_p,
+    scale_p,
+    shift_p,
+    g_p,
+    gm_p,
+    dh_p,
+    dwave_p,
+    film_p,
+    sums_p,
+    n,
+    batch,
+    blocks,
+    per,
+    film_stride,
+    WIDTH: tl.constexpr,
+    HIDDEN: tl.constexpr,
+    MOMENTS: tl.constexpr,
+    WEIGHTS: tl.constexpr,
+    TILE: tl.constexpr,
+    SUB: tl.constexpr,
+    RANK: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
     """Gradients of ``layer`` (GELU after the convolution, plain residual) from those of its two results.
 
     A program takes ``per`` tiles of one trace, ``SUB`` samples at a time, grid ``(batch, parts)``, and sums the

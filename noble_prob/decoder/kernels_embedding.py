@@ -50,8 +50,11 @@ def firing(times_p, happens_p, t, rate, c, amount, duration_ms, SPIKES: tl.const
     count = whole * on
     _, past, coming = _neighbours(happens_p, t, SPIKES)
     after_step, since, until = t - duration_ms, t - past, coming - t
-    x = tl.where(c[None, :] < 5, t[:, None], tl.where(c[None, :] < 9, after_step[:, None],
-                 tl.where(c[None, :] < 21, since[:, None], until[:, None])))  # fmt: skip
+    x = tl.where(
+        c[None, :] < 5,
+        t[:, None],
+        tl.where(c[None, :] < 9, after_step[:, None], tl.where(c[None, :] < 21, since[:, None], until[:, None])),
+    )
     out = tl.where(x >= -1e-6, tl.exp(-tl.maximum(x, 0.0) * rate[None, :]), 0.0)
     out = tl.where(c[None, :] == 0, (amount * on)[:, None], out)
     out = tl.where(c[None, :] == 9, (sine * on)[:, None], out)
@@ -86,9 +89,21 @@ def _to_spikes(k, of_last, of_following, SLOTS: tl.constexpr):
 
 @triton.jit
 def channels_backward(
-    times_p, happens_p, at_p, rate_p, g_p, sums_p, n, g_trace, g_channel, g_row, duration_ms,
-    SPIKES: tl.constexpr, SLOTS: tl.constexpr, TILE: tl.constexpr,
-):  # fmt: skip
+    times_p,
+    happens_p,
+    at_p,
+    rate_p,
+    g_p,
+    sums_p,
+    n,
+    g_trace,
+    g_channel,
+    g_row,
+    duration_ms,
+    SPIKES: tl.constexpr,
+    SLOTS: tl.constexpr,
+    TILE: tl.constexpr,
+):
     """Gradient of a tile's channels with respect to spike times, spikes that happen and current; grid as ``channels``.
 
     ``sums``, ``(batch, tiles, 2 SLOTS + 1)``, holds them in a row. Spikes rise, so that the count of those before a
@@ -97,8 +112,11 @@ def channels_backward(
     b, tile, c = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.arange(0, 32)
     row = tile * TILE + tl.arange(0, TILE)
     t = tl.load(at_p + row, mask=row < n, other=0.0)
-    g = tl.load(g_p + b * g_trace + row[:, None] * g_row + c[None, :] * g_channel,
-                mask=(row < n)[:, None] & (c < 30)[None, :], other=0.0)  # fmt: skip
+    g = tl.load(
+        g_p + b * g_trace + row[:, None] * g_row + c[None, :] * g_channel,
+        mask=(row < n)[:, None] & (c < 30)[None, :],
+        other=0.0,
+    )
     g = tl.where(((t >= -1e-6) & (t < duration_ms - 1e-6))[:, None] | (c > 12)[None, :], g, 0.0)  # else nothing is on
     k, last, following = _neighbours(times_p + b * SPIKES, t, SPIKES)
     start, comes = tl.where(k == 0.0, 0.0, last), following < BIG_MS

@@ -19,11 +19,31 @@ SMALL = ["batch", "per", "blocks", "count", "outputs", "w_stride", "b_stride"]
 
 @triton.jit(do_not_specialize=SMALL)
 def mlp(
-    x_p, w1_p, b1_p, w2_p, b2_p, local_p, out_p, moment_p, n, batch, x_trace, x_row, x_channel, count, outputs,
-    w_stride, b_stride,
-    CHANNELS: tl.constexpr, HIDDEN: tl.constexpr, OUT: tl.constexpr, MOMENTS: tl.constexpr, TILE: tl.constexpr,
-    RANK: tl.constexpr, PRECISION: tl.constexpr,
-):  # fmt: skip
+    x_p,
+    w1_p,
+    b1_p,
+    w2_p,
+    b2_p,
+    local_p,
+    out_p,
+    moment_p,
+    n,
+    batch,
+    x_trace,
+    x_row,
+    x_channel,
+    count,
+    outputs,
+    w_stride,
+    b_stride,
+    CHANNELS: tl.constexpr,
+    HIDDEN: tl.constexpr,
+    OUT: tl.constexpr,
+    MOMENTS: tl.constexpr,
+    TILE: tl.constexpr,
+    RANK: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
     """``w2 GELU(w1 x + b1) + b2`` of a tile of samples, stored as ``(batch, n, outputs)``; grid ``(batch, tiles)``.
 
     With ``MOMENTS`` the coefficients of the output on the local basis are stored too.
@@ -32,8 +52,9 @@ def mlp(
     row = tl.program_id(1) * TILE + tl.arange(0, TILE)
     c, j, o = tl.arange(0, CHANNELS), tl.arange(0, HIDDEN), tl.arange(0, OUT)
     inside = (row < n)[:, None]
-    x = tl.load(x_p + b * x_trace + row[:, None] * x_row + c[None, :] * x_channel,
-                mask=inside & (c < count)[None, :], other=0.0)  # fmt: skip
+    x = tl.load(
+        x_p + b * x_trace + row[:, None] * x_row + c[None, :] * x_channel, mask=inside & (c < count)[None, :], other=0.0
+    )
     h = product(x, w1_p + b * w_stride, CHANNELS, HIDDEN, PRECISION) + tl.load(b1_p + b * b_stride + j)[None, :]
     y = product(gelu(h, PRECISION), w2_p, HIDDEN, OUT, PRECISION) + tl.load(b2_p + o)[None, :]
     y = tl.where(inside, y, 0.0)
@@ -44,11 +65,37 @@ def mlp(
 
 @triton.jit(do_not_specialize=SMALL)
 def mlp_backward(
-    x_p, w1_p, b1_p, w2_p, g_p, gm_p, local_p, dx_p, sums_p, n, batch, blocks, per, x_trace, x_row, x_channel, count,
-    outputs, w_stride, b_stride,
-    CHANNELS: tl.constexpr, HIDDEN: tl.constexpr, OUT: tl.constexpr, MOMENTS: tl.constexpr, INPUT: tl.constexpr,
-    WEIGHTS: tl.constexpr, TILE: tl.constexpr, SUB: tl.constexpr, RANK: tl.constexpr, PRECISION: tl.constexpr,
-):  # fmt: skip
+    x_p,
+    w1_p,
+    b1_p,
+    w2_p,
+    g_p,
+    gm_p,
+    local_p,
+    dx_p,
+    sums_p,
+    n,
+    batch,
+    blocks,
+    per,
+    x_trace,
+    x_row,
+    x_channel,
+    count,
+    outputs,
+    w_stride,
+    b_stride,
+    CHANNELS: tl.constexpr,
+    HIDDEN: tl.constexpr,
+    OUT: tl.constexpr,
+    MOMENTS: tl.constexpr,
+    INPUT: tl.constexpr,
+    WEIGHTS: tl.constexpr,
+    TILE: tl.constexpr,
+    SUB: tl.constexpr,
+    RANK: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
     """Gradients from that of the output, and, with ``MOMENTS``, that of its coefficients on the local basis.
 
     A program takes ``per`` tiles of one trace; ``sums``, ``(batch, parts, -1)``, holds w1, w2, b1, b2 in a row if
@@ -65,8 +112,11 @@ def mlp_backward(
             inside = (row < n)[:, None]
             at, known = row[:, None] * x_row + c[None, :] * x_channel, inside & (c < count)[None, :]
             x = tl.load(x_p + b * x_trace + at, mask=known, other=0.0)
-            g = tl.load(g_p + b * n * outputs + row[:, None] * outputs + o[None, :],
-                        mask=inside & (o < outputs)[None, :], other=0.0)  # fmt: skip
+            g = tl.load(
+                g_p + b * n * outputs + row[:, None] * outputs + o[None, :],
+                mask=inside & (o < outputs)[None, :],
+                other=0.0,
+            )
             if MOMENTS:
                 g += waves(local_p + piece * RANK, gm_p, tile, b, batch, OUT, SUB, RANK, PRECISION)
                 g = tl.where(inside, g, 0.0)

@@ -199,9 +199,12 @@ class PaperDecoder(TrainedDecoder):
         voltage, w = self.respond(latents, current_pa), self.window
         current = current_pa.expand(voltage.shape[:-1])
         protocol = Protocol.step_family(
-            current.reshape(-1).cpu(), onset_ms=w.onset_ms, duration_ms=w.duration_ms,
-            total_ms=w.n_samples * w.dt_ms, dt_ms=w.dt_ms,
-        )  # fmt: skip
+            current.reshape(-1).cpu(),
+            onset_ms=w.onset_ms,
+            duration_ms=w.duration_ms,
+            total_ms=w.n_samples * w.dt_ms,
+            dt_ms=w.dt_ms,
+        )
         found = measure(Recording(protocol=protocol, voltage_mv=voltage.flatten(0, -2)), names=self.summary_names)
         return found.value.reshape(*voltage.shape[:-1], -1)
 
@@ -216,8 +219,9 @@ class PaperDecoder(TrainedDecoder):
         """Turns of every sine over the window, in float64, where their fraction is exact."""
         a = self.architecture
         lowest, highest = self.window.current_range_pa
-        numbers = torch.cat([((current_pa - lowest) / (highest - lowest))[:, None],
-                             (latents - self.low) / (self.high - self.low)], 1)  # fmt: skip
+        numbers = torch.cat(
+            [((current_pa - lowest) / (highest - lowest))[:, None], (latents - self.low) / (self.high - self.low)], 1
+        )
         scaled = LOWEST + (HIGHEST - LOWEST) * numbers
         octaves = [a.current_frequencies] + [a.latent_frequencies] * len(self.space)
         device = scaled.device
@@ -242,6 +246,10 @@ def _operator(a: PaperArchitecture, n_latents: int) -> nn.Module:
     with warnings.catch_warnings():
         from neuralop.models import FNO
     return FNO(
-        n_modes=(a.modes,), in_channels=a.n_channels(n_latents), out_channels=1, hidden_channels=a.width,
-        n_layers=a.layers, projection_channel_ratio=a.projection_ratio,
-    )  # fmt: skip
+        n_modes=(a.modes,),
+        in_channels=a.n_channels(n_latents),
+        out_channels=1,
+        hidden_channels=a.width,
+        n_layers=a.layers,
+        projection_channel_ratio=a.projection_ratio,
+    )

@@ -109,9 +109,15 @@ class SpikeMap(nn.Module):
     basis: Tensor
 
     def __init__(
-        self, *, n_latents: int, n_spikes: int = 64, width: int = 256, depth: int = 3, members: int = 1,
+        self,
+        *,
+        n_latents: int,
+        n_spikes: int = 64,
+        width: int = 256,
+        depth: int = 3,
+        members: int = 1,
         rhythms: bool = True,
-    ):  # fmt: skip
+    ):
         super().__init__()
         self.register_buffer("basis", interval_functions(n_spikes - 1, rhythms=rhythms), persistent=False)
         self.members = members

@@ -58,9 +58,15 @@ def _window() -> Window:
 
 
 def _error() -> DecoderError:
-    return DecoderError(latency_log_sd=0.03, rate_log_sd=0.02, current_length_pa=80.0, residual_ms=0.02,
-                        summary_sd=torch.tensor([0.3, 0.4, 1.0], dtype=torch.float64), count_slack=0.2,
-                        summary_length_pa=80.0)  # fmt: skip
+    return DecoderError(
+        latency_log_sd=0.03,
+        rate_log_sd=0.02,
+        current_length_pa=80.0,
+        residual_ms=0.02,
+        summary_sd=torch.tensor([0.3, 0.4, 1.0], dtype=torch.float64),
+        count_slack=0.2,
+        summary_length_pa=80.0,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +97,16 @@ class ToyDecoder:
         above, share = current - REFERENCE_PA, current / HYPERPOLARISING_PA
         (rest, deflection, latency, interval, peak), sd = self.space.mean, self.space.sd
         zero, one = torch.zeros_like(current), torch.ones_like(current)
-        offset = torch.stack([latency + LATENCY_SLOPE * above, interval + INTERVAL_SLOPE * above, rest * one,
-                              deflection * share, peak + PEAK_SLOPE * above], -1)  # fmt: skip
+        offset = torch.stack(
+            [
+                latency + LATENCY_SLOPE * above,
+                interval + INTERVAL_SLOPE * above,
+                rest * one,
+                deflection * share,
+                peak + PEAK_SLOPE * above,
+            ],
+            -1,
+        )
         rows = [  # resting, deflection, latency, interval, peak: a depolarised, tight cell fires earlier and faster
             [-0.10 * one, 0.05 * one, sd[2] * one, zero, zero],
             [-0.05 * one, 0.03 * share, zero, sd[3] * one, zero],

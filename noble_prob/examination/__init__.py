@@ -7,6 +7,14 @@ from noble_prob.examination.repeats import judge_repeats
 from noble_prob.examination.tables import examine_tables
 
 __all__ = [
-    "Examination", "Population", "Session", "examine", "examine_files", "examine_population", "examine_posterior",
-    "examine_tables", "judge_repeats", "some_draws",
-]  # fmt: skip
+    "Examination",
+    "Population",
+    "Session",
+    "examine",
+    "examine_files",
+    "examine_population",
+    "examine_posterior",
+    "examine_tables",
+    "judge_repeats",
+    "some_draws",
+]

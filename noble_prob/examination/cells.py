@@ -89,8 +89,13 @@ def examine_population(
     absent = impossible(rows, current_pa, cell.prior.space)
     numbers = numbering(table)
     kept = [name for name in shared if name not in absent]
-    require(bool(kept), "current_pa", "a step (pA) at which a column of the table exists", f"{current_pa:+g}",
-            "; ".join(reason.split(": left out; ")[-1] for reason in absent.values()))  # fmt: skip
+    require(
+        bool(kept),
+        "current_pa",
+        "a step (pA) at which a column of the table exists",
+        f"{current_pa:+g}",
+        "; ".join(reason.split(": left out; ")[-1] for reason in absent.values()),
+    )
 
     def compare(rows: FeatureTable) -> Calibration:
         return _compared(whole, rows.select(kept), absent | numbers, tuple(offered), seed)
@@ -110,8 +115,9 @@ def _compared(
     alone = {name: owner for name, owner in found.left_out.items() if name not in absent}
     every = len(rows.names) == len(whole.names)
     what = "" if every else f"Compared: {listed(rows.names, 6)} ({len(rows.names)} of {len(whole.names)} columns). "
-    return replace(found, skipped={**found.skipped, **absent}, left_out=alone, sentence=what + found.sentence,
-                   offered=offered)  # fmt: skip
+    return replace(
+        found, skipped={**found.skipped, **absent}, left_out=alone, sentence=what + found.sentence, offered=offered
+    )
 
 
 def _offered(cell: Cell) -> dict[str, str]:
@@ -132,17 +138,26 @@ def _named(table: FeatureTable, offered: dict[str, str]) -> FeatureTable:
     require_alike(zip(named.names, named.units, strict=True), offered.items())
     named = rename_published(named)
     meant = [f"{name} ({near}?)" for name in named.names if (near := nearest(name, offered))]
-    require(any(name in offered for name in named.names), "population", "a table with a latent or feature of the "
-            f"ensemble ({listed(offered, 6)}; more in noble_prob.features.FEATURES)",
-            f"the columns {listed(table.names, 6)}",
-            f"rename its columns{': ' if meant else ''}{', '.join(meant)}")  # fmt: skip
+    require(
+        any(name in offered for name in named.names),
+        "population",
+        "a table with a latent or feature of the "
+        f"ensemble ({listed(offered, 6)}; more in noble_prob.features.FEATURES)",
+        f"the columns {listed(table.names, 6)}",
+        f"rename its columns{': ' if meant else ''}{', '.join(meant)}",
+    )
     return named
 
 
 def _features(
-    novel: Neurons, wanted: tuple[str, ...], cell: Cell, current_pa: float, source: str, progress: bool,
+    novel: Neurons,
+    wanted: tuple[str, ...],
+    cell: Cell,
+    current_pa: float,
+    source: str,
+    progress: bool,
     device: str | None,
-) -> FeatureTable:  # fmt: skip
+) -> FeatureTable:
     """Latents of neurons, and the features of their responses to one step that are wanted."""
     names, units, columns = list(novel.space.names), list(novel.space.units), [novel.value.numpy()]
     if wanted:
@@ -150,16 +165,20 @@ def _features(
         names += found.names
         units += ["" if unit == "1" else unit for unit in found.units]
         columns.append(found.value[:, 0].double().numpy())
-    return with_height(FeatureTable(names=tuple(names), units=tuple(units), value=np.concatenate(columns, -1),
-                                    axis="neuron", source=source))  # fmt: skip
+    return with_height(
+        FeatureTable(
+            names=tuple(names), units=tuple(units), value=np.concatenate(columns, -1), axis="neuron", source=source
+        )
+    )
 
 
 def _matched(measured: FeatureTable, rows: FeatureTable) -> list[str]:
     """Features whose moments can be matched: they vary in the experiment and exist in nine of ten neurons."""
     return [
-        name for name in measured.names
+        name
+        for name in measured.names
         if np.nanstd(measured.column(name)) > 0 and np.isfinite(rows.column(name)).mean() > 0.9
-    ]  # fmt: skip
+    ]
 
 
 def _moved(novel: Neurons, measured: FeatureTable) -> Neurons:

@@ -18,17 +18,35 @@ from noble_prob.errors import require
 from noble_prob.features import FEATURES
 
 PUBLISHED = {
-    "voltage_base": ("resting_voltage", "mV"), "sag_amplitude": ("sag", "mV"), "AP1_peak": ("ap1_peak", "mV"),
-    "AP1_width": ("ap1_width", "ms"), "AHP1_depth_from_peak": ("ap1_peak_to_trough", "mV"),
-}  # fmt: skip
+    "voltage_base": ("resting_voltage", "mV"),
+    "sag_amplitude": ("sag", "mV"),
+    "AP1_peak": ("ap1_peak", "mV"),
+    "AP1_width": ("ap1_width", "ms"),
+    "AHP1_depth_from_peak": ("ap1_peak_to_trough", "mV"),
+}
 """Published name to our name and unit."""
 BELOW_ZERO = ("resting_voltage", "resting_voltage_mv", "voltage_base", "ap1_trough", "ap1_trough_mv")
 """Potentials in mV that are tens of mV below zero in every neuron."""
 
 IDS = (
-    "cell", "id", "label", "neuron", "index", "idx", "trial", "sweep", "repeat", "repetition", "run", "episode",
-    "trace", "segment", "file", "row", "unnamed_0",
-)  # fmt: skip
+    "cell",
+    "id",
+    "label",
+    "neuron",
+    "index",
+    "idx",
+    "trial",
+    "sweep",
+    "repeat",
+    "repetition",
+    "run",
+    "episode",
+    "trace",
+    "segment",
+    "file",
+    "row",
+    "unnamed_0",
+)
 """Heads of columns that number the rows, also before ``_number``, ``_id`` and the like (``Sweep number``)."""
 _BEHIND = re.compile(r"_(number|num|no|nr|id|idx|index)$")
 FEWEST_NUMBERED = 5
@@ -84,8 +102,13 @@ def require_measured(table: FeatureTable) -> None:
     for name, column in zip(table.names, table.value.T, strict=True):
         known = column[np.isfinite(column)]
         if name.rsplit(".", 1)[-1] in BELOW_ZERO and len(known):
-            require(float(np.abs(known).max()) >= 1, name, f"in mV in {table.source}",
-                    f"{known.min():g} to {known.max():g}", "multiply by 1000 if these are volts")  # fmt: skip
+            require(
+                float(np.abs(known).max()) >= 1,
+                name,
+                f"in mV in {table.source}",
+                f"{known.min():g} to {known.max():g}",
+                "multiply by 1000 if these are volts",
+            )
 
 
 def require_spread(table: FeatureTable) -> None:
@@ -98,8 +121,13 @@ def require_spread(table: FeatureTable) -> None:
         UsageError: If no column varies.
     """
     varied = [len(np.unique(column[np.isfinite(column)])) > 1 for column in table.value.T]
-    require(any(varied), "recalibrate", "given with at least two cells that differ", f"{len(table)} in {table.source}",
-            "add cells, or leave out --recalibrate")  # fmt: skip
+    require(
+        any(varied),
+        "recalibrate",
+        "given with at least two cells that differ",
+        f"{len(table)} in {table.source}",
+        "add cells, or leave out --recalibrate",
+    )
 
 
 def rename_published(table: FeatureTable) -> FeatureTable:
@@ -122,5 +150,9 @@ def with_height(table: FeatureTable) -> FeatureTable:
     if not set(ends) <= set(table.names) or "ap1_peak_to_trough" in table.names:
         return table
     height = table.column("ap1_peak") - table.column("ap1_trough")
-    return replace(table, names=(*table.names, "ap1_peak_to_trough"), units=(*table.units, "mV"),
-                   value=np.column_stack([table.value, height]))  # fmt: skip
+    return replace(
+        table,
+        names=(*table.names, "ap1_peak_to_trough"),
+        units=(*table.units, "mV"),
+        value=np.column_stack([table.value, height]),
+    )

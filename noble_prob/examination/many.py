@@ -72,8 +72,12 @@ def examine_files(
                 done[name] = examine(usable[name], cell, progress=progress, **settings)
     if not done:
         name, why = next(iter(refused.items()))
-        raise UsageError("files", "at least one that can be used", f"{len(refused)} that can not (first {name}: {why})",
-                         "check the files one by one")  # fmt: skip
+        raise UsageError(
+            "files",
+            "at least one that can be used",
+            f"{len(refused)} that can not (first {name}: {why})",
+            "check the files one by one",
+        )
     return Session(examinations=done, refused=refused)
 
 

@@ -131,16 +131,25 @@ def _require_same(posterior: Posterior, again: Observation) -> None:
     """Refuse a recording that shows other things than the posterior has seen."""
     saw, shows = posterior.evidence, again.evidence
     steps, others = ([round(a) for a in e.design.current_pa.tolist()] for e in (saw, shows))
-    require(steps == others and posterior.sweeps == again.sweeps, "recording", f"the one with the steps {steps} pA",
-            f"{others} pA", "pass the file that the posterior was inferred from")  # fmt: skip
+    require(
+        steps == others and posterior.sweeps == again.sweeps,
+        "recording",
+        f"the one with the steps {steps} pA",
+        f"{others} pA",
+        "pass the file that the posterior was inferred from",
+    )
     n = len(steps)
     trains = [[t[torch.isfinite(t)] for t in e.times_ms] for e in (saw, shows)]
     same = [len(a) == len(b) and torch.allclose(a, b, atol=0.01) for a, b in zip(*trains, strict=True)]
     same += [torch.allclose(saw.summary[k], shows.summary[k], atol=0.01, equal_nan=True) for k in range(n)]
     other = sorted({k % n for k, fits in enumerate(same) if not fits})
-    require(not other, "recording", "the one that the posterior was inferred from, read in the same way",
-            f"another response in {len(other)} of {n} sweeps (first: {steps[(other or [0])[0]]} pA)",
-            "pass the same file with the same --channel, --pulse, --sweeps and --ljp-mv as to infer")  # fmt: skip
+    require(
+        not other,
+        "recording",
+        "the one that the posterior was inferred from, read in the same way",
+        f"another response in {len(other)} of {n} sweeps (first: {steps[(other or [0])[0]]} pA)",
+        "pass the same file with the same --channel, --pulse, --sweeps and --ljp-mv as to infer",
+    )
 
 
 def _examine(
@@ -149,11 +158,15 @@ def _examine(
     """Voltages of posterior draws, and the checks."""
     amplitudes, members = posterior.evidence.design.current_pa, some_draws(posterior, MEMBERS, seed=seed)
     return Examination(
-        recording=None if recording is None else recording.select(list(posterior.sweeps)), cell=cell,
-        posterior=posterior, truth=truth, check=check_posterior(posterior, seed=seed),
+        recording=None if recording is None else recording.select(list(posterior.sweeps)),
+        cell=cell,
+        posterior=posterior,
+        truth=truth,
+        check=check_posterior(posterior, seed=seed),
         ensemble=respond(cell.decoder, members, amplitudes, extrapolate=True),  # whatever it was inferred from
-        repeats=judge_repeats(posterior, seed=seed), trains=judge_trains(posterior),
-    )  # fmt: skip
+        repeats=judge_repeats(posterior, seed=seed),
+        trains=judge_trains(posterior),
+    )
 
 
 def some_draws(posterior: Posterior, n: int, *, seed: int) -> Neurons:

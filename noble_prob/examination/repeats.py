@@ -87,8 +87,10 @@ def judge_trains(posterior: Posterior) -> tuple[TrainContrast, ...]:
     """
     found = []
     for step, sweeps in groups_of_repeats(posterior).items():
-        seen, drawn = (_trains(x) for x in (posterior.evidence.times_ms[sweeps][None],
-                                            posterior.predictive.times_ms[:REPLAYS, sweeps]))  # fmt: skip
+        seen, drawn = (
+            _trains(x)
+            for x in (posterior.evidence.times_ms[sweeps][None], posterior.predictive.times_ms[:REPLAYS, sweeps])
+        )
         if any(map(len, seen[0])) and len(drawn) >= FEWEST_DRAWS:
             found.append(compare_replays(seen[0], drawn, stimulus=step.replace("-", "−")))
     return tuple(found)
@@ -104,5 +106,10 @@ def _table(
 ) -> FeatureTable:
     """One row per draw and sweep: features of the train and of the summary."""
     value, units = sweep_features(times_ms[:, sweeps], summary[:, sweeps], posterior.evidence.design.summary_names)
-    return FeatureTable(names=tuple(units), units=tuple(units.values()), value=value.reshape(-1, len(units)),
-                        axis="trial", source=source)  # fmt: skip
+    return FeatureTable(
+        names=tuple(units),
+        units=tuple(units.values()),
+        value=value.reshape(-1, len(units)),
+        axis="trial",
+        source=source,
+    )

@@ -33,8 +33,13 @@ def examine_tables(
     observed, other = without(observed, numbers), without(other, numbers)
     require_measured(observed)
     require_measured(other)
-    require(observed.axis in ("trial", "neuron"), "observed", "rows that are repeats or cells", observed.axis,
-            "say what a row is")  # fmt: skip
+    require(
+        observed.axis in ("trial", "neuron"),
+        "observed",
+        "rows that are repeats or cells",
+        observed.axis,
+        "say what a row is",
+    )
     found = _compared(observed, other, experiment, seed)
     return replace(found, skipped={**found.skipped, **numbers})
 

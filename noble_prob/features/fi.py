@@ -66,8 +66,10 @@ class FICurve:
         """One line for people."""
         batch = "".join(f"{name} {n}, " for name, n in zip(self.axes, self.rate_hz.shape, strict=False))
         low, high = (f"{float(edge):.4g}" for edge in (self.current_pa.min(), self.current_pa.max()))
-        return (f"FICurve({batch}{len(self.current_pa)} steps of {low} to {high} pA; "
-                f"{int(self.mask.sum())} of {self.mask.numel()} values defined)")  # fmt: skip
+        return (
+            f"FICurve({batch}{len(self.current_pa)} steps of {low} to {high} pA; "
+            f"{int(self.mask.sum())} of {self.mask.numel()} values defined)"
+        )
 
     def __getitem__(self, name: str) -> tuple[Tensor, Tensor]:
         """Value and mask of one quantity, each of shape ``(*batch,)``."""
@@ -106,15 +108,23 @@ def fi_curve(recording: Recording, *, threshold_mv: float = -20.0, window_ms: fl
     above = current - rheobase[..., None]
     slope, _, n_slope = _line(current, rate, (count >= 2) & (above <= SLOPE_RANGE_PA))
     gain, zero, n_zero = _line(current, rate**INTERCEPT_POWER, (count >= 1) & (above <= INTERCEPT_RANGE_PA))
-    value = torch.stack([
-        torch.where(torch.isfinite(rheobase), rheobase, torch.nan),
-        torch.where(n_slope >= 2, 1000.0 * slope, torch.nan),
-        torch.where((n_zero >= 3) & (gain > 0), zero / 1000.0, torch.nan),
-    ], -1)  # fmt: skip
+    value = torch.stack(
+        [
+            torch.where(torch.isfinite(rheobase), rheobase, torch.nan),
+            torch.where(n_slope >= 2, 1000.0 * slope, torch.nan),
+            torch.where((n_zero >= 3) & (gain > 0), zero / 1000.0, torch.nan),
+        ],
+        -1,
+    )
     return FICurve(
-        current_pa=current, rate_hz=rate, names=("rheobase_pa", "fi_slope_hz_per_na", "fi_intercept_na"),
-        units=("pA", "Hz/nA", "nA"), value=value, mask=torch.isfinite(value), axes=recording.axes,
-    )  # fmt: skip
+        current_pa=current,
+        rate_hz=rate,
+        names=("rheobase_pa", "fi_slope_hz_per_na", "fi_intercept_na"),
+        units=("pA", "Hz/nA", "nA"),
+        value=value,
+        mask=torch.isfinite(value),
+        axes=recording.axes,
+    )
 
 
 def _line(x: Tensor, y: Tensor, used: Tensor) -> tuple[Tensor, Tensor, Tensor]:

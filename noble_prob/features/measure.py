@@ -125,9 +125,13 @@ def measure(
         ]
         value[..., index, :] = torch.cat(rows).reshape(*v.shape[:-2], len(index), len(wanted))
     return Features(
-        names=tuple(item.name for item in wanted), units=tuple(item.unit for item in wanted),
-        value=value, mask=torch.isfinite(value), axes=recording.axes, steps=recording.steps,
-    )  # fmt: skip
+        names=tuple(item.name for item in wanted),
+        units=tuple(item.unit for item in wanted),
+        value=value,
+        mask=torch.isfinite(value),
+        axes=recording.axes,
+        steps=recording.steps,
+    )
 
 
 def require_recording(recording: object) -> None:
@@ -157,18 +161,30 @@ def _chunks(flat: Tensor) -> Iterator[tuple[int, Tensor]]:
 
 
 def _measure_group(
-    v: Tensor, amplitude_pa: Tensor, time_ms: Tensor, step: Step | None, rest: Window | None,
-    wanted: tuple[Feature, ...], threshold_mv: float, window_ms: float | None,
-) -> Tensor:  # fmt: skip
+    v: Tensor,
+    amplitude_pa: Tensor,
+    time_ms: Tensor,
+    step: Step | None,
+    rest: Window | None,
+    wanted: tuple[Feature, ...],
+    threshold_mv: float,
+    window_ms: float | None,
+) -> Tensor:
     """Features of traces with a common step, shape ``(trace, feature)``."""
     first = float(time_ms[0])
     end = first + len(time_ms) * float(time_ms[-1] - time_ms[0]) / (len(time_ms) - 1)
     onset, step_end = (first, end) if step is None else (step.onset_ms, step.offset_ms)
     stop = step_end if window_ms is None else min(step_end, onset + window_ms)
     s = Sweeps(
-        voltage_mv=v, time_ms=time_ms, onset_ms=onset, stop_ms=stop, amplitude_pa=amplitude_pa, rest_ms=rest,
-        step_end_ms=step_end if step is not None else torch.nan, threshold_mv=threshold_mv,
-    )  # fmt: skip
+        voltage_mv=v,
+        time_ms=time_ms,
+        onset_ms=onset,
+        stop_ms=stop,
+        amplitude_pa=amplitude_pa,
+        rest_ms=rest,
+        step_end_ms=step_end if step is not None else torch.nan,
+        threshold_mv=threshold_mv,
+    )
     columns = [s.nan if step is None and item.needs_step else item.compute(s) for item in wanted]
     return torch.stack(columns, -1)
 

@@ -95,10 +95,16 @@ def feature(
     def enter(compute: Definition) -> Definition:
         doc = (compute.__doc__ or "").strip().splitlines()[0]
         FEATURES[compute.__name__] = Feature(
-            name=compute.__name__, unit=unit, doc=doc, defined_when=defined_when,
-            efel_name=efel_name, needs_step=needs_step, whole_step=whole_step, needs=needs,
+            name=compute.__name__,
+            unit=unit,
+            doc=doc,
+            defined_when=defined_when,
+            efel_name=efel_name,
+            needs_step=needs_step,
+            whole_step=whole_step,
+            needs=needs,
             compute=compute,
-        )  # fmt: skip
+        )
         return compute
 
     return enter

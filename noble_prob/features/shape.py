@@ -86,9 +86,11 @@ def spike_shapes(
         return out
 
     return SpikeShapes(
-        begin_mv=table(begin), trough_mv=table(trough_mv), half_width_ms=table(width),
+        begin_mv=table(begin),
+        trough_mv=table(trough_mv),
+        half_width_ms=table(width),
         trough_ms=table(torch.where(torch.isfinite(trough_mv), (trough - peak) * dt_ms, torch.nan)),
-    )  # fmt: skip
+    )
 
 
 def _window(v: Tensor, trace: Tensor, start: Tensor, width: int) -> Tensor:

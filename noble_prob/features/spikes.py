@@ -94,15 +94,25 @@ def require_threshold(threshold_mv: float) -> None:
     """
     known = isinstance(threshold_mv, Real) and isfinite(threshold_mv)
     require(known, "threshold_mv", "a finite voltage in mV", repr(threshold_mv), "pass -20 for the usual one")
-    require(threshold_mv == 0 or abs(threshold_mv) >= VOLTS, "threshold_mv", "a voltage in mV",
-            f"{threshold_mv:g}, which looks like volts", "multiply it by 1000")  # fmt: skip
+    require(
+        threshold_mv == 0 or abs(threshold_mv) >= VOLTS,
+        "threshold_mv",
+        "a voltage in mV",
+        f"{threshold_mv:g}, which looks like volts",
+        "multiply it by 1000",
+    )
 
 
 def _require_traces(v: Tensor, time_ms: Tensor) -> None:
     """Refuse voltage and times that do not fit each other."""
     fits = v.ndim >= 1 and time_ms.ndim == 1 and len(time_ms) == v.shape[-1] > 0
-    require(fits, "time_ms", "one time for each sample of the last axis of `voltage_mv`",
-            f"shapes {tuple(time_ms.shape)} and {tuple(v.shape)}", "give the sample times of one trace")  # fmt: skip
+    require(
+        fits,
+        "time_ms",
+        "one time for each sample of the last axis of `voltage_mv`",
+        f"shapes {tuple(time_ms.shape)} and {tuple(v.shape)}",
+        "give the sample times of one trace",
+    )
 
 
 def _per_trace(bound: float | Tensor, v: Tensor, batch: torch.Size) -> Tensor:

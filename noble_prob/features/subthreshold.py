@@ -87,16 +87,25 @@ def sag_ratio(s: Sweeps) -> Tensor:
     return s.where(depth > 0, sag_mv(s) / depth)
 
 
-@feature("MOhm", defined_when="a non-zero current without spikes, and a baseline",
-         needs=Needs(silence=True, current="not zero"), efel_name="ohmic_input_resistance_vb_ssse",
-         whole_step=True)  # fmt: skip
+@feature(
+    "MOhm",
+    defined_when="a non-zero current without spikes, and a baseline",
+    needs=Needs(silence=True, current="not zero"),
+    efel_name="ohmic_input_resistance_vb_ssse",
+    whole_step=True,
+)
 def input_resistance_mohm(s: Sweeps) -> Tensor:
     """Voltage deflection over the step's current."""
     return s.where(s.amplitude_pa != 0, 1000.0 * voltage_deflection_mv(s) / s.amplitude_pa.to(s.nan))
 
 
-@feature("ms", defined_when="a negative current without spikes that moves the voltage by 1 mV or more",
-         needs=HYPERPOLARISED, efel_name="time_constant (3 to 7 % apart)", whole_step=True)  # fmt: skip
+@feature(
+    "ms",
+    defined_when="a negative current without spikes that moves the voltage by 1 mV or more",
+    needs=HYPERPOLARISED,
+    efel_name="time_constant (3 to 7 % apart)",
+    whole_step=True,
+)
 def membrane_time_constant_ms(s: Sweeps) -> Tensor:
     """Time constant of one exponential fitted from the onset to 95 % of the largest deflection."""
     out, rows = (
@@ -118,8 +127,13 @@ def membrane_time_constant_ms(s: Sweeps) -> Tensor:
     return out
 
 
-@feature("ms", defined_when="no spike during the step and 10 ms after, on one side of the baseline there",
-         needs=SILENCE, efel_name="decay_time_constant_after_stim", whole_step=True)  # fmt: skip
+@feature(
+    "ms",
+    defined_when="no spike during the step and 10 ms after, on one side of the baseline there",
+    needs=SILENCE,
+    efel_name="decay_time_constant_after_stim",
+    whole_step=True,
+)
 def decay_time_constant_after_stim_ms(s: Sweeps) -> Tensor:
     """Time constant of the return to the baseline, from the log of the distance 1 to 10 ms after the step."""
     start, stop = s.step_end_ms + 1.0, s.step_end_ms + 10.0

@@ -87,8 +87,9 @@ class Sweeps:
     @cached_property
     def spikes(self) -> Spikes:
         """Spikes that peak within the window."""
-        return find_spikes(self.voltage_mv, self.time_ms, threshold_mv=self.threshold_mv,
-                           start_ms=self.onset_ms, stop_ms=self.stop_ms)  # fmt: skip
+        return find_spikes(
+            self.voltage_mv, self.time_ms, threshold_mv=self.threshold_mv, start_ms=self.onset_ms, stop_ms=self.stop_ms
+        )
 
     @cached_property
     def silent(self) -> Bool[Tensor, " trace"]:
@@ -122,5 +123,10 @@ class Sweeps:
     @cached_property
     def shapes(self) -> SpikeShapes:
         """Threshold, trough and half-width of every spike of the window."""
-        return spike_shapes(self.voltage_mv, self.spikes, dt_ms=self.dt_ms,
-                            first=self.sample(self.onset_ms), last=self.sample(self.stop_ms))  # fmt: skip
+        return spike_shapes(
+            self.voltage_mv,
+            self.spikes,
+            dt_ms=self.dt_ms,
+            first=self.sample(self.onset_ms),
+            last=self.sample(self.stop_ms),
+        )

@@ -127,8 +127,14 @@ def isi_cv(s: Sweeps) -> Tensor:
     return s.where(s.complete & (n >= 2), variance.sqrt() / mean)
 
 
-@feature("1", defined_when="four spikes or more, after dropping the first tenth (two at most)", needs=Needs(spikes=4),
-         efel_name="adaptation_index", needs_step=False, whole_step=True)  # fmt: skip
+@feature(
+    "1",
+    defined_when="four spikes or more, after dropping the first tenth (two at most)",
+    needs=Needs(spikes=4),
+    efel_name="adaptation_index",
+    needs_step=False,
+    whole_step=True,
+)
 def adaptation_index(s: Sweeps) -> Tensor:
     """Mean of (next - this) / (next + this) over neighbouring intervals: positive if the train slows down."""
     isi, n = _isi(s), s.spikes.count

@@ -36,14 +36,18 @@ def converged(result: Posterior, say: Callable[..., Finding]) -> Iterator[Findin
             still=still,
         )
         return
-    worst = {key: (max if key == "r_hat" else min)((r[key] or 0.0, name) for name, r in rows.items())
-             for key in ("r_hat", "ess_bulk", "ess_tail")}  # fmt: skip
+    worst = {
+        key: (max if key == "r_hat" else min)((r[key] or 0.0, name) for name, r in rows.items())
+        for key in ("r_hat", "ess_bulk", "ess_tail")
+    }
     evidence = {key: value for key, (value, _) in worst.items()} | {"draws": result.latents[..., 0].numel()}
     bad = [
         f"R-hat of {worst['r_hat'][1]} is {worst['r_hat'][0]:.3f}" if worst["r_hat"][0] > R_HAT else "",
-        *(f"the {kind} effective sample size of {worst[key][1]} is {worst[key][0]:.0f}" if worst[key][0] < ESS else ""
-          for key, kind in (("ess_bulk", "bulk"), ("ess_tail", "tail"))),
-    ]  # fmt: skip
+        *(
+            f"the {kind} effective sample size of {worst[key][1]} is {worst[key][0]:.0f}" if worst[key][0] < ESS else ""
+            for key, kind in (("ess_bulk", "bulk"), ("ess_tail", "tail"))
+        ),
+    ]
     if any(bad):
         yield say("issue", "The chains have not settled: " + ", ".join(b for b in bad if b) + ".", REMEDY, **evidence)
     else:

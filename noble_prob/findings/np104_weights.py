@@ -29,10 +29,13 @@ def weights(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]
         return
     k = float(result.provenance["k_hat"])
     if not k <= BELIEVABLE:
-        yield say("issue", f"The importance weights can not be believed (Pareto k is {k:.2f}, above {BELIEVABLE:g}), "
-                  "and no chains were run in their place: these draws are not the posterior.",
-                  "Read nothing from the latents; infer again without --no-chains (fall_back=False), or by nuts.",
-                  k_hat=k if isfinite(k) else None)  # fmt: skip
+        yield say(
+            "issue",
+            f"The importance weights can not be believed (Pareto k is {k:.2f}, above {BELIEVABLE:g}), "
+            "and no chains were run in their place: these draws are not the posterior.",
+            "Read nothing from the latents; infer again without --no-chains (fall_back=False), or by nuts.",
+            k_hat=k if isfinite(k) else None,
+        )
         return
     size = float(result.provenance.get("worth", result.provenance["effective"]))  # older files have the weights' alone
     body = (
@@ -42,5 +45,10 @@ def weights(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]
     if size >= WORTH:
         yield say("passed", f"The importance weights can be believed: {body}.", k_hat=k, worth=size)
     else:
-        yield say("caution", f"The importance weights are uneven: {body}.", "Ask for more draws, or use nuts.",
-                  k_hat=k, worth=size)  # fmt: skip
+        yield say(
+            "caution",
+            f"The importance weights are uneven: {body}.",
+            "Ask for more draws, or use nuts.",
+            k_hat=k,
+            worth=size,
+        )

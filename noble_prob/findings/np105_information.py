@@ -40,11 +40,19 @@ def information(result: Posterior, say: Callable[..., Finding]) -> Iterator[Find
         sentence = f"{len(known)} of {len(rows)} latents are known to less than half of their prior variance, best "
         yield say("passed", f"{sentence}{best} (SD).", contraction={latent.name: 1 - k for latent, k, _ in rows})
     if weak:
-        yield say("caution", f"{_subject(weak)} not informed by these sweeps: more than half of the prior variance is "
-                  "left.", _advice(result, weak), latents=weak)  # fmt: skip
+        yield say(
+            "caution",
+            f"{_subject(weak)} not informed by these sweeps: more than half of the prior variance is left.",
+            _advice(result, weak),
+            latents=weak,
+        )
     if wider := [latent.name for latent, k, _ in rows if k > WIDER]:
-        yield say("caution", f"{_subject(wider)} less certain than before: these sweeps contradict the population.",
-                  "Do not read these latents; see what is unlike the population (NP107).", latents=wider)  # fmt: skip
+        yield say(
+            "caution",
+            f"{_subject(wider)} less certain than before: these sweeps contradict the population.",
+            "Do not read these latents; see what is unlike the population (NP107).",
+            latents=wider,
+        )
 
 
 def _subject(names: list[str]) -> str:

@@ -67,6 +67,7 @@ def noise(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:
 def _times(size: Mapping[str, float], site: str) -> str:
     """A size in units of what is usual, and what that is in mV and ms for the features that show it best."""
     times = size.get(site, 0.0)
-    shown = ", ".join(f"{word} {amount(times * USUAL[name], FEATURES[name].unit)}".strip()
-                      for name, word in SHOWN[site].items())  # fmt: skip
+    shown = ", ".join(
+        f"{word} {amount(times * USUAL[name], FEATURES[name].unit)}".strip() for name, word in SHOWN[site].items()
+    )
     return f"{times:.2g} times what is usual ({shown})"

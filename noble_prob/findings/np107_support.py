@@ -34,8 +34,13 @@ def support(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]
     placed = check_posterior(result, prior=True)
     quantile, distance = _median(result, "density_quantile"), _median(result, "support")
     p = _surprise(placed)
-    evidence = {"p_prior_predictive": p, "missing_share": placed.missing, "values": placed.n_cells,
-                "prior_density_quantile": quantile, "support_distance": distance}  # fmt: skip
+    evidence = {
+        "p_prior_predictive": p,
+        "missing_share": placed.missing,
+        "values": placed.n_cells,
+        "prior_density_quantile": quantile,
+        "support_distance": distance,
+    }
     if placed.n_cells == 0 and not placed.missing:
         yield say("not judged", "No feature of this recording is defined.", **evidence)
         return
@@ -78,8 +83,10 @@ def _standouts(placed: PredictiveCheck, most: int = 3) -> list[str]:
         if low <= placed.observed[s, k] <= high:  # few values are possible, and this is a usual one
             continue
         value, most_usual = (with_unit(x, placed.units[k]) for x in (placed.observed[s, k], high))
-        out.append(f"{in_words(placed.names[k])} at {placed.sweeps[s]}: {value}, where 89 % of the population's are "
-                   f"{low:.3g} to {most_usual}")  # fmt: skip
+        out.append(
+            f"{in_words(placed.names[k])} at {placed.sweeps[s]}: {value}, where 89 % of the population's are "
+            f"{low:.3g} to {most_usual}"
+        )
     return out
 
 

@@ -31,8 +31,7 @@ def prior_sensitivity(result: Posterior, say: Callable[..., Finding]) -> Iterato
     known = {"log_prior", "log_likelihood"} <= set(result.stats)
     draws = result.latents[..., 0].numel()
     if not known or draws < FEWEST:
-        yield say("not judged", "Power-scaling needs a hundred draws with their prior and likelihood.",
-                  draws=draws)  # fmt: skip
+        yield say("not judged", "Power-scaling needs a hundred draws with their prior and likelihood.", draws=draws)
         return
     try:
         found = sensitivity(result)

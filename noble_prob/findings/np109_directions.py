@@ -40,15 +40,25 @@ def directions(result: Posterior, say: Callable[..., Finding]) -> Iterator[Findi
         return
     share, change = weak_directions(before, after)
     single = (after.diagonal() / before.diagonal()) > WEAK
-    chosen = [(kept, vector) for kept, vector in zip(share.tolist(), change, strict=True)
-              if kept > WEAK and float(vector.abs().max()) > SMALL
-              and float(vector[single].square().sum()) < 0.5 * float(vector.square().sum())]  # fmt: skip
+    chosen = [
+        (kept, vector)
+        for kept, vector in zip(share.tolist(), change, strict=True)
+        if kept > WEAK
+        and float(vector.abs().max()) > SMALL
+        and float(vector[single].square().sum()) < 0.5 * float(vector.square().sum())
+    ]
     if chosen:
         kept, vector = chosen[0]
         count = "One combination keeps" if len(chosen) == 1 else f"{len(chosen)} combinations keep"
         sentence = f"{count} more than half of the prior variance, most {_words(vector, names)} ({100 * kept:.0f} %)."
-        yield say("caution", sentence, REMEDY, kept=kept, direction=dict(zip(names, vector.tolist(), strict=True)),
-                  shares=[share for share, _ in chosen])  # fmt: skip
+        yield say(
+            "caution",
+            sentence,
+            REMEDY,
+            kept=kept,
+            direction=dict(zip(names, vector.tolist(), strict=True)),
+            shares=[share for share, _ in chosen],
+        )
     pairs = [p for p in trade_offs(before, after) if not single[p[0]] and not single[p[1]]][:MOST]
     for i, j, r in pairs:
         how = "rises with" if r > 0 else "falls with rising"
@@ -58,8 +68,11 @@ def directions(result: Posterior, say: Callable[..., Finding]) -> Iterator[Findi
         )
         yield say("caution", sentence, REMEDY, latents=[names[i], names[j]], correlation=r)
     if not chosen and not pairs:
-        yield say("passed", "No combination of latents is much less known than the latents themselves.",
-                  most_kept=float(share[0]))  # fmt: skip
+        yield say(
+            "passed",
+            "No combination of latents is much less known than the latents themselves.",
+            most_kept=float(share[0]),
+        )
 
 
 def weak_directions(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,10 +97,12 @@ def trade_offs(before: Tensor, after: Tensor) -> list[tuple[int, int, float]]:
     """Pairs of latents that are tied by the data, strongest first: ``(i, j, correlation)``."""
     prior, posterior = (c / (c.diagonal()[:, None] * c.diagonal()).sqrt() for c in (before, after))
     found = [
-        (i, j, float(posterior[i, j])) for i in range(len(after)) for j in range(i)
+        (i, j, float(posterior[i, j]))
+        for i in range(len(after))
+        for j in range(i)
         if abs(float(posterior[i, j])) > TIED
         and (posterior[i, j] - prior[i, j]) * posterior[i, j].sign() > BEYOND_PRIOR
-    ]  # fmt: skip
+    ]
     return sorted(found, key=lambda pair: -abs(pair[2]))
 
 

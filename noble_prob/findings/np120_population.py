@@ -26,9 +26,15 @@ def population(result: Population, say: Callable[..., Finding]) -> Iterator[Find
     r_hat, worst = max((row["r_hat"], name) for name, row in rows.items())
     ess, fewest = min((min(row["ess_bulk"], row["ess_tail"]), name) for name, row in rows.items())
     lost = [name for name, k in zip(result.labels, result.k_hat_each.tolist(), strict=True) if not k <= BELIEVABLE]
-    evidence = {"r_hat": r_hat, "ess": ess, "k_hat": result.k_hat, "weight_noise": result.weight_noise,
-                "effective_weights": result.effective_weights, "recordings": len(result.labels),
-                "lost": lost}  # fmt: skip
+    evidence = {
+        "r_hat": r_hat,
+        "ess": ess,
+        "k_hat": result.k_hat,
+        "weight_noise": result.weight_noise,
+        "effective_weights": result.effective_weights,
+        "recordings": len(result.labels),
+        "lost": lost,
+    }
     settled, doubts = r_hat <= R_HAT and ess >= ESS, list(_doubts(result, lost))
     left = min(ess, result.effective_weights)
     if not settled:
@@ -37,9 +43,13 @@ def population(result: Population, say: Callable[..., Finding]) -> Iterator[Find
     elif left < ESS:
         yield say("caution", f"The weights leave {left:.0f} effective draws.", "Draw longer.", **evidence)
     elif not doubts:
-        yield say("passed", f"The population of {len(result.labels)} recordings is settled (R-hat at most {r_hat:.3f}, "
-                            f"{left:.0f} effective draws) and its weights can be believed (Pareto k = "
-                            f"{result.k_hat:.2f}).", **evidence)  # fmt: skip
+        yield say(
+            "passed",
+            f"The population of {len(result.labels)} recordings is settled (R-hat at most {r_hat:.3f}, "
+            f"{left:.0f} effective draws) and its weights can be believed (Pareto k = "
+            f"{result.k_hat:.2f}).",
+            **evidence,
+        )
     for sentence, remedy in doubts:
         yield say("caution", sentence, remedy, **evidence)
 

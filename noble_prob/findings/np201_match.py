@@ -31,9 +31,17 @@ def match(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]
     if result.severity == "not judged":
         remedy = more[result.level]
     yield say(
-        result.severity, f"{result.sentence} {result.power_sentence}", remedy, level=result.level,
-        n=len(result.observed), ensemble=len(result.ensemble), p_value=result.p_value, alpha=result.alpha,
-        power_narrow=result.power_narrow, power_wide=result.power_wide, power_shift=result.power_shift,
+        result.severity,
+        f"{result.sentence} {result.power_sentence}",
+        remedy,
+        level=result.level,
+        n=len(result.observed),
+        ensemble=len(result.ensemble),
+        p_value=result.p_value,
+        alpha=result.alpha,
+        power_narrow=result.power_narrow,
+        power_wide=result.power_wide,
+        power_shift=result.power_shift,
         energy_ratio=result.energy_ratio,
         **{f"p_{k}": v for k, v in result.p_question.items()},
-    )  # fmt: skip
+    )

@@ -49,6 +49,12 @@ def _remedy(item: FeatureVerdict, level: str) -> str:
 
 def _evidence(item: FeatureVerdict) -> dict[str, object]:
     return {
-        "feature": item.name, "sd_ratio": item.sd_ratio, "low": item.sd_ratio_low, "high": item.sd_ratio_high,
-        "p_corrected": item.p_spread, "n": item.n, "power_narrow": item.power_narrow, "power_wide": item.power_wide,
-    }  # fmt: skip
+        "feature": item.name,
+        "sd_ratio": item.sd_ratio,
+        "low": item.sd_ratio_low,
+        "high": item.sd_ratio_high,
+        "p_corrected": item.p_spread,
+        "n": item.n,
+        "power_narrow": item.power_narrow,
+        "power_wide": item.power_wide,
+    }

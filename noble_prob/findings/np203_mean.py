@@ -25,6 +25,10 @@ def mean(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
                 f"{item.observed_mean:.4g}{unit} (n = {item.n}), {abs(item.shift):.1f} observed SDs apart.",
                 "Check that both sides measure the same feature on the same stimulus; if so, the ensemble is "
                 "centred elsewhere.",
-                feature=item.name, predicted=item.predicted_mean, observed=item.observed_mean, shift_sd=item.shift,
-                p_corrected=item.p_location, n=item.n,
-            )  # fmt: skip
+                feature=item.name,
+                predicted=item.predicted_mean,
+                observed=item.observed_mean,
+                shift_sd=item.shift,
+                p_corrected=item.p_location,
+                n=item.n,
+            )

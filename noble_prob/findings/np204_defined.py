@@ -24,11 +24,12 @@ def defined(result: Calibration, say: Callable[..., Finding]) -> Iterator[Findin
     for (seen, drawn), items in groups.items():
         names = ", ".join(item.name for item in items)
         yield say(
-                "issue",
-                f"{names} {'is' if len(items) == 1 else 'are'} defined in {seen} of {n} rows of the experiment, in "
-                f"{drawn} of {m} of the ensemble.",
-                "Look at the traces in which it is undefined: a missing spike, a depolarisation block, a cut-off "
-                "sweep.",
-                feature=names, observed_share=seen / n, predicted_share=drawn / m,
-                p_corrected=min(item.p_defined for item in items),
-            )  # fmt: skip
+            "issue",
+            f"{names} {'is' if len(items) == 1 else 'are'} defined in {seen} of {n} rows of the experiment, in "
+            f"{drawn} of {m} of the ensemble.",
+            "Look at the traces in which it is undefined: a missing spike, a depolarisation block, a cut-off sweep.",
+            feature=names,
+            observed_share=seen / n,
+            predicted_share=drawn / m,
+            p_corrected=min(item.p_defined for item in items),
+        )

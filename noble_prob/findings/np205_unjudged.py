@@ -43,9 +43,12 @@ def _alone(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding
         if names:
             told.append(f"only the {which} table ({source}) has numbers for {listed(names, 12)}")
     if told:
-        yield say("not judged", f"Columns left out of the comparison: {'; '.join(told)}.",
-                  "Give a feature the same name in both tables if both have it.",
-                  left_out=dict(result.left_out))  # fmt: skip
+        yield say(
+            "not judged",
+            f"Columns left out of the comparison: {'; '.join(told)}.",
+            "Give a feature the same name in both tables if both have it.",
+            left_out=dict(result.left_out),
+        )
 
 
 def _unnamed(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
@@ -55,19 +58,26 @@ def _unnamed(result: Calibration, say: Callable[..., Finding]) -> Iterator[Findi
         free = [name for name in result.offered if name not in result.observed.names]
         meant = {name: near for name in names if (near := nearest(name, free))}
         rename = ", ".join(f"{name} ({near}?)" for name, near in meant.items())
-        yield say("not judged", f"Columns left out of the comparison, for the ensemble has none of the name: "
-                  f"{listed(names, 12)}.", f"Rename{f': {rename}' if rename else ' them'}. The ensemble has "
-                  f"{listed(free, 6)}; more in noble_prob.features.FEATURES.",
-                  left_out=dict(result.left_out), meant=meant)  # fmt: skip
+        yield say(
+            "not judged",
+            f"Columns left out of the comparison, for the ensemble has none of the name: {listed(names, 12)}.",
+            f"Rename{f': {rename}' if rename else ' them'}. The ensemble has "
+            f"{listed(free, 6)}; more in noble_prob.features.FEATURES.",
+            left_out=dict(result.left_out),
+            meant=meant,
+        )
 
 
 def _running(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
     """Columns that number the rows."""
     names = [name for name, reason in result.skipped.items() if reason == NUMBERS]
     if names:
-        yield say("not judged", f"Columns left out of the comparison, for they number the rows: {listed(names, 12)}.",
-                  "Nothing, if so; else head the column as the feature it is, with its unit.",
-                  numbers=names)  # fmt: skip
+        yield say(
+            "not judged",
+            f"Columns left out of the comparison, for they number the rows: {listed(names, 12)}.",
+            "Nothing, if so; else head the column as the feature it is, with its unit.",
+            numbers=names,
+        )
 
 
 def _not_comparable(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
@@ -79,8 +89,12 @@ def _not_comparable(result: Calibration, say: Callable[..., Finding]) -> Iterato
     if reasons:
         listed = "; ".join(reason if name in reason else f"{name}: {reason}" for name, reason in reasons.items())
         count = f"{len(reasons)} feature{'s' if len(reasons) > 1 else ''}"
-        yield say("not judged", f"{count} could not be judged: {listed}.",
-                  "Give more rows, or a stimulus that defines them.", features=list(reasons))  # fmt: skip
+        yield say(
+            "not judged",
+            f"{count} could not be judged: {listed}.",
+            "Give more rows, or a stimulus that defines them.",
+            features=list(reasons),
+        )
 
 
 def _too_weak(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
@@ -88,6 +102,11 @@ def _too_weak(result: Calibration, say: Callable[..., Finding]) -> Iterator[Find
     weak = [item for item in result.features if item.severity == "not judged" and np.isfinite(item.sd_ratio)]
     if weak:
         most = max(np.nan_to_num([item.power_narrow, item.power_wide]).min() for item in weak)
-        yield say("not judged", f"Too few rows to judge each of these features alone (power at most {percent(most)}): "
-                  f"{', '.join(item.name for item in weak)}.", "Give more rows; the joint verdict (NP201) still holds.",
-                  features=[item.name for item in weak], power=float(most))  # fmt: skip
+        yield say(
+            "not judged",
+            f"Too few rows to judge each of these features alone (power at most {percent(most)}): "
+            f"{', '.join(item.name for item in weak)}.",
+            "Give more rows; the joint verdict (NP201) still holds.",
+            features=[item.name for item in weak],
+            power=float(most),
+        )

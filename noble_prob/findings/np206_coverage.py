@@ -31,5 +31,7 @@ def coverage(result: Calibration, say: Callable[..., Finding]) -> Iterator[Findi
         f"values; a right ensemble stays between {100 * curve.low[worst]:.0f} and {100 * curve.high[worst]:.0f} "
         f"%: {kind}.",
         "See NP201 for the verdict and NP202 and NP203 for the features.",
-        nominal=float(curve.nominal[worst]), observed=float(curve.observed[worst]), n=curve.n,
-    )  # fmt: skip
+        nominal=float(curve.nominal[worst]),
+        observed=float(curve.observed[worst]),
+        n=curve.n,
+    )

@@ -25,6 +25,13 @@ def trains(result: TrainContrast, say: Callable[..., Finding]) -> Iterator[Findi
         float(np.mean(x)) for x in (result.within_observed, result.within_predicted, result.across)
     )
     yield say(
-        result.severity, result.sentence, REMEDY.get(result.severity, ""), p_value=result.p_value, power=result.power,
-        n=len(result.observed), within_observed=within, within_predicted=predicted, across=across,
-    )  # fmt: skip
+        result.severity,
+        result.sentence,
+        REMEDY.get(result.severity, ""),
+        p_value=result.p_value,
+        power=result.power,
+        n=len(result.observed),
+        within_observed=within,
+        within_predicted=predicted,
+        across=across,
+    )

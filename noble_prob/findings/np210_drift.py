@@ -20,8 +20,12 @@ FEWEST = 6
 def drift(result: Drift, say: Callable[..., Finding]) -> Iterator[Finding]:
     """One finding per drifting feature, or one that says it could not be seen."""
     if result.n.max(initial=0) < FEWEST:
-        yield say("not judged", f"Drift can not be told from jitter with {int(result.n.max(initial=0))} repeats.",
-                  f"Record at least {FEWEST} repeats.", n=int(result.n.max(initial=0)))  # fmt: skip
+        yield say(
+            "not judged",
+            f"Drift can not be told from jitter with {int(result.n.max(initial=0))} repeats.",
+            f"Record at least {FEWEST} repeats.",
+            n=int(result.n.max(initial=0)),
+        )
         return
     for k, name in enumerate(result.names):
         if result.p_value[k] <= 0.05:
@@ -33,6 +37,10 @@ def drift(result: Drift, say: Callable[..., Finding]) -> Iterator[Finding]:
                 f"the jitter of successive repeats is {result.jitter_sd[k]:.3g}{unit}, the total SD "
                 f"{result.total_sd[k]:.3g}{unit}.",
                 "Judge the ensemble against the jitter, or detrend the session first.",
-                feature=name, jitter_sd=float(result.jitter_sd[k]), total_sd=float(result.total_sd[k]),
-                drift_share=float(result.drift_share[k]), p_corrected=float(result.p_value[k]), n=int(result.n[k]),
-            )  # fmt: skip
+                feature=name,
+                jitter_sd=float(result.jitter_sd[k]),
+                total_sd=float(result.total_sd[k]),
+                drift_share=float(result.drift_share[k]),
+                p_corrected=float(result.p_value[k]),
+                n=int(result.n[k]),
+            )

@@ -24,9 +24,13 @@ REMEDY = "Do not use this posterior for the features named below: the recorded c
 def predictive(result: PredictiveCheck, say: Callable[..., Finding]) -> Iterator[Finding]:
     """The verdict about the recording."""
     evidence = {
-        "p_misfit": result.p_misfit, "values": result.n_cells, "missing_share": result.missing,
-        "coverage_50": result.coverage(0.5), "coverage_89": result.coverage(0.89), "draws": len(result.draws),
-    }  # fmt: skip
+        "p_misfit": result.p_misfit,
+        "values": result.n_cells,
+        "missing_share": result.missing,
+        "coverage_50": result.coverage(0.5),
+        "coverage_89": result.coverage(0.89),
+        "draws": len(result.draws),
+    }
     if result.n_cells == 0 and not result.missing:
         yield say("not judged", "No feature of this recording is defined, so nothing could be predicted.", **evidence)
         return

@@ -29,9 +29,14 @@ def feature(result: PredictiveCheck, say: Callable[..., Finding]) -> Iterator[Fi
         if (exists & ~judged).any():
             sweeps = [result.sweeps[s] for s in np.flatnonzero(exists & ~judged)]
             share = float(result.share_defined[exists & ~judged, k].max())
-            yield say("caution", f"{_begun(in_words(name))} exists on {', '.join(sweeps)} but in at most "
-                                 f"{100 * share:.0f} % of the draws.",
-                      feature=name, sweeps=sweeps, share_defined=share)  # fmt: skip
+            yield say(
+                "caution",
+                f"{_begun(in_words(name))} exists on {', '.join(sweeps)} but in at most "
+                f"{100 * share:.0f} % of the draws.",
+                feature=name,
+                sweeps=sweeps,
+                share_defined=share,
+            )
 
 
 def _deviates(result: PredictiveCheck, k: int, say: Callable[..., Finding]) -> Finding:
@@ -47,11 +52,16 @@ def _deviates(result: PredictiveCheck, k: int, say: Callable[..., Finding]) -> F
     ]
     words = in_words(name)
     return say(
-        "caution", f"{_begun(words)} is not predicted; {'; '.join(parts)}.",
-        f"Mistrust latents that rest on the {words}.", feature=name, p_corrected=float(result.p_feature[k]),
-        sweeps=[result.sweeps[s] for s in worst], observed=[float(result.observed[s, k]) for s in worst],
-        predicted_median=predicted, deviation_sd=[float(z[s]) for s in worst],
-    )  # fmt: skip
+        "caution",
+        f"{_begun(words)} is not predicted; {'; '.join(parts)}.",
+        f"Mistrust latents that rest on the {words}.",
+        feature=name,
+        p_corrected=float(result.p_feature[k]),
+        sweeps=[result.sweeps[s] for s in worst],
+        observed=[float(result.observed[s, k]) for s in worst],
+        predicted_median=predicted,
+        deviation_sd=[float(z[s]) for s in worst],
+    )
 
 
 def _begun(words: str) -> str:

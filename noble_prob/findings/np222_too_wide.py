@@ -29,5 +29,7 @@ def too_wide(result: PredictiveCheck, say: Callable[..., Finding]) -> Iterator[F
             f"The recording is closer to its predictions than all but {100 * result.p_too_wide:.1f} % of the draws: "
             "the predictive spread is too wide.",
             REMEDY,
-            p_value=result.p_too_wide, coverage_50=result.coverage(0.5), coverage_89=result.coverage(0.89),
-        )  # fmt: skip
+            p_value=result.p_too_wide,
+            coverage_50=result.coverage(0.5),
+            coverage_89=result.coverage(0.89),
+        )

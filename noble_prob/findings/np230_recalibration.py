@@ -29,10 +29,16 @@ def recalibration(result: Recalibration, say: Callable[..., Finding]) -> Iterato
             "issue",
             f"No weights bring the ensemble to the population ({share}); {result.names[worst]} stays {off[worst]:.1f} "
             "population SDs off in mean or spread.",
-            "Widen the prior, or fit models to more cells of the type.", worst=result.names[worst], **evidence,
-        )  # fmt: skip
+            "Widen the prior, or fit models to more cells of the type.",
+            worst=result.names[worst],
+            **evidence,
+        )
     elif result.ess < max(0.1 * result.n, 20):
-        yield say("caution", f"The reweighted ensemble matches the population, but rests on few neurons: {share}.",
-                  "Draw more neurons, or widen the prior instead of reweighting it.", **evidence)  # fmt: skip
+        yield say(
+            "caution",
+            f"The reweighted ensemble matches the population, but rests on few neurons: {share}.",
+            "Draw more neurons, or widen the prior instead of reweighting it.",
+            **evidence,
+        )
     else:
         yield say("passed", f"The reweighted ensemble has the population's means and SDs ({share}).", **evidence)

@@ -60,8 +60,13 @@ def check(code: str, title: str, applies_to: type) -> Callable[[Callable[..., It
                 code=code, title=title, severity=severity, sentence=sentence, evidence=evidence, remedy=remedy
             )
 
-        CHECKS[code] = Check(code=code, title=title, applies_to=applies_to, run=lambda result: function(result, say),
-                             doc=inspect.cleandoc(inspect.getmodule(function).__doc__ or ""))  # fmt: skip
+        CHECKS[code] = Check(
+            code=code,
+            title=title,
+            applies_to=applies_to,
+            run=lambda result: function(result, say),
+            doc=inspect.cleandoc(inspect.getmodule(function).__doc__ or ""),
+        )
         return function
 
     return enter

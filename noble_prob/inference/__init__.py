@@ -11,6 +11,18 @@ from noble_prob.inference.posterior import Posterior, Predictive
 from noble_prob.inference.pyro_export import from_pyro
 
 __all__ = [
-    "Observation", "Population", "Posterior", "Predictive", "convergence", "from_pyro", "infer", "infer_evidence",
-    "infer_population", "observe", "population_datatree", "to_datatree", "to_json", "train_estimator",
-]  # fmt: skip
+    "Observation",
+    "Population",
+    "Posterior",
+    "Predictive",
+    "convergence",
+    "from_pyro",
+    "infer",
+    "infer_evidence",
+    "infer_population",
+    "observe",
+    "population_datatree",
+    "to_datatree",
+    "to_json",
+    "train_estimator",
+]

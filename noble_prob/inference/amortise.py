@@ -85,10 +85,19 @@ class FlowTask:
 
 @undisturbed()
 def train_estimator(
-    decoder: Decoder, prior: Prior, *, noise: NoisePrior | None = None, robust: bool = True, n: int = 40_000,
-    schedule: Schedule | None = None, sizes: dict[str, int] | None = None, seed: int = 0, device: str = "cpu",
-    folder: Path | None = None, progress: bool = False,
-) -> Estimator:  # fmt: skip
+    decoder: Decoder,
+    prior: Prior,
+    *,
+    noise: NoisePrior | None = None,
+    robust: bool = True,
+    n: int = 40_000,
+    schedule: Schedule | None = None,
+    sizes: dict[str, int] | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    folder: Path | None = None,
+    progress: bool = False,
+) -> Estimator:
     """Draw recordings, train a conditional flow on them.
 
     Args:
@@ -119,14 +128,27 @@ def train_estimator(
     belongs, answers = fingerprint(decoder, prior), probe(decoder, prior, noise=noise, robust=robust)
     about = {"belongs_to": belongs, "n": n, "robust": robust, "program": [f"{x:.4g}" for x in answers]}
     log = fit(task, schedule, folder, name="npe", about=about, captured=False, progress=progress)
-    record = {"recordings": n, "sweeps": SWEEPS, "steps": schedule.steps, "batch": schedule.batch, "seed": seed,
-              "robust": robust, "device": device, "validation": log[-1]["validation"],
-              "wall_s": round(time.perf_counter() - began, 1)}  # fmt: skip
+    record = {
+        "recordings": n,
+        "sweeps": SWEEPS,
+        "steps": schedule.steps,
+        "batch": schedule.batch,
+        "seed": seed,
+        "robust": robust,
+        "device": device,
+        "validation": log[-1]["validation"],
+        "wall_s": round(time.perf_counter() - began, 1),
+    }
     trained = Estimator(
-        network=network.cpu().eval().requires_grad_(False), sites=facts["sites"], summary_names=decoder.summary_names,
-        belongs_to=belongs, facts=record, noise=noise, probe=answers,
+        network=network.cpu().eval().requires_grad_(False),
+        sites=facts["sites"],
+        summary_names=decoder.summary_names,
+        belongs_to=belongs,
+        facts=record,
+        noise=noise,
+        probe=answers,
         tensors={"centre": centre, "scale": scale, "feature_centre": facts["centre"], "feature_scale": facts["scale"]},
-    )  # fmt: skip
+    )
     return replace(trained, answers=trained.asked())
 
 

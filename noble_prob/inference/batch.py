@@ -81,15 +81,28 @@ def posteriors(task: Task, items: Sequence[Observation], *, seed: int) -> list[P
     out = []
     for r, item in enumerate(items):
         row, n = (None if single else r), len(item.evidence.design)
-        own = {part: {name: v if single else v[:, :, r] for name, v in tensors.items()}
-               for part, tensors in drawn.items()}  # fmt: skip
-        out.append(Posterior(
-            space=task.prior.space, latents=own["latents"]["latents"], log_likelihood=own["sweeps"]["sweeps"][..., :n],
-            scales=own["scales"], membership=own["membership"], stats=own["stats"], evidence=item.evidence,
-            sweeps=item.sweeps, notes=item.notes, method=task.method, seed=seed, predictive=after.take(row, n),
-            prior_predictive=before.take(row, n), wall_s=(time.perf_counter() - began) / len(items),
-            provenance=_provenance(task, found, row, item, len(items)),
-        ))  # fmt: skip
+        own = {
+            part: {name: v if single else v[:, :, r] for name, v in tensors.items()} for part, tensors in drawn.items()
+        }
+        out.append(
+            Posterior(
+                space=task.prior.space,
+                latents=own["latents"]["latents"],
+                log_likelihood=own["sweeps"]["sweeps"][..., :n],
+                scales=own["scales"],
+                membership=own["membership"],
+                stats=own["stats"],
+                evidence=item.evidence,
+                sweeps=item.sweeps,
+                notes=item.notes,
+                method=task.method,
+                seed=seed,
+                predictive=after.take(row, n),
+                prior_predictive=before.take(row, n),
+                wall_s=(time.perf_counter() - began) / len(items),
+                provenance=_provenance(task, found, row, item, len(items)),
+            )
+        )
     return out
 
 
@@ -105,19 +118,29 @@ def _about(
         "scales": {name: value for name, value in values.items() if name != "z"},
         "sweeps": {"sweeps": sweeps},
         "stats": {**found.stats, "log_prior": task.prior.log_prob(z), "log_likelihood": whole},
-        "membership": {"density_quantile": task.prior.quantile_of_density(z),
-                       "support": task.decoder.support(latents).double()},
-    }  # fmt: skip
+        "membership": {
+            "density_quantile": task.prior.quantile_of_density(z),
+            "support": task.decoder.support(latents).double(),
+        },
+    }
     return {part: {name: value.cpu() for name, value in tensors.items()} for part, tensors in parts.items()}
 
 
 def _provenance(task: Task, found: Draws, row: int | None, item: Observation, batch: int) -> dict[str, Any]:
     """Settings, the sampler's record, and where the recording came from."""
     record = {k: (v if row is None else v[row]).item() if isinstance(v, Tensor) else v for k, v in found.record.items()}
-    return {"decoder": type(task.decoder).__name__, "prior": task.prior.kind, "robust": task.robust,
-            "chains": task.chains, "warmup": task.warmup, "draws": task.draws, "batch": batch,
-            "noise_prior": asdict(task.noise), **record,
-            **({"recording": dict(item.source)} if item.source else {})}  # fmt: skip
+    return {
+        "decoder": type(task.decoder).__name__,
+        "prior": task.prior.kind,
+        "robust": task.robust,
+        "chains": task.chains,
+        "warmup": task.warmup,
+        "draws": task.draws,
+        "batch": batch,
+        "noise_prior": asdict(task.noise),
+        **record,
+        **({"recording": dict(item.source)} if item.source else {}),
+    }
 
 
 def _quick(task: Task, recordings: int) -> ExitStack:

@@ -111,9 +111,11 @@ def prior_of_another_cell(decoder: Decoder, prior: Prior) -> Finding | None:
     if 2 * outside <= len(points):
         return None
     return Finding(
-        code="NP107", title="Inside the decoder's support", severity="issue",
+        code="NP107",
+        title="Inside the decoder's support",
+        severity="issue",
         sentence=f"{outside} of the {len(points)} neurons that the prior was fitted to lie outside the decoder's "
         "training data: it is the prior of another cell, and the decoder does not know such neurons.",
         remedy="Pass decoder and prior of one cell, as load_cell gives them.",
         evidence={"outside": outside, "neurons": len(points)},
-    )  # fmt: skip
+    )

@@ -60,8 +60,7 @@ def draw(task: Task, density: LogDensity, evidence: Evidence, rows: tuple[int, .
     if task.method in WEIGHTED:
         found = _weighted(task, density, coordinates, seed, None)
     elif task.method == "svi":
-        found = Draws(**svi.sample(density, coordinates, n=task.chains * task.draws, seed=seed,
-                                   progress=task.progress))  # fmt: skip
+        found = Draws(**svi.sample(density, coordinates, n=task.chains * task.draws, seed=seed, progress=task.progress))
     else:
         found = _chains(task, task.method, density, coordinates, rows, seed)
     return replace(found, record={**found.record, "modes": modes})
@@ -75,9 +74,11 @@ def _weighted(
     found = importance.sample(density, coordinates, draws=PROPOSALS[task.method] * n, seed=seed, companion=companion)
     at = found.resample(n, torch.Generator().manual_seed(seed))
     moved = refresh.move(density, found, at, seed=seed)
-    return Draws(flat=moved.flat[None], stats={"lp": moved.log_density[None]},
-                 record={"k_hat": found.k_hat, "effective": found.effective, "worth": moved.worth,
-                         "moved": moved.acceptance})  # fmt: skip
+    return Draws(
+        flat=moved.flat[None],
+        stats={"lp": moved.log_density[None]},
+        record={"k_hat": found.k_hat, "effective": found.effective, "worth": moved.worth, "moved": moved.acceptance},
+    )
 
 
 def _chains(
@@ -102,8 +103,12 @@ def _chains(
 
 def _no_u_turns(task: Task, density: LogDensity, warm: hmc.Chains, seed: int) -> hmc.Chains:
     """NUTS from where the warm-up ended; goes on until the chains agree, if that is wanted."""
-    run = partial(nuts.sample, nuts.Energy(density, warm.coordinates), step_size=1.15 * float(warm.step_size.min()),
-                  progress=task.progress)  # fmt: skip
+    run = partial(
+        nuts.sample,
+        nuts.Energy(density, warm.coordinates),
+        step_size=1.15 * float(warm.step_size.min()),
+        progress=task.progress,
+    )
     chains = run(warm.coordinates.white(warm.flat[:, -1]), draws=task.draws, seed=seed)
     while task.until_converged and chains.flat.shape[1] < LONGEST * task.draws and not agreed(chains.flat):
         seed += 1

@@ -81,8 +81,11 @@ def worst_r_hat(draws: Float[Tensor, "chain draw quantity"]) -> float:
 
 def _record(x: np.ndarray) -> dict[str, float]:
     """R-hat, bulk and tail effective sample size of one quantity, ``(chain, draw)``."""
-    return {"r_hat": float(rhat(x)), "ess_bulk": float(ess(x, method="bulk")),
-            "ess_tail": float(ess(x, method="tail", prob=(0.05, 0.95)))}  # fmt: skip
+    return {
+        "r_hat": float(rhat(x)),
+        "ess_bulk": float(ess(x, method="bulk")),
+        "ess_tail": float(ess(x, method="tail", prob=(0.05, 0.95))),
+    }
 
 
 def to_json(posterior: Posterior, findings: Sequence[Finding] = ()) -> dict[str, Any]:
@@ -103,22 +106,34 @@ def to_json(posterior: Posterior, findings: Sequence[Finding] = ()) -> dict[str,
     contraction = posterior.contraction().tolist()
     latents = {
         latent.name: {
-            "unit": latent.unit, "mean": float(mean[k]), "sd": float(sd[k]), "interval_89": interval[:, k].tolist(),
+            "unit": latent.unit,
+            "mean": float(mean[k]),
+            "sd": float(sd[k]),
+            "interval_89": interval[:, k].tolist(),
             **({"interval_89_ms": interval[:, k].exp().tolist()} if latent.unit == "ln(ms)" else {}),
-            **record[latent.name], "contraction": contraction[k],
+            **record[latent.name],
+            "contraction": contraction[k],
         }
         for k, latent in enumerate(posterior.space.latents)
-    }  # fmt: skip
-    noise = {name: {"unit": SCALE_UNITS.get(name, ""), **_moments(value), **record[name]}
-             for name, value in posterior.scales.items()}  # fmt: skip
+    }
+    noise = {
+        name: {"unit": SCALE_UNITS.get(name, ""), **_moments(value), **record[name]}
+        for name, value in posterior.scales.items()
+    }
     return {
-        "method": posterior.method, "seed": posterior.seed, "wall_s": posterior.wall_s, "latents": latents,
-        "noise": noise, "sweeps": list(posterior.sweeps), "current_pa": posterior.evidence.design.current_pa.tolist(),
-        "window_ms": posterior.evidence.design.end_ms.tolist(), "looked_at": looked_at(posterior),
+        "method": posterior.method,
+        "seed": posterior.seed,
+        "wall_s": posterior.wall_s,
+        "latents": latents,
+        "noise": noise,
+        "sweeps": list(posterior.sweeps),
+        "current_pa": posterior.evidence.design.current_pa.tolist(),
+        "window_ms": posterior.evidence.design.end_ms.tolist(),
+        "looked_at": looked_at(posterior),
         "provenance": dict(posterior.provenance),
         "divergences": int(posterior.stats["diverging"].sum()) if "diverging" in posterior.stats else 0,
         "findings": [finding.to_dict() for finding in (*posterior.notes, *findings)],
-    }  # fmt: skip
+    }
 
 
 def to_datatree(posterior: Posterior) -> Any:
@@ -131,12 +146,14 @@ def to_datatree(posterior: Posterior) -> Any:
     before = _array(posterior.prior_predictive.latents[None])
     stats = {name: _array(value) for name, value in posterior.stats.items()}
     density = {"log_prior": {"latents": stats.pop("log_prior")}} if "log_prior" in stats else {}
-    tree = az.from_dict({
-        **density,
-        "posterior": {**columns, **{name: _array(value) for name, value in posterior.scales.items()}},
-        "sample_stats": stats,
-        "prior": {name: before[..., k] for k, name in enumerate(posterior.space.names)},
-    })  # fmt: skip
+    tree = az.from_dict(
+        {
+            **density,
+            "posterior": {**columns, **{name: _array(value) for name, value in posterior.scales.items()}},
+            "sample_stats": stats,
+            "prior": {name: before[..., k] for k, name in enumerate(posterior.space.names)},
+        }
+    )
     for name, group in _responses(posterior).children.items():  # apart: a feature may bear the name of a latent
         tree[name] = group
     _annotate(tree, posterior)
@@ -160,9 +177,12 @@ def _responses(posterior: Posterior) -> Any:
         "posterior_predictive": _replays(after, names, width),
         "prior_predictive": _replays(before, names, width),
         "observed_data": {name: value[0, 0] for name, value in _replays(seen, names, width).items()},
-        "constant_data": {"current_pa": _array(e.design.current_pa), "end_ms": _array(e.design.end_ms),
-                          "recorded_sweep": np.array(posterior.sweeps)},
-    }  # fmt: skip
+        "constant_data": {
+            "current_pa": _array(e.design.current_pa),
+            "end_ms": _array(e.design.end_ms),
+            "recorded_sweep": np.array(posterior.sweeps),
+        },
+    }
     dims = {name: ["sweep"] for name in ("spike_count", "current_pa", "end_ms", "recorded_sweep", "sweeps", *names)}
     coords = {"sweep": list(range(len(e.design))), "spike": list(range(1, width + 1))}
     return az.from_dict(data, dims={**dims, "spike_time_ms": ["sweep", "spike"]}, coords=coords)
@@ -191,9 +211,18 @@ def _annotate(tree: Any, posterior: Posterior) -> None:
         for name, variable in group.data_vars.items():
             if str(name) in units:
                 variable.attrs["units"] = units[str(name)]
-    tree.attrs.update(_flat({"method": posterior.method, "seed": posterior.seed, "wall_s": posterior.wall_s,
-                             "space": posterior.space.name, **posterior.provenance,
-                             "notes": [note.to_dict() for note in posterior.notes]}))  # fmt: skip
+    tree.attrs.update(
+        _flat(
+            {
+                "method": posterior.method,
+                "seed": posterior.seed,
+                "wall_s": posterior.wall_s,
+                "space": posterior.space.name,
+                **posterior.provenance,
+                "notes": [note.to_dict() for note in posterior.notes],
+            }
+        )
+    )
 
 
 def _unit(name: str) -> str:
@@ -203,5 +232,7 @@ def _unit(name: str) -> str:
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     """Values that netCDF attributes can hold: numbers and words; all else as JSON."""
-    return {k: int(v) if isinstance(v, bool) else v if isinstance(v, int | float | str) else json.dumps(v, default=str)
-            for k, v in record.items()}  # fmt: skip
+    return {
+        k: int(v) if isinstance(v, bool) else v if isinstance(v, int | float | str) else json.dumps(v, default=str)
+        for k, v in record.items()
+    }

@@ -40,8 +40,11 @@ def convergence_of(sites: Mapping[str, Float[Tensor, "chain draw latent"]]) -> d
     for name, draws in sites.items():
         for k in range(draws.shape[-1]):
             x = draws[..., k].numpy()
-            out[f"{name}[{k}]"] = {"r_hat": float(rhat(x)), "ess_bulk": float(ess(x, method="bulk")),
-                                   "ess_tail": float(ess(x, method="tail", prob=(0.05, 0.95)))}  # fmt: skip
+            out[f"{name}[{k}]"] = {
+                "r_hat": float(rhat(x)),
+                "ess_bulk": float(ess(x, method="bulk")),
+                "ess_tail": float(ess(x, method="tail", prob=(0.05, 0.95))),
+            }
     return out
 
 
@@ -74,14 +77,22 @@ def population_datatree(population: Population) -> Any:
         groups["posterior"] = {name: x.reshape(-1, *x.shape[2:])[at] for name, x in raw.items()}
         groups["unweighted_posterior"] = raw
     tree = az.from_dict(
-        groups, coords={"latent": list(population.space.names), "other": list(population.space.names)},
+        groups,
+        coords={"latent": list(population.space.names), "other": list(population.space.names)},
         dims={"mean": ["latent"], "sd": ["latent"], "correlation": ["latent", "other"]},
-    )  # fmt: skip
+    )
     for group in {"posterior", "unweighted_posterior"} & set(groups):
         for name in ("mean", "sd"):
             tree[group][name].attrs["units"] = list(population.space.units)
-    tree.attrs.update({"seed": population.seed, "wall_s": population.wall_s, "k_hat": population.k_hat,
-                       "weight_noise": population.weight_noise, "space": population.space.name})  # fmt: skip
+    tree.attrs.update(
+        {
+            "seed": population.seed,
+            "wall_s": population.wall_s,
+            "k_hat": population.k_hat,
+            "weight_noise": population.weight_noise,
+            "space": population.space.name,
+        }
+    )
     return tree
 
 

@@ -25,10 +25,12 @@ def sensitivity(posterior: Posterior) -> dict[str, tuple[float, float]]:
         ``{name: (prior, likelihood)}``.
     """
     columns = {name: posterior.latents[..., k].numpy() for k, name in enumerate(posterior.space.names)}
-    tree = az.from_dict({
-        "posterior": columns,
-        "log_prior": {"latents": posterior.stats["log_prior"].numpy()},
-        "log_likelihood": {"recording": posterior.stats["log_likelihood"].numpy()},
-    })  # fmt: skip
+    tree = az.from_dict(
+        {
+            "posterior": columns,
+            "log_prior": {"latents": posterior.stats["log_prior"].numpy()},
+            "log_likelihood": {"recording": posterior.stats["log_likelihood"].numpy()},
+        }
+    )
     prior, likelihood = (psense(tree, group=group) for group in ("prior", "likelihood"))
     return {name: (float(prior[name]), float(likelihood[name])) for name in columns}

@@ -103,13 +103,21 @@ def measure(density: LogDensity, coordinates: Affine) -> Funnel | None:
     given = covariance[..., rest, :][..., rest] - slope @ own @ slope.mT
     basis = torch.linalg.cholesky(0.5 * (given + given.mT))
     sd = own.diagonal(dim1=-2, dim2=-1).sqrt()
-    plain = Funnel(scales=scales, rest=rest, centre=coordinates.centre, sd=sd, slope=slope, basis=basis,
-                   rate=sd.new_zeros(*sd.shape, len(rest)))  # fmt: skip
+    plain = Funnel(
+        scales=scales,
+        rest=rest,
+        centre=coordinates.centre,
+        sd=sd,
+        slope=slope,
+        basis=basis,
+        rate=sd.new_zeros(*sd.shape, len(rest)),
+    )
     change = _log_curvature_change(density, plain)
     turn = _joint_basis(change)
     rate = (turn.mT.unsqueeze(-3) @ change @ turn.unsqueeze(-3)).diagonal(dim1=-2, dim2=-1)
-    return Funnel(scales=scales, rest=rest, centre=coordinates.centre, sd=sd, slope=slope, basis=basis @ turn,
-                  rate=rate)  # fmt: skip
+    return Funnel(
+        scales=scales, rest=rest, centre=coordinates.centre, sd=sd, slope=slope, basis=basis @ turn, rate=rate
+    )
 
 
 def _parts(density: LogDensity, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -51,9 +51,17 @@ SHORTEST = 4
 
 @undisturbed()
 def infer_population(
-    posteriors: Sequence[Posterior], *, prior: Prior, hyper: HyperPrior | None = None, labels: Sequence[str] = (),
-    seed: int = 0, chains: int = 4, warmup: int = 300, draws: int = 500, progress: bool = False,
-) -> Population:  # fmt: skip
+    posteriors: Sequence[Posterior],
+    *,
+    prior: Prior,
+    hyper: HyperPrior | None = None,
+    labels: Sequence[str] = (),
+    seed: int = 0,
+    chains: int = 4,
+    warmup: int = 300,
+    draws: int = 500,
+    progress: bool = False,
+) -> Population:
     """Mean, SDs and correlation of the population that recorded neurons come from, and each neuron in its light.
 
     Two stages: the draws of posteriors that were inferred one by one are reweighted to the population (Hogg, Myers and
@@ -90,8 +98,9 @@ def infer_population(
     frame, points = Frame.of(prior), torch.stack([_some(p, generator) for p in posteriors])
     worth = torch.tensor([effective_draws(p) for p in posteriors], dtype=torch.float64)
     stand_ins = implied_likelihoods([frame.white(p.standardised.flatten(0, 1)) for p in posteriors], worth)
-    values, stats = _settled(*stand_ins, hyper, frame, seed=seed, chains=chains, warmup=warmup, draws=draws,
-                             progress=progress)  # fmt: skip
+    values, stats = _settled(
+        *stand_ins, hyper, frame, seed=seed, chains=chains, warmup=warmup, draws=draws, progress=progress
+    )
     loc, tril = values["loc"].flatten(0, 1), (values["scale"][..., None] * values["corr"]).flatten(0, 1)
     pick = torch.randperm(len(loc), generator=generator)[:CHECKED]
     white = frame.white(points)
@@ -102,14 +111,24 @@ def infer_population(
     mean, sd, correlation = _in_latents(values, frame)
     space, shape = prior.space, values["loc"].shape[:2]
     return Population(
-        space=space, loc=space.unstandardise(mean), sd=sd * space.sd, correlation=correlation,
-        weights=whole.unflatten(0, shape) if found.believed else None, stats=stats,
-        neurons=tuple(Neurons(space=space, value=space.unstandardise(frame.back(y)), axis="draw", weight=w)
-                      for y, w in zip(drawn, weights, strict=True)),
+        space=space,
+        loc=space.unstandardise(mean),
+        sd=sd * space.sd,
+        correlation=correlation,
+        weights=whole.unflatten(0, shape) if found.believed else None,
+        stats=stats,
+        neurons=tuple(
+            Neurons(space=space, value=space.unstandardise(frame.back(y)), axis="draw", weight=w)
+            for y, w in zip(drawn, weights, strict=True)
+        ),
         labels=tuple(labels) or tuple(str(k) for k in range(len(posteriors))),
-        k_hat=found.k_hat, weight_noise=found.noise, k_hat_each=k_each, hyper=hyper, seed=seed,
+        k_hat=found.k_hat,
+        weight_noise=found.noise,
+        k_hat_each=k_each,
+        hyper=hyper,
+        seed=seed,
         wall_s=time.perf_counter() - began,
-    )  # fmt: skip
+    )
 
 
 def _in_latents(values: Mapping[str, Tensor], frame: Frame) -> tuple[Tensor, Tensor, Tensor]:
@@ -121,9 +140,12 @@ def _in_latents(values: Mapping[str, Tensor], frame: Frame) -> tuple[Tensor, Ten
 
 
 def _neurons(
-    points: Tensor, found: Reweighed, theta: tuple[Tensor, Tensor], stand_ins: tuple[Tensor, Tensor],
+    points: Tensor,
+    found: Reweighed,
+    theta: tuple[Tensor, Tensor],
+    stand_ins: tuple[Tensor, Tensor],
     generator: torch.Generator,
-) -> tuple[list[Tensor], list[Tensor], Float[Tensor, " recording"]]:  # fmt: skip
+) -> tuple[list[Tensor], list[Tensor], Float[Tensor, " recording"]]:
     """Draws and weights of every neuron in the light of the others, and the Pareto shape of its own draws' weights."""
     smooth, k_each = pareto_smooth(found.shares.T.clamp(min=1e-300).log())
     drawn, weights = list(points), list(torch.softmax(smooth, 0).T)
@@ -135,9 +157,17 @@ def _neurons(
 
 
 def _settled(
-    seen: Tensor, blur: Tensor, hyper: HyperPrior, frame: Frame, *,
-    seed: int, chains: int, warmup: int, draws: int, progress: bool,
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:  # fmt: skip
+    seen: Tensor,
+    blur: Tensor,
+    hyper: HyperPrior,
+    frame: Frame,
+    *,
+    seed: int,
+    chains: int,
+    warmup: int,
+    draws: int,
+    progress: bool,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """:func:`sample_hyper_parameters`, with longer chains while they have not settled."""
     for k in range(ROUNDS):
         values, stats = sample_hyper_parameters(
@@ -151,9 +181,16 @@ def _settled(
 
 
 def sample_hyper_parameters(
-    seen: Tensor, blur: Tensor, hyper: HyperPrior, *, seed: int, chains: int, warmup: int, draws: int,
+    seen: Tensor,
+    blur: Tensor,
+    hyper: HyperPrior,
+    *,
+    seed: int,
+    chains: int,
+    warmup: int,
+    draws: int,
     progress: bool = False,
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:  # fmt: skip
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Draws of ``loc``, ``scale`` and ``corr``, each ``(chain, draw, *rows, ...)``, and the sampler's record.
 
     Args:
@@ -196,17 +233,37 @@ def _require_length(chains: int, warmup: int, draws: int) -> None:
 def _check(posteriors: Sequence[Posterior], prior: Prior, labels: Sequence[str]) -> None:
     """Refuse what can not be pooled."""
     require_prior(prior)
-    require(isinstance(posteriors, Sequence), "posteriors", "a list of posteriors", f"a {type(posteriors).__name__}",
-            "infer several recordings: infer gives a list for a list")  # fmt: skip
+    require(
+        isinstance(posteriors, Sequence),
+        "posteriors",
+        "a list of posteriors",
+        f"a {type(posteriors).__name__}",
+        "infer several recordings: infer gives a list for a list",
+    )
     for k, p in enumerate(posteriors):
         require_kind(p, Posterior, f"posteriors[{k}]", "pass what infer gives for a list of recordings")
-    require(len(posteriors) >= FEWEST, "posteriors", f"at least {FEWEST}, for a population has several neurons",
-            len(posteriors), "infer more recordings")  # fmt: skip
+    require(
+        len(posteriors) >= FEWEST,
+        "posteriors",
+        f"at least {FEWEST}, for a population has several neurons",
+        len(posteriors),
+        "infer more recordings",
+    )
     require(not labels or len(labels) == len(posteriors), "labels", "one per posterior", len(labels), "name every one")
     for k, p in enumerate(posteriors):
-        require(p.space.names == prior.space.names, f"posteriors[{k}]", f"over the latents {prior.space.names}",
-                p.space.names, "infer all recordings with one cell")  # fmt: skip
+        require(
+            p.space.names == prior.space.names,
+            f"posteriors[{k}]",
+            f"over the latents {prior.space.names}",
+            p.space.names,
+            "infer all recordings with one cell",
+        )
         known = p.stats.get("log_prior")
         same = known is None or torch.allclose(known, prior.log_prob(p.standardised), atol=1e-4)
-        require(same, "prior", "the prior that the recordings were inferred with", f"another for posterior {k}",
-                "pass the prior that was given to infer")  # fmt: skip
+        require(
+            same,
+            "prior",
+            "the prior that the recordings were inferred with",
+            f"another for posterior {k}",
+            "pass the prior that was given to infer",
+        )

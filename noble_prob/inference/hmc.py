@@ -55,8 +55,13 @@ class Chains:
     def stats(self) -> dict[str, Tensor]:
         """The record by name, each of shape ``(chain, draw, *recording)``."""
         step = self.step_size[:, None].expand(self.log_density.shape)
-        return {"lp": self.log_density, "acceptance_rate": self.acceptance, "diverging": self.diverging,
-                "n_steps": self.n_steps, "step_size": step}  # fmt: skip
+        return {
+            "lp": self.log_density,
+            "acceptance_rate": self.acceptance,
+            "diverging": self.diverging,
+            "n_steps": self.n_steps,
+            "step_size": step,
+        }
 
     def followed_by(self, more: Chains) -> Chains:
         """These draws, then those."""
@@ -64,8 +69,9 @@ class Chains:
             name: torch.cat([getattr(self, name), getattr(more, name)], 1)
             for name in ("flat", "log_density", "acceptance", "diverging", "n_steps")
         }
-        return Chains(**joined, gradients=self.gradients + more.gradients, step_size=more.step_size,
-                      coordinates=self.coordinates)  # fmt: skip
+        return Chains(
+            **joined, gradients=self.gradients + more.gradients, step_size=more.step_size, coordinates=self.coordinates
+        )
 
 
 class _DualAveraging:
@@ -86,9 +92,15 @@ class _DualAveraging:
 
 
 def sample(
-    density: LogDensity, coordinates: Coordinates, start: Float[Tensor, "chain *recording size"], *,
-    warmup: int, draws: int, seed: int, progress: bool = False,
-) -> Chains:  # fmt: skip
+    density: LogDensity,
+    coordinates: Coordinates,
+    start: Float[Tensor, "chain *recording size"],
+    *,
+    warmup: int,
+    draws: int,
+    seed: int,
+    progress: bool = False,
+) -> Chains:
     """Run the chains.
 
     Args:
@@ -122,15 +134,25 @@ def sample(
             kept.append((coordinates(state[0]), state[1], acceptance, diverging, n))
     flat, value, acceptance, diverging = (torch.stack([row[i] for row in kept], 1) for i in range(4))
     counts = torch.tensor([row[-1] for row in kept]).reshape(1, -1, *[1] * (value.ndim - 2)).expand(value.shape)
-    return Chains(flat=flat, log_density=value, acceptance=acceptance, diverging=diverging, gradients=gradients,
-                  step_size=rate.average.exp().expand(value[:, 0].shape), n_steps=counts,
-                  coordinates=coordinates)  # fmt: skip
+    return Chains(
+        flat=flat,
+        log_density=value,
+        acceptance=acceptance,
+        diverging=diverging,
+        gradients=gradients,
+        step_size=rate.average.exp().expand(value[:, 0].shape),
+        n_steps=counts,
+        coordinates=coordinates,
+    )
 
 
 def _move(
-    density: LogDensity, coordinates: Coordinates, state: tuple[Tensor, Tensor, Tensor], step: Tensor,
+    density: LogDensity,
+    coordinates: Coordinates,
+    state: tuple[Tensor, Tensor, Tensor],
+    step: Tensor,
     generator: torch.Generator,
-) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor, Tensor, int]:  # fmt: skip
+) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor, Tensor, int]:
     """One trajectory of every chain, of a length drawn anew."""
     length = math.pi * float(torch.rand((), generator=generator)) * 0.9 + 0.1
     n = max(1, min(64, round(length / float(step.median()))))
@@ -138,9 +160,13 @@ def _move(
 
 
 def trajectory(
-    density: LogDensity, coordinates: Coordinates, state: tuple[Tensor, Tensor, Tensor], step: Tensor, n: int,
+    density: LogDensity,
+    coordinates: Coordinates,
+    state: tuple[Tensor, Tensor, Tensor],
+    step: Tensor,
+    n: int,
     generator: torch.Generator,
-) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor, Tensor]:  # fmt: skip
+) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor, Tensor]:
     """Move every chain by ``n`` leapfrog steps with a momentum of its own, and accept or stay.
 
     Args:

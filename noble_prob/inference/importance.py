@@ -78,9 +78,15 @@ class Companion(Protocol):
 
 
 def sample(
-    density: LogDensity, coordinates: Affine, *, draws: int, seed: int, rounds: int = 2, pilot: int = 800,
+    density: LogDensity,
+    coordinates: Affine,
+    *,
+    draws: int,
+    seed: int,
+    rounds: int = 2,
+    pilot: int = 800,
     companion: Companion | None = None,
-) -> Weighted:  # fmt: skip
+) -> Weighted:
     """Adaptive importance sampling around a mode.
 
     Args:
@@ -100,8 +106,9 @@ def sample(
     flat, height = _mixed(parts, draws, seeds)
     value = _value(density, flat)
     smooth, k_hat = pareto_smooth(value - height)
-    return Weighted(flat=flat, weight=torch.softmax(smooth, 0), log_density=value, k_hat=k_hat,
-                    coordinates=plain.coordinates)  # fmt: skip
+    return Weighted(
+        flat=flat, weight=torch.softmax(smooth, 0), log_density=value, k_hat=k_hat, coordinates=plain.coordinates
+    )
 
 
 def adapted(
@@ -160,8 +167,11 @@ def pareto_smooth(log_weight: Tensor) -> tuple[Tensor, Tensor]:
     excess = (value[:, -tail:].exp() - cut).clamp(min=1e-300)
     k, sigma = _pareto(excess)
     p = (torch.arange(tail, dtype=value.dtype, device=value.device) + 0.5) / tail
-    quantile = torch.where(k.abs()[:, None] < 1e-8, -sigma[:, None] * torch.log1p(-p),
-                           sigma[:, None] / k[:, None] * torch.expm1(-k[:, None] * torch.log1p(-p)))  # fmt: skip
+    quantile = torch.where(
+        k.abs()[:, None] < 1e-8,
+        -sigma[:, None] * torch.log1p(-p),
+        sigma[:, None] / k[:, None] * torch.expm1(-k[:, None] * torch.log1p(-p)),
+    )
     value[:, -tail:] = (cut + quantile).clamp(max=1.0).log()
     smooth = torch.empty_like(value).scatter_(1, order, value)
     return smooth.T.reshape(log_weight.shape), k.reshape(log_weight.shape[1:])

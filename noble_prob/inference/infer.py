@@ -34,8 +34,12 @@ FEWEST = 4
 NEEDED = 40
 """Bytes that a number of a draw takes at least: the draw itself, on the reals and in the posterior, and its record."""
 SETTINGS: dict[str, tuple[int, int]] = {
-    "nuts": (180, 200), "hmc": (200, 800), "importance": (200, 500), "npe": (200, 125), "svi": (200, 500),
-}  # fmt: skip
+    "nuts": (180, 200),
+    "hmc": (200, 800),
+    "importance": (200, 500),
+    "npe": (200, 125),
+    "svi": (200, 500),
+}
 
 
 @overload
@@ -101,20 +105,42 @@ def infer(
     one = isinstance(recordings, Recording)
     observations = [observe_steps(r, decoder) for r in _each(recordings, decoder, prior)]
     found = infer_evidence(
-        observations, decoder=decoder, prior=prior, method=method, noise=noise, robust=robust, seed=seed,
-        chains=chains, warmup=warmup, draws=draws, estimator=estimator, fall_back=fall_back, device=device,
+        observations,
+        decoder=decoder,
+        prior=prior,
+        method=method,
+        noise=noise,
+        robust=robust,
+        seed=seed,
+        chains=chains,
+        warmup=warmup,
+        draws=draws,
+        estimator=estimator,
+        fall_back=fall_back,
+        device=device,
         progress=progress,
-    )  # fmt: skip
+    )
     return found[0] if one else found
 
 
 @undisturbed()
 def infer_evidence(
-    observations: Sequence[Observation | Evidence], *, decoder: Decoder, prior: Prior, method: Method = "nuts",
-    noise: NoisePrior | None = None, robust: bool = True, seed: int = 0, chains: int = 4, warmup: int | None = None,
-    draws: int | None = None, estimator: Estimator | None = None, fall_back: FallBack = True, device: str = "cpu",
+    observations: Sequence[Observation | Evidence],
+    *,
+    decoder: Decoder,
+    prior: Prior,
+    method: Method = "nuts",
+    noise: NoisePrior | None = None,
+    robust: bool = True,
+    seed: int = 0,
+    chains: int = 4,
+    warmup: int | None = None,
+    draws: int | None = None,
+    estimator: Estimator | None = None,
+    fall_back: FallBack = True,
+    device: str = "cpu",
     progress: bool = False,
-) -> list[Posterior]:  # fmt: skip
+) -> list[Posterior]:
     """As :func:`infer`, from evidence that was already extracted (or drawn from the program).
 
     Args:
@@ -141,19 +167,40 @@ def infer_evidence(
     _require_length(chains, warmup, draws)
     seed = require_seed(seed)
     require_device(device)
-    require(prior.space.names == decoder.space.names, "prior", f"over the decoder's latents {decoder.space.names}",
-            prior.space.names, "use the prior that belongs to the decoder")  # fmt: skip
-    require(getattr(decoder, "measured_error", decoder) is not None, "decoder", "one whose error was measured, for it "
-            "is part of the likelihood", f"a {type(decoder).__name__} without", "use a cell's own decoder")  # fmt: skip
+    require(
+        prior.space.names == decoder.space.names,
+        "prior",
+        f"over the decoder's latents {decoder.space.names}",
+        prior.space.names,
+        "use the prior that belongs to the decoder",
+    )
+    require(
+        getattr(decoder, "measured_error", decoder) is not None,
+        "decoder",
+        "one whose error was measured, for it is part of the likelihood",
+        f"a {type(decoder).__name__} without",
+        "use a cell's own decoder",
+    )
     if estimator is not None:
         require_kind(estimator, Estimator, "estimator", "pass cell.estimator", "an Estimator")
     usual = SETTINGS[method]
     length = (usual[0] if warmup is None else warmup, usual[1] if draws is None else draws)
     items = _with_notes(observations, decoder, prior)
     require_memory(NEEDED * chains * length[1] * len(prior.space), "draws", f"{chains:,} chains of {length[1]:,} draws")
-    task = Task(decoder=decoder, prior=prior.to(device), noise=noise or NoisePrior(), robust=robust, method=method,
-                chains=chains, warmup=length[0], draws=length[1], estimator=estimator, device=device,
-                until_converged=draws is None, progress=progress)  # fmt: skip
+    task = Task(
+        decoder=decoder,
+        prior=prior.to(device),
+        noise=noise or NoisePrior(),
+        robust=robust,
+        method=method,
+        chains=chains,
+        warmup=length[0],
+        draws=length[1],
+        estimator=estimator,
+        device=device,
+        until_converged=draws is None,
+        progress=progress,
+    )
     if method == "npe":
         task, items = _checked(task, items)
     if method in ONE_BY_ONE:
@@ -168,8 +215,10 @@ def infer_evidence(
 
 def _with_notes(observations: Sequence[Observation | Evidence], decoder: Decoder, prior: Prior) -> list[Observation]:
     """Observations of all, each with a note if decoder and prior are of different cells."""
-    items = [o if isinstance(o, Observation) else Observation(evidence=o, sweeps=tuple(range(len(o.design))), notes=())
-             for o in observations]  # fmt: skip
+    items = [
+        o if isinstance(o, Observation) else Observation(evidence=o, sweeps=tuple(range(len(o.design))), notes=())
+        for o in observations
+    ]
     note = prior_of_another_cell(decoder, prior) if items else None
     return items if note is None else [replace(item, notes=(*item.notes, note)) for item in items]
 
@@ -181,8 +230,13 @@ def _each(recordings: object, decoder: object, prior: object) -> list[Recording]
     many = isinstance(recordings, Sequence) and not isinstance(recordings, str)
     each: list[Any] = list(recordings) if many else [recordings]  # type: ignore[call-overload]
     other = next((r for r in each if not isinstance(r, Recording)), None)
-    require(other is None, "recordings", "a Recording or a list of them", f"a {type(other).__name__}",
-            "read files with noble_prob.read; put voltage and protocol into a Recording")  # fmt: skip
+    require(
+        other is None,
+        "recordings",
+        "a Recording or a list of them",
+        f"a {type(other).__name__}",
+        "read files with noble_prob.read; put voltage and protocol into a Recording",
+    )
     return each
 
 
@@ -200,10 +254,12 @@ def _checked(task: Task, items: list[Observation]) -> tuple[Task, list[Observati
     if not of:
         return task, items
     note = Finding(
-        code="NP104", title="Importance weights", severity="caution",
+        code="NP104",
+        title="Importance weights",
+        severity="caution",
         sentence=f"The amortised estimator belongs to {of} and was not used; sampling began from the prior.",
         remedy="Train it again with `noble-prob train-npe`.",
-    )  # fmt: skip
+    )
     return replace(task, method="importance"), [replace(item, notes=(*item.notes, note)) for item in items]
 
 
@@ -233,10 +289,12 @@ def _replace_unbelievable(
     for k in bad:
         shape = found[k].provenance["k_hat"]
         note = Finding(
-            code="NP104", title="Importance weights", severity="caution",
+            code="NP104",
+            title="Importance weights",
+            severity="caution",
             sentence=f"The weights could not be believed (Pareto k = {shape:.2f}); chains were run instead.",
             evidence={"k_hat": shape if isfinite(shape) else None},
-        )  # fmt: skip
+        )
         noted.append(replace(items[k], notes=(*items[k].notes, note)))
     for at in range(0, len(bad), BATCH):
         for k, p in zip(bad[at : at + BATCH], posteriors(again, noted[at : at + BATCH], seed=seed + at), strict=True):

@@ -62,8 +62,10 @@ def run(chains: Sequence[Callable[[Potential], Any]], evaluate: Batch, *, groups
     failed: list[BaseException] = []
     baton = threading.Lock()
     seeds = [0] if groups == 1 else torch.randint(2**62, (groups,)).tolist()
-    parts = [_Group(part, evaluate, _Turn(baton, None if groups == 1 else seed), failed)
-             for part, seed in zip(split(chains, groups), seeds, strict=True)]  # fmt: skip
+    parts = [
+        _Group(part, evaluate, _Turn(baton, None if groups == 1 else seed), failed)
+        for part, seed in zip(split(chains, groups), seeds, strict=True)
+    ]
     threads = [threading.Thread(target=part.drive, daemon=True) for part in parts[1:]]
     try:
         for thread in threads:

@@ -36,8 +36,10 @@ def remedy(recording: Recording, range_pa: tuple[float, float]) -> str:
         low, high = pulse["amplitude_pa"]
         inside = high >= range_pa[0] and low <= range_pa[1] and pulse["duration_ms"] >= SHORTEST_STEP_MS
         if inside and pulse["number"] not in kept:
-            return (f"read the pulse of {_span((low, high))} pA for {pulse['duration_ms']:.0f} ms by "
-                    f"`--pulse {pulse['number']}`, or record longer steps")  # fmt: skip
+            return (
+                f"read the pulse of {_span((low, high))} pA for {pulse['duration_ms']:.0f} ms by "
+                f"`--pulse {pulse['number']}`, or record longer steps"
+            )
     return "record longer steps or use another decoder"
 
 
@@ -74,11 +76,14 @@ def read_with_choices(recording: Recording) -> tuple[Finding, ...]:
         return ()
     return (
         Finding(
-            code="NP111", title="Reading of the file", severity="caution", sentence=" ".join(remarks),
+            code="NP111",
+            title="Reading of the file",
+            severity="caution",
+            sentence=" ".join(remarks),
             evidence={"remarks": remarks},
             remedy="Nothing, if this is what was meant; else choose the channel, the pulse or the file yourself.",
         ),
-    )  # fmt: skip
+    )
 
 
 def without_baseline(recording: Recording, *, threshold_mv: float = -20.0) -> tuple[Finding, ...]:
@@ -179,9 +184,15 @@ def held(recording: Recording) -> tuple[Finding, ...]:
 def _caution(sentence: str, remedy: str, **evidence: object) -> tuple[Finding, ...]:
     """A finding about what was used of a recording."""
     return (
-        Finding(code="NP110", title="Use of the sweeps", severity="caution", sentence=sentence, remedy=remedy,
-                evidence=evidence),
-    )  # fmt: skip
+        Finding(
+            code="NP110",
+            title="Use of the sweeps",
+            severity="caution",
+            sentence=sentence,
+            remedy=remedy,
+            evidence=evidence,
+        ),
+    )
 
 
 def _span(values: Collection[float]) -> str:

@@ -64,9 +64,14 @@ WALL = 1e10
 
 
 def sample(
-    energy: Energy, start: Float[Tensor, "chain size"], *, step_size: float, draws: int, seed: int,
+    energy: Energy,
+    start: Float[Tensor, "chain size"],
+    *,
+    step_size: float,
+    draws: int,
+    seed: int,
     progress: bool = False,
-) -> Chains:  # fmt: skip
+) -> Chains:
     """Run the chains of one recording.
 
     Args:
@@ -86,9 +91,16 @@ def sample(
     flat = energy.coordinates(flat)
     with torch.no_grad():
         value = energy.density(flat.flatten(0, 1)).reshape(flat.shape[:2])
-    return Chains(flat=flat, log_density=value, acceptance=acceptance, diverging=diverging, n_steps=steps,
-                  step_size=torch.tensor([run[4] for run in runs]), gradients=gradients,
-                  coordinates=energy.coordinates)  # fmt: skip
+    return Chains(
+        flat=flat,
+        log_density=value,
+        acceptance=acceptance,
+        diverging=diverging,
+        n_steps=steps,
+        step_size=torch.tensor([run[4] for run in runs]),
+        gradients=gradients,
+        coordinates=energy.coordinates,
+    )
 
 
 def _chain(

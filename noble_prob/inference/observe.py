@@ -65,15 +65,25 @@ def observe(recording: Recording, decoder: Decoder) -> Observation:
         UsageError: If the recording is an ensemble, in units that no file would be read in, or no sweep has a usable
             step.
     """
-    require(recording.axes in ((), ("trial",)), "recording.axes", "() or ('trial',): one neuron", recording.axes,
-            "infer one neuron at a time, or pass a list of recordings")  # fmt: skip
+    require(
+        recording.axes in ((), ("trial",)),
+        "recording.axes",
+        "() or ('trial',): one neuron",
+        recording.axes,
+        "infer one neuron at a time, or pass a list of recordings",
+    )
     check_recording(recording, "this recording")
     recorded = _recorded_ms(recording)
     reasons = [_why_not(step, ms, decoder) for step, ms in zip(recording.steps, recorded, strict=True)]
     kept = [k for k, reason in enumerate(reasons) if not reason]
     expected = f"at least one step of {SHORTEST_STEP_MS:.0f} ms or more within the decoder's currents"
-    require(bool(kept), "recording", expected,
-            told(reasons, recording.steps), remedy(recording, decoder.window.current_range_pa))  # fmt: skip
+    require(
+        bool(kept),
+        "recording",
+        expected,
+        told(reasons, recording.steps),
+        remedy(recording, decoder.window.current_range_pa),
+    )
     part = recording.select(kept)
     repeats = 1 if not recording.axes else recording.voltage_mv.shape[0]
     whole = [min(step.duration_ms, decoder.window.duration_ms) for step in part.steps if step]
@@ -81,14 +91,20 @@ def observe(recording: Recording, decoder: Decoder) -> Observation:
     names = decoder.summary_names
     summary = _summary(part, decoder).reshape(-1, len(names))
     design = Design(
-        current_pa=part.protocol.amplitudes_pa.repeat(repeats), summary_names=names,
+        current_pa=part.protocol.amplitudes_pa.repeat(repeats),
+        summary_names=names,
         end_ms=torch.tensor(ends, dtype=torch.float64).repeat(repeats),
-    )  # fmt: skip
+    )
     masked = mask_late(summary.to(torch.float64), design, decoder)
     evidence = Evidence(design=design, times_ms=_times(part, ends), summary=masked)
     cut = {k: end for end, full, k in zip(ends, whole, kept, strict=True) if end < full - 1.0}
-    notes = (*left_out(reasons, recording.steps), *cut_short(cut, len(reasons)), *without_baseline(part),
-             *held(part), *read_with_choices(recording))  # fmt: skip
+    notes = (
+        *left_out(reasons, recording.steps),
+        *cut_short(cut, len(reasons)),
+        *without_baseline(part),
+        *held(part),
+        *read_with_choices(recording),
+    )
     return Observation(evidence=evidence, sweeps=tuple(kept) * repeats, notes=notes, source=dict(part.provenance))
 
 
@@ -195,8 +211,13 @@ def stack(evidences: Sequence[Evidence]) -> Evidence:
         UsageError: If the summary features differ.
     """
     names = evidences[0].design.summary_names
-    require(all(e.design.summary_names == names for e in evidences), "evidences", f"with the features {names}",
-            "others", "observe all recordings with one decoder")  # fmt: skip
+    require(
+        all(e.design.summary_names == names for e in evidences),
+        "evidences",
+        f"with the features {names}",
+        "others",
+        "observe all recordings with one decoder",
+    )
     sweeps, width = max(len(e.design) for e in evidences), max(e.times_ms.shape[-1] for e in evidences)
     shape = (len(evidences), sweeps)
     current, end = torch.zeros(shape, dtype=torch.float64), torch.full(shape, 1e-9, dtype=torch.float64)

@@ -54,8 +54,10 @@ class Population:
     def __repr__(self) -> str:
         """One line for people."""
         chains, draws = self.loc.shape[:2]
-        return (f"Population({len(self.labels)} recordings, seed {self.seed}: {chains} x {draws} draws of mean, SD and "
-                f"correlation of {len(self.space)} latents, k-hat {self.k_hat:.2f})")  # fmt: skip
+        return (
+            f"Population({len(self.labels)} recordings, seed {self.seed}: {chains} x {draws} draws of mean, SD and "
+            f"correlation of {len(self.space)} latents, k-hat {self.k_hat:.2f})"
+        )
 
     @property
     def flat_weights(self) -> Float[Tensor, " draw"]:
@@ -92,8 +94,11 @@ class Population:
     def mean(self) -> dict[str, Tensor]:
         """Posterior means of ``mean`` and ``sd`` (coordinate units) and of ``correlation``."""
         w = self.flat_weights
-        return {"mean": w @ self.loc.flatten(0, 1), "sd": w @ self.sd.flatten(0, 1),
-                "correlation": torch.einsum("d,dij->ij", w, self.correlation.flatten(0, 1))}  # fmt: skip
+        return {
+            "mean": w @ self.loc.flatten(0, 1),
+            "sd": w @ self.sd.flatten(0, 1),
+            "correlation": torch.einsum("d,dij->ij", w, self.correlation.flatten(0, 1)),
+        }
 
     def draw(self, n: int, *, seed: int) -> Neurons:
         """Neurons that were not recorded: a new cell of the population each, hyper-parameters uncertain.
@@ -123,5 +128,11 @@ class Population:
         between = torch.einsum("d,di,dj->ij", w, loc - centre, loc - centre)
         tensors = {"loc": centre, "scale_tril": torch.linalg.cholesky(within + between)}
         points = self.space.standardise(torch.stack([n.weights @ n.value for n in self.neurons]))
-        return Prior(kind="gaussian", space=self.space, tensors=tensors, points=points, labels=self.labels,
-                     provenance={"seed": self.seed, "neurons": len(self.neurons), "from": "population"})  # fmt: skip
+        return Prior(
+            kind="gaussian",
+            space=self.space,
+            tensors=tensors,
+            points=points,
+            labels=self.labels,
+            provenance={"seed": self.seed, "neurons": len(self.neurons), "from": "population"},
+        )

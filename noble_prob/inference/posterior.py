@@ -88,14 +88,20 @@ class Posterior:
         k_hat = f", k-hat {self.provenance['k_hat']:.2f}" if "k_hat" in self.provenance else ""
         worst = f", worst R-hat {worst_r_hat(self.latents):.3f}" if chains > 1 else ""
         asked = f" for {self.provenance['asked']!r}" if "asked" in self.provenance else ""
-        return (f"Posterior({self.method!r}{asked}, seed {self.seed}: {chains} x {draws} draws of "
-                f"{len(self.space)} latents from {len(self.sweeps)} sweeps{worst}{k_hat})")  # fmt: skip
+        return (
+            f"Posterior({self.method!r}{asked}, seed {self.seed}: {chains} x {draws} draws of "
+            f"{len(self.space)} latents from {len(self.sweeps)} sweeps{worst}{k_hat})"
+        )
 
     @property
     def neurons(self) -> Neurons:
         """All draws as one set of points: one neuron, our ignorance."""
-        return Neurons(space=self.space, value=self.latents.flatten(0, 1), axis="draw",
-                       provenance={"method": self.method, "seed": self.seed})  # fmt: skip
+        return Neurons(
+            space=self.space,
+            value=self.latents.flatten(0, 1),
+            axis="draw",
+            provenance={"method": self.method, "seed": self.seed},
+        )
 
     @property
     def standardised(self) -> Float[Tensor, "chain draw latent"]:

@@ -32,14 +32,20 @@ class Replays:
     def take(self, recording: int | None, sweeps: int) -> Predictive:
         """Those of one recording, without padding sweeps."""
         at = (slice(None),) if recording is None else (slice(None), recording)
-        return Predictive(times_ms=self.times_ms[at][:, :sweeps], summary=self.summary[at][:, :sweeps],
-                          latents=self.latents[at])  # fmt: skip
+        return Predictive(
+            times_ms=self.times_ms[at][:, :sweeps], summary=self.summary[at][:, :sweeps], latents=self.latents[at]
+        )
 
 
 def predict(
-    model: Callable[..., object], prior: Prior, values: Mapping[str, Tensor] | None, evidence: Evidence, *,
-    n: int, seed: int,
-) -> Replays:  # fmt: skip
+    model: Callable[..., object],
+    prior: Prior,
+    values: Mapping[str, Tensor] | None,
+    evidence: Evidence,
+    *,
+    n: int,
+    seed: int,
+) -> Replays:
     """Draw recordings from the program, with given values of its latent sites or from the prior.
 
     A feature is kept where the drawn response has it *and* where the evidence could have it (a step that was cut
@@ -64,8 +70,11 @@ def predict(
         trace: Any = poutine.trace(poutine.condition(model, data=chosen)).get_trace(batch=(n, *rows))
     times, summary = trace.nodes["spikes"]["value"], trace.nodes["summary"]["value"]
     width = max(1, int(torch.isfinite(times).sum(-1).max()))
-    return Replays(times_ms=times[..., :width], summary=mask_undefined(summary, times, evidence.design),
-                   latents=prior.space.unstandardise(trace.nodes["z"]["value"]))  # fmt: skip
+    return Replays(
+        times_ms=times[..., :width],
+        summary=mask_undefined(summary, times, evidence.design),
+        latents=prior.space.unstandardise(trace.nodes["z"]["value"]),
+    )
 
 
 def likelihoods(

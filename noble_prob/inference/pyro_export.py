@@ -76,21 +76,30 @@ def from_pyro(
     places: dict[str, Any] = {}
     if model is not None:
         seen = (tuple(model_args), dict(model_kwargs or {}))
-        new = None if predictive_args is None and predictive_kwargs is None else (
-            seen[0] if predictive_args is None else tuple(predictive_args), {**seen[1], **(predictive_kwargs or {})}
-        )  # fmt: skip
+        new = (
+            None
+            if predictive_args is None and predictive_kwargs is None
+            else (
+                seen[0] if predictive_args is None else tuple(predictive_args),
+                {**seen[1], **(predictive_kwargs or {})},
+            )
+        )
         with torch.random.fork_rng(), torch.no_grad():  # the caller's random state stays as it is
             torch.manual_seed(seed)
             found = _replay(model, draws, seen, new)
         names, places = found.names, found.places
         data["posterior"] |= found.values
-        groups = {"log_likelihood": log_likelihood and found.log, "observed_data": found.seen,
-                  "posterior_predictive": posterior_predictive and found.drawn}  # fmt: skip
+        groups = {
+            "log_likelihood": log_likelihood and found.log,
+            "observed_data": found.seen,
+            "posterior_predictive": posterior_predictive and found.drawn,
+        }
         data |= {name: group for name, group in groups.items() if group}
     if prior is not None:
         data["prior"] = {name: _array(value)[None] for name, value in prior.items()}
-    return az.from_dict(data, coords={**places, **(coords or {})},
-                        dims={**names, **{k: list(v) for k, v in (dims or {}).items()}})  # fmt: skip
+    return az.from_dict(
+        data, coords={**places, **(coords or {})}, dims={**names, **{k: list(v) for k, v in (dims or {}).items()}}
+    )
 
 
 def _array(value: Tensor) -> np.ndarray:
@@ -146,9 +155,7 @@ def _inner(fn: Any) -> Any:
     return fn
 
 
-def _replay(
-    model: Callable[..., Any], draws: Mapping[str, Tensor], seen: _Arguments, new: _Arguments | None
-) -> _Found:  # fmt: skip
+def _replay(model: Callable[..., Any], draws: Mapping[str, Tensor], seen: _Arguments, new: _Arguments | None) -> _Found:
     """The model at every posterior draw, one after the other."""
     leading = next(iter(draws.values())).shape[:2]
     rows: dict[str, dict[str, list[np.ndarray]]] = {"values": {}, "log": {}, "drawn": {}}
@@ -165,8 +172,15 @@ def _replay(
             elif kind == "observed":
                 rows["log"].setdefault(name, []).append(_array(node["log_prob"]))
                 rows["drawn"].setdefault(name, []).append(_array(_again(name, again.nodes)))
-    found = _Found(**{part: {name: np.reshape(v, (*leading, *v[0].shape)) for name, v in sites.items()}
-                      for part, sites in rows.items()}, seen={}, names=_plates(first), places={})  # fmt: skip
+    found = _Found(
+        **{
+            part: {name: np.reshape(v, (*leading, *v[0].shape)) for name, v in sites.items()}
+            for part, sites in rows.items()
+        },
+        seen={},
+        names=_plates(first),
+        places={},
+    )
     for name in list(found.log):
         found.seen[name] = _array(first.nodes[name]["value"])
         _leave_out(found, name, first.nodes[name])
@@ -176,8 +190,10 @@ def _replay(
 def _again(name: str, nodes: Mapping[str, Any]) -> Tensor:
     """A site's value if the predictive run drew it, a new draw where that run was given the data."""
     if name not in nodes:
-        raise ValueError(f"`predictive_args` should let the model have its site {name!r}; found a run without it; "
-                         "pass arguments under which the same sites are drawn.")  # fmt: skip
+        raise ValueError(
+            f"`predictive_args` should let the model have its site {name!r}; found a run without it; "
+            "pass arguments under which the same sites are drawn."
+        )
     node = nodes[name]
     value: Tensor = node["fn"].sample() if node["is_observed"] else node["value"]
     return value

@@ -74,10 +74,11 @@ class Recorded:
         replay = _replay(self._both, x.detach().clone())
         elsewhere = ELSEWHERE * x.detach()
         alike = replay and all(
-            torch.allclose(ours, theirs, rtol=CLOSE, atol=CLOSE * float(theirs.nan_to_num(0, 0, 0).abs().max()),
-                           equal_nan=True)
+            torch.allclose(
+                ours, theirs, rtol=CLOSE, atol=CLOSE * float(theirs.nan_to_num(0, 0, 0).abs().max()), equal_nan=True
+            )
             for ours, theirs in zip(replay(elsewhere), self._both(elsewhere), strict=True)
-        )  # fmt: skip
+        )
         return replay if replay and alike else self._both
 
 

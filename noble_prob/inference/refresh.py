@@ -72,11 +72,14 @@ def move(density: LogDensity, found: Weighted, at: Int[Tensor, " draw *recording
         if bool((accepted >= ENOUGH).all()):
             break
         angle = torch.where(accepted < ENOUGH, 0.5 * angle, angle)
-    parts = [_one_move(density, found.coordinates, *part, angle, generator)
-             for part in zip(flat.split(rows), value.split(rows), strict=True)]  # fmt: skip
+    parts = [
+        _one_move(density, found.coordinates, *part, angle, generator)
+        for part in zip(flat.split(rows), value.split(rows), strict=True)
+    ]
     moved, value, acceptance = (torch.cat([p[k] for p in parts]) for k in range(3))
-    return Moved(flat=moved, log_density=value, acceptance=acceptance.mean(0),
-                 worth=worth(flat, moved, found.effective))  # fmt: skip
+    return Moved(
+        flat=moved, log_density=value, acceptance=acceptance.mean(0), worth=worth(flat, moved, found.effective)
+    )
 
 
 def worth(before: Float[Tensor, "draw *recording size"], after: Tensor, effective: Tensor) -> Tensor:

@@ -79,8 +79,13 @@ def _open(path: str | Path) -> Any:
     From a copy in memory: the tree keeps what it was read from open, and HDF5 writes no file that is open.
     """
     path = Path(path) / FILE if Path(path).is_dir() else Path(path)
-    require(path.is_file(), "path", "a posterior.nc, or a folder that holds one", f"{path.name!r}, which is not there",
-            "run `noble-prob infer` first")  # fmt: skip
+    require(
+        path.is_file(),
+        "path",
+        "a posterior.nc, or a folder that holds one",
+        f"{path.name!r}, which is not there",
+        "run `noble-prob infer` first",
+    )
     try:
         return az.from_netcdf(io.BytesIO(path.read_bytes()))
     except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
@@ -105,8 +110,13 @@ def from_datatree(tree: Any, *, decoder: Decoder, prior: Prior) -> Posterior:
     """
     space, draws = prior.space, tree["posterior"]
     missing = [name for name in space.names if name not in draws]
-    require(not missing, "cell", "the cell that the posterior was inferred with", f"a posterior without {missing[:1]}",
-            "pass the same --cell as to infer")  # fmt: skip
+    require(
+        not missing,
+        "cell",
+        "the cell that the posterior was inferred with",
+        f"a posterior without {missing[:1]}",
+        "pass the same --cell as to infer",
+    )
     latents = torch.stack([_tensor(draws[name]) for name in space.names], -1)
     stats = {str(name): _tensor(value) for name, value in tree["sample_stats"].data_vars.items()}
     if "log_prior" in tree.children:
@@ -117,16 +127,22 @@ def from_datatree(tree: Any, *, decoder: Decoder, prior: Prior) -> Posterior:
     before = torch.stack([_tensor(tree["prior"][name])[0] for name in space.names], -1)
     names = decoder.summary_names
     posterior = Posterior(
-        space=space, latents=latents, stats=stats, membership=member,
+        space=space,
+        latents=latents,
+        stats=stats,
+        membership=member,
         scales={str(n): _tensor(v) for n, v in draws.data_vars.items() if n not in space.names},
-        log_likelihood=_tensor(tree["log_likelihood"]["sweeps"]), evidence=_evidence(tree, names),
+        log_likelihood=_tensor(tree["log_likelihood"]["sweeps"]),
+        evidence=_evidence(tree, names),
         predictive=_replays(tree["posterior_predictive"], names, None),
         prior_predictive=_replays(tree["prior_predictive"], names, before),
-        sweeps=tuple(tree["constant_data"]["recorded_sweep"].values.tolist()), method=str(attrs["method"]),
-        seed=int(attrs["seed"]), wall_s=float(attrs["wall_s"]),
+        sweeps=tuple(tree["constant_data"]["recorded_sweep"].values.tolist()),
+        method=str(attrs["method"]),
+        seed=int(attrs["seed"]),
+        wall_s=float(attrs["wall_s"]),
         provenance={k: v for k, v in attrs.items() if k not in KNOWN},
         notes=tuple(Finding(**note) for note in attrs.get("notes", ())),
-    )  # fmt: skip
+    )
     _require_same_densities(posterior, decoder, prior)
     return posterior
 
@@ -135,9 +151,13 @@ def _require_same_densities(posterior: Posterior, decoder: Decoder, prior: Prior
     """Refuse a decoder and a prior that give the draws other densities than were stored with them."""
     z = posterior.standardised
     before = posterior.stats.get("log_prior")
-    require(before is None or _near(prior.log_prob(z), before), "prior", f"the prior it was inferred with "
-            f"({posterior.provenance.get('prior', 'unknown')})", f"another density ({prior.kind})",
-            "pass the same --cell and --prior as to infer, or infer again")  # fmt: skip
+    require(
+        before is None or _near(prior.log_prob(z), before),
+        "prior",
+        f"the prior it was inferred with ({posterior.provenance.get('prior', 'unknown')})",
+        f"another density ({prior.kind})",
+        "pass the same --cell and --prior as to infer, or infer again",
+    )
     if "noise_prior" not in posterior.provenance:  # of another version, which did not keep it
         return
     pick = torch.linspace(0, z.shape[1] - 1, min(PROBED, z.shape[1])).long()
@@ -146,9 +166,13 @@ def _require_same_densities(posterior: Posterior, decoder: Decoder, prior: Prior
     noise = _noise(posterior.provenance["noise_prior"])
     density = LogDensity(partial(program, decoder, prior, evidence.design, evidence, noise=noise, robust=robust))
     now, _ = likelihoods(density, values, evidence)
-    require(_near(now, posterior.log_likelihood[:1, pick]), "cell", "the cell that the posterior was inferred with",
-            "a decoder that gives its draws another likelihood",
-            "pass the same --cell as to infer, or infer again")  # fmt: skip
+    require(
+        _near(now, posterior.log_likelihood[:1, pick]),
+        "cell",
+        "the cell that the posterior was inferred with",
+        "a decoder that gives its draws another likelihood",
+        "pass the same --cell as to infer, or infer again",
+    )
 
 
 def _noise(stored: Mapping[str, Any]) -> NoisePrior:
@@ -170,17 +194,21 @@ def _evidence(tree: Any, names: tuple[str, ...]) -> Evidence:
     """What was observed."""
     given, seen = tree["constant_data"], tree["observed_data"]
     design = Design(current_pa=_tensor(given["current_pa"]), end_ms=_tensor(given["end_ms"]), summary_names=names)
-    return Evidence(design=design, times_ms=_late(_tensor(seen["spike_time_ms"])),
-                    summary=torch.stack([_tensor(seen[name]) for name in names], -1))  # fmt: skip
+    return Evidence(
+        design=design,
+        times_ms=_late(_tensor(seen["spike_time_ms"])),
+        summary=torch.stack([_tensor(seen[name]) for name in names], -1),
+    )
 
 
 def _replays(group: Any, names: tuple[str, ...], latents: Tensor | None) -> Predictive:
     """Predictive draws; their latents where they are known."""
     times = _late(_tensor(group["spike_time_ms"])[0])
     return Predictive(
-        times_ms=times, summary=torch.stack([_tensor(group[name])[0] for name in names], -1),
+        times_ms=times,
+        summary=torch.stack([_tensor(group[name])[0] for name in names], -1),
         latents=torch.full((len(times), 0), torch.nan, dtype=torch.float64) if latents is None else latents,
-    )  # fmt: skip
+    )
 
 
 def _late(times_ms: Tensor) -> Tensor:

@@ -48,10 +48,13 @@ class Reweighed:
 
 
 def reweigh(
-    loc: Float[Tensor, "theta latent"], tril: Float[Tensor, "theta latent latent"],
-    points: Float[Tensor, "recording draw latent"], before: Float[Tensor, "recording draw"],
-    seen: Tensor, blur: Tensor,
-) -> Reweighed:  # fmt: skip
+    loc: Float[Tensor, "theta latent"],
+    tril: Float[Tensor, "theta latent latent"],
+    points: Float[Tensor, "recording draw latent"],
+    before: Float[Tensor, "recording draw"],
+    seen: Tensor,
+    blur: Tensor,
+) -> Reweighed:
     """Weights of hyper-parameters and of each recording's draws.
 
     Args:
@@ -64,8 +67,12 @@ def reweigh(
     """
     ratio, apart = _log_ratios(loc, tril, points, before, seen, blur)
     smooth, k_hat = pareto_smooth(ratio[:, None])
-    found = Reweighed(weight=torch.softmax(smooth[:, 0], 0), shares=points[..., 0], k_hat=float(k_hat[0]),
-                      noise=float(apart.var() / 4))  # fmt: skip
+    found = Reweighed(
+        weight=torch.softmax(smooth[:, 0], 0),
+        shares=points[..., 0],
+        k_hat=float(k_hat[0]),
+        noise=float(apart.var() / 4),
+    )
     weight = found.weight if found.believed else torch.full_like(ratio, 1 / len(ratio))
     shares = torch.zeros(points.shape[:2], dtype=points.dtype)
     for part in torch.arange(len(loc)).split(PART):

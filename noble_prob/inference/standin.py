@@ -112,9 +112,12 @@ def _pooled(
 
 
 def conditional_draws(
-    loc: Float[Tensor, "draw latent"], tril: Float[Tensor, "draw latent latent"],
-    seen: Float[Tensor, " latent"], blur: Float[Tensor, "latent latent"], generator: torch.Generator,
-) -> Float[Tensor, "draw latent"]:  # fmt: skip
+    loc: Float[Tensor, "draw latent"],
+    tril: Float[Tensor, "draw latent latent"],
+    seen: Float[Tensor, " latent"],
+    blur: Float[Tensor, "latent latent"],
+    generator: torch.Generator,
+) -> Float[Tensor, "draw latent"]:
     """A neuron's latents given its Gaussian likelihood and each draw of its population.
 
     Args:

@@ -84,8 +84,11 @@ def sample(density: LogDensity, coordinates: Affine, *, n: int, seed: int, progr
             value = density(flat)
             ratio = torch.where(torch.isfinite(value), value, -torch.inf) - posterior.log_prob(flat)
     _, shape = pareto_smooth(ratio)
-    return {"flat": flat[None], "stats": {"lp": value[None]},
-            "record": {"guide_k_hat": float(shape), "elbo": bound, "steps": STEPS}}  # fmt: skip
+    return {
+        "flat": flat[None],
+        "stats": {"lp": value[None]},
+        "record": {"guide_k_hat": float(shape), "elbo": bound, "steps": STEPS},
+    }
 
 
 def _fit(density: LogDensity, guide: FlowGuide, progress: bool) -> float:

@@ -64,9 +64,12 @@ class Task:
             UsageError: If none was given.
         """
         if self.estimator is None:
-            raise UsageError("estimator", "an amortised posterior for the method npe", "none", "pass "
-                             "estimator=cell.estimator, train one with `noble-prob train-npe`, or ask for "
-                             "method='importance'")  # fmt: skip
+            raise UsageError(
+                "estimator",
+                "an amortised posterior for the method npe",
+                "none",
+                "pass estimator=cell.estimator, train one with `noble-prob train-npe`, or ask for method='importance'",
+            )
         return self.estimator
 
     def model(self, evidence: Evidence) -> Any:

@@ -119,8 +119,12 @@ def _require_ready(pool: ProcessPoolExecutor) -> None:
     try:
         pool.submit(os.getpid).result()
     except BrokenProcessPool as error:
-        raise UsageError("jobs", "1 in a script that a new process cannot import", "more processes",
-                         "put the script's work under `if __name__ == '__main__':`") from error  # fmt: skip
+        raise UsageError(
+            "jobs",
+            "1 in a script that a new process cannot import",
+            "more processes",
+            "put the script's work under `if __name__ == '__main__':`",
+        ) from error
 
 
 def _executor(jobs: int) -> ProcessPoolExecutor:

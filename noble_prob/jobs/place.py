@@ -35,8 +35,9 @@ def require_name(path: Path, parameter: str = "out") -> os.stat_result | None:
         return None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise UsageError(parameter, "a path that can exist", f"'{str(path)[:40]}...' ({why})",
-                         "choose another name") from error  # fmt: skip
+        raise UsageError(
+            parameter, "a path that can exist", f"'{str(path)[:40]}...' ({why})", "choose another name"
+        ) from error
 
 
 def require_folder(path: Path, parameter: str = "out") -> None:
@@ -53,8 +54,9 @@ def require_folder(path: Path, parameter: str = "out") -> None:
     there = require_name(path, parameter)
     if there is None:
         above = next(p for p in path.absolute().parents if p.exists())
-        require(above.is_dir(), parameter, "a folder", f"{str(path)!r}, for {above.name!r} is a file",
-                "choose another name")  # fmt: skip
+        require(
+            above.is_dir(), parameter, "a folder", f"{str(path)!r}, for {above.name!r} is a file", "choose another name"
+        )
         return
     if path.is_dir():
         return
@@ -77,8 +79,12 @@ def begin_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UsageError("out", "a folder that can be written", f"{str(folder)!r} ({error.strerror})",
-                         "choose another place or change its permissions") from error  # fmt: skip
+        raise UsageError(
+            "out",
+            "a folder that can be written",
+            f"{str(folder)!r} ({error.strerror})",
+            "choose another place or change its permissions",
+        ) from error
 
 
 @contextmanager
@@ -98,8 +104,12 @@ def locked(folder: Path, parameter: str = "out") -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / LOCK).open("w")
     except OSError as error:
-        raise UsageError(parameter, "a folder that can be written", f"{str(folder)!r} ({error.strerror})",
-                         "choose another place or change its permissions") from error  # fmt: skip
+        raise UsageError(
+            parameter,
+            "a folder that can be written",
+            f"{str(folder)!r} ({error.strerror})",
+            "choose another place or change its permissions",
+        ) from error
     with lock:
         _take(lock, folder, parameter)
         try:
@@ -118,5 +128,10 @@ def _take(lock: IO[str], folder: Path, parameter: str) -> None:
         mine = os.path.samestat(os.fstat(lock.fileno()), (folder / LOCK).stat())  # else its owner has just removed it
     except (BlockingIOError, FileNotFoundError):
         mine = False
-    require(mine, parameter, "a folder in which nobody is at work", f"{folder.name!r}, which a running process writes "
-            "to", "wait for it, or choose another folder")  # fmt: skip
+    require(
+        mine,
+        parameter,
+        "a folder in which nobody is at work",
+        f"{folder.name!r}, which a running process writes to",
+        "wait for it, or choose another folder",
+    )

@@ -41,10 +41,22 @@ SAG_BELOW_PA = -50.0
 """Sag is judged on traces whose step is below it (pA)."""
 
 METRICS = (
-    "voltage_rel_l2", "voltage_nrmse", "aligned_rel_l2", "spike_count_error", "spiking_mismatch", "spike_time_error_ms",
-    "spike_time_error_ms_p90", "gamma_2ms", "ap1_width_error", "mean_ap_amplitude_error", "ahp_depth_abs_error",
-    "steady_state_voltage_error", "steady_state_voltage_stimend_error", "sag_amplitude_error", "sag_amplitude_error_mv",
-)  # fmt: skip
+    "voltage_rel_l2",
+    "voltage_nrmse",
+    "aligned_rel_l2",
+    "spike_count_error",
+    "spiking_mismatch",
+    "spike_time_error_ms",
+    "spike_time_error_ms_p90",
+    "gamma_2ms",
+    "ap1_width_error",
+    "mean_ap_amplitude_error",
+    "ahp_depth_abs_error",
+    "steady_state_voltage_error",
+    "steady_state_voltage_stimend_error",
+    "sag_amplitude_error",
+    "sag_amplitude_error_mv",
+)
 """Keys of the result, without ``n_traces``."""
 
 _SPIKE_SHAPE = {
@@ -192,14 +204,32 @@ def _step_bounds(recording: Recording, v: Tensor) -> tuple[Tensor, Tensor]:
 
 def _require_pair(truth: Recording, prediction: Recording) -> None:
     """Refuse recordings that are not of the same traces on the same grid."""
-    require(truth.voltage_mv.shape == prediction.voltage_mv.shape, "prediction",
-            f"of shape {tuple(truth.voltage_mv.shape)}, as the truth", tuple(prediction.voltage_mv.shape),
-            "predict the same sweeps, and resample the truth to the decoder's grid")  # fmt: skip
+    require(
+        truth.voltage_mv.shape == prediction.voltage_mv.shape,
+        "prediction",
+        f"of shape {tuple(truth.voltage_mv.shape)}, as the truth",
+        tuple(prediction.voltage_mv.shape),
+        "predict the same sweeps, and resample the truth to the decoder's grid",
+    )
     apart = float((truth.time_ms.cpu().double() - prediction.time_ms.cpu().double()).abs().max())
-    require(apart < 1e-3, "prediction", "on the time grid of the truth",
-            f"{prediction.dt_ms:g} ms against {truth.dt_ms:g} ms per sample",
-            "resample the truth to the decoder's grid")  # fmt: skip
-    require(truth.steps == prediction.steps, "prediction", "a response to the steps of the truth", "other steps",
-            "use one protocol for both")  # fmt: skip
-    require(bool(torch.isfinite(truth.voltage_mv).all()), "truth", "complete", "missing samples (NaN)",
-            "leave out sweeps with missing samples")  # fmt: skip
+    require(
+        apart < 1e-3,
+        "prediction",
+        "on the time grid of the truth",
+        f"{prediction.dt_ms:g} ms against {truth.dt_ms:g} ms per sample",
+        "resample the truth to the decoder's grid",
+    )
+    require(
+        truth.steps == prediction.steps,
+        "prediction",
+        "a response to the steps of the truth",
+        "other steps",
+        "use one protocol for both",
+    )
+    require(
+        bool(torch.isfinite(truth.voltage_mv).all()),
+        "truth",
+        "complete",
+        "missing samples (NaN)",
+        "leave out sweeps with missing samples",
+    )

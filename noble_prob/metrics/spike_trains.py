@@ -60,9 +60,12 @@ def coincidences(
 
 
 def coincidence_factor(
-    true_ms: Float[Tensor, "trace spike"], predicted_ms: Float[Tensor, "trace other"],
-    duration_ms: Float[Tensor, " trace"], *, delta_ms: float = 2.0,
-) -> Float[Tensor, " trace"]:  # fmt: skip
+    true_ms: Float[Tensor, "trace spike"],
+    predicted_ms: Float[Tensor, "trace other"],
+    duration_ms: Float[Tensor, " trace"],
+    *,
+    delta_ms: float = 2.0,
+) -> Float[Tensor, " trace"]:
     """Coincidence factor Gamma of every trace.
 
     Args:

@@ -7,6 +7,15 @@ from noble_prob.noise.trains import SpikeTrains
 from noble_prob.noise.trial import TimingScatter, TrialModel, diffuse
 
 __all__ = [
-    "Design", "Evidence", "NoisePrior", "Scale", "SpikeTrains", "Summaries", "TimingScatter", "TrialModel", "defined",
-    "diffuse", "mask_undefined",
-]  # fmt: skip
+    "Design",
+    "Evidence",
+    "NoisePrior",
+    "Scale",
+    "SpikeTrains",
+    "Summaries",
+    "TimingScatter",
+    "TrialModel",
+    "defined",
+    "diffuse",
+    "mask_undefined",
+]

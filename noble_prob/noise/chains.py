@@ -22,9 +22,14 @@ STRIDE = 1000
 
 @undisturbed()
 def run_chains(
-    model: Callable[..., object], *data: object, draws: int, warmup: int, chains: int, seed: int,
+    model: Callable[..., object],
+    *data: object,
+    draws: int,
+    warmup: int,
+    chains: int,
+    seed: int,
     start: Callable[..., object] | None = None,
-) -> tuple[dict[str, Float[Tensor, "chain draw *event"]], int]:  # fmt: skip
+) -> tuple[dict[str, Float[Tensor, "chain draw *event"]], int]:
     """Draws of every latent site, and the number of divergent trajectories.
 
     Args:
@@ -41,8 +46,9 @@ def run_chains(
     for chain in range(chains):
         with warnings.catch_warnings(), seeded(seed + STRIDE * chain), single_thread(), pyro.validation_enabled(False):
             warnings.simplefilter("ignore", FutureWarning)  # tracing is 2.5 times faster, and will be replaced one day
-            kernel = NUTS(model, max_tree_depth=6, target_accept_prob=0.85, jit_compile=True, ignore_jit_warnings=True,
-                          **options)  # fmt: skip
+            kernel = NUTS(
+                model, max_tree_depth=6, target_accept_prob=0.85, jit_compile=True, ignore_jit_warnings=True, **options
+            )
             mcmc = MCMC(kernel, num_samples=draws, warmup_steps=warmup, disable_progbar=True)
             mcmc.run(*data)
             runs.append(mcmc.get_samples())

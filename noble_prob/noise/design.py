@@ -29,8 +29,13 @@ class Design:
 
     def __post_init__(self) -> None:
         shapes = tuple(self.current_pa.shape), tuple(self.end_ms.shape)
-        require(shapes[0] == shapes[1] and self.current_pa.numel() > 0, "current_pa", "one value per sweep, as end_ms",
-                shapes, "give one step and one end per sweep")  # fmt: skip
+        require(
+            shapes[0] == shapes[1] and self.current_pa.numel() > 0,
+            "current_pa",
+            "one value per sweep, as end_ms",
+            shapes,
+            "give one step and one end per sweep",
+        )
         require(bool((self.end_ms > 0).all()), "end_ms", "positive", self.end_ms.tolist(), "look at some of the step")
 
     def __len__(self) -> int:
@@ -42,8 +47,9 @@ class Design:
 
     def take(self, sweeps: Tensor) -> Design:
         """Some of the sweeps."""
-        return Design(current_pa=self.current_pa[..., sweeps], end_ms=self.end_ms[..., sweeps],
-                      summary_names=self.summary_names)  # fmt: skip
+        return Design(
+            current_pa=self.current_pa[..., sweeps], end_ms=self.end_ms[..., sweeps], summary_names=self.summary_names
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,14 +68,29 @@ class Evidence:
 
     def __post_init__(self) -> None:
         rows = tuple(self.design.current_pa.shape)
-        require(tuple(self.times_ms.shape[:-1]) == rows, "times_ms", f"of shape {(*rows, 'spike')}",
-                tuple(self.times_ms.shape), "give one row of spike times per sweep")  # fmt: skip
+        require(
+            tuple(self.times_ms.shape[:-1]) == rows,
+            "times_ms",
+            f"of shape {(*rows, 'spike')}",
+            tuple(self.times_ms.shape),
+            "give one row of spike times per sweep",
+        )
         wanted = (*rows, len(self.design.summary_names))
-        require(tuple(self.summary.shape) == wanted, "summary", f"of shape {wanted}", tuple(self.summary.shape),
-                "give one row per sweep and one column per summary feature, NaN where undefined")  # fmt: skip
+        require(
+            tuple(self.summary.shape) == wanted,
+            "summary",
+            f"of shape {wanted}",
+            tuple(self.summary.shape),
+            "give one row per sweep and one column per summary feature, NaN where undefined",
+        )
         forward = torch.diff(torch.where(torch.isfinite(self.times_ms), self.times_ms, 1e12), dim=-1) >= 0
-        require(bool(forward.all() and (self.times_ms > 0).all()), "times_ms", "positive and increasing along a sweep",
-                "a step back or a spike before the onset", "sort the spikes and count time from the onset")  # fmt: skip
+        require(
+            bool(forward.all() and (self.times_ms > 0).all()),
+            "times_ms",
+            "positive and increasing along a sweep",
+            "a step back or a spike before the onset",
+            "sort the spikes and count time from the onset",
+        )
 
     def intervals(self, error_ms: float, most: int) -> Intervals:
         """Latencies and intervals, diagonalised; remembered, since samplers ask thousands of times.
@@ -90,8 +111,9 @@ class Evidence:
         """The same on a device, what was remembered included."""
         if self.times_ms.device == torch.device(device):
             return self
-        moved = replace(self, design=self.design.to(device), times_ms=self.times_ms.to(device),
-                        summary=self.summary.to(device))  # fmt: skip
+        moved = replace(
+            self, design=self.design.to(device), times_ms=self.times_ms.to(device), summary=self.summary.to(device)
+        )
         kept = {key: value.to(moved.times_ms) for key, value in self.__dict__.get("_intervals", {}).items()}
         moved.__dict__["_intervals"] = kept
         return moved
@@ -103,8 +125,11 @@ class Evidence:
 
     def take(self, sweeps: Tensor) -> Evidence:
         """Some of the sweeps."""
-        return Evidence(design=self.design.take(sweeps), times_ms=self.times_ms[..., sweeps, :],
-                        summary=self.summary[..., sweeps, :])  # fmt: skip
+        return Evidence(
+            design=self.design.take(sweeps),
+            times_ms=self.times_ms[..., sweeps, :],
+            summary=self.summary[..., sweeps, :],
+        )
 
 
 def defined(names: tuple[str, ...], count: Tensor, current_pa: Tensor) -> Tensor:

@@ -108,8 +108,12 @@ def diagonalise(times_ms: Float[Tensor, "*batch sweep spike"], error_ms: float, 
     first = torch.zeros_like(x)
     first[..., :1] = seen[..., :1].to(x)
     return Intervals(
-        times_ms=times_ms, log_ms=torch.where(seen, x.log(), 0.0), seen=seen, rotation=rotation,
+        times_ms=times_ms,
+        log_ms=torch.where(seen, x.log(), 0.0),
+        seen=seen,
+        rotation=rotation,
         lean=0.5 * ends * torch.where(seen, (error_ms / x).square(), 0.0).clamp(max=MOST_LEAN),
-        eigen=eigen.clamp(min=1e-12), basis=rotation @ torch.stack([first, seen.to(x) - first], -1),
+        eigen=eigen.clamp(min=1e-12),
+        basis=rotation @ torch.stack([first, seen.to(x) - first], -1),
         log_scale=(root.log() * seen).sum(-1),
-    )  # fmt: skip
+    )

@@ -66,11 +66,21 @@ class SpikeRepeats:
 
     def __post_init__(self) -> None:
         n = len(self.times_ms)
-        require(n == len(self.end_ms) == len(self.cell) == len(self.current_pa), "times_ms",
-                "with one end, cell and current per group", n, "describe every group")  # fmt: skip
+        require(
+            n == len(self.end_ms) == len(self.cell) == len(self.current_pa),
+            "times_ms",
+            "with one end, cell and current per group",
+            n,
+            "describe every group",
+        )
         repeats = [len(group) for group in self.times_ms]
-        require(bool(n) and min(repeats) >= 2, "times_ms", "groups of at least two repeats", repeats,
-                "repeat every stimulus")  # fmt: skip
+        require(
+            bool(n) and min(repeats) >= 2,
+            "times_ms",
+            "groups of at least two repeats",
+            repeats,
+            "repeat every stimulus",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,10 +199,17 @@ class RepeatFit:
         tails = torch.tensor([(1 - mass) / 2, 0.5, (1 + mass) / 2], dtype=torch.float64)
         low, middle, high = torch.quantile(self.scales, tails, dim=0)
         return [
-            {"cell": self.repeats.cell[g], "current_pa": self.repeats.current_pa[g], "scale": name,
-             "median": float(middle[g, k]), "low": float(low[g, k]), "high": float(high[g, k])}
-            for g in range(len(middle)) for k, name in enumerate(SCALES)
-        ]  # fmt: skip
+            {
+                "cell": self.repeats.cell[g],
+                "current_pa": self.repeats.current_pa[g],
+                "scale": name,
+                "median": float(middle[g, k]),
+                "low": float(low[g, k]),
+                "high": float(high[g, k]),
+            }
+            for g in range(len(middle))
+            for k, name in enumerate(SCALES)
+        ]
 
 
 def fit_repeats(
@@ -219,5 +236,11 @@ def fit_repeats(
     cell_log = site["common"].unsqueeze(-2) + site["between_cells"].unsqueeze(-2) * site["cell"]
     deviating = cell_log[..., cell, :] + site["between_stimuli"].unsqueeze(-2) * site["group"]
     log = torch.where(CENTRED, site["group"], deviating)
-    return RepeatFit(repeats=repeats, scales=log.exp().flatten(0, 1),
-                     cells=names, r_hat=worst_split_r_hat(log), divergences=divergences, seed=seed)  # fmt: skip
+    return RepeatFit(
+        repeats=repeats,
+        scales=log.exp().flatten(0, 1),
+        cells=names,
+        r_hat=worst_split_r_hat(log),
+        divergences=divergences,
+        seed=seed,
+    )

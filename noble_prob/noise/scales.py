@@ -59,8 +59,16 @@ class NoisePrior:
     def exact(cls) -> NoisePrior:
         """For data drawn from a decoder whose error is exactly what it states: no scale is left to be found."""
         none = Scale(median=0.0)
-        return cls(decoder_excess=none, phase_diffusion=none, trial_timing=none, trial_rate=none, trial_rest=none,
-                   trial_passive=none, trial_shape=none, timing_ms=0.02)  # fmt: skip
+        return cls(
+            decoder_excess=none,
+            phase_diffusion=none,
+            trial_timing=none,
+            trial_rate=none,
+            trial_rest=none,
+            trial_passive=none,
+            trial_shape=none,
+            timing_ms=0.02,
+        )
 
     @classmethod
     def simulated(cls) -> NoisePrior:
@@ -73,19 +81,36 @@ class NoisePrior:
         microvolts by whichever feature the decoder knows best.
         """
         some, rate = Scale(median=NUMERICAL, log_sd=0.0), Scale(median=NUMERICAL_RATE, log_sd=0.0)
-        return replace(cls.exact(), decoder_excess=cls().decoder_excess, trial_timing=rate, trial_rate=rate,
-                       trial_rest=some, trial_passive=some, trial_shape=some)  # fmt: skip
+        return replace(
+            cls.exact(),
+            decoder_excess=cls().decoder_excess,
+            trial_timing=rate,
+            trial_rate=rate,
+            trial_rest=some,
+            trial_passive=some,
+            trial_shape=some,
+        )
 
 
 NUMERICAL, NUMERICAL_RATE = 0.1, 0.003
 """Differences between two simulations of one model: of its features in units of what is usual between sweeps, and of
 the logarithms of latency and rate."""
 USUAL = {
-    "resting_voltage_mv": 0.5, "voltage_deflection_mv": 0.3, "steady_state_voltage_mv": 0.7, "sag_mv": 0.3,
-    "sag_ratio": 0.03, "membrane_time_constant_ms": 1.5, "input_resistance_mohm": 5.0, "ap1_peak_mv": 1.0,
-    "ap1_amplitude_mv": 1.0, "mean_ap_amplitude_mv": 1.0, "ap1_trough_mv": 0.7, "ap1_begin_mv": 0.7,
-    "ahp_depth_abs_mv": 0.7, "ap1_width_ms": 0.02,
-}  # fmt: skip
+    "resting_voltage_mv": 0.5,
+    "voltage_deflection_mv": 0.3,
+    "steady_state_voltage_mv": 0.7,
+    "sag_mv": 0.3,
+    "sag_ratio": 0.03,
+    "membrane_time_constant_ms": 1.5,
+    "input_resistance_mohm": 5.0,
+    "ap1_peak_mv": 1.0,
+    "ap1_amplitude_mv": 1.0,
+    "mean_ap_amplitude_mv": 1.0,
+    "ap1_trough_mv": 0.7,
+    "ap1_begin_mv": 0.7,
+    "ahp_depth_abs_mv": 0.7,
+    "ap1_width_ms": 0.02,
+}
 """Usual SD of a feature between sweeps of one patch-clamped cell, minutes apart, in its unit, at :data:`STRONG_PA`
 where it depends on the current. Orders of magnitude from experience with whole-cell recordings; the sites
 ``trial_rest``, ``trial_passive`` and ``trial_shape`` learn a factor each. Deflection, sag and time constant stand to

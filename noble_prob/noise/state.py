@@ -60,10 +60,20 @@ class SweepStates:
 
     def __post_init__(self) -> None:
         n = len(self.cell)
-        require(n > 0 and n == len(self.value) == len(self.stimulus) == len(self.minutes), "value",
-                "a table, stimuli and times per cell", len(self.value), "describe every cell")  # fmt: skip
-        require(len(self.electrode) in (0, n), "electrode", f"one pair for each of {n} cells, or none",
-                len(self.electrode), "measure every cell, or none")  # fmt: skip
+        require(
+            n > 0 and n == len(self.value) == len(self.stimulus) == len(self.minutes),
+            "value",
+            "a table, stimuli and times per cell",
+            len(self.value),
+            "describe every cell",
+        )
+        require(
+            len(self.electrode) in (0, n),
+            "electrode",
+            f"one pair for each of {n} cells, or none",
+            len(self.electrode),
+            "measure every cell, or none",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,9 +132,11 @@ def rows_of(states: SweepStates) -> Rows:
 
 
 def log_likelihood(
-    rows: Rows, jitter: Float[Tensor, "cell feature"], drift: Float[Tensor, "cell feature"],
+    rows: Rows,
+    jitter: Float[Tensor, "cell feature"],
+    drift: Float[Tensor, "cell feature"],
     tril: Float[Tensor, "feature feature"],
-) -> Float[Tensor, " cell"]:  # fmt: skip
+) -> Float[Tensor, " cell"]:
     """Log density of every cell's rows, up to a constant.
 
     Its slope is written down: with ``a = K^-1 y`` that of a Gaussian row's log density over its covariance ``K`` is
@@ -239,11 +251,16 @@ def fit_state(states: SweepStates, *, draws: int = 500, warmup: int = 300, chain
     electrode = site["electrode_cell"] if "electrode_cell" in site else log_jitter[..., :0, 0]
     log = torch.cat([log_jitter.flatten(2), log_drift.flatten(2), electrode], -1)
     return StateFit(
-        states=states, jitter=log_jitter.exp().flatten(0, 1) * rows.unit,
-        drift=log_drift.exp().flatten(0, 1) * rows.unit, correlation=tril @ tril.mT,
-        electrode_mv=electrode.exp().flatten(0, 1), r_hat=worst_split_r_hat(log), divergences=divergences, seed=seed,
+        states=states,
+        jitter=log_jitter.exp().flatten(0, 1) * rows.unit,
+        drift=log_drift.exp().flatten(0, 1) * rows.unit,
+        correlation=tril @ tril.mT,
+        electrode_mv=electrode.exp().flatten(0, 1),
+        r_hat=worst_split_r_hat(log),
+        divergences=divergences,
+        seed=seed,
         chains=chains,
-    )  # fmt: skip
+    )
 
 
 def _cells(site: Mapping[str, Tensor], common: str, cell: str) -> Float[Tensor, "chain draw cell feature"]:

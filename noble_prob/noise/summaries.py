@@ -52,9 +52,15 @@ class Summaries(dist.TorchDistribution):
     support = constraints.independent(constraints.real, 2)
 
     def __init__(
-        self, predicted: Float[Tensor, "*batch sweep feature"], design: Design, error: DecoderError, *,
-        scale: Tensor, between: tuple[Tensor, Tensor, Tensor], df: float | None = None,
-    ):  # fmt: skip
+        self,
+        predicted: Float[Tensor, "*batch sweep feature"],
+        design: Design,
+        error: DecoderError,
+        *,
+        scale: Tensor,
+        between: tuple[Tensor, Tensor, Tensor],
+        df: float | None = None,
+    ):
         self.predicted, self.design, self.error = predicted, design, error
         self.scale, self.between, self.df = scale, between, df
         super().__init__(predicted.shape[:-2], predicted.shape[-2:], validate_args=False)
@@ -63,8 +69,14 @@ class Summaries(dist.TorchDistribution):
         """The same features for every element of a batch."""
         shape = torch.Size(batch_shape)
         rest, passive, spike = (kappa.expand(shape) for kappa in self.between)
-        return Summaries(self.predicted.expand(*shape, *self.event_shape), self.design, self.error,
-                         scale=self.scale.expand(shape), between=(rest, passive, spike), df=self.df)  # fmt: skip
+        return Summaries(
+            self.predicted.expand(*shape, *self.event_shape),
+            self.design,
+            self.error,
+            scale=self.scale.expand(shape),
+            between=(rest, passive, spike),
+            df=self.df,
+        )
 
     def _covariances(self) -> list[tuple[Block, Float[Tensor, "*batch row both both"]]]:
         """Covariance over sweeps of every feature, and of those that vary together."""
@@ -104,8 +116,14 @@ class Summaries(dist.TorchDistribution):
 
     def take(self, sweeps: Tensor) -> Summaries:
         """Some of the sweeps of the same neuron: the others are integrated out."""
-        return Summaries(self.predicted[..., sweeps, :], self.design.take(sweeps), self.error, scale=self.scale,
-                         between=self.between, df=self.df)  # fmt: skip
+        return Summaries(
+            self.predicted[..., sweeps, :],
+            self.design.take(sweeps),
+            self.error,
+            scale=self.scale,
+            between=self.between,
+            df=self.df,
+        )
 
     def _density(self, energy: Tensor, log_det: Tensor, count: Tensor) -> Tensor:
         if self.df is not None:

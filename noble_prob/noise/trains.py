@@ -75,10 +75,18 @@ class SpikeTrains(dist.TorchDistribution):
     support = constraints.independent(constraints.positive, 2)
 
     def __init__(
-        self, predicted_ms: Float[Tensor, "*batch sweep spike"], design: Design, error: DecoderError, *,
-        scale: Tensor, phase_diffusion: Tensor, trial_timing: Tensor, trial_rate: Tensor, timing_ms: float,
+        self,
+        predicted_ms: Float[Tensor, "*batch sweep spike"],
+        design: Design,
+        error: DecoderError,
+        *,
+        scale: Tensor,
+        phase_diffusion: Tensor,
+        trial_timing: Tensor,
+        trial_rate: Tensor,
+        timing_ms: float,
         intervals: Intervals | None = None,
-    ):  # fmt: skip
+    ):
         self.predicted_ms, self.design, self.error = predicted_ms, design, error
         self.scale, self.phase_diffusion, self.trial_timing = scale, phase_diffusion, trial_timing
         self.trial_rate = trial_rate
@@ -102,20 +110,31 @@ class SpikeTrains(dist.TorchDistribution):
         """Some of the sweeps of the same neuron: the others are integrated out."""
         seen = self.intervals.take(sweeps) if self.intervals is not None else None
         return SpikeTrains(
-            self.predicted_ms[..., sweeps, :], self.design.take(sweeps), self.error, scale=self.scale,
-            phase_diffusion=self.phase_diffusion, trial_timing=self.trial_timing, trial_rate=self.trial_rate,
-            timing_ms=self.timing_ms, intervals=seen,
-        )  # fmt: skip
+            self.predicted_ms[..., sweeps, :],
+            self.design.take(sweeps),
+            self.error,
+            scale=self.scale,
+            phase_diffusion=self.phase_diffusion,
+            trial_timing=self.trial_timing,
+            trial_rate=self.trial_rate,
+            timing_ms=self.timing_ms,
+            intervals=seen,
+        )
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> SpikeTrains:
         """The same trains for every element of a batch."""
         shape = torch.Size(batch_shape)
         return SpikeTrains(
-            self.predicted_ms.expand(*shape, *self.event_shape), self.design, self.error,
+            self.predicted_ms.expand(*shape, *self.event_shape),
+            self.design,
+            self.error,
             scale=self.scale.expand(shape),
-            phase_diffusion=self.phase_diffusion.expand(shape), trial_timing=self.trial_timing.expand(shape),
-            trial_rate=self.trial_rate.expand(shape), timing_ms=self.timing_ms, intervals=self.intervals,
-        )  # fmt: skip
+            phase_diffusion=self.phase_diffusion.expand(shape),
+            trial_timing=self.trial_timing.expand(shape),
+            trial_rate=self.trial_rate.expand(shape),
+            timing_ms=self.timing_ms,
+            intervals=self.intervals,
+        )
 
     def log_prob(self, value: Float[Tensor, "*batch sweep spike"]) -> Float[Tensor, " *batch"]:
         """Log density of the spikes before the ends, times the probability of none after them (times in ms)."""

@@ -107,6 +107,11 @@ def criterion_values(recording: Recording, criteria: Sequence[Criterion]) -> Flo
 def _sweep_at(recording: Recording, current_pa: float) -> int:
     """The sweep with a step of this height."""
     off = (recording.protocol.amplitudes_pa - current_pa).abs().nan_to_num(float("inf"))
-    require(float(off.min()) < 0.5, "recording", f"one with a sweep at {current_pa:g} pA",
-            recording.protocol.amplitudes_pa.tolist(), "record the standard protocol")  # fmt: skip
+    require(
+        float(off.min()) < 0.5,
+        "recording",
+        f"one with a sweep at {current_pa:g} pA",
+        recording.protocol.amplitudes_pa.tolist(),
+        "record the standard protocol",
+    )
     return int(off.argmin())

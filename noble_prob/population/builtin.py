@@ -20,13 +20,27 @@ from noble_prob.population.targets import target
 
 PARAMETERS = {
     "Ra": 150.0,
-    "dend.cm": 1.2, "dend.e_pas": -74.0, "dend.g_pas": 3e-4,
-    "dend.gbar_Ih": 2e-4, "dend.gbar_Im_v2": 1e-4, "dend.gbar_Kv3_1": 0.02, "dend.gbar_NaV": 1e-3,
-    "soma.cm": 1.2, "soma.decay_CaDynamics": 100.0, "soma.e_pas": -74.0, "soma.g_pas": 3e-4,
-    "soma.gamma_CaDynamics": 3e-3, "soma.gbar_Ca_HVA": 1e-4, "soma.gbar_Ca_LVA": 1e-3, "soma.gbar_Ih": 2e-4,
-    "soma.gbar_K_Pst": 0.2, "soma.gbar_K_Tst": 0.05, "soma.gbar_Kv3_1": 0.6, "soma.gbar_NaV": 0.08,
+    "dend.cm": 1.2,
+    "dend.e_pas": -74.0,
+    "dend.g_pas": 3e-4,
+    "dend.gbar_Ih": 2e-4,
+    "dend.gbar_Im_v2": 1e-4,
+    "dend.gbar_Kv3_1": 0.02,
+    "dend.gbar_NaV": 1e-3,
+    "soma.cm": 1.2,
+    "soma.decay_CaDynamics": 100.0,
+    "soma.e_pas": -74.0,
+    "soma.g_pas": 3e-4,
+    "soma.gamma_CaDynamics": 3e-3,
+    "soma.gbar_Ca_HVA": 1e-4,
+    "soma.gbar_Ca_LVA": 1e-3,
+    "soma.gbar_Ih": 2e-4,
+    "soma.gbar_K_Pst": 0.2,
+    "soma.gbar_K_Tst": 0.05,
+    "soma.gbar_Kv3_1": 0.6,
+    "soma.gbar_NaV": 0.08,
     "soma.gbar_SK": 1e-4,
-}  # fmt: skip
+}
 """The reference cell; units as in :class:`~noble_prob.population.hof.CellModel`."""
 
 SPREAD = 0.15

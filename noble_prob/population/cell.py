@@ -62,8 +62,11 @@ def build_cell(model: CellModel, clamps: Sequence[Any], *, cv_um: float) -> Any:
         cv_um: Largest length of a compartment (micrometre).
     """
     decor = arbor.decor()
-    decor.set_property(Vm=model.v_init_mv * units.mV, tempK=(model.celsius + 273.15) * units.Kelvin,
-                       rL=model.parameters["Ra"] * units.Ohm * units.cm)  # fmt: skip
+    decor.set_property(
+        Vm=model.v_init_mv * units.mV,
+        tempK=(model.celsius + 273.15) * units.Kelvin,
+        rL=model.parameters["Ra"] * units.Ohm * units.cm,
+    )
     decor.set_ion("na", rev_pot=model.ena_mv * units.mV)
     decor.set_ion("k", rev_pot=model.ek_mv * units.mV)
     decor.set_ion("ca", int_con=1e-4 * units.mM, ext_con=2.0 * units.mM, method="nernst/ca")

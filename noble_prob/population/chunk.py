@@ -89,8 +89,9 @@ class Chunk:
         require(same, "columns", "pulses that all models share", c, "take the columns of the standard protocol")
         protocol = steps(
             [Step(onset_ms=o, duration_ms=d, amplitude_pa=a) for o, d, a in pulses[0].tolist()],
-            total_ms=self.quantised.shape[-1] * sample_ms, dt_ms=sample_ms,
-        )  # fmt: skip
+            total_ms=self.quantised.shape[-1] * sample_ms,
+            dt_ms=sample_ms,
+        )
         return Recording(
             protocol=protocol, voltage_mv=torch.from_numpy(dequantise(self.quantised[:, c])), axes=("neuron",)
         )

@@ -136,8 +136,13 @@ def import_hof(path: str | Path) -> HallOfFame:
     models = tuple(read_model(file, swc=swc) for file in files)
     names = set(models[0].parameters)
     for file, model in zip(files, models, strict=True):
-        require(set(model.parameters) == names, str(file), f"a model with the {len(names)} parameters of the first",
-                sorted(set(model.parameters) ^ names), "add or remove these")  # fmt: skip
+        require(
+            set(model.parameters) == names,
+            str(file),
+            f"a model with the {len(names)} parameters of the first",
+            sorted(set(model.parameters) ^ names),
+            "add or remove these",
+        )
     digest = hashlib.sha256(swc_text.encode())
     for file in files:
         digest.update(file.read_bytes())
@@ -160,11 +165,19 @@ def read_model(path: Path, *, swc: str) -> CellModel:
         reversal = condition["erev"][0]
         parameters = {"Ra": float(data["passive"][0]["ra"])}
         parameters |= {f"{g['section']}.{g['name']}": float(g["value"]) for g in data["genome"]}
-        conditions = {"celsius": float(condition["celsius"]), "ena_mv": float(reversal["ena"]),
-                      "ek_mv": float(reversal["ek"]), "v_init_mv": float(condition["v_init"])}  # fmt: skip
+        conditions = {
+            "celsius": float(condition["celsius"]),
+            "ena_mv": float(reversal["ena"]),
+            "ek_mv": float(reversal["ek"]),
+            "v_init_mv": float(condition["v_init"]),
+        }
     except (OSError, KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
-        raise UsageError(str(path), "a parameter file with passive, conditions and genome", repr(error),
-                         "compare it with `python -m pydoc noble_prob.population.hof`") from error  # fmt: skip
+        raise UsageError(
+            str(path),
+            "a parameter file with passive, conditions and genome",
+            repr(error),
+            "compare it with `python -m pydoc noble_prob.population.hof`",
+        ) from error
     undefined = [name for name, value in {**parameters, **conditions}.items() if not math.isfinite(value)]
     require(not undefined, str(path), "finite numbers", f"{listed(undefined)} without one", "correct the file")
     return CellModel(label=path.stem, swc=swc, parameters={k: parameters[k] for k in sorted(parameters)}, **conditions)
@@ -193,11 +206,21 @@ def prune_swc(text: str) -> str:
         row = line.split("#")[0].split()
         if not row:
             continue
-        require(_is_sample(row), "morphology.swc", "one sample per line: id, tag, x, y, z, radius, parent",
-                f"{line[:40]!r} in line {number}", "correct the line, or copy the file again")  # fmt: skip
+        require(
+            _is_sample(row),
+            "morphology.swc",
+            "one sample per line: id, tag, x, y, z, radius, parent",
+            f"{line[:40]!r} in line {number}",
+            "correct the line, or copy the file again",
+        )
         known = row[6] == "-1" or row[6] in kept or row[6] in dropped
-        require(known, "morphology.swc", "samples whose parents come before them",
-                f"the unknown parent {row[6]} in line {number}", "correct it, or copy the file again")  # fmt: skip
+        require(
+            known,
+            "morphology.swc",
+            "samples whose parents come before them",
+            f"the unknown parent {row[6]} in line {number}",
+            "correct it, or copy the file again",
+        )
         if row[1] == "2" or row[6] in dropped:
             dropped.add(row[0])
             continue
@@ -235,8 +258,13 @@ def parse_keys(text: str, parameter: str = "models") -> tuple[int, ...]:
                 parameter, "numbers and ranges such as 0,2,5-9", repr(text[:40]), "separate them by commas"
             )
         first, last = int(match[1]), int(match[2] or match[1])
-        require(first <= last < first + MOST_KEYS, parameter, f"ranges upwards of at most {MOST_KEYS} numbers",
-                repr(part.strip()), "write the smaller number first, and only numbers that exist")  # fmt: skip
+        require(
+            first <= last < first + MOST_KEYS,
+            parameter,
+            f"ranges upwards of at most {MOST_KEYS} numbers",
+            repr(part.strip()),
+            "write the smaller number first, and only numbers that exist",
+        )
         keys += range(first, last + 1)
     return tuple(keys)
 

@@ -60,14 +60,21 @@ _SPIKE = (
 )
 
 FEATURES10: tuple[Latent, ...] = (
-    *_PASSIVE, *_firing("50pa", 50)[::2], *_firing("180pa", 180)[::2], *_SPIKE[:2],
-)  # fmt: skip
+    *_PASSIVE,
+    *_firing("50pa", 50)[::2],
+    *_firing("180pa", 180)[::2],
+    *_SPIKE[:2],
+)
 
 FEATURES13: tuple[Latent, ...] = (*_PASSIVE, *_firing("50pa", 50), *_firing("180pa", 180), *_SPIKE)
 
 FEATURES16: tuple[Latent, ...] = (
-    *_PASSIVE, *_firing("25pa", 25), *_firing("50pa", 50), *_firing("180pa", 180), *_SPIKE,
-)  # fmt: skip
+    *_PASSIVE,
+    *_firing("25pa", 25),
+    *_firing("50pa", 50),
+    *_firing("180pa", 180),
+    *_SPIKE,
+)
 
 FEATURES21: tuple[Latent, ...] = (
     *FEATURES16,
@@ -86,9 +93,12 @@ NOBLE2: tuple[Latent, ...] = (
 )
 
 SPACES = {
-    "features21": FEATURES21, "features16": FEATURES16, "features13": FEATURES13, "features10": FEATURES10,
+    "features21": FEATURES21,
+    "features16": FEATURES16,
+    "features13": FEATURES13,
+    "features10": FEATURES10,
     "noble2": NOBLE2,
-}  # fmt: skip
+}
 """Named latent spaces."""
 
 
@@ -144,8 +154,13 @@ def fit_space(name: str, values: Float[Tensor, "model latent"]) -> LatentSpace:
 def _sweep_of(responses: Recording, current_pa: float) -> int:
     amplitudes = responses.protocol.amplitudes_pa
     hit = torch.nonzero((amplitudes - current_pa).abs() < 0.5).flatten()
-    require(len(hit) > 0, "responses", f"to contain a step of {current_pa:.0f} pA",
-            [round(a, 1) for a in amplitudes.tolist()], "simulate the standard protocol first")  # fmt: skip
+    require(
+        len(hit) > 0,
+        "responses",
+        f"to contain a step of {current_pa:.0f} pA",
+        [round(a, 1) for a in amplitudes.tolist()],
+        "simulate the standard protocol first",
+    )
     return int(hit[0])
 
 

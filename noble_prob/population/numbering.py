@@ -30,8 +30,13 @@ def file_numbers(files: Sequence[Path]) -> tuple[int, ...]:
     require(not below, "path", "a folder of files seed_S_hof_H.json with S from 1", listed(below), "rename these files")
     for key, n in Counter(keys).items():
         alike = [file.name for file, own in zip(files, keys, strict=True) if own == key]
-        require(n == 1, "path", "a folder in which every model has a number of its own",
-                f"{listed(alike)} with the number {key}", "name all files alike")  # fmt: skip
+        require(
+            n == 1,
+            "path",
+            "a folder in which every model has a number of its own",
+            f"{listed(alike)} with the number {key}",
+            "name all files alike",
+        )
     return tuple(keys)
 
 

@@ -63,13 +63,23 @@ class Plan:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seed", require_seed(self.seed))
-        require(self.n_models > 0 and self.chunk_models > 0, "n_models", "positive, like `chunk_models`",
-                (self.n_models, self.chunk_models), "ask for at least one model")  # fmt: skip
+        require(
+            self.n_models > 0 and self.chunk_models > 0,
+            "n_models",
+            "positive, like `chunk_models`",
+            (self.n_models, self.chunk_models),
+            "ask for at least one model",
+        )
         require(self.noise_sd >= 0, "noise_sd", "at least 0", self.noise_sd, "use 0.15, or 0 for none")
         for criterion in self.criteria:
             known = any(abs(criterion.current_pa - step) < 0.5 for step in self.design.standard_pa)
-            require(known, "criteria", f"of steps of the standard protocol, {listed(self.design.standard_pa)} pA",
-                    f"{criterion.current_pa:g} pA of {criterion.feature}", "judge at one of these steps")  # fmt: skip
+            require(
+                known,
+                "criteria",
+                f"of steps of the standard protocol, {listed(self.design.standard_pa)} pA",
+                f"{criterion.current_pa:g} pA of {criterion.feature}",
+                "judge at one of these steps",
+            )
 
     def model(self, number: int) -> CellModel:
         """The model with this number."""
@@ -81,16 +91,26 @@ class Plan:
         """The plan as JSON values, for :meth:`Store.create`."""
         names, _ = parameter_table(self.base.models)
         return {
-            "n_models": self.n_models, "chunk_models": self.chunk_models, "seed": self.seed,
-            "dt_ms": self.design.sample_ms, "n_samples": self.design.n_samples,
+            "n_models": self.n_models,
+            "chunk_models": self.chunk_models,
+            "seed": self.seed,
+            "dt_ms": self.design.sample_ms,
+            "n_samples": self.design.n_samples,
             "n_currents": len(self.design.standard_pa) + self.design.n_random,
-            "parameter_names": names, "parameter_log": [is_log(n) for n in names],
-            "base": {"name": self.base.name, "keys": self.base.keys, "sha256": self.base.digest,
-                     "noise_sd": self.noise_sd, "included": self.include_base},
-            "design": asdict(self.design), "numerics": asdict(self.numerics),
+            "parameter_names": names,
+            "parameter_log": [is_log(n) for n in names],
+            "base": {
+                "name": self.base.name,
+                "keys": self.base.keys,
+                "sha256": self.base.digest,
+                "noise_sd": self.noise_sd,
+                "included": self.include_base,
+            },
+            "design": asdict(self.design),
+            "numerics": asdict(self.numerics),
             "criteria": [_criterion(c) for c in self.criteria],
             "provenance": {"arbor": version("arbor"), "numpy": np.__version__, "machine": platform.machine()},
-        }  # fmt: skip
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,16 +158,29 @@ def populate(
     require_arbor()
     most = -(-plan.n_models // plan.chunk_models) - 1
     beyond = [i for i in chunks or () if not 0 <= i <= most]
-    require(not beyond and (chunks is None or len(chunks) > 0), "chunks", f"numbers from 0 to {most}",
-            listed(beyond) or "none", "choose chunks of the set")  # fmt: skip
+    require(
+        not beyond and (chunks is None or len(chunks) > 0),
+        "chunks",
+        f"numbers from 0 to {most}",
+        listed(beyond) or "none",
+        "choose chunks of the set",
+    )
     store = Store.create(path, plan.manifest())
     found = {i: store.condition(i) for i in (range(store.n_chunks) if chunks is None else sorted(set(chunks)))}
     wanted = [i for i, condition in found.items() if condition != "whole"]
     tasks = [ChunkTask(plan=plan, index=i, numbers=store.members(i)) for i in wanted]
     tally = Counter([MENDED for condition in found.values() if condition == "damaged"])
     title = "populate" if progress else None
-    for outcome in fan_out(make_chunk, tasks, jobs=jobs, timeout_s=timeout_s, max_minutes=max_minutes, progress=title,
-                           engine=engine, address=address):  # fmt: skip
+    for outcome in fan_out(
+        make_chunk,
+        tasks,
+        jobs=jobs,
+        timeout_s=timeout_s,
+        max_minutes=max_minutes,
+        progress=title,
+        engine=engine,
+        address=address,
+    ):
         if outcome.error:
             tally[f"chunk failed: {outcome.error}"] += 1
             continue

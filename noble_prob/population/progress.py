@@ -48,8 +48,12 @@ class Progress:
 
     def to_dict(self) -> dict[str, Any]:
         """For machines."""
-        return {"models": self.statuses.total(), "of": self.n_models, "accepted": self.accepted,
-                "missing_chunks": list(self.missing)}  # fmt: skip
+        return {
+            "models": self.statuses.total(),
+            "of": self.n_models,
+            "accepted": self.accepted,
+            "missing_chunks": list(self.missing),
+        }
 
 
 def progress(store: Store) -> Progress:

@@ -87,8 +87,9 @@ def _traces(
         for _ in range(trials):
             for sweep in sweeps:
                 name = _name(model, sweep)
-                tasks.append(Trace(model=model, protocol=sweep, numerics=numerics, noise=noise,
-                                   stream=(name, before[name])))  # fmt: skip
+                tasks.append(
+                    Trace(model=model, protocol=sweep, numerics=numerics, noise=noise, stream=(name, before[name]))
+                )
                 before[name] += 1
     return tasks
 

@@ -60,8 +60,13 @@ class Design:
         longest = max(self.duration_ms, *(self.random_duration_ms or (0.0,)))
         expected = f"more than onset and longest pulse together, {self.onset_ms + longest} ms"
         require(self.onset_ms + longest < self.total_ms, "total_ms", expected, self.total_ms, "lengthen the traces")
-        require(self.total_ms / self.sample_ms <= MOST_SAMPLES, "total_ms",
-                f"at most {MOST_SAMPLES * self.sample_ms:g} ms", self.total_ms, "shorten the traces")  # fmt: skip
+        require(
+            self.total_ms / self.sample_ms <= MOST_SAMPLES,
+            "total_ms",
+            f"at most {MOST_SAMPLES * self.sample_ms:g} ms",
+            self.total_ms,
+            "shorten the traces",
+        )
 
     @property
     def n_samples(self) -> int:

@@ -76,8 +76,13 @@ def steps(pulses: Sequence[Step], *, total_ms: float = 512.0, dt_ms: float = 0.0
         UsageError: If a pulse does not fit into its sweep.
     """
     late = [p for p in pulses if p.onset_ms < 0 or p.duration_ms <= 0 or p.offset_ms > total_ms]
-    require(bool(pulses) and not late, "pulses", f"positive pulses that end within {total_ms} ms", late or "none",
-            "shorten the pulse or lengthen `total_ms`")  # fmt: skip
+    require(
+        bool(pulses) and not late,
+        "pulses",
+        f"positive pulses that end within {total_ms} ms",
+        late or "none",
+        "shorten the pulse or lengthen `total_ms`",
+    )
     time = torch.arange(round(total_ms / dt_ms), dtype=torch.float64) * dt_ms
     rows = [p.holding_pa + p.amplitude_pa * ((time >= p.onset_ms - 1e-9) & (time < p.offset_ms - 1e-9)) for p in pulses]
     return Protocol(time_ms=time, current_pa=torch.stack(rows), steps=tuple(pulses))
@@ -98,8 +103,13 @@ def ramp(
     Raises:
         UsageError: If the ramp does not fit into the sweep.
     """
-    require(onset_ms >= 0 and duration_ms > 0 and onset_ms + duration_ms <= total_ms, "duration_ms",
-            f"positive and over within {total_ms} ms", duration_ms, "shorten the ramp")  # fmt: skip
+    require(
+        onset_ms >= 0 and duration_ms > 0 and onset_ms + duration_ms <= total_ms,
+        "duration_ms",
+        f"positive and over within {total_ms} ms",
+        duration_ms,
+        "shorten the ramp",
+    )
     time = torch.arange(round(total_ms / dt_ms), dtype=torch.float64) * dt_ms
     rise = (time - onset_ms) / duration_ms
     shape = torch.where((rise >= 0) & (rise < 1), rise, torch.zeros_like(rise))

@@ -76,8 +76,13 @@ class Store:
             _require_same(cls(folder).manifest, manifest)
         else:
             strays = sorted(f.name for f in folder.glob("chunk-*.npz"))
-            require(not strays, "out", "a folder whose chunks have their manifest.json", f"{strays[:3]} without it",
-                    "restore the manifest, or choose another folder")  # fmt: skip
+            require(
+                not strays,
+                "out",
+                "a folder whose chunks have their manifest.json",
+                f"{strays[:3]} without it",
+                "restore the manifest, or choose another folder",
+            )
         begin_folder(folder)
         write_atomically(folder / "manifest.json", (json.dumps(manifest, indent=1) + "\n").encode())
         return cls(folder)
@@ -133,8 +138,12 @@ class Store:
         try:
             return unpack(self._file(index).read_bytes(), index=index)
         except DAMAGE as error:
-            raise UsageError(f"chunk {index}", "a readable chunk", error,
-                             "run the same `noble-prob populate` again: it mends the chunk") from error  # fmt: skip
+            raise UsageError(
+                f"chunk {index}",
+                "a readable chunk",
+                error,
+                "run the same `noble-prob populate` again: it mends the chunk",
+            ) from error
 
     def __iter__(self) -> Iterator[Chunk]:
         for index in self.done():
@@ -178,8 +187,13 @@ def _manifest(file: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError("manifest.json", "readable JSON", error, RESTORE) from error
     require(isinstance(manifest, dict), "manifest.json", "a JSON object", type(manifest).__name__, RESTORE)
-    require(manifest.get("format") == FORMAT, "manifest.format", FORMAT, manifest.get("format"),
-            "read the set with the version that wrote it")  # fmt: skip
+    require(
+        manifest.get("format") == FORMAT,
+        "manifest.format",
+        FORMAT,
+        manifest.get("format"),
+        "read the set with the version that wrote it",
+    )
     for name in ("n_models", "chunk_models"):
         value = manifest.get(name)
         require(type(value) is int and value > 0, f"manifest.{name}", "a positive whole number", value, RESTORE)
@@ -198,5 +212,10 @@ def _require_same(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         expected = f"{old.get(name)!r}, as in the set that is there"
         remedy = "continue with the same plan, or choose another folder"
         require(old.get(name) == new.get(name), name, expected, repr(new.get(name)), remedy)
-    require(new["n_models"] >= old["n_models"], "n_models", f"at least {old['n_models']}, as in the set that is there",
-            new["n_models"], "ask for as many or more, or choose another folder")  # fmt: skip
+    require(
+        new["n_models"] >= old["n_models"],
+        "n_models",
+        f"at least {old['n_models']}, as in the set that is there",
+        new["n_models"],
+        "ask for as many or more, or choose another folder",
+    )

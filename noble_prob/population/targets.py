@@ -29,9 +29,17 @@ from noble_prob.recording import Recording
 TARGET_FEATURES = {
     -110.0: ("resting_voltage_mv", "voltage_deflection_mv", "sag_mv"),
     50.0: ("spike_count",),
-    180.0: ("spike_count", "first_spike_latency_ms", "mean_isi_ms", "isi_cv", "ap1_peak_mv", "ap1_width_ms",
-            "ap1_trough_mv", "mean_ap_amplitude_mv"),
-}  # fmt: skip
+    180.0: (
+        "spike_count",
+        "first_spike_latency_ms",
+        "mean_isi_ms",
+        "isi_cv",
+        "ap1_peak_mv",
+        "ap1_width_ms",
+        "ap1_trough_mv",
+        "mean_ap_amplitude_mv",
+    ),
+}
 """What a target table holds unless told otherwise: rest, passive response, firing, spike shape."""
 
 RESOLUTION = {"spike_count": 1.0}
@@ -105,16 +113,27 @@ def read_targets(path: str | Path, *, k_sd: float) -> tuple[Criterion, ...]:
     require(k_sd > 0, "k_sd", "a positive number of standard deviations", k_sd, "3 keeps nearly all base models")
     try:
         with Path(path).open(newline="") as stream:
-            rows = [(r["feature"], float(r["current_pa"]), float(r["mean"]), float(r["sd"]), r["source"])
-                    for r in csv.DictReader(stream)]  # fmt: skip
+            rows = [
+                (r["feature"], float(r["current_pa"]), float(r["mean"]), float(r["sd"]), r["source"])
+                for r in csv.DictReader(stream)
+            ]
     except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
-        raise UsageError("targets", "a CSV file with feature, current_pa, mean, sd, source", repr(error),
-                         "name these columns in the first line, and a number in every row") from error  # fmt: skip
+        raise UsageError(
+            "targets",
+            "a CSV file with feature, current_pa, mean, sd, source",
+            repr(error),
+            "name these columns in the first line, and a number in every row",
+        ) from error
     require(bool(rows), "targets", "a CSV file with at least one target", "none", "add a row")
     lookup([row[0] for row in rows])
     for f, a, mean, sd, _ in rows:
-        require(math.isfinite(mean) and 0 < sd < math.inf, "targets", "finite means and positive standard deviations",
-                f"{mean:g} and {sd:g} for {f} at {a:g} pA", "correct the row or leave it out")  # fmt: skip
+        require(
+            math.isfinite(mean) and 0 < sd < math.inf,
+            "targets",
+            "finite means and positive standard deviations",
+            f"{mean:g} and {sd:g} for {f} at {a:g} pA",
+            "correct the row or leave it out",
+        )
     return tuple(target(f, a, mean=mean, sd=sd, k_sd=k_sd, source=source) for f, a, mean, sd, source in rows)
 
 

@@ -49,8 +49,13 @@ class Numerics:
     def __post_init__(self) -> None:
         for name in ("dt_ms", "cv_um", "preroll_ms", "preroll_dt_ms"):
             require(getattr(self, name) > 0, name, "positive", getattr(self, name), "give it in the unit of its name")
-        require(self.cv_um >= FINEST_UM, "cv_um", f"at least {FINEST_UM:g} µm, for memory grows as compartments do",
-                self.cv_um, "use 20")  # fmt: skip
+        require(
+            self.cv_um >= FINEST_UM,
+            "cv_um",
+            f"at least {FINEST_UM:g} µm, for memory grows as compartments do",
+            self.cv_um,
+            "use 20",
+        )
         require(self.dt_ms <= COARSEST_MS, "dt_ms", f"at most {COARSEST_MS:g} ms", self.dt_ms, "use 0.02")
 
 

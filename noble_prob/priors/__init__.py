@@ -9,6 +9,17 @@ from noble_prob.priors.threads import single_thread
 from noble_prob.priors.undisturbed import undisturbed
 
 __all__ = [
-    "HyperPrior", "Kind", "Plausibility", "Prior", "factor_correlation", "fit_prior", "plausibility", "score", "seeded",
-    "single_thread", "stream", "undisturbed", "widened",
-]  # fmt: skip
+    "HyperPrior",
+    "Kind",
+    "Plausibility",
+    "Prior",
+    "factor_correlation",
+    "fit_prior",
+    "plausibility",
+    "score",
+    "seeded",
+    "single_thread",
+    "stream",
+    "undisturbed",
+    "widened",
+]

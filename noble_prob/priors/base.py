@@ -138,9 +138,14 @@ class Prior:
         path.mkdir(parents=True, exist_ok=True)
         tensors = {f"fit.{k}": v.detach().contiguous() for k, v in self.tensors.items()}
         numbers = save({**tensors, "points": self.points.contiguous()})
-        card = {"kind": self.kind, "space": self.space.to_dict(), "settings": dict(self.settings),
-                "labels": list(self.labels), "provenance": dict(self.provenance),
-                "tensors_sha256": hashlib.sha256(numbers).hexdigest()}  # fmt: skip
+        card = {
+            "kind": self.kind,
+            "space": self.space.to_dict(),
+            "settings": dict(self.settings),
+            "labels": list(self.labels),
+            "provenance": dict(self.provenance),
+            "tensors_sha256": hashlib.sha256(numbers).hexdigest(),
+        }
         text = json.dumps(card, indent=1) + "\n"
         write_atomically(path / "prior.safetensors", numbers)  # a stop before the next line is seen by the hash
         write_atomically(path / "prior.json", text.encode())
@@ -153,35 +158,62 @@ class Prior:
             UsageError: If the folder holds no prior, a damaged one, or one of an unknown kind.
         """
         path = Path(folder)
-        require((path / "prior.json").is_file(), "folder", "a folder with prior.json and prior.safetensors", path,
-                "pass the folder that Prior.save wrote")  # fmt: skip
+        require(
+            (path / "prior.json").is_file(),
+            "folder",
+            "a folder with prior.json and prior.safetensors",
+            path,
+            "pass the folder that Prior.save wrote",
+        )
         try:
             return cls._read(path)
         except UsageError:
             raise
         except DAMAGE as error:
-            raise UsageError("folder", "a folder with a whole prior.json and prior.safetensors",
-                             f"{path} ({type(error).__name__})", "save the prior again") from error  # fmt: skip
+            raise UsageError(
+                "folder",
+                "a folder with a whole prior.json and prior.safetensors",
+                f"{path} ({type(error).__name__})",
+                "save the prior again",
+            ) from error
 
     @classmethod
     def _read(cls, path: Path) -> Prior:
         """The two files as a prior."""
         card = json.loads((path / "prior.json").read_text())
-        require(card.get("kind") in _BUILDERS, "kind", f"one of {sorted(_BUILDERS)}", card.get("kind"),
-                "use a prior written by this version")  # fmt: skip
+        require(
+            card.get("kind") in _BUILDERS,
+            "kind",
+            f"one of {sorted(_BUILDERS)}",
+            card.get("kind"),
+            "use a prior written by this version",
+        )
         numbers = (path / "prior.safetensors").read_bytes()
         expected, found = card.get("tensors_sha256"), hashlib.sha256(numbers).hexdigest()
-        require(expected in (None, found), "folder", f"a folder whose prior.safetensors has SHA-256 {expected}",
-                f"{found} in {path} (altered, or of another prior)", "save the prior again")  # fmt: skip
+        require(
+            expected in (None, found),
+            "folder",
+            f"a folder whose prior.safetensors has SHA-256 {expected}",
+            f"{found} in {path} (altered, or of another prior)",
+            "save the prior again",
+        )
         tensors = load(numbers)
         prior = cls(
-            kind=card["kind"], space=LatentSpace.from_dict(card["space"]), points=tensors["points"],
+            kind=card["kind"],
+            space=LatentSpace.from_dict(card["space"]),
+            points=tensors["points"],
             tensors={k.removeprefix("fit."): v for k, v in tensors.items() if k.startswith("fit.")},
-            settings=card["settings"], labels=tuple(card["labels"]), provenance=card["provenance"],
-        )  # fmt: skip
-        require(prior.points.ndim == 2 and prior.points.shape[1] == len(prior.space), "folder",
-                f"a folder whose points have the {len(prior.space)} latents of prior.json",
-                f"{tuple(prior.points.shape)} in {path}", "save the prior again")  # fmt: skip
+            settings=card["settings"],
+            labels=tuple(card["labels"]),
+            provenance=card["provenance"],
+        )
+        require(
+            prior.points.ndim == 2 and prior.points.shape[1] == len(prior.space),
+            "folder",
+            f"a folder whose points have the {len(prior.space)} latents of prior.json",
+            f"{tuple(prior.points.shape)} in {path}",
+            "save the prior again",
+        )
         with seeded(0):  # making a network draws numbers; the caller's are left alone
             prior.log_prob(prior.points[:1])  # fails here, not in the first sample, if a tensor is missing or misshapen
         return prior

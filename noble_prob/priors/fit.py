@@ -28,10 +28,17 @@ CONSTANT = 1e-9
 
 @undisturbed()
 def fit_prior(
-    neurons: Neurons, kind: Kind = "student", *, seed: int = 0, eta: float = 2.0, components: int = 3,
+    neurons: Neurons,
+    kind: Kind = "student",
+    *,
+    seed: int = 0,
+    eta: float = 2.0,
+    components: int = 3,
     df: float = student.DF,
-    transforms: int = 2, hidden: tuple[int, ...] = (32, 32), bins: int = 4,
-) -> Prior:  # fmt: skip
+    transforms: int = 2,
+    hidden: tuple[int, ...] = (32, 32),
+    bins: int = 4,
+) -> Prior:
     """Fit a density to a population of neurons.
 
     Every kind begins with a Gaussian at its posterior mode under an LKJ density of the correlation (Lewandowski,
@@ -83,27 +90,54 @@ def fit_prior(
         settings |= {"df": df}
     with single_thread():
         tensors = _tensors(kind, x, weights, settings, seed)
-    return Prior(kind=kind, space=neurons.space, tensors=tensors, settings=settings, points=x,
-                 labels=tuple(neurons.labels), provenance={"seed": seed, "neurons": len(neurons)})  # fmt: skip
+    return Prior(
+        kind=kind,
+        space=neurons.space,
+        tensors=tensors,
+        settings=settings,
+        points=x,
+        labels=tuple(neurons.labels),
+        provenance={"seed": seed, "neurons": len(neurons)},
+    )
 
 
 def _require_population(x: Tensor, space: LatentSpace) -> None:
     """Refuse neurons of which no density can be fitted: too few, or on a plane of the space."""
-    require(len(x) >= FEWEST_CELLS, "neurons", f"at least {FEWEST_CELLS} cells with a weight", len(x),
-            "give a population, not a handful")  # fmt: skip
+    require(
+        len(x) >= FEWEST_CELLS,
+        "neurons",
+        f"at least {FEWEST_CELLS} cells with a weight",
+        len(x),
+        "give a population, not a handful",
+    )
     different = len(torch.unique(x, dim=0))
-    require(different >= FEWEST_CELLS, "neurons", f"at least {FEWEST_CELLS} different cells",
-            f"{different} among {len(x)}", "give each neuron once, and more of them")  # fmt: skip
+    require(
+        different >= FEWEST_CELLS,
+        "neurons",
+        f"at least {FEWEST_CELLS} different cells",
+        f"{different} among {len(x)}",
+        "give each neuron once, and more of them",
+    )
 
     def named(which: Tensor) -> str:
         return listed(name for name, one in zip(space.names, which.tolist(), strict=True) if one)
 
     same = (x - x[0]).abs().amax(0) < CONSTANT
-    require(not same.any(), "neurons", "neurons that differ in every latent", f"one value of {named(same)}",
-            "drop the latent from the space, or add neurons")  # fmt: skip
+    require(
+        not same.any(),
+        "neurons",
+        "neurons that differ in every latent",
+        f"one value of {named(same)}",
+        "drop the latent from the space, or add neurons",
+    )
     given = dependent(x)
-    require(not given.any(), "neurons", "latents none of which is given exactly by others",
-            f"{int(given.sum())} that give one another ({named(given)})", "leave one out of the space")  # fmt: skip
+    require(
+        not given.any(),
+        "neurons",
+        "latents none of which is given exactly by others",
+        f"{int(given.sum())} that give one another ({named(given)})",
+        "leave one out of the space",
+    )
 
 
 def _require_number(value: object, parameter: str) -> None:
@@ -159,8 +193,13 @@ def score(prior: Prior, held_out: Neurons, *, draws: int = 2000, seed: int = 0) 
     require_prior(prior)
     require_kind(held_out, Neurons, "held_out", "pass neurons left out of the fit")
     held_out.require_axis("neuron", "scoring a prior")
-    require(held_out.space.names == prior.space.names, "held_out", f"in the latent space {prior.space.names}",
-            held_out.space.names, "use neurons of the prior's space")  # fmt: skip
+    require(
+        held_out.space.names == prior.space.names,
+        "held_out",
+        f"in the latent space {prior.space.names}",
+        held_out.space.names,
+        "use neurons of the prior's space",
+    )
     require(len(held_out) > 1, "held_out", "at least two neurons", len(held_out), "give those left out of the fit")
     require_count(draws, "draws", "neurons", 2)
     y = prior.space.standardise(held_out.value.to(torch.float64))

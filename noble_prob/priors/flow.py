@@ -24,8 +24,13 @@ from noble_prob.priors.rng import seeded
 
 
 def _network(settings: Mapping[str, Any]) -> zuko.flows.NSF:
-    return zuko.flows.NSF(features=settings["latents"], context=0, transforms=settings["transforms"],
-                          hidden_features=tuple(settings["hidden"]), bins=settings["bins"])  # fmt: skip
+    return zuko.flows.NSF(
+        features=settings["latents"],
+        context=0,
+        transforms=settings["transforms"],
+        hidden_features=tuple(settings["hidden"]),
+        bins=settings["bins"],
+    )
 
 
 @builder("flow")
@@ -66,9 +71,15 @@ class WhitenedFlow(dist.TorchDistribution):
 
 
 def fit(
-    x: Float[Tensor, "n latent"], gaussian: Mapping[str, Tensor], *, settings: Mapping[str, Any], seed: int,
-    steps: int = 600, patience: int = 60, held_out: float = 0.2,
-) -> dict[str, Tensor]:  # fmt: skip
+    x: Float[Tensor, "n latent"],
+    gaussian: Mapping[str, Tensor],
+    *,
+    settings: Mapping[str, Any],
+    seed: int,
+    steps: int = 600,
+    patience: int = 60,
+    held_out: float = 0.2,
+) -> dict[str, Tensor]:
     """Train on whitened latents, keep the weights with the best held-out log density.
 
     Args:

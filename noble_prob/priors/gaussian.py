@@ -111,9 +111,13 @@ def model(x: Float[Tensor, "n latent"], eta: float, weights: Float[Tensor, " n"]
 
 
 def fit(
-    x: Float[Tensor, "n latent"], *, eta: float, steps: int = 200, seed: int = 0,
+    x: Float[Tensor, "n latent"],
+    *,
+    eta: float,
+    steps: int = 200,
+    seed: int = 0,
     weights: Float[Tensor, " n"] | None = None,
-) -> dict[str, Tensor]:  # fmt: skip
+) -> dict[str, Tensor]:
     """Location and Cholesky factor near the posterior mode.
 
     The search is stopped after ``steps`` iterations. Where neurons are few for their latents (fifty in 21 dimensions)
@@ -160,5 +164,11 @@ def widened(prior: Prior, factor: float) -> Prior:
     )
     mean, covariance = prior.moments
     tensors = {"loc": mean, "scale_tril": float(factor) * torch.linalg.cholesky(covariance)}
-    return Prior(kind="gaussian", space=prior.space, tensors=tensors, points=prior.points, labels=prior.labels,
-                 provenance={**prior.provenance, "widened": float(factor)})  # fmt: skip
+    return Prior(
+        kind="gaussian",
+        space=prior.space,
+        tensors=tensors,
+        points=prior.points,
+        labels=prior.labels,
+        provenance={**prior.provenance, "widened": float(factor)},
+    )

@@ -48,9 +48,14 @@ class Mixture(dist.MixtureSameFamily):
 
 
 def fit_mixture(
-    x: Float[Tensor, "n latent"], covariance: Float[Tensor, "latent latent"], *, components: int, seed: int,
-    shrink: float = 20.0, steps: int = 200,
-) -> dict[str, Tensor]:  # fmt: skip
+    x: Float[Tensor, "n latent"],
+    covariance: Float[Tensor, "latent latent"],
+    *,
+    components: int,
+    seed: int,
+    shrink: float = 20.0,
+    steps: int = 200,
+) -> dict[str, Tensor]:
     """Expectation-maximisation with a shared, shrunken covariance.
 
     Args:

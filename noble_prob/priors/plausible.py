@@ -35,8 +35,10 @@ class Plausibility:
     def __repr__(self) -> str:
         """One line for people."""
         beyond = int(self.outside_range.any(-1).sum())
-        return (f"Plausibility({len(self.nearest_sd)} neurons, {beyond} outside the known range; "
-                f"median distance {float(self.nearest_sd.median()):.3g} SD)")  # fmt: skip
+        return (
+            f"Plausibility({len(self.nearest_sd)} neurons, {beyond} outside the known range; "
+            f"median distance {float(self.nearest_sd.median()):.3g} SD)"
+        )
 
 
 def plausibility(prior: Prior, neurons: Neurons, *, decoder: Decoder | None = None) -> Plausibility:
@@ -59,13 +61,23 @@ def plausibility(prior: Prior, neurons: Neurons, *, decoder: Decoder | None = No
     require_neurons(neurons)
     if decoder is not None:
         require_decoder(decoder)
-    require(prior.space.names == neurons.space.names, "neurons", f"in the latent space {prior.space.names}",
-            neurons.space.names, "use neurons of the prior's space")  # fmt: skip
+    require(
+        prior.space.names == neurons.space.names,
+        "neurons",
+        f"in the latent space {prior.space.names}",
+        neurons.space.names,
+        "use neurons of the prior's space",
+    )
     x = prior.space.standardise(neurons.value.to(torch.float64))
     distance = torch.cdist(x, prior.points) / len(prior.space) ** 0.5
     nearest, index = distance.min(-1)
     low, high = prior.points.amin(0), prior.points.amax(0)
     support = torch.full_like(nearest, torch.nan) if decoder is None else decoder.support(neurons.value).to(nearest)
     labels = tuple(prior.labels[i] if prior.labels else str(i) for i in index.tolist())
-    return Plausibility(density_quantile=prior.quantile_of_density(x), nearest_sd=nearest, nearest_label=labels,
-                        support=support, outside_range=(x < low) | (x > high))  # fmt: skip
+    return Plausibility(
+        density_quantile=prior.quantile_of_density(x),
+        nearest_sd=nearest,
+        nearest_label=labels,
+        support=support,
+        outside_range=(x < low) | (x > high),
+    )

@@ -68,8 +68,12 @@ def fit(
             density = dist.MultivariateStudentT(nu, part["loc"], shrunk(part["scale_tril"], share))
             total[k] += density.log_prob(x[out]).sum()
     share = SHARES[int(total.argmax())]
-    return {"loc": base["loc"], "scale_tril": shrunk(base["scale_tril"], share), "df": nu,
-            "share": torch.tensor(share, dtype=x.dtype)}  # fmt: skip
+    return {
+        "loc": base["loc"],
+        "scale_tril": shrunk(base["scale_tril"], share),
+        "df": nu,
+        "share": torch.tensor(share, dtype=x.dtype),
+    }
 
 
 def shrunk(tril: Float[Tensor, "latent latent"], share: float) -> Float[Tensor, "latent latent"]:

@@ -54,9 +54,14 @@ def from_arrays(time_ms: Any, current_pa: Any, voltage_mv: Any, *, axes: Sequenc
 
 
 def sweeps_of(
-    time: NDArray[np.float64], current: NDArray[np.float64], voltage: NDArray[np.float64], axes: tuple[str, ...],
-    name: str, *, steps: Sequence[Step | None] | None = None,
-) -> tuple[RawSweep, ...]:  # fmt: skip
+    time: NDArray[np.float64],
+    current: NDArray[np.float64],
+    voltage: NDArray[np.float64],
+    axes: tuple[str, ...],
+    name: str,
+    *,
+    steps: Sequence[Step | None] | None = None,
+) -> tuple[RawSweep, ...]:
     """Sweeps of arrays that fit each other.
 
     Args:
@@ -96,8 +101,12 @@ def _require_axes(
     )
     for parameter, values in (("current_pa", current), ("voltage_mv", voltage)):
         if values.ndim == 0:
-            raise UsageError(parameter, f"of shape (sweep, time) with {len(time)} samples in {name}",
-                             f"the single number {float(values):g}", "give the value at every sample")  # fmt: skip
+            raise UsageError(
+                parameter,
+                f"of shape (sweep, time) with {len(time)} samples in {name}",
+                f"the single number {float(values):g}",
+                "give the value at every sample",
+            )
 
 
 def _require_shapes(

@@ -136,8 +136,13 @@ def check_order(sweeps: list[RawSweep], name: str) -> None:
     still = _moving(voltage_mv) < 0.01 and _moving(current_pa) > 0.5
     if still and -100 < np.median(current_pa) < -30 and np.abs(current_pa).max() < 200:
         levels = len(np.unique(voltage_mv))
-        require(not 1 < levels <= _LEVELS, "current_pa", f"the injected current in {name}",
-                f"what looks like a membrane's voltage, and a voltage of {levels} levels", "swap the two")  # fmt: skip
+        require(
+            not 1 < levels <= _LEVELS,
+            "current_pa",
+            f"the injected current in {name}",
+            f"what looks like a membrane's voltage, and a voltage of {levels} levels",
+            "swap the two",
+        )
 
 
 def _moving(values: np.ndarray) -> float:
@@ -157,8 +162,13 @@ def check_recording(recording: Recording, name: str) -> None:
     """
     check_time(recording.dt_ms, len(recording.time_ms), name)
     voltage = recording.voltage_mv.detach().cpu().double().numpy()
-    require(not bool(np.isinf(voltage).any()), "voltage_mv", f"finite or NaN (missing) in {name}", "infinity",
-            "mark missing samples by NaN")  # fmt: skip
+    require(
+        not bool(np.isinf(voltage).any()),
+        "voltage_mv",
+        f"finite or NaN (missing) in {name}",
+        "infinity",
+        "mark missing samples by NaN",
+    )
     current = recording.current_pa.detach().cpu().double().numpy()
     if np.isfinite(voltage).any() and np.isfinite(current).any():
         _check_voltage(voltage, name)
@@ -195,9 +205,13 @@ def _check_voltage(voltage_mv: np.ndarray, name: str) -> None:
         "membrane has this voltage",
     )
     low, high = USUAL_MV
-    require(low <= usual <= high, "voltage_mv", f"about a resting potential, with a median of {low:g} to {high:g} mV, "
-            f"in {name}", f"a median of {usual:.0f} mV",
-            "divide the voltage by the amplifier's gain if it still holds it, and check its sign")  # fmt: skip
+    require(
+        low <= usual <= high,
+        "voltage_mv",
+        f"about a resting potential, with a median of {low:g} to {high:g} mV, in {name}",
+        f"a median of {usual:.0f} mV",
+        "divide the voltage by the amplifier's gain if it still holds it, and check its sign",
+    )
 
 
 def _check_current(strongest: float, spread: float, name: str) -> None:

@@ -121,8 +121,13 @@ def _require_cells(path: Path, header: Header) -> None:
             row = line.partition("#")[0].strip("\r\n ").rstrip(header.separator + " ")
             cells = next(csv.reader([row], delimiter=header.separator), [])
             comma = "write decimals with a point, and " if header.separator == "," else ""
-            require(len(cells) <= most, "table cell", f"under one of the {most} heads of {path.name}",
-                    f"{len(cells)} cells in line {number}, {row[:60]!r}", f"{comma}name every column")  # fmt: skip
+            require(
+                len(cells) <= most,
+                "table cell",
+                f"under one of the {most} heads of {path.name}",
+                f"{len(cells)} cells in line {number}, {row[:60]!r}",
+                f"{comma}name every column",
+            )
 
 
 def _refuse_column(name: str, columns: dict[str, str], file: str) -> None:

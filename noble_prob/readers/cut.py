@@ -51,8 +51,13 @@ def require_choice(pulse: object, most: int) -> None:
         UsageError: If it is neither, or too large.
     """
     known = pulse == "all" or (isinstance(pulse, int) and not isinstance(pulse, bool) and 0 <= pulse < max(most, 1))
-    require(known, "pulse", f"'all' or a number below {max(most, 1)}, the pulses per sweep", repr(pulse),
-            "choose one of these")  # fmt: skip
+    require(
+        known,
+        "pulse",
+        f"'all' or a number below {max(most, 1)}, the pulses per sweep",
+        repr(pulse),
+        "choose one of these",
+    )
 
 
 def cut(pulses: list[tuple[Pulse, ...]], n: int, dt_ms: float, pulse: PulseChoice) -> list[Piece]:

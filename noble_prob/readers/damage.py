@@ -59,8 +59,13 @@ def refuse(others: list[str], name: str) -> None:
     Raises:
         UsageError: Always.
     """
-    require(False, "voltage_mv", f"a membrane's voltage in some sweep of {name}", f"sweep {listed(others, 3)}",
-            "check electrode and gain, and choose a file recorded from a neuron")  # fmt: skip
+    require(
+        False,
+        "voltage_mv",
+        f"a membrane's voltage in some sweep of {name}",
+        f"sweep {listed(others, 3)}",
+        "check electrode and gain, and choose a file recorded from a neuron",
+    )
 
 
 def _why_damaged(sweep: RawSweep) -> str:

@@ -25,8 +25,10 @@ _EXTRA = ("steps", "axes", "provenance")
 _SAVE = "save it again with numpy.savez and the names time_ms, current_pa, voltage_mv"
 _ENSEMBLE = {"latents", "latent_names", "plausibility"}
 """Fields of the file that `sample` writes."""
-_ONE = ("save one neuron as a recording: `voltage_mv` and `current_pa` of shape (sweep, time) and `time_ms`, where the "
-        "current is that of the step, from 12 ms for 400 ms with the shipped cells")  # fmt: skip
+_ONE = (
+    "save one neuron as a recording: `voltage_mv` and `current_pa` of shape (sweep, time) and `time_ms`, where the "
+    "current is that of the step, from 12 ms for 400 ms with the shipped cells"
+)
 
 
 def load_npz(path: Path, channel: int | str | None) -> RawFile:
@@ -58,8 +60,12 @@ def _provenance(data: dict[str, Any], file: str) -> dict[str, Any]:
     except ValueError:
         given = None
     if not isinstance(given, dict):
-        raise UsageError("provenance", f"the text of a JSON object in {file}", repr(str(data["provenance"])[:40]),
-                         "leave it out: the three fields of a recording are enough")  # fmt: skip
+        raise UsageError(
+            "provenance",
+            f"the text of a JSON object in {file}",
+            repr(str(data["provenance"])[:40]),
+            "leave it out: the three fields of a recording are enough",
+        )
     return given
 
 
@@ -73,12 +79,22 @@ def _fields(path: Path) -> dict[str, Any]:
     require(not isinstance(opened, np.ndarray), "path", "an NPZ archive", f"{path.name}, a single array", _SAVE)
     with opened as archive:
         names = list(archive.files)
-        require(not set(names) >= _ENSEMBLE, "path", "a recording of one neuron",
-                f"{path.name}, the neurons that a `sample` drew", _ONE)  # fmt: skip
+        require(
+            not set(names) >= _ENSEMBLE,
+            "path",
+            "a recording of one neuron",
+            f"{path.name}, the neurons that a `sample` drew",
+            _ONE,
+        )
         there = f"fields {listed(map(repr, names))}" if names else "nothing"
         for name in FIELDS:
-            require(name in names, name, f"a field of {path.name}, which needs {', '.join(FIELDS)}",
-                    there, f"save it with a field {name!r}")  # fmt: skip
+            require(
+                name in names,
+                name,
+                f"a field of {path.name}, which needs {', '.join(FIELDS)}",
+                there,
+                f"save it with a field {name!r}",
+            )
         return {name: _field(archive, name, path.name) for name in (*FIELDS, *_EXTRA) if name in names}
 
 
@@ -88,10 +104,15 @@ def _field(archive: Any, name: str, file: str) -> NDArray[Any]:
         values: NDArray[Any] = archive[name]
     except Exception as error:
         if "pickle" in str(error):  # numpy's word for an array of objects, in every version
-            raise UsageError(name, f"plain numbers in {file}", "an array of Python objects",
-                             "save a plain float array, for example numpy.asarray(x, float)") from error  # fmt: skip
-        raise UsageError("path", "a complete NPZ file of plain numbers", f"{file}, whose field {name!r} is damaged",
-                         _SAVE) from error  # fmt: skip
+            raise UsageError(
+                name,
+                f"plain numbers in {file}",
+                "an array of Python objects",
+                "save a plain float array, for example numpy.asarray(x, float)",
+            ) from error
+        raise UsageError(
+            "path", "a complete NPZ file of plain numbers", f"{file}, whose field {name!r} is damaged", _SAVE
+        ) from error
     numerical = values.dtype.kind in "fiub" or name in ("axes", "provenance")
     require(numerical, name, f"plain numbers in {file}", f"values of type {values.dtype}", "save it as a float array")
     return values

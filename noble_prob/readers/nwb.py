@@ -129,11 +129,15 @@ def _lags(sweeps: list[tuple[Any, Any, slice, slice]]) -> list[str]:
     remarks = []
     if late:
         span = " to ".join(dict.fromkeys(f"{edge:g}" for edge in (min(late), max(late))))
-        remarks.append(f"{len(late)} of {len(sweeps)} stimuli begin {span} ms after their responses (before, if "
-                       "negative): both are cut to the time that they share.")  # fmt: skip
+        remarks.append(
+            f"{len(late)} of {len(sweeps)} stimuli begin {span} ms after their responses (before, if "
+            "negative): both are cut to the time that they share."
+        )
     if strange:
-        remarks.append(f"{strange} of {len(sweeps)} stimuli have other times than their responses, which they never "
-                       "meet: the first samples of both are taken as simultaneous.")  # fmt: skip
+        remarks.append(
+            f"{strange} of {len(sweeps)} stimuli have other times than their responses, which they never "
+            "meet: the first samples of both are taken as simultaneous."
+        )
     return remarks
 
 

@@ -83,8 +83,13 @@ def _selected(recording: Recording, sweeps: Sequence[int]) -> Recording:
     """Some sweeps of a recording, in the order in which they are named."""
     last, sweeps = recording.n_sweeps - 1, _whole_numbers(sweeps)
     strange = [k for k in sweeps if not 0 <= k <= last]
-    require(not strange and len(sweeps) > 0, "sweeps", f"among 0..{last}, the sweeps of this recording",
-            listed(strange) or "none", "count from 0, or leave it out for all")  # fmt: skip
+    require(
+        not strange and len(sweeps) > 0,
+        "sweeps",
+        f"among 0..{last}, the sweeps of this recording",
+        listed(strange) or "none",
+        "count from 0, or leave it out for all",
+    )
     require(len(set(sweeps)) == len(sweeps), "sweeps", "each sweep once", listed(sweeps), "name it once")
     return recording.select(list(sweeps))
 

@@ -19,14 +19,31 @@ _HEAD = re.compile(r"^(?P<name>.*?)\s*(?:\((?P<unit>[^()]*)\)|\[(?P<unit2>[^\[\]
 _COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 _QUOTED = re.compile(r'"[^"]*"')
 _UNITS: dict[str, tuple[str, float]] = {
-    "s": ("time", 1.0), "sec": ("time", 1.0), "ms": ("time", 1e-3), "msec": ("time", 1e-3), "us": ("time", 1e-6),
-    "v": ("voltage", 1.0), "mv": ("voltage", 1e-3), "uv": ("voltage", 1e-6),
-    "a": ("current", 1.0), "ma": ("current", 1e-3), "ua": ("current", 1e-6), "na": ("current", 1e-9),
-    "pa": ("current", 1e-12), "fa": ("current", 1e-15),
-    "ohm": ("resistance", 1.0), "kohm": ("resistance", 1e3), "mohm": ("resistance", 1e6), "gohm": ("resistance", 1e9),
-    "hz": ("frequency", 1.0), "khz": ("frequency", 1e3),
-    "nf": ("capacitance", 1e-9), "pf": ("capacitance", 1e-12), "um": ("length", 1e-6), "mm": ("length", 1e-3),
-}  # fmt: skip
+    "s": ("time", 1.0),
+    "sec": ("time", 1.0),
+    "ms": ("time", 1e-3),
+    "msec": ("time", 1e-3),
+    "us": ("time", 1e-6),
+    "v": ("voltage", 1.0),
+    "mv": ("voltage", 1e-3),
+    "uv": ("voltage", 1e-6),
+    "a": ("current", 1.0),
+    "ma": ("current", 1e-3),
+    "ua": ("current", 1e-6),
+    "na": ("current", 1e-9),
+    "pa": ("current", 1e-12),
+    "fa": ("current", 1e-15),
+    "ohm": ("resistance", 1.0),
+    "kohm": ("resistance", 1e3),
+    "mohm": ("resistance", 1e6),
+    "gohm": ("resistance", 1e9),
+    "hz": ("frequency", 1.0),
+    "khz": ("frequency", 1e3),
+    "nf": ("capacitance", 1e-9),
+    "pf": ("capacitance", 1e-12),
+    "um": ("length", 1e-6),
+    "mm": ("length", 1e-3),
+}
 """Units as columns spell them, in small letters, with their size (``mohm`` is the megaohm of electrophysiology)."""
 
 
@@ -62,11 +79,16 @@ def read_header(path: Path, wanted: str) -> Header:
                     plain = _QUOTED.sub("", line)
                     separator = max(",;\t", key=plain.count)
                     cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True))
-                    return Header(cells=tuple(c.strip().strip("'").strip() for c in cells), separator=separator,
-                                  line=number)  # fmt: skip
+                    return Header(
+                        cells=tuple(c.strip().strip("'").strip() for c in cells), separator=separator, line=number
+                    )
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError("path", "a CSV file in UTF-8 text", f"{path.name}, which is binary or in another encoding",
-                         "save it as CSV UTF-8") from error  # fmt: skip
+        raise UsageError(
+            "path",
+            "a CSV file in UTF-8 text",
+            f"{path.name}, which is binary or in another encoding",
+            "save it as CSV UTF-8",
+        ) from error
     raise UsageError("path", f"a CSV file with {wanted}", f"{path.name} without a header line", "add the header line")
 
 

@@ -42,8 +42,13 @@ def require_grid(time_ms: Tensor) -> None:
     )
     even = torch.linspace(float(time_ms[0]), float(time_ms[-1]), len(time_ms), dtype=torch.float64)
     drift = float((time_ms.detach().cpu().double() - even).abs().max() / step.mean())
-    require(drift < 0.5, "time_ms", "regularly sampled", f"times up to {drift:.1f} intervals off an even grid",
-            "resample the recording to a regular grid")  # fmt: skip
+    require(
+        drift < 0.5,
+        "time_ms",
+        "regularly sampled",
+        f"times up to {drift:.1f} intervals off an even grid",
+        "resample the recording to a regular grid",
+    )
 
 
 def require_steps(steps: Sequence[Step | None], time_ms: Tensor, current_pa: Tensor) -> None:
@@ -63,12 +68,21 @@ def require_steps(steps: Sequence[Step | None], time_ms: Tensor, current_pa: Ten
     sweeps: dict[tuple[float, float], list[int]] = {}
     for k, step in enumerate(steps):
         if step is not None:
-            require(isinstance(step, Step), "steps", "of a Step or None per sweep", f"{step!r} for sweep {k}",
-                    "build it by Step(onset_ms=, duration_ms=, amplitude_pa=)")  # fmt: skip
+            require(
+                isinstance(step, Step),
+                "steps",
+                "of a Step or None per sweep",
+                f"{step!r} for sweep {k}",
+                "build it by Step(onset_ms=, duration_ms=, amplitude_pa=)",
+            )
             there = first - dt <= step.onset_ms <= last + dt
-            require(there, "steps", f"within the time axis of {first:g} to {last:g} ms",
-                    f"an onset of {step.onset_ms:g} ms in sweep {k}",
-                    "give onsets in ms on the axis of `time_ms`")  # fmt: skip
+            require(
+                there,
+                "steps",
+                f"within the time axis of {first:g} to {last:g} ms",
+                f"an onset of {step.onset_ms:g} ms in sweep {k}",
+                "give onsets in ms on the axis of `time_ms`",
+            )
             sweeps.setdefault((step.onset_ms, step.duration_ms), []).append(k)
     for (onset, duration), own in sweeps.items():
         start, stop = (max(math.ceil((at - first) / dt - 1e-6), 0) for at in (onset, onset + duration))
@@ -85,6 +99,10 @@ def _require_height(steps: Sequence[Step | None], sweeps: Sequence[int], current
     near = (current_pa.mean(-1) - level).abs() <= most
     for k in (~near).nonzero()[:, 0].tolist():  # artefacts of spikes move a mean and leave the median
         found = float(current_pa[k].nanmedian())
-        require(not abs(found - float(level[k])) > float(most[k]), "steps", "what `current_pa` shows",
-                f"{found:.3g} pA within the step of sweep {sweeps[k]}, which says {float(level[k]):.4g} pA",
-                "give the current in pA and the step in ms and pA, or None for a sweep that is no step")  # fmt: skip
+        require(
+            not abs(found - float(level[k])) > float(most[k]),
+            "steps",
+            "what `current_pa` shows",
+            f"{found:.3g} pA within the step of sweep {sweeps[k]}, which says {float(level[k]):.4g} pA",
+            "give the current in pA and the step in ms and pA, or None for a sweep that is no step",
+        )

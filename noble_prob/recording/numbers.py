@@ -44,12 +44,22 @@ def indices(given: Any, n: int, parameter: str, things: str) -> list[int]:
     given = list(range(n)[given]) if isinstance(given, slice) else given
     index = numbers(given, parameter).reshape(-1)
     if given.dtype == torch.bool if isinstance(given, Tensor) else np.asarray(given).dtype == np.bool_:
-        require(len(index) == n, parameter, f"one True or False for each of {n} {things}", f"{len(index)} of them",
-                f"give a mask for all {things}, or indices")  # fmt: skip
+        require(
+            len(index) == n,
+            parameter,
+            f"one True or False for each of {n} {things}",
+            f"{len(index)} of them",
+            f"give a mask for all {things}, or indices",
+        )
         index = index.nonzero()[:, 0]
     good = (index >= -n) & (index < n) & (index == index.round())
-    require(bool(good.all()) and len(index) > 0, parameter, f"indices below {n}, at least one",
-            listed(index.tolist()) or "none", f"pick existing {things}")  # fmt: skip
+    require(
+        bool(good.all()) and len(index) > 0,
+        parameter,
+        f"indices below {n}, at least one",
+        listed(index.tolist()) or "none",
+        f"pick existing {things}",
+    )
     return [int(i) % n for i in index.tolist()]
 
 
@@ -76,11 +86,18 @@ def _refuse(rows: Any, values: Any, parameter: str, error: Exception | None) -> 
     """Say why these are no numbers."""
     lengths = _lengths(rows) if isinstance(rows, list | tuple) else []
     if lengths:
-        raise UsageError(parameter, "rows of one length", f"rows of {listed(lengths)} values",
-                         "cut the longer rows, or fill missing voltage with NaN") from error  # fmt: skip
-    raise UsageError(parameter, "numbers: a tensor, an array, a table or lists of one length", type(values).__name__,
-                     "pass numbers; words that are numbers are converted by numpy.asarray(x, float)"
-                     ) from error  # fmt: skip
+        raise UsageError(
+            parameter,
+            "rows of one length",
+            f"rows of {listed(lengths)} values",
+            "cut the longer rows, or fill missing voltage with NaN",
+        ) from error
+    raise UsageError(
+        parameter,
+        "numbers: a tensor, an array, a table or lists of one length",
+        type(values).__name__,
+        "pass numbers; words that are numbers are converted by numpy.asarray(x, float)",
+    ) from error
 
 
 def _lengths(rows: Any) -> list[int]:

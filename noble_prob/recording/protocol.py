@@ -83,8 +83,13 @@ class Protocol:
             "pass the pulse heights as numbers",
         )
         require(isfinite(total_ms), "total_ms", "a finite length in ms", total_ms, "pass the length of a sweep")
-        require(0 < dt_ms <= total_ms / 2, "dt_ms", f"positive, and short for a sweep of {total_ms} ms", dt_ms,
-                "pass the sampling interval in ms")  # fmt: skip
+        require(
+            0 < dt_ms <= total_ms / 2,
+            "dt_ms",
+            f"positive, and short for a sweep of {total_ms} ms",
+            dt_ms,
+            "pass the sampling interval in ms",
+        )
         require(isfinite(holding_pa), "holding_pa", "a finite current in pA", holding_pa, "pass 0 for none")
         require(
             onset_ms >= 0 and duration_ms > 0 and onset_ms + duration_ms <= total_ms,

@@ -41,8 +41,13 @@ class Recording:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        require(isinstance(self.protocol, Protocol), "protocol", "a Protocol", type(self.protocol).__name__,
-                "build one by Protocol or Protocol.step_family")  # fmt: skip
+        require(
+            isinstance(self.protocol, Protocol),
+            "protocol",
+            "a Protocol",
+            type(self.protocol).__name__,
+            "build one by Protocol or Protocol.step_family",
+        )
         object.__setattr__(self, "voltage_mv", numbers(self.voltage_mv, "voltage_mv"))
         object.__setattr__(self, "axes", (self.axes,) if isinstance(self.axes, str) else tuple(self.axes))
         shape = tuple(self.protocol.current_pa.shape)
@@ -61,8 +66,13 @@ class Recording:
             "name each leading axis: draw, neuron or trial",
         )
         known = get_args(Axis)
-        require(set(self.axes) <= set(known), "axes", f"among {', '.join(known)}", self.axes,
-                "name each leading axis by what differs along it")  # fmt: skip
+        require(
+            set(self.axes) <= set(known),
+            "axes",
+            f"among {', '.join(known)}",
+            self.axes,
+            "name each leading axis by what differs along it",
+        )
 
     def __repr__(self) -> str:
         batch = [f"{name} {n}" for name, n in zip(self.axes, self.voltage_mv.shape, strict=False)]
@@ -128,8 +138,13 @@ class Recording:
             UsageError: If there is no such axis, an index is out of range, none is given, or a mask has another length.
         """
         name = self.axes[0] if axis is None and len(self.axes) == 1 else axis
-        require(name in self.axes, "axis", f"among {self.axes}", repr(axis),
-                "name the axis whose members to take; sweeps are taken by select")  # fmt: skip
+        require(
+            name in self.axes,
+            "axis",
+            f"among {self.axes}",
+            repr(axis),
+            "name the axis whose members to take; sweeps are taken by select",
+        )
         at = self.axes.index(str(name))
         chosen = torch.tensor(indices(index, self.voltage_mv.shape[at], "index", f"members of '{name}'"))
         return replace(self, voltage_mv=self.voltage_mv.index_select(at, chosen.to(self.voltage_mv.device)))

@@ -53,8 +53,13 @@ class Step:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            require(isinstance(value, Real) and isfinite(value), name, "a finite number in ms or pA", repr(value),
-                    "give ms and pA, or None in place of the step for a sweep that has none")  # fmt: skip
+            require(
+                isinstance(value, Real) and isfinite(value),
+                name,
+                "a finite number in ms or pA",
+                repr(value),
+                "give ms and pA, or None in place of the step for a sweep that has none",
+            )
         require(self.duration_ms > 0, "duration_ms", "a positive duration", self.duration_ms, "give its length in ms")
 
     @property

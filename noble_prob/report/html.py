@@ -107,8 +107,15 @@ def latent_cells(rows: Sequence[LatentRow]) -> list[list[str]]:
     table = latent_table(rows)
     if table is None:
         return []
-    by = {"mean": "mean", "SD": "sd", ENDS[0]: "low", ENDS[1]: "high", "truth": "truth",
-          "prior mean": "prior_mean", "prior SD": "prior_sd"}  # fmt: skip
+    by = {
+        "mean": "mean",
+        "SD": "sd",
+        ENDS[0]: "low",
+        ENDS[1]: "high",
+        "truth": "truth",
+        "prior mean": "prior_mean",
+        "prior SD": "prior_sd",
+    }
     shown = []
     for row, cells in zip(rows, table.rows, strict=True):
         words = {"unit": plain_unit(row.unit), **{name: told(row)[key] for name, key in by.items()}}

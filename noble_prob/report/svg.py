@@ -29,19 +29,50 @@ from numpy.typing import NDArray
 INK, MUTED, RULE, PAPER = "#010101", "#020202", "#030303", "#0a0a0a"
 EXPERIMENT, ENSEMBLE, PRIOR, TRUTH, STIMULUS = "#040404", "#050505", "#060606", "#070707", "#080808"
 _VARIABLES = {
-    INK: "ink", MUTED: "muted", RULE: "rule", PAPER: "paper", EXPERIMENT: "experiment", ENSEMBLE: "ensemble",
-    PRIOR: "prior", TRUTH: "truth", STIMULUS: "stimulus",
-}  # fmt: skip
+    INK: "ink",
+    MUTED: "muted",
+    RULE: "rule",
+    PAPER: "paper",
+    EXPERIMENT: "experiment",
+    ENSEMBLE: "ensemble",
+    PRIOR: "prior",
+    TRUTH: "truth",
+    STIMULUS: "stimulus",
+}
 _STYLE: Any = {
-    "svg.fonttype": "none", "font.size": 10.0, "font.family": "sans-serif", "path.simplify": True,
-    "path.simplify_threshold": 0.3, "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8,
-    "axes.edgecolor": MUTED, "axes.labelcolor": INK, "text.color": INK, "xtick.color": MUTED, "ytick.color": MUTED,
-    "xtick.labelcolor": INK, "ytick.labelcolor": INK, "xtick.major.width": 0.8, "ytick.major.width": 0.8,
-    "xtick.major.size": 3.0, "ytick.major.size": 3.0, "axes.titlesize": 10.5, "axes.titleweight": "bold",
-    "axes.titlelocation": "left", "axes.labelsize": 10.0, "xtick.labelsize": 9.0, "ytick.labelsize": 9.0,
-    "legend.frameon": False, "legend.fontsize": 9.0, "lines.linewidth": 1.2, "axes.titlepad": 8.0,
-    "axes.facecolor": "none", "figure.facecolor": "none", "axes.unicode_minus": True,
-}  # fmt: skip
+    "svg.fonttype": "none",
+    "font.size": 10.0,
+    "font.family": "sans-serif",
+    "path.simplify": True,
+    "path.simplify_threshold": 0.3,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.width": 0.8,
+    "ytick.major.width": 0.8,
+    "xtick.major.size": 3.0,
+    "ytick.major.size": 3.0,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 10.0,
+    "xtick.labelsize": 9.0,
+    "ytick.labelsize": 9.0,
+    "legend.frameon": False,
+    "legend.fontsize": 9.0,
+    "lines.linewidth": 1.2,
+    "axes.titlepad": 8.0,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "axes.unicode_minus": True,
+}
 _NUMBER = re.compile(r"-?\d+\.\d{2,}")
 _TAG = re.compile(r"<[^>]+>")
 _ID = re.compile(r'\sid="([^"]+)"')

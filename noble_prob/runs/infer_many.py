@@ -87,9 +87,13 @@ class Settings:
         settings = asdict(self)
         if self.fall_back:
             del settings["fall_back"]  # as runs have it that were begun when there was no choice
-        return {"format": "noble_prob run, version 2", "decoder_sha256": cell.card.get("weights_sha256"),
-                "belongs_to": fingerprint(cell.decoder, cell.prior), "estimator": used and dict(used.facts),
-                **settings}  # fmt: skip
+        return {
+            "format": "noble_prob run, version 2",
+            "decoder_sha256": cell.card.get("weights_sha256"),
+            "belongs_to": fingerprint(cell.decoder, cell.prior),
+            "estimator": used and dict(used.facts),
+            **settings,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,9 +114,16 @@ class Batch:
 
 
 def infer_many(
-    sources: Sequence[Source], out: str | Path, settings: Settings, *, device: str = "cpu", jobs: int = 1,
-    engine: Engine = "processes", address: str | None = None, progress: bool = False,
-) -> Summary:  # fmt: skip
+    sources: Sequence[Source],
+    out: str | Path,
+    settings: Settings,
+    *,
+    device: str = "cpu",
+    jobs: int = 1,
+    engine: Engine = "processes",
+    address: str | None = None,
+    progress: bool = False,
+) -> Summary:
     """Infer many recordings; what an earlier run of the same settings has done in this folder stays.
 
     Args:
@@ -172,8 +183,13 @@ def infer_batch(batch: Batch) -> dict[str, Files]:
     observations: dict[Source, Observation] = {}
     for source in batch.sources:
         try:
-            recording = read(source.path, channel=s.channel, pulse=s.pulse, sweeps=s.sweeps,
-                             liquid_junction_potential_mv=s.liquid_junction_potential_mv)  # fmt: skip
+            recording = read(
+                source.path,
+                channel=s.channel,
+                pulse=s.pulse,
+                sweeps=s.sweeps,
+                liquid_junction_potential_mv=s.liquid_junction_potential_mv,
+            )
             observations[source] = observe_steps(recording, cell.decoder)
         except Exception as error:
             done[source.name] = _refusal(source, error)
@@ -203,10 +219,20 @@ def _infer(
 ) -> list[Posterior]:
     noise = NoisePrior.simulated() if s.noiseless else None
     return infer_evidence(
-        observations, decoder=cell.decoder, prior=cell.prior, method=s.method, noise=noise, seed=seed, chains=s.chains,
-        warmup=s.warmup, draws=s.draws, estimator=cell.estimator, device=device,
-        progress=progress, fall_back=lambda _: s.fall_back,  # a function: without a word amid the bar
-    )  # fmt: skip
+        observations,
+        decoder=cell.decoder,
+        prior=cell.prior,
+        method=s.method,
+        noise=noise,
+        seed=seed,
+        chains=s.chains,
+        warmup=s.warmup,
+        draws=s.draws,
+        estimator=cell.estimator,
+        device=device,
+        progress=progress,
+        fall_back=lambda _: s.fall_back,  # a function: without a word amid the bar
+    )
 
 
 @cache

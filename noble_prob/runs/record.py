@@ -163,9 +163,13 @@ def _require_ours(place: Path) -> None:
         return
     ours = {POSTERIOR, REFUSED, TREE}
     others = sorted(p.name for p in place.iterdir() if p.name not in ours or p.is_dir()) if place.is_dir() else ["it"]
-    require(not others and not place.is_symlink(), "out", "a folder whose results hold nothing else",
-            f"{place.name!r} in {place.parent.name!r}, where {listed(others, 2)} is no result",
-            "move it away, or choose another folder")  # fmt: skip
+    require(
+        not others and not place.is_symlink(),
+        "out",
+        "a folder whose results hold nothing else",
+        f"{place.name!r} in {place.parent.name!r}, where {listed(others, 2)} is no result",
+        "move it away, or choose another folder",
+    )
 
 
 def _require_same(folder: Path, wanted: Mapping[str, Any]) -> None:
@@ -174,18 +178,35 @@ def _require_same(folder: Path, wanted: Mapping[str, Any]) -> None:
     if not path.exists():
         begun = (LOCK, f".{PLAN}.")  # all that a run leaves that was killed before it wrote its plan
         there = sorted(p.name for p in folder.iterdir() if not p.name.startswith(begun)) if folder.is_dir() else []
-        require(not there, "out", f"a new folder, or one whose {PLAN} says how its results were made",
-                f"{folder.name!r}, which holds {listed(there, 2)} and no {PLAN}",
-                "choose another folder, or delete this one if nothing in it is needed")  # fmt: skip
+        require(
+            not there,
+            "out",
+            f"a new folder, or one whose {PLAN} says how its results were made",
+            f"{folder.name!r}, which holds {listed(there, 2)} and no {PLAN}",
+            "choose another folder, or delete this one if nothing in it is needed",
+        )
         return
     old = _values(path) if path.is_file() else None
     if old is None:
-        raise UsageError("out", f"a folder with a readable {PLAN}", f"{folder.name!r}",
-                         "choose another folder, or delete this one if nothing in it is needed")  # fmt: skip
+        raise UsageError(
+            "out",
+            f"a folder with a readable {PLAN}",
+            f"{folder.name!r}",
+            "choose another folder, or delete this one if nothing in it is needed",
+        )
     for name in sorted({*old, *wanted} - set(PARTS)):
-        require(old.get(name) == wanted.get(name), name.replace(".", "_"),
-                f"{old.get(name)!r}, as in the run that {folder.name!r} holds", repr(wanted.get(name)),
-                "go on with the same options, or choose another folder")  # fmt: skip
+        require(
+            old.get(name) == wanted.get(name),
+            name.replace(".", "_"),
+            f"{old.get(name)!r}, as in the run that {folder.name!r} holds",
+            repr(wanted.get(name)),
+            "go on with the same options, or choose another folder",
+        )
     for name, part in PARTS.items():
-        require(old.get(name) == wanted.get(name), "cell", f"one with the {part} of the run that {folder.name!r} holds",
-                f"another {part}", "restore it, or choose another folder")  # fmt: skip
+        require(
+            old.get(name) == wanted.get(name),
+            "cell",
+            f"one with the {part} of the run that {folder.name!r} holds",
+            f"another {part}",
+            "restore it, or choose another folder",
+        )

@@ -79,8 +79,13 @@ def find_recordings(paths: Sequence[Path]) -> list[Source]:
         inside = _inside(path) if os.path.isdir(path) and not _waves(path) else [path]
         for item in inside:
             every.setdefault(_identity(item), item)
-    require(bool(every), "files", f"recordings ({', '.join(EXTENSIONS)}), or a folder that holds some",
-            ", ".join(repr(p.name) for p in paths), "check the path")  # fmt: skip
+    require(
+        bool(every),
+        "files",
+        f"recordings ({', '.join(EXTENSIONS)}), or a folder that holds some",
+        ", ".join(repr(p.name) for p in paths),
+        "check the path",
+    )
     found = list(every.values())
     return [Source(name=name, path=path) for name, path in zip(_names(found), found, strict=True)]
 
@@ -97,8 +102,11 @@ def passed_over(paths: Sequence[Path], out: Path) -> list[Path]:
     for folder in (path for path in paths if os.path.isdir(path) and not _waves(path)):
         looked_at |= {os.path.realpath(path) for path in _inside(folder)}
         for place, below, files in os.walk(folder):
-            below[:] = sorted(name for name in below if name[:1] != "."
-                              and os.path.realpath(os.path.join(place, name)) not in looked_at)  # fmt: skip
+            below[:] = sorted(
+                name
+                for name in below
+                if name[:1] != "." and os.path.realpath(os.path.join(place, name)) not in looked_at
+            )
             if RUN in files:
                 below.clear()
             elif Path(place) != folder:
@@ -121,9 +129,13 @@ def require_apart(out: Path, sources: Sequence[Source]) -> None:
     place = Path(os.path.realpath(out))
     for source in sources:
         path = Path(os.path.realpath(source.path))
-        require(place != path and place not in path.parents and path not in place.parents, "out",
-                "a folder apart from the recordings", f"{str(out)!r} with the recording {str(source.path)!r}",
-                "choose another folder, such as a new one beside them")  # fmt: skip
+        require(
+            place != path and place not in path.parents and path not in place.parents,
+            "out",
+            "a folder apart from the recordings",
+            f"{str(out)!r} with the recording {str(source.path)!r}",
+            "choose another folder, such as a new one beside them",
+        )
 
 
 def _inside(folder: Path) -> list[Path]:
@@ -162,8 +174,10 @@ def _names(paths: Sequence[Path]) -> list[str]:
     short = Counter(p.name for p in paths)
     names = [p.name if short[p.name] == 1 and p.name not in TAKEN and p.name[:1] != "." else _long(p) for p in paths]
     again = Counter(names)
-    return [name if again[name] == 1 and len(os.fsencode(name)) <= LONGEST else _hashed(name, path)
-            for name, path in zip(names, paths, strict=True)]  # fmt: skip
+    return [
+        name if again[name] == 1 and len(os.fsencode(name)) <= LONGEST else _hashed(name, path)
+        for name, path in zip(names, paths, strict=True)
+    ]
 
 
 def _long(path: Path) -> str:

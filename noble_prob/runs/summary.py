@@ -41,8 +41,13 @@ class Summary:
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
         done = len(self.rows) - len(self.refused)
-        return {"cell": self.cell, "recordings": len(self.rows), "done": done, "refused": len(self.refused),
-                "rows": [dict(row) for row in self.rows]}  # fmt: skip
+        return {
+            "cell": self.cell,
+            "recordings": len(self.rows),
+            "done": done,
+            "refused": len(self.refused),
+            "rows": [dict(row) for row in self.rows],
+        }
 
     def to_csv(self) -> str:
         """The rows as a table: per latent its name followed by mean, sd, low, high; then the same with its unit.
@@ -51,9 +56,11 @@ class Summary:
         ``log_latency_25pa`` follow ``latency_25pa_ms_mean``, ``_low`` and ``_high``, exp of what they are before, and
         ``latency_25pa_sd_percent``. A name that says its unit is not repeated.
         """
-        cells = [{k: v for name, f in (row["latents"] or {}).items() for k, v in _own(name, f).items()}
-                 | {k: v for name, f in (row["latents"] or {}).items() for k, v in _with_unit(name, f).items()}
-                 for row in self.rows]  # fmt: skip
+        cells = [
+            {k: v for name, f in (row["latents"] or {}).items() for k, v in _own(name, f).items()}
+            | {k: v for name, f in (row["latents"] or {}).items() for k, v in _with_unit(name, f).items()}
+            for row in self.rows
+        ]
         heads = next((list(found) for found in cells if found), [])
         out = io.StringIO()
         table = csv.writer(out, lineterminator="\n")
@@ -90,19 +97,46 @@ def summarise(record: Record, sources: Sequence[Source], cell: Cell) -> Summary:
 
 def _row(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
     if "latents" not in found:
-        return {**dict.fromkeys(HEAD), "recording": name, "status": "refused", "issues": [], "cautions": [],
-                "why": found.get("refused", "nothing is known of it"), "latents": None}  # fmt: skip
+        return {
+            **dict.fromkeys(HEAD),
+            "recording": name,
+            "status": "refused",
+            "issues": [],
+            "cautions": [],
+            "why": found.get("refused", "nothing is known of it"),
+            "latents": None,
+        }
     figures = [*found["latents"].values(), *found["noise"].values()]
     r_hat = [f["r_hat"] for f in figures if f["r_hat"] is not None]
     ess = [f[kind] for f in figures for kind in ("ess_bulk", "ess_tail") if f[kind] is not None]
-    codes = {level: sorted({f["code"] for f in found["findings"] if f["severity"] == level})
-             for level in ("issue", "caution")}  # fmt: skip
-    latents = {k: {"unit": v["unit"], "mean": v["mean"], "sd": v["sd"], "low": v["interval_89"][0],
-                   "high": v["interval_89"][1]} for k, v in found["latents"].items()}  # fmt: skip
-    return {"recording": name, "status": "done", "sweeps": len(found["sweeps"]), "method": found["method"],
-            "wall_s": found["wall_s"], "r_hat": max(r_hat, default=None), "ess": min(ess, default=None),
-            "k_hat": found["provenance"].get("k_hat"), "issues": codes["issue"], "cautions": codes["caution"],
-            "why": None, "latents": latents}  # fmt: skip
+    codes = {
+        level: sorted({f["code"] for f in found["findings"] if f["severity"] == level})
+        for level in ("issue", "caution")
+    }
+    latents = {
+        k: {
+            "unit": v["unit"],
+            "mean": v["mean"],
+            "sd": v["sd"],
+            "low": v["interval_89"][0],
+            "high": v["interval_89"][1],
+        }
+        for k, v in found["latents"].items()
+    }
+    return {
+        "recording": name,
+        "status": "done",
+        "sweeps": len(found["sweeps"]),
+        "method": found["method"],
+        "wall_s": found["wall_s"],
+        "r_hat": max(r_hat, default=None),
+        "ess": min(ess, default=None),
+        "k_hat": found["provenance"].get("k_hat"),
+        "issues": codes["issue"],
+        "cautions": codes["caution"],
+        "why": None,
+        "latents": latents,
+    }
 
 
 def _own(name: str, figures: Mapping[str, Any]) -> dict[str, Any]:

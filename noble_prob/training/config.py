@@ -52,17 +52,42 @@ class CellData:
     start: Path | None = None
 
     def __post_init__(self) -> None:
-        require(bool(self.stores or self.parts), "cells", "with `stores` or `parts`", f"{self.name!r} without data",
-                "name a data set or packed parts")  # fmt: skip
+        require(
+            bool(self.stores or self.parts),
+            "cells",
+            "with `stores` or `parts`",
+            f"{self.name!r} without data",
+            "name a data set or packed parts",
+        )
         plain = self.name.isprintable() and self.name[:1] not in ("", ".") and "/" not in self.name
-        require(plain, "cells.name", "a name that can be a folder", repr(self.name[:40]),
-                "leave out slashes, control characters and a point in front")  # fmt: skip
-        require(len(self.name.encode()) <= LONGEST_NAME, "cells.name", f"at most {LONGEST_NAME} bytes long",
-                f"{len(self.name.encode())} bytes", "shorten it")  # fmt: skip
-        require(self.name not in RESERVED, "cells.name", f"another than {' and '.join(RESERVED)}", repr(self.name),
-                "choose another name: these are folders of the run itself")  # fmt: skip
-        require(min(self.held_out, default=0) >= 0, "cells.held_out", "numbers of published models", self.held_out,
-                "give numbers of at least 0")  # fmt: skip
+        require(
+            plain,
+            "cells.name",
+            "a name that can be a folder",
+            repr(self.name[:40]),
+            "leave out slashes, control characters and a point in front",
+        )
+        require(
+            len(self.name.encode()) <= LONGEST_NAME,
+            "cells.name",
+            f"at most {LONGEST_NAME} bytes long",
+            f"{len(self.name.encode())} bytes",
+            "shorten it",
+        )
+        require(
+            self.name not in RESERVED,
+            "cells.name",
+            f"another than {' and '.join(RESERVED)}",
+            repr(self.name),
+            "choose another name: these are folders of the run itself",
+        )
+        require(
+            min(self.held_out, default=0) >= 0,
+            "cells.held_out",
+            "numbers of published models",
+            self.held_out,
+            "give numbers of at least 0",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,12 +139,22 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         names = [cell.name for cell in self.cells]
-        require(len(set(names)) == len(names) > 0, "cells", "at least one, each with its own name", names or "none",
-                "add a table [[cells]]")  # fmt: skip
+        require(
+            len(set(names)) == len(names) > 0,
+            "cells",
+            "at least one, each with its own name",
+            names or "none",
+            "add a table [[cells]]",
+        )
         _nearest("latent_space", self.latent_space, SPACES)
         require(0 <= self.published < 1, "published", "a share from 0 to 1", self.published, "use 0.3, or 0 for none")
-        require(self.decoder == "noble" or self.share == "nothing", "share", "\"nothing\" for the paper's decoder",
-                repr(self.share), "train every cell by itself")  # fmt: skip
+        require(
+            self.decoder == "noble" or self.share == "nothing",
+            "share",
+            '"nothing" for the paper\'s decoder',
+            repr(self.share),
+            "train every cell by itself",
+        )
         require(0 <= self.seed < 2**63, "seed", "at least 0 and below 2^63", self.seed, "choose another one")
         require(self.validation > 0, "validation", "above 0", self.validation, "use 120")
         for name, size in vars(self.architecture).items():
@@ -127,12 +162,22 @@ class TrainConfig:
         require(self.teachers >= 0, "teachers", "at least 0", self.teachers, "use 5, or 0 for none")
         require(self.teacher_width > 0, "teacher_width", "above 0", self.teacher_width, "use 256")
         fresh = self.decoder == "noble" and not any(cell.start for cell in self.cells)
-        require(fresh or not self.teachers, "teachers", "0 for the paper's decoder and where a cell has a `start`",
-                self.teachers, "leave it out")  # fmt: skip
+        require(
+            fresh or not self.teachers,
+            "teachers",
+            "0 for the paper's decoder and where a cell has a `start`",
+            self.teachers,
+            "leave it out",
+        )
         alone = self.decoder == "noble" and self.share == "nothing"
         started = [cell.name for cell in self.cells if cell.start]
-        require(alone or not started, "cells.start", "given where every cell has a noble decoder of its own", started,
-                "begin with random weights")  # fmt: skip
+        require(
+            alone or not started,
+            "cells.start",
+            "given where every cell has a noble decoder of its own",
+            started,
+            "begin with random weights",
+        )
 
 
 def read_config(path: Path) -> TrainConfig:
@@ -170,12 +215,16 @@ def parse_config(table: Mapping[str, Any], *, base: Path = Path()) -> TrainConfi
     nested = ("cells", "architecture", "schedules")
     values = {k: _typed(k, v, hints[k], base) for k, v in table.items() if k not in nested}
     sizes = Architecture if kind == "noble" else PaperArchitecture
-    return _construct(TrainConfig, "config", {
-        **values,
-        "cells": tuple(_dataclass(CellData, f"cells[{i}]", c, base) for i, c in enumerate(_tables(table))),
-        "architecture": _dataclass(sizes, "architecture", table.get("architecture", {}), base),
-        "schedules": _schedules(table.get("schedules", {}), kind, int(values.get("seed", 0)), base),
-    })  # fmt: skip
+    return _construct(
+        TrainConfig,
+        "config",
+        {
+            **values,
+            "cells": tuple(_dataclass(CellData, f"cells[{i}]", c, base) for i, c in enumerate(_tables(table))),
+            "architecture": _dataclass(sizes, "architecture", table.get("architecture", {}), base),
+            "schedules": _schedules(table.get("schedules", {}), kind, int(values.get("seed", 0)), base),
+        },
+    )
 
 
 def _tables(table: Mapping[str, Any]) -> list[Any]:

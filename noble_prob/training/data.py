@@ -24,9 +24,20 @@ from noble_prob.recording import Recording
 from noble_prob.training.responses import MV_OFFSET, MV_PER_COUNT, ResponseSet, concatenate, standard_columns
 
 __all__ = [
-    "HELD_OUT", "MV_OFFSET", "MV_PER_COUNT", "N_SPIKES", "SUMMARY_NAMES", "TRAIN", "VALIDATION", "ResponseSet",
-    "TrainingData", "concatenate", "merge", "prepare", "split_models",
-]  # fmt: skip
+    "HELD_OUT",
+    "MV_OFFSET",
+    "MV_PER_COUNT",
+    "N_SPIKES",
+    "SUMMARY_NAMES",
+    "TRAIN",
+    "VALIDATION",
+    "ResponseSet",
+    "TrainingData",
+    "concatenate",
+    "merge",
+    "prepare",
+    "split_models",
+]
 
 N_SPIKES = 64
 N_PUBLISHED = 60
@@ -149,10 +160,16 @@ def prepare(
         spikes_ms=spike[index],
         n_spikes=during.sum(-1),
         summary=torch.cat(summary)[index],
-        split=split_models(kept.model, validation=validation, seed=seed, held_out=held_out, latents=value[index],
-                           dropped=_dropped(rejected, int((~keep).sum()))),
+        split=split_models(
+            kept.model,
+            validation=validation,
+            seed=seed,
+            held_out=held_out,
+            latents=value[index],
+            dropped=_dropped(rejected, int((~keep).sum())),
+        ),
         rejected=rejected,
-    )  # fmt: skip
+    )
 
 
 def split_models(
@@ -185,15 +202,26 @@ def split_models(
     perturbed = torch.nonzero(model < 0).flatten()
     of_row = torch.arange(len(perturbed)) if latents is None else _same(latents[perturbed])
     each = of_row.unique()
-    require(len(each) > 0, "cells", "data with perturbed models, some of which are set aside", f"none{dropped}",
-            f"make a data set with more `--n-models` than there are base models{other}")  # fmt: skip
-    require(0 < validation <= len(each), "validation", f"from 1 to {len(each)}, the number of perturbed models",
-            f"{validation}{dropped}", remedy)  # fmt: skip
+    require(
+        len(each) > 0,
+        "cells",
+        "data with perturbed models, some of which are set aside",
+        f"none{dropped}",
+        f"make a data set with more `--n-models` than there are base models{other}",
+    )
+    require(
+        0 < validation <= len(each),
+        "validation",
+        f"from 1 to {len(each)}, the number of perturbed models",
+        f"{validation}{dropped}",
+        remedy,
+    )
     order = torch.randperm(len(each), generator=torch.Generator().manual_seed(seed))
     split[perturbed[torch.isin(of_row, each[order[:validation]])]] = VALIDATION
     left = int((split == TRAIN).sum())
-    require(left > 1, "validation", "less than the number of models", f"{left} models left to train on{dropped}",
-            remedy)  # fmt: skip
+    require(
+        left > 1, "validation", "less than the number of models", f"{left} models left to train on{dropped}", remedy
+    )
     return split
 
 

@@ -62,8 +62,13 @@ def new_decoder(data: TrainingData, *, space: str, architecture: Architecture, s
     Raises:
         UsageError: If it is to predict more spikes than the data hold.
     """
-    require(architecture.n_spikes <= N_SPIKES, "architecture.n_spikes", f"at most {N_SPIKES}, what the data hold",
-            architecture.n_spikes, "predict fewer spikes")  # fmt: skip
+    require(
+        architecture.n_spikes <= N_SPIKES,
+        "architecture.n_spikes",
+        f"at most {N_SPIKES}, what the data hold",
+        architecture.n_spikes,
+        "predict fewer spikes",
+    )
     decoder: NobleDecoder = _new(NobleDecoder, data, space, architecture, seed)
     features = data.summary[data.where(TRAIN)].flatten(0, 1)
     known = [column[torch.isfinite(column)] for column in features.T]
@@ -84,8 +89,13 @@ def started_decoder(folder: Path, *, space: str) -> NobleDecoder:
     """
     decoder = load_decoder(folder)
     alike = isinstance(decoder, NobleDecoder) and decoder.space.name == space
-    require(alike, "cells.start", f"the checkpoint of a noble decoder with the latent space {space!r}",
-            f"one with {decoder.space.name!r}", "name that space, or another checkpoint")  # fmt: skip
+    require(
+        alike,
+        "cells.start",
+        f"the checkpoint of a noble decoder with the latent space {space!r}",
+        f"one with {decoder.space.name!r}",
+        "name that space, or another checkpoint",
+    )
     assert isinstance(decoder, NobleDecoder)
     return decoder.train().requires_grad_(True)
 

@@ -114,9 +114,12 @@ def _summary_errors(decoder: NobleDecoder, data: TrainingData, columns: list[int
         correlations.append(correlation(z[:, columns], current[:, columns]))
     shares, lengths = zip(*correlations, strict=True)
     return {
-        "summary_sd": torch.stack(spreads), "summary_knots_pa": tuple(at.tolist()),
-        "summary_factor": torch.stack(factors, -1), "summary_lengths_pa": lengths, "summary_shares": shares,
-    }  # fmt: skip
+        "summary_sd": torch.stack(spreads),
+        "summary_knots_pa": tuple(at.tolist()),
+        "summary_factor": torch.stack(factors, -1),
+        "summary_lengths_pa": lengths,
+        "summary_shares": shares,
+    }
 
 
 def _spread(what: str, values: Tensor) -> Float[Tensor, ""]:
@@ -129,8 +132,13 @@ def _spread(what: str, values: Tensor) -> Float[Tensor, ""]:
 def _require_some(what: str, n: int) -> None:
     """Refuse validation models that have fewer than two values of something."""
     found = f"{'only one of the' if n else 'no'} {what} to compare beside the standard protocol"
-    require(n > 1, "validation", "enough models to measure the decoder's error", found,
-            "set more models aside, or simulate more random currents, with and without spikes")  # fmt: skip
+    require(
+        n > 1,
+        "validation",
+        "enough models to measure the decoder's error",
+        found,
+        "set more models aside, or simulate more random currents, with and without spikes",
+    )
 
 
 def _brisk(

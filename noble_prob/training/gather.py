@@ -30,9 +30,12 @@ def gather(cell: CellData, config: TrainConfig) -> TrainingData:
     """
     sets = list(_sets(cell))
     data = prepare(
-        concatenate(sets), latents=SPACES[config.latent_space], validation=config.validation, seed=config.seed,
+        concatenate(sets),
+        latents=SPACES[config.latent_space],
+        validation=config.validation,
+        seed=config.seed,
         held_out=cell.held_out,
-    )  # fmt: skip
+    )
     data = replace(data, published=config.published)
     data = data if config.train_models is None else with_fewer(data, config.train_models, config.seed)
     require_published(data)
@@ -61,8 +64,13 @@ def _sets(cell: CellData) -> Iterator[ResponseSet]:
     parts = [path for pattern in cell.parts for path in _matching(pattern)]
     for name, paths in (("stores", cell.stores), ("parts", parts)):
         twice = [path.name for path, n in Counter(path.resolve() for path in paths).items() if n > 1]
-        require(not twice, f"cells.{name}", "named once each", f"{listed(twice)} more than once",
-                "name others, made with another `--seed`")  # fmt: skip
+        require(
+            not twice,
+            f"cells.{name}",
+            "named once each",
+            f"{listed(twice)} more than once",
+            "name others, made with another `--seed`",
+        )
     if parts:
         yield from_parts(parts, cell=cell.name)
     for store in cell.stores:
@@ -97,6 +105,11 @@ def with_fewer(data: TrainingData, n: int, seed: int) -> TrainingData:
     keep[chosen] = True
     kept = torch.nonzero(keep).flatten()
     return replace(
-        data, responses=data.responses.take(kept), latents=data.latents[kept], spikes_ms=data.spikes_ms[kept],
-        n_spikes=data.n_spikes[kept], summary=data.summary[kept], split=data.split[kept],
-    )  # fmt: skip
+        data,
+        responses=data.responses.take(kept),
+        latents=data.latents[kept],
+        spikes_ms=data.spikes_ms[kept],
+        n_spikes=data.n_spikes[kept],
+        summary=data.summary[kept],
+        split=data.split[kept],
+    )

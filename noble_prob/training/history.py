@@ -42,8 +42,13 @@ class Board:
     """
 
     def __init__(self, folder: Path, *, step: int = 0):
-        require(board_installed(), "tensorboard", "false, or the package tensorboard installed", "true without it",
-                "pip install 'noble_prob[train]'")  # fmt: skip
+        require(
+            board_installed(),
+            "tensorboard",
+            "false, or the package tensorboard installed",
+            "true without it",
+            "pip install 'noble_prob[train]'",
+        )
         from torch.utils.tensorboard import SummaryWriter  # takes a second: only who asks for it pays
 
         self._writer: Any = SummaryWriter(str(folder), purge_step=step + 1)

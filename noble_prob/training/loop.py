@@ -123,9 +123,15 @@ class _Run:
     """One training run of one process."""
 
     def __init__(
-        self, task: Task, schedule: Schedule, folder: Path | None, name: str, about: dict[str, Any], tb: bool,
+        self,
+        task: Task,
+        schedule: Schedule,
+        folder: Path | None,
+        name: str,
+        about: dict[str, Any],
+        tb: bool,
         captured: bool,
-    ):  # fmt: skip
+    ):
         self.task, self.schedule = task, schedule
         self.settings = {**schedule.settings(), "processes": processes.world(), **about}
         params: list[Tensor] = [p for p in task.module.parameters() if p.requires_grad]

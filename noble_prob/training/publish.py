@@ -98,8 +98,13 @@ def require_published(data: TrainingData) -> None:
     lost = data.rejected.get("latent undefined", 0)
     found = f"{n} in {data.responses.cell!r}" + (f" ({lost} models dropped, which lack a latent)" if lost else "")
     wanted = f"data with at least {FEWEST_CELLS} published models to train on, for the prior"
-    require(n >= FEWEST_CELLS, "cells", wanted, found,
-            "make the data set of more of them, with `--include-base`, or hold out fewer")  # fmt: skip
+    require(
+        n >= FEWEST_CELLS,
+        "cells",
+        wanted,
+        found,
+        "make the data set of more of them, with `--include-base`, or hold out fewer",
+    )
 
 
 def write_latent_table(data: TrainingData, names: tuple[str, ...], path: Path) -> None:

@@ -79,9 +79,11 @@ def _of_cell(cell: CellData, data: TrainingData) -> dict[str, Any]:
     begun = {"start": str(cell.start), "start_weights": _weights(cell.start)} if cell.start else {}
     return {
         "stores": {path.name: f"{progress(Store(path)).accepted} accepted models" for path in cell.stores},
-        "parts": [path.name for path in cell.parts], "held_out": list(cell.held_out),
-        TRACES: data.responses.current_pa.numel(), **begun,
-    }  # fmt: skip
+        "parts": [path.name for path in cell.parts],
+        "held_out": list(cell.held_out),
+        TRACES: data.responses.current_pa.numel(),
+        **begun,
+    }
 
 
 def _weights(folder: Path) -> str:

@@ -58,16 +58,23 @@ class ResponseSet:
             UsageError: If the currents of a column differ.
         """
         currents = self.current_pa[index][:, list(sweeps)]
-        require(bool((currents == currents[:1]).all()), "sweeps", "columns whose current is the same for every model",
-                list(sweeps), "use the columns of the standard protocol")  # fmt: skip
-        return Recording(protocol=self.protocol(currents[0]), voltage_mv=self.voltage_mv(index)[:, list(sweeps)],
-                         axes=("neuron",))  # fmt: skip
+        require(
+            bool((currents == currents[:1]).all()),
+            "sweeps",
+            "columns whose current is the same for every model",
+            list(sweeps),
+            "use the columns of the standard protocol",
+        )
+        return Recording(
+            protocol=self.protocol(currents[0]), voltage_mv=self.voltage_mv(index)[:, list(sweeps)], axes=("neuron",)
+        )
 
     def protocol(self, currents_pa: Float[Tensor, " sweep"]) -> Protocol:
         """Steps of these heights (pA) on the set's grid."""
         w = self.window
-        return Protocol.step_family(currents_pa, onset_ms=w.onset_ms, duration_ms=w.duration_ms,
-                                    total_ms=w.n_samples * w.dt_ms, dt_ms=w.dt_ms)  # fmt: skip
+        return Protocol.step_family(
+            currents_pa, onset_ms=w.onset_ms, duration_ms=w.duration_ms, total_ms=w.n_samples * w.dt_ms, dt_ms=w.dt_ms
+        )
 
     def digest(self) -> str:
         """SHA-256 over models, currents and every 64th sample."""
@@ -89,8 +96,13 @@ def standard_columns(responses: ResponseSet, protocol_pa: Sequence[float]) -> tu
     found = []
     for current in protocol_pa:
         columns = torch.nonzero(((responses.current_pa - current).abs() < 0.5).all(0)).flatten().tolist()
-        require(bool(columns), "responses", f"to contain a step of {current:.0f} pA for every model",
-                f"none in {responses.cell!r}", "simulate the standard protocol of every model")  # fmt: skip
+        require(
+            bool(columns),
+            "responses",
+            f"to contain a step of {current:.0f} pA for every model",
+            f"none in {responses.cell!r}",
+            "simulate the standard protocol of every model",
+        )
         found.append(columns[0])
     return tuple(found)
 
@@ -112,8 +124,13 @@ def fold(responses: ResponseSet, sweeps: int) -> ResponseSet:
     standard, random = (torch.nonzero(mask).flatten() for mask in (same, ~same))
     share = sweeps - len(standard)
     whole = share > 0 and len(random) % share == 0
-    require(whole, "sweeps", f"{len(standard)} standard ones and a divisor of {len(random)} random ones", sweeps,
-            "simulate a multiple of the other sets' random currents")  # fmt: skip
+    require(
+        whole,
+        "sweeps",
+        f"{len(standard)} standard ones and a divisor of {len(random)} random ones",
+        sweeps,
+        "simulate a multiple of the other sets' random currents",
+    )
     parts = [torch.cat([standard, columns]) for columns in random.split(share)]
     return replace(
         responses,
@@ -137,8 +154,13 @@ def concatenate(sets: Sequence[ResponseSet]) -> ResponseSet:
     head = sets[0]
     for other in sets:
         w, o = replace(head.window, current_range_pa=(0.0, 0.0)), replace(other.window, current_range_pa=(0.0, 0.0))
-        require(w == o and head.cell == other.cell, "sets", f"of {head.cell} on one grid", f"{other.cell} on {o}",
-                "make the data alike")  # fmt: skip
+        require(
+            w == o and head.cell == other.cell,
+            "sets",
+            f"of {head.cell} on one grid",
+            f"{other.cell} on {o}",
+            "make the data alike",
+        )
     low, high = zip(*(s.window.current_range_pa for s in sets), strict=True)
     return replace(
         head,

@@ -78,8 +78,11 @@ def train(config: TrainConfig, *, max_minutes: float | None = None, progress: bo
     """
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     options: FitOptions = {
-        "captured": config.captured, "deadline": deadline, "tensorboard": config.tensorboard, "progress": progress,
-    }  # fmt: skip
+        "captured": config.captured,
+        "deadline": deadline,
+        "tensorboard": config.tensorboard,
+        "progress": progress,
+    }
     require_folder(config.out)
     with processes.joined(config.device) as device, matrix_products(config.precision):
         data = [gather(cell, config) for cell in config.cells]
@@ -172,14 +175,20 @@ def _finish(cell: _Cell, config: TrainConfig, device: torch.device) -> None:
         decoder.error = measure_error(decoder, data, standard_sweeps=_standard(data, config))
     before = {"started_from": read_card(cell.start)["training"]} if cell.start else {}
     figures_of = {name: _finite(figures(row)) for name, row in cell.rows.items()}
-    publish(decoder, data, config.out / data.responses.cell, metrics={"validation": figures_of}, training={
-        "config": _without_places(config),
-        "data_sha256": data.digest(),
-        "machine": machine(device),
-        "processes": processes.world(),
-        "wall_s": {name: round(row["seconds"], 1) for name, row in cell.rows.items()},
-        **before,
-    })  # fmt: skip
+    publish(
+        decoder,
+        data,
+        config.out / data.responses.cell,
+        metrics={"validation": figures_of},
+        training={
+            "config": _without_places(config),
+            "data_sha256": data.digest(),
+            "machine": machine(device),
+            "processes": processes.world(),
+            "wall_s": {name: round(row["seconds"], 1) for name, row in cell.rows.items()},
+            **before,
+        },
+    )
 
 
 def _standard(data: TrainingData, config: TrainConfig) -> tuple[int, ...]:

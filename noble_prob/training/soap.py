@@ -41,12 +41,21 @@ class Soap(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, params: Iterable[Tensor], *, lr: float | Tensor = 1e-3, weight_decay: float = 0.0,
+        self,
+        params: Iterable[Tensor],
+        *,
+        lr: float | Tensor = 1e-3,
+        weight_decay: float = 0.0,
         capturable: bool = False,
-    ):  # fmt: skip
+    ):
         params = list(params)
-        require(not any(p.is_complex() for p in params), "optimiser", "adamw for a network with complex weights",
-                "soap", "leave it out")  # fmt: skip
+        require(
+            not any(p.is_complex() for p in params),
+            "optimiser",
+            "adamw for a network with complex weights",
+            "soap",
+            "leave it out",
+        )
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "capturable": capturable})
         for group in self.param_groups:
             for p in group["params"]:

@@ -40,9 +40,13 @@ def from_store(path: Path, *, cell: str, held_out: Iterable[int] = HELD_OUT_MODE
     """
     store = Store(path)
     chunk = store.accepted()
-    require(len(chunk.model_id) > 0, "stores", "data sets with accepted models",
-            f"none in {store.path.name!r} ({progress(store).why})",
-            "make it with other `--targets`, a larger `--k-sd` or base models that fire")  # fmt: skip
+    require(
+        len(chunk.model_id) > 0,
+        "stores",
+        "data sets with accepted models",
+        f"none in {store.path.name!r} ({progress(store).why})",
+        "make it with other `--targets`, a larger `--k-sd` or base models that fire",
+    )
     ordinary = bool((chunk.onset_ms == 12.0).all() and (chunk.duration_ms == 400.0).all())
     require(ordinary, "path", "a data set of 400 ms pulses from 12 ms", str(path), "make it without random durations")
     grid = (store.manifest["n_samples"], store.manifest["dt_ms"])
@@ -76,10 +80,13 @@ def _published(store: Store, model_id: np.ndarray) -> np.ndarray:
 def _require_apart(store: Store, model: torch.Tensor, held_out: set[int]) -> None:
     """Refuse perturbed models that may descend from a held-out one."""
     parents = held_out & set(store.manifest.get("base", {}).get("keys", ()))
-    require(not parents or bool((model >= 0).all()), "held_out", "models that nothing was perturbed from",
-            f"{sorted(parents)} among the parents of {store.path.name!r}",
-            "make the set again with `--held-out`, or name in `held_out` what the set held out ([] for none)",
-    )  # fmt: skip
+    require(
+        not parents or bool((model >= 0).all()),
+        "held_out",
+        "models that nothing was perturbed from",
+        f"{sorted(parents)} among the parents of {store.path.name!r}",
+        "make the set again with `--held-out`, or name in `held_out` what the set held out ([] for none)",
+    )
 
 
 def from_parts(paths: Sequence[Path], *, cell: str) -> ResponseSet:
@@ -100,8 +107,12 @@ def from_parts(paths: Sequence[Path], *, cell: str) -> ResponseSet:
                 number.append(np.where(part["idx"] < N_PUBLISHED, part["idx"], -1).astype(np.int64))
                 counts.append(decode(part["b"]))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise UsageError("parts", "NPZ files with amps, idx and b", f"{path.name} ({error})",
-                             "check the path or restore the file") from error  # fmt: skip
+            raise UsageError(
+                "parts",
+                "NPZ files with amps, idx and b",
+                f"{path.name} ({error})",
+                "check the path or restore the file",
+            ) from error
     current = torch.from_numpy(np.concatenate(amps)).round(decimals=3)
     return ResponseSet(
         cell=cell,

@@ -38,8 +38,9 @@ class OtherRunError(UsageError):
         self.file, self.settings, self.hashed = file, dict(settings), tuple(hashed)
         before = "".join(f", {name} = {old!r}" for name, (old, _) in settings.items())
         after = [*(f"{name} = {new!r}" for name, (_, new) in settings.items()), *(f"other {name}" for name in hashed)]
-        super().__init__(listed([*settings, *hashed]), f"as in the run that is there ({file}{before})",
-                         listed(after), ANEW)  # fmt: skip
+        super().__init__(
+            listed([*settings, *hashed]), f"as in the run that is there ({file}{before})", listed(after), ANEW
+        )
 
     def __reduce__(self) -> Any:
         """Made again from its parts."""

@@ -84,9 +84,9 @@ def distinct(latents: Float[Tensor, "row latent"], current_pa: Float[Tensor, " r
 def all_teacher_times(decoder: NobleDecoder, traces: Traces) -> Float[Tensor, "row spike"]:
     """:func:`teacher_times` of every row."""
     chunks = torch.arange(len(traces), device=traces.x.device).split(CHUNK)
-    return torch.cat([
-        teacher_times(decoder, traces.x[i], traces.current[i], traces.spikes[i], traces.n[i]) for i in chunks
-    ])  # fmt: skip
+    return torch.cat(
+        [teacher_times(decoder, traces.x[i], traces.current[i], traces.spikes[i], traces.n[i]) for i in chunks]
+    )
 
 
 def teacher_times(

@@ -31,7 +31,7 @@ SMALL = (
     ("prior=cell.prior, seed=1)", 'prior=cell.prior, seed=1, method="hmc", chains=2, warmup=12, draws=12)'),
     ("cell, seed=1)", "cell, seed=1, method='hmc', chains=2, warmup=12, draws=12)"),
     ('method="npe", estimator=cell.estimator)', 'method="hmc", chains=2, warmup=12, draws=12)'),
-)  # fmt: skip
+)
 """Numbers as a reader would use them, and small ones in their place."""
 
 
@@ -194,8 +194,11 @@ def test_the_site_builds_without_a_warning(tmp_path):
     build = ["mkdocs", "build", "--strict", "-q", "-f", str(ROOT / ".mkdocs.yml"), "-d", str(tmp_path)]
     answer = subprocess.run(
         [sys.executable, "-m", *build],
-        cwd=ROOT, capture_output=True, text=True, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+    )
     assert answer.returncode == 0, answer.stderr[-3000:]
     page = (tmp_path / "api" / "index.html").read_text()
     with contextlib.suppress(ImportError):

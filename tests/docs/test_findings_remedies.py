@@ -18,8 +18,13 @@ from noble_prob.noise.scales import USUAL
 def test_a_remedy_names_what_exists():
     texts = (np108_sensitivity.REMEDY, np222_too_wide.REMEDY, np201_match.REMEDY["trial"])
     names = [name for text in texts for name in re.findall(r"(?:noble_prob|nb)(?:\.\w+)+", text)]
-    assert set(names) == {"nb.infer", "nb.NoisePrior", "noble_prob.priors.widened", "noble_prob.noise.Scale",
-                          "noble_prob.calibration.trials.fit_trials"}  # fmt: skip
+    assert set(names) == {
+        "nb.infer",
+        "nb.NoisePrior",
+        "noble_prob.priors.widened",
+        "noble_prob.noise.Scale",
+        "noble_prob.calibration.trials.fit_trials",
+    }
     for name in names:
         room, _, last = name.replace("nb.", "noble_prob.").rpartition(".")
         assert callable(getattr(import_module(room), last))
@@ -37,6 +42,9 @@ def test_a_predictive_that_is_too_wide_is_told_the_call():
 def test_a_size_of_noise_has_a_unit():
     sizes = {"trial_rest": 6.0, "trial_passive": 2.0, "trial_shape": 3.0}
     told = [np106_noise._times(sizes, site) for site in sizes]
-    assert told == ["6 times what is usual (3 mV)", "2 times what is usual (deflection 0.6 mV)",
-                    "3 times what is usual (peak 3 mV, width 0.06 ms)"]  # fmt: skip
+    assert told == [
+        "6 times what is usual (3 mV)",
+        "2 times what is usual (deflection 0.6 mV)",
+        "3 times what is usual (peak 3 mV, width 0.06 ms)",
+    ]
     assert {name for shown in np106_noise.SHOWN.values() for name in shown} <= set(USUAL)

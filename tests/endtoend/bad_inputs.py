@@ -180,12 +180,18 @@ CASES: tuple[BadInput, ...] = (
     BadInput("CSV cell that is no number", _cell(3, "overload"), "'overload' about line 201, column 'voltage_mv'"),
     BadInput("CSV cell left empty", _cell(2, ""), "`table cell` should be a number"),
     BadInput("CSV row too short", _text("cell.csv", f"{_LONG}\n0,0,0,-70\n0,0.1,0\n0,0.2,0,-70\n"), "3 of 4 cells"),
-    BadInput("CSV with decimal commas", _text("cell.csv", "time_ms;current_pa;voltage_mv\n0;0;-70\n0,1;0;-70\n"),
-             "'0,1', with a decimal comma, about line 3"),
+    BadInput(
+        "CSV with decimal commas",
+        _text("cell.csv", "time_ms;current_pa;voltage_mv\n0;0;-70\n0,1;0;-70\n"),
+        "'0,1', with a decimal comma, about line 3",
+    ),
     BadInput("CSV header only", _text("cell.csv", f"{_LONG}\n"), "no row"),
     BadInput("NPZ lacking a field", _npz(lambda d: {"time_ms": d["time_ms"], "V_mV": d["voltage_mv"]}), "current_pa"),
-    BadInput("NPZ that sample wrote", _npz(lambda d: {**d, "current_pa": 60.0, **dict.fromkeys(_SAMPLED, np.ones(3))}),
-             "one neuron; found cell.npz, the neurons that a `sample` drew"),
+    BadInput(
+        "NPZ that sample wrote",
+        _npz(lambda d: {**d, "current_pa": 60.0, **dict.fromkeys(_SAMPLED, np.ones(3))}),
+        "one neuron; found cell.npz, the neurons that a `sample` drew",
+    ),
     BadInput("NPZ of one current", _npz(lambda d: {**d, "current_pa": 60.0}), "found the single number 60"),
     BadInput("NPZ of one voltage", _npz(lambda d: {**d, "voltage_mv": -70.0}), "found the single number -70"),
     BadInput("NPZ of mismatched lengths", _npz(lambda d: {**d, "voltage_mv": d["voltage_mv"][:, :-5]}), "voltage_mv"),
@@ -220,4 +226,4 @@ CASES: tuple[BadInput, ...] = (
     BadInput("ABF without a current", lambda folder: _abf(folder, ("mV",)), "injected current"),
     BadInput("NWB of voltage clamp", lambda folder: _nwb(folder, clamp="voltage"), "current-clamp"),
     BadInput("NWB without stimulus", lambda folder: _nwb(folder, stimulus=False), "stimulus"),
-)  # fmt: skip
+)

@@ -46,8 +46,9 @@ def sample(*options: object, out: str = "out") -> Callable[[Path], list[object]]
 
 def infer(*options: object) -> Callable[[Path], list[object]]:
     """An `infer` command on a good file with the toy, few draws."""
-    few = [word for pair in (("--chains", 2), ("--warmup", 4), ("--draws", 4)) if pair[0] not in options
-           for word in pair] + ["--quiet"]  # fmt: skip
+    few = [
+        word for pair in (("--chains", 2), ("--warmup", 4), ("--draws", 4)) if pair[0] not in options for word in pair
+    ] + ["--quiet"]
     return lambda folder: ["infer", good_file(folder), "--cell", "toy", *few, *options, "--out", folder / "out"]
 
 
@@ -90,8 +91,15 @@ def two_tables(rows: str) -> Callable[[Path], list[object]]:
     def make(folder: Path) -> list[object]:
         (folder / "first.csv").write_text("latency_ms\n" + rows)
         (folder / "second.csv").write_text("latency_ms\n8\n9\n10\n")
-        return ["calibrate", "--repeats", folder / "first.csv", "--ensemble", folder / "second.csv",
-                "--out", folder / "out"]  # fmt: skip
+        return [
+            "calibrate",
+            "--repeats",
+            folder / "first.csv",
+            "--ensemble",
+            folder / "second.csv",
+            "--out",
+            folder / "out",
+        ]
 
     return make
 
@@ -143,10 +151,16 @@ MISTAKES = (
     Mistake("out below a file", below_a_file, "is a file"),
     Mistake("out not writable", read_only, "written"),
     Mistake("out of too long a name", sample(out="o" * 300), "File name too long"),
-    Mistake("out of too long a name for many", lambda folder: [
-        *infer("--each")(folder)[:-1], folder / ("o" * 300)], "File name too long"),
-    Mistake("json of too long a name", lambda folder: [
-        "sbc", "--cell", "toy", "--json", folder / ("o" * 300)], "File name too long"),
+    Mistake(
+        "out of too long a name for many",
+        lambda folder: [*infer("--each")(folder)[:-1], folder / ("o" * 300)],
+        "File name too long",
+    ),
+    Mistake(
+        "json of too long a name",
+        lambda folder: ["sbc", "--cell", "toy", "--json", folder / ("o" * 300)],
+        "File name too long",
+    ),
     Mistake("cell of too long a name", sample("--cell", "c" * 300), "pvalb-689331391"),
     Mistake("out is a link to nothing", linked("nothing"), "leads nowhere"),
     Mistake("out is a link to itself", linked("link", "--each"), "leads nowhere"),
@@ -156,54 +170,112 @@ MISTAKES = (
     Mistake("one chain", infer("--chains", 1), "R-hat"),
     Mistake("too few draws", infer("--draws", 3), "--draws: should be a whole number of at least 4 and at"),
     Mistake("too little warm-up", infer("--warmup", 1), "--warmup: should be a whole number of at least 4"),
-    Mistake("folder without recordings", lambda f: [
-        "infer", empty(f), "--cell", "toy", "--out", f / "o"], ".abf, .csv, .ibw, .npz, .nwb"),
+    Mistake(
+        "folder without recordings",
+        lambda f: ["infer", empty(f), "--cell", "toy", "--out", f / "o"],
+        ".abf, .csv, .ibw, .npz, .nwb",
+    ),
     Mistake("pulse that is no number", infer("--pulse", "second"), "whole number"),
     Mistake("pulse that is not there", infer("--pulse", 7), "pulse"),
     Mistake("junction potential that is no number", infer("--ljp-mv", "minus"), "finite number"),
     Mistake("only broken files", only_bad_files, "a.abf"),
-    Mistake("population without a table", lambda f: [
-        "calibrate", "--population", f / "x.csv", "--out", f / "o"], "CSV"),
+    Mistake(
+        "population without a table", lambda f: ["calibrate", "--population", f / "x.csv", "--out", f / "o"], "CSV"
+    ),
     Mistake("population of unknown columns", table("colour,mood\n1,2\n2,3\n3,1\n"), "colour"),
     Mistake("population without numbers", table("colour\nred\nblue\n"), "numerical"),
-    Mistake("population of one cell to recalibrate to", lambda f: [
-        *table("resting_voltage_mv\n-70\n")(f), "--recalibrate", "both"], "at least two cells that differ"),
+    Mistake(
+        "population of one cell to recalibrate to",
+        lambda f: [*table("resting_voltage_mv\n-70\n")(f), "--recalibrate", "both"],
+        "at least two cells that differ",
+    ),
     Mistake("population with an infinite value", table("resting_voltage_mv\n-70\ninf\n-71\n"), "inf in row 2"),
     Mistake("population in volts", table("resting_voltage_mv\n-0.07\n-0.071\n-0.069\n"), "multiply by 1000"),
     Mistake("repeats with an infinite value", two_tables("7\ninf\n"), "first.csv"),
-    Mistake("the same recording twice", lambda f: [
-        "calibrate", good_file(f), shutil.copy(good_file(f), f / "copy.csv"), "--cell", "toy", "--out", f / "out"],
-        "copy.csv, which are the same"),
+    Mistake(
+        "the same recording twice",
+        lambda f: [
+            "calibrate",
+            good_file(f),
+            shutil.copy(good_file(f), f / "copy.csv"),
+            "--cell",
+            "toy",
+            "--out",
+            f / "out",
+        ],
+        "copy.csv, which are the same",
+    ),
     Mistake("population without rows", table("sag_mv\n"), "row"),
-    Mistake("repeats without anything to compare", lambda f: [
-        "calibrate", "--repeats", f / "x.csv", "--out", f / "o"], "--ensemble"),
-    Mistake("a second table alone", lambda f: [
-        "calibrate", "a.abf", "--ensemble", f / "x.csv", "--out", f / "o"], "--population"),
-    Mistake("recalibration of a recording", lambda f: [
-        "calibrate", "a.abf", "--recalibrate", "tilt", "--out", f / "o"], "--population"),
-    Mistake("condition without a word", lambda f: [
-        "calibrate", "--population", f / "x.csv", "--where", "kind", "--out", f / "o"], "COLUMN=WORD"),
+    Mistake(
+        "repeats without anything to compare",
+        lambda f: ["calibrate", "--repeats", f / "x.csv", "--out", f / "o"],
+        "--ensemble",
+    ),
+    Mistake(
+        "a second table alone",
+        lambda f: ["calibrate", "a.abf", "--ensemble", f / "x.csv", "--out", f / "o"],
+        "--population",
+    ),
+    Mistake(
+        "recalibration of a recording",
+        lambda f: ["calibrate", "a.abf", "--recalibrate", "tilt", "--out", f / "o"],
+        "--population",
+    ),
+    Mistake(
+        "condition without a word",
+        lambda f: ["calibrate", "--population", f / "x.csv", "--where", "kind", "--out", f / "o"],
+        "COLUMN=WORD",
+    ),
     Mistake("posterior that is not there", lambda f: ["report", f / "no", "--cell", "toy", "--out", f / "o"], "infer"),
     Mistake("posterior that is none", not_a_posterior, "posterior.nc"),
     Mistake("calibration of nothing", lambda f: ["sbc", "--cell", "toy", "--n", 0, "--json", f / "o"], "at least 20"),
     Mistake("calibration at a far current", lambda f: ["sbc", "--cell", "toy", "--currents-pa", "9e9"], "range"),
-    Mistake("models that are no numbers", lambda f: [
-        "simulate", "--hof", "builtin", "--models", "a-b", "--amps-na", 0.1, "--out", f / "o.npz"], "models"),
-    Mistake("currents that are no numbers", lambda f: [
-        "simulate", "--hof", "builtin", "--amps-na", "0.1,x", "--out", f / "o.npz"], "finite number"),
-    Mistake("currents in pA as nA", lambda f: [
-        "simulate", "--hof", "builtin", "--amps-na", "-50,100", "--out", f / "o.npz"], "if these are pA"),
-    Mistake("random currents beyond reason", lambda f: [
-        "populate", "--hof", "builtin", "--design", "builtin", "--n-models", 1, "--range-pa", "-1e5,100",
-        "--out", f / "o"], "within -10000..10000"),
-    Mistake("path of the decoder that is not there", lambda f: [
-        "bench", "--paths", "fast,quick", "--json", f / "o.json"], "fast, products, reference"),
-    Mistake("Hall of Fame that is not there", lambda f: [
-        "simulate", "--hof", f / "no", "--amps-na", 0.1, "--out", f / "o.npz"], "folder"),
+    Mistake(
+        "models that are no numbers",
+        lambda f: ["simulate", "--hof", "builtin", "--models", "a-b", "--amps-na", 0.1, "--out", f / "o.npz"],
+        "models",
+    ),
+    Mistake(
+        "currents that are no numbers",
+        lambda f: ["simulate", "--hof", "builtin", "--amps-na", "0.1,x", "--out", f / "o.npz"],
+        "finite number",
+    ),
+    Mistake(
+        "currents in pA as nA",
+        lambda f: ["simulate", "--hof", "builtin", "--amps-na", "-50,100", "--out", f / "o.npz"],
+        "if these are pA",
+    ),
+    Mistake(
+        "random currents beyond reason",
+        lambda f: [
+            "populate",
+            "--hof",
+            "builtin",
+            "--design",
+            "builtin",
+            "--n-models",
+            1,
+            "--range-pa",
+            "-1e5,100",
+            "--out",
+            f / "o",
+        ],
+        "within -10000..10000",
+    ),
+    Mistake(
+        "path of the decoder that is not there",
+        lambda f: ["bench", "--paths", "fast,quick", "--json", f / "o.json"],
+        "fast, products, reference",
+    ),
+    Mistake(
+        "Hall of Fame that is not there",
+        lambda f: ["simulate", "--hof", f / "no", "--amps-na", 0.1, "--out", f / "o.npz"],
+        "folder",
+    ),
     Mistake("training file that is not there", lambda f: ["train", f / "no.toml"], "'no.toml', which is not there"),
     Mistake("json is a folder", lambda f: ["sbc", "--cell", "toy", "--json", empty(f)], "`json` should be a file"),
     Mistake("sweeps far beyond the last", infer("--sweeps", "0-99"), "3, 4, 5, 6, 7, 8, 9, 10, … (97 in all)"),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: m.name.replace(" ", "-"))

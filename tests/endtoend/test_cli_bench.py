@@ -11,10 +11,19 @@ from noble_prob.cli import bench
 from noble_prob.decoder.operator import Path
 
 KEYS = {
-    "results": {"decoder", "path", "device", "dtype", "batch", "traces_per_s", "latency_ms", "rel_error",
-                "peak_memory_mb"},
+    "results": {
+        "decoder",
+        "path",
+        "device",
+        "dtype",
+        "batch",
+        "traces_per_s",
+        "latency_ms",
+        "rel_error",
+        "peak_memory_mb",
+    },
     "gradients": {"what", "path", "device", "batch", "latency_ms", "rel_error"},
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +50,9 @@ def test_every_path_of_the_decoder_can_be_asked_for():
 def test_rows_are_what_was_asked_for(timed):
     rows = timed["results"]
     assert [(row["decoder"], row["path"], row["batch"]) for row in rows] == [
-        ("shipped", "fast", 1), ("shipped", "reference", 1),
-    ]  # fmt: skip
+        ("shipped", "fast", 1),
+        ("shipped", "reference", 1),
+    ]
     for row in rows:
         assert row["traces_per_s"] == pytest.approx(1000 / row["latency_ms"])
         assert 0 < row["rel_error"] < 1e-3

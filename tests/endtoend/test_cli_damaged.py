@@ -105,11 +105,15 @@ DAMAGES = {
     "card of another format": (_other_format, "format"),
     "card without a window": (_lacking("window"), "card.json"),
     "table missing": (lambda folder: (folder / "hof_latents.csv").unlink(), "hof_latents.csv"),
-    "table of other latents": (lambda folder: (folder / "hof_latents.csv").write_text(
-        "model,split,x\n0,train,1\n"), "columns"),
-    "table truncated": (lambda folder: (folder / "hof_latents.csv").write_text(
-        (folder / "hof_latents.csv").read_text()[:-30]), "hof_latents.csv"),
-}  # fmt: skip
+    "table of other latents": (
+        lambda folder: (folder / "hof_latents.csv").write_text("model,split,x\n0,train,1\n"),
+        "columns",
+    ),
+    "table truncated": (
+        lambda folder: (folder / "hof_latents.csv").write_text((folder / "hof_latents.csv").read_text()[:-30]),
+        "hof_latents.csv",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", DAMAGES)

@@ -14,8 +14,26 @@ from noble_prob.jobs.place import locked
 
 def test_it_trains_and_infer_uses_it(tmp_path, capsys):
     out = tmp_path / "estimator"
-    assert main(["train-npe", "--cell", "toy", "--n", "2000", "--steps", "10", "--batch", "32", "--quiet", "--json",
-                  "--out", str(out)]) == 0  # fmt: skip
+    assert (
+        main(
+            [
+                "train-npe",
+                "--cell",
+                "toy",
+                "--n",
+                "2000",
+                "--steps",
+                "10",
+                "--batch",
+                "32",
+                "--quiet",
+                "--json",
+                "--out",
+                str(out),
+            ]
+        )
+        == 0
+    )
     said = json.loads(capsys.readouterr().out)
     assert said["finished"]
     assert said["steps"] == 10

@@ -18,9 +18,21 @@ TABLES = "calibrate --population a.csv --experiment b.csv"
 SIMULATE = "simulate --hof builtin --amps-na 0.1"
 POPULATE = "populate --hof builtin --design builtin --n-models 1"
 IGNORED = (
-    *((TABLES, option) for option in (
-        "--device cuda:9", "--cell toy", "--prior student", "--method nuts", "--chains 4", "--noiseless", "--pulse 3",
-        "--ljp-mv 1", "--neurons 999", "--current-pa 180")),
+    *(
+        (TABLES, option)
+        for option in (
+            "--device cuda:9",
+            "--cell toy",
+            "--prior student",
+            "--method nuts",
+            "--chains 4",
+            "--noiseless",
+            "--pulse 3",
+            "--ljp-mv 1",
+            "--neurons 999",
+            "--current-pa 180",
+        )
+    ),
     ("calibrate --repeats a.csv --ensemble b.csv", "--neurons 400"),
     ("calibrate --population a.csv", "--method=hmc"),
     ("calibrate --population a.csv", "--sweeps 0"),
@@ -43,7 +55,7 @@ IGNORED = (
     (POPULATE, "--random-duration-share 0.5"),
     (f"{POPULATE} --n-random 0", "--range-pa=-10,20"),
     ("bench", "--hof builtin"),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(("command", "option"), IGNORED, ids=lambda text: text.replace(" ", "_"))
@@ -65,9 +77,13 @@ def test_an_option_without_any_meaning_is_none(command, option, tmp_path, capsys
 
 @pytest.mark.parametrize(
     ("command", "option"),
-    [("infer a.abf --draws 4", "--draws 5"), ("infer a.abf --draws=4", "--draws=5"),
-     ("sample --current-pa 1 2", "--current-pa 3"), ("infer a.abf --cell toy", "--cell toy")],
-)  # fmt: skip
+    [
+        ("infer a.abf --draws 4", "--draws 5"),
+        ("infer a.abf --draws=4", "--draws=5"),
+        ("sample --current-pa 1 2", "--current-pa 3"),
+        ("infer a.abf --cell toy", "--cell toy"),
+    ],
+)
 def test_an_option_with_a_value_is_given_once(command, option, tmp_path, capsys):
     sentence = complaint(capsys, tmp_path, [*command.split(), *option.split(), "--out", tmp_path / "o"])
     assert f"{option.partition('=')[0].split()[0]} was given 2 times" in sentence
@@ -82,9 +98,17 @@ def test_flags_and_conditions_may_come_again(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "command",
-    ["infer|", "infer|a.abf|--out|", "infer|a.abf|--cell|", "infer|a.abf|--sweeps|", "calibrate|--population|",
-     "simulate|--hof|", "sbc|--json|", "report| "],
-)  # fmt: skip
+    [
+        "infer|",
+        "infer|a.abf|--out|",
+        "infer|a.abf|--cell|",
+        "infer|a.abf|--sweeps|",
+        "calibrate|--population|",
+        "simulate|--hof|",
+        "sbc|--json|",
+        "report| ",
+    ],
+)
 def test_an_empty_word_is_no_path(command, tmp_path, capsys):
     """As a path it is the current folder."""
     assert "should not be empty; found '" in complaint(capsys, tmp_path, command.split("|"))
@@ -114,10 +138,16 @@ def test_a_file_names_a_device_and_the_command_another(asked, used, tmp_path, ca
 
 @pytest.mark.parametrize(
     ("verb", "told"),
-    [("report", "models (as stored)"), ("infer", "models (the stored one, else student)"),
-     ("populate", "CSV file (fires)"), ("populate", "none of builtin"), ("simulate", "chunk (none)"),
-     ("sbc", "decoder's range)"), ("train", "the file's, which it overrules")],
-)  # fmt: skip
+    [
+        ("report", "models (as stored)"),
+        ("infer", "models (the stored one, else student)"),
+        ("populate", "CSV file (fires)"),
+        ("populate", "none of builtin"),
+        ("simulate", "chunk (none)"),
+        ("sbc", "decoder's range)"),
+        ("train", "the file's, which it overrules"),
+    ],
+)
 def test_the_help_tells_defaults(verb, told, capsys):
     assert call(verb, "--help") == 0
     assert told in " ".join(capsys.readouterr().out.split())

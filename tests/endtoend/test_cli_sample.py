@@ -45,8 +45,10 @@ def test_every_step_has_its_features(written):
     summary = json.loads((out / "summary.json").read_text())
     assert summary["current_pa"] == list(STEPS)
     assert summary["trials"] == 4
-    count, _ = measure(respond(load_cell("toy").decoder, draw(load_cell("toy").prior, 5, seed=3), STEPS, trials=4,
-                               seed=3), names=("spike_count",))["spike_count"]  # fmt: skip
+    count, _ = measure(
+        respond(load_cell("toy").decoder, draw(load_cell("toy").prior, 5, seed=3), STEPS, trials=4, seed=3),
+        names=("spike_count",),
+    )["spike_count"]
     for k, table in enumerate(summary["features"]):
         assert table["spike_count"]["n"] == 20
         assert table["spike_count"]["mean"] == pytest.approx(float(count[..., k].mean()))
@@ -112,8 +114,15 @@ def test_the_line_counts_in_english():
 
     def of(draws, *spiking):
         table = {"spike_count": {"mean": 1.5}}
-        return said({"draws": draws, "cell": "toy", "current_pa": [10.0] * len(spiking), "spiking": list(spiking),
-                     "features": [table] * len(spiking)})  # fmt: skip
+        return said(
+            {
+                "draws": draws,
+                "cell": "toy",
+                "current_pa": [10.0] * len(spiking),
+                "spiking": list(spiking),
+                "features": [table] * len(spiking),
+            }
+        )
 
     assert of(3, 0, 1, 2) == "3 neurons like toy: " + "; ".join(
         f"at 10 pA {how}, 1.5 spikes on average" for how in ("none spikes", "1 neuron spikes", "2 neurons spike")

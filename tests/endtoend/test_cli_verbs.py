@@ -288,7 +288,11 @@ def test_debug_shows_where_it_failed(tmp_path, monkeypatch, capsys):
 
 
 def test_the_program_runs_as_a_module():
-    answer = subprocess.run([sys.executable, "-m", "noble_prob", "--help"], capture_output=True, text=True,
-                            cwd=Path(__file__).resolve().parents[2])  # fmt: skip
+    answer = subprocess.run(
+        [sys.executable, "-m", "noble_prob", "--help"],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).resolve().parents[2],
+    )
     assert answer.returncode == 0
     assert answer.stdout.startswith("usage: noble-prob VERB")

@@ -43,12 +43,19 @@ MISTAKES = (
     Mistake("reference that is broken", reference(b"PK nothing"), "s1_h0.npz"),
     Mistake("reference that is truncated", reference(archive()[:300]), "s1_h0.npz"),
     Mistake("reference with another bit", reference(flipped(archive())), "s1_h0.npz"),
-    *(Mistake(f"reference with wrong {name}", reference(archive(**{name: value})), word) for name, value, word in (
-        ("scale", [0.01, 0.01], "one scale"), ("scale", float("nan"), "positive scale"),
-        ("scale", 0.0, "positive scale"),
-        ("V", [["a", "b"]], "s1_h0.npz"), ("V", [[0.0, float("nan")]], "finite V"), ("V", [0, 1], "(current, time)"),
-        ("amps", [0.1, 0.2], "one of amps per current"))),
-)  # fmt: skip
+    *(
+        Mistake(f"reference with wrong {name}", reference(archive(**{name: value})), word)
+        for name, value, word in (
+            ("scale", [0.01, 0.01], "one scale"),
+            ("scale", float("nan"), "positive scale"),
+            ("scale", 0.0, "positive scale"),
+            ("V", [["a", "b"]], "s1_h0.npz"),
+            ("V", [[0.0, float("nan")]], "finite V"),
+            ("V", [0, 1], "(current, time)"),
+            ("amps", [0.1, 0.2], "one of amps per current"),
+        )
+    ),
+)
 
 
 def test_the_folder_without_references_is_named(tmp_path, capsys, monkeypatch):

@@ -29,8 +29,23 @@ from noble_prob.runs import Settings, find_recordings, infer_many, is_many
 from noble_prob.runs.record import Record, opened
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = ("--cell", "toy", "--method", "hmc", "--chains", "2", "--warmup", "30", "--draws", "30", "--seed", "1",
-         "--batch", "2", "--quiet")  # fmt: skip
+QUICK = (
+    "--cell",
+    "toy",
+    "--method",
+    "hmc",
+    "--chains",
+    "2",
+    "--warmup",
+    "30",
+    "--draws",
+    "30",
+    "--seed",
+    "1",
+    "--batch",
+    "2",
+    "--quiet",
+)
 N = 4
 
 
@@ -103,8 +118,9 @@ def test_a_page_of_a_whole_run_is_refused_with_what_there_is(uninterrupted, tmp_
 def test_a_killed_run_goes_on_without_loss_or_repetition(day, uninterrupted, tmp_path):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "noble_prob", "infer", str(day), *QUICK, "--out", str(out)]
-    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL)  # fmt: skip
+    process = subprocess.Popen(
+        command, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 120
     while not list(out.glob("*/posterior.json")) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -238,12 +254,18 @@ def caused(why: Exception) -> UsageError:
 
 
 PASSING = (
-    OSError(errno.EIO, "Input/output error"), MemoryError(), caused(OSError(errno.EIO, "Input/output error")),
-    caused(OSError(errno.ENOSPC, "No space left on device")), caused(MemoryError()),
+    OSError(errno.EIO, "Input/output error"),
+    MemoryError(),
+    caused(OSError(errno.EIO, "Input/output error")),
+    caused(OSError(errno.ENOSPC, "No space left on device")),
+    caused(MemoryError()),
     caused(caused(OSError(errno.ETIMEDOUT, "Connection timed out"))),
-)  # fmt: skip
-LASTING = (UsageError("path", "a recording", "none", "give one"), caused(ValueError("no number")),
-           caused(OSError(errno.EINVAL, "Invalid argument")))  # fmt: skip
+)
+LASTING = (
+    UsageError("path", "a recording", "none", "give one"),
+    caused(ValueError("no number")),
+    caused(OSError(errno.EINVAL, "Invalid argument")),
+)
 
 
 @pytest.mark.parametrize("error", [*PASSING, *LASTING], ids=repr)

@@ -31,21 +31,41 @@ def targets(row: str) -> Callable[[Path], list[object]]:
 
 
 MISTAKES = (
-    *(Mistake(f"simulate {wrong}", simulate(*wrong.split()), word) for wrong, word in (
-        ("--dt-ms 0", "above 0"), ("--dt-ms 50", "at most 1 ms"), ("--sample-ms 0", "above 0"),
-        ("--sample-ms -1", "above 0"), ("--duration-ms 1e300", "10,000,000"), ("--timeout-s -1", "above 0"),
-        ("--models 0-99999999999", "ranges"), ("--models 0,0", "more than once"), ("--noise-sd-na -1", "sd_pa"))),
-    *(Mistake(f"populate {wrong}", populate(*wrong.split()), word) for wrong, word in (
-        ("--timeout-s -1", "above 0"), ("--random-duration-ms 0,60", "positive"), ("--chunks 50", "chunks"),
-        ("--chunks 5-2", "upwards"), ("--max-minutes -1", "above 0"), ("--noise-sd -1", "at least 0"),
-        ("--random-duration-ms 50,60 --random-duration-share 9", "from 0 to 1"), ("--held-out 77", "77"),
-        ("--held-out a", "`held_out` should be numbers"), ("--total-ms 1e300", "at most"))),
+    *(
+        Mistake(f"simulate {wrong}", simulate(*wrong.split()), word)
+        for wrong, word in (
+            ("--dt-ms 0", "above 0"),
+            ("--dt-ms 50", "at most 1 ms"),
+            ("--sample-ms 0", "above 0"),
+            ("--sample-ms -1", "above 0"),
+            ("--duration-ms 1e300", "10,000,000"),
+            ("--timeout-s -1", "above 0"),
+            ("--models 0-99999999999", "ranges"),
+            ("--models 0,0", "more than once"),
+            ("--noise-sd-na -1", "sd_pa"),
+        )
+    ),
+    *(
+        Mistake(f"populate {wrong}", populate(*wrong.split()), word)
+        for wrong, word in (
+            ("--timeout-s -1", "above 0"),
+            ("--random-duration-ms 0,60", "positive"),
+            ("--chunks 50", "chunks"),
+            ("--chunks 5-2", "upwards"),
+            ("--max-minutes -1", "above 0"),
+            ("--noise-sd -1", "at least 0"),
+            ("--random-duration-ms 50,60 --random-duration-share 9", "from 0 to 1"),
+            ("--held-out 77", "77"),
+            ("--held-out a", "`held_out` should be numbers"),
+            ("--total-ms 1e300", "at most"),
+        )
+    ),
     Mistake("targets at a current that is not simulated", targets("spike_count,20,9,2,x"), "20 pA of spike_count"),
     Mistake("targets without spread", targets("spike_count,180,9,0,x"), "positive standard deviations"),
     Mistake("data set in place of a file", lambda f: populate(out=occupied(f)[-1])(f), "can be written"),
     Mistake("data set below a file", lambda f: populate(out=below_a_file(f)[-1])(f), "can be written"),
     Mistake("data set where nobody may write", populate(out="/proc/x"), "can be written"),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: m.name.replace(" ", "-"))

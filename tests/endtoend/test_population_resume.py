@@ -46,8 +46,12 @@ def uninterrupted(tmp_path_factory):
 def test_a_killed_run_is_continued_to_the_same_bytes(tmp_path, uninterrupted):
     script, folder = tmp_path / "make.py", tmp_path / "set"
     script.write_text(PROGRAM.format(root=str(ROOT), here=str(Path(__file__).parent)))
-    process = subprocess.Popen([sys.executable, str(script), str(folder)], start_new_session=True,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(folder)],
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     deadline = time.monotonic() + 120
     while len(list(folder.glob("chunk-*.npz"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -97,8 +101,14 @@ def test_rejected_models_keep_their_reason_and_skip_the_random_pulses(tmp_path):
 
 
 def test_random_durations_are_recorded(tmp_path):
-    design = Design(standard_pa=(180.0,), n_random=6, onset_ms=5.0, duration_ms=60.0, total_ms=120.0,
-                    random_duration_ms=(20.0, 100.0))  # fmt: skip
+    design = Design(
+        standard_pa=(180.0,),
+        n_random=6,
+        onset_ms=5.0,
+        duration_ms=60.0,
+        total_ms=120.0,
+        random_duration_ms=(20.0, 100.0),
+    )
     populate(plan(design=design, n_models=2, chunk_models=2, criteria=()), tmp_path / "set", progress=False)
     chunk = Store(tmp_path / "set").read(0)
     assert (chunk.duration_ms[:, 0] == 60).all()

@@ -20,8 +20,21 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_simulate_writes_the_agreed_file(tmp_path):
     out = tmp_path / "traces.npz"
-    code = call("simulate", "--hof", "builtin", "--models", "0,2-3", "--amps-na", "-0.11,0.18", "--out", out,
-                "--duration-ms", 100, "--dt-ms", 0.025)  # fmt: skip
+    code = call(
+        "simulate",
+        "--hof",
+        "builtin",
+        "--models",
+        "0,2-3",
+        "--amps-na",
+        "-0.11,0.18",
+        "--out",
+        out,
+        "--duration-ms",
+        100,
+        "--dt-ms",
+        0.025,
+    )
     assert code == 0
     with np.load(out) as data:
         assert set(data.files) == {"voltage_mv", "time_ms", "models", "amps_na"}
@@ -54,8 +67,22 @@ def test_each_model_is_a_recording_too_and_infer_says_so(tmp_path, capsys):
 def test_noise_needs_only_its_size_and_a_seed(tmp_path):
     files = [tmp_path / f"{name}.npz" for name in "abc"]
     for file, seed in zip(files, (1, 1, 2), strict=True):
-        call("simulate", "--hof", "builtin", "--models", "0", "--amps-na=0.0", "--out", file, "--duration-ms", 20,
-             "--noise-sd-na", 0.02, "--seed", seed)  # fmt: skip
+        call(
+            "simulate",
+            "--hof",
+            "builtin",
+            "--models",
+            "0",
+            "--amps-na=0.0",
+            "--out",
+            file,
+            "--duration-ms",
+            20,
+            "--noise-sd-na",
+            0.02,
+            "--seed",
+            seed,
+        )
     a, b, c = (np.load(file)["voltage_mv"] for file in files)
     np.testing.assert_array_equal(a, b)
     assert np.abs(a - c).max() > 0.5
@@ -100,8 +127,25 @@ def test_without_the_simulator_both_verbs_say_how_to_install_it(tmp_path, capsys
 
 
 def test_a_damaged_chunk_is_told_and_simulated_again(tmp_path, capsys):
-    asked = ("populate", "--hof", "builtin", "--design", "builtin", "--out", tmp_path / "set", "--n-random", 0,
-             "--chunk-models", 1, "--include-base", "--n-models", 2, "--dt-ms", 0.1, "--quiet")  # fmt: skip
+    asked = (
+        "populate",
+        "--hof",
+        "builtin",
+        "--design",
+        "builtin",
+        "--out",
+        tmp_path / "set",
+        "--n-random",
+        0,
+        "--chunk-models",
+        1,
+        "--include-base",
+        "--n-models",
+        2,
+        "--dt-ms",
+        0.1,
+        "--quiet",
+    )
     assert call(*asked) == 0
     file = tmp_path / "set" / "chunk-00001.npz"
     whole, sums = file.read_bytes(), (tmp_path / "set" / "checksums.txt").read_text()
@@ -134,17 +178,43 @@ def test_models_of_other_names_are_told_their_numbers_and_none_need_be_held_out(
 
 def test_the_module_alone_answers_in_a_sentence(tmp_path):
     answer = subprocess.run(
-        [sys.executable, "-m", "noble_prob.cli.populate", "--hof", "nothere", "--design", "pvalb", "--n-models", "1",
-         "--out", str(tmp_path / "set")], capture_output=True, text=True, cwd=ROOT,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "noble_prob.cli.populate",
+            "--hof",
+            "nothere",
+            "--design",
+            "pvalb",
+            "--n-models",
+            "1",
+            "--out",
+            str(tmp_path / "set"),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
     assert answer.returncode == 2
     assert answer.stderr.count("\n") == 1
     assert "nothere" in answer.stderr
 
 
 def test_populate_can_be_asked_again_and_for_more(tmp_path, capsys):
-    about = ("populate", "--hof", "builtin", "--design", "builtin", "--out", tmp_path / "set", "--n-random", 1,
-             "--chunk-models", 1, "--include-base")  # fmt: skip
+    about = (
+        "populate",
+        "--hof",
+        "builtin",
+        "--design",
+        "builtin",
+        "--out",
+        tmp_path / "set",
+        "--n-random",
+        1,
+        "--chunk-models",
+        1,
+        "--include-base",
+    )
     asked = (*about, "--range-pa=200,210", "--near-share", 0, "--n-models")
     assert call(*asked, 1) == 0
     whole = "The set holds 1 of 1 models, of which 1 were accepted.\n"

@@ -20,8 +20,18 @@ from noble_prob.calibration import separate_drift
 from noble_prob.report import render
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync", "--v=0",
-         "--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"]  # fmt: skip
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--v=0",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--enable-logging=stderr",
+]
 PAPER_PX = 718
 FRAME = """<!doctype html><body style="margin:0">
 <iframe id="page" style="width:{width}px;height:900px;border:0" srcdoc="{page}"></iframe>
@@ -89,8 +99,15 @@ def probe(page: str, folder: Path, width: int, *flags: str, printed: bool = Fals
     page = page.replace("@media print", "@media all") if printed else page
     frame = FRAME.format(width=width, page=html.escape(page), printed=str(printed).lower())
     document.write_text(frame, encoding="utf-8")
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", "--window-size=1300,950", "--dump-dom",
-               *flags, document.as_uri()]  # fmt: skip
+    command = [
+        CHROMIUM,
+        *FLAGS,
+        f"--user-data-dir={folder / 'profile'}",
+        "--window-size=1300,950",
+        "--dump-dom",
+        *flags,
+        document.as_uri(),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     found = re.search(r'data-probe="([^"]*)"', done.stdout)
     assert found, f"the page did not load: {done.stderr[-800:]}"
@@ -118,8 +135,13 @@ def test_page_on_paper(any_page, tmp_path):
     assert seen["wide"] == []
     (tmp_path / "page.html").write_text(text, encoding="utf-8")
     out = tmp_path / "page.pdf"
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", f"--print-to-pdf={out}",
-               (tmp_path / "page.html").as_uri()]  # fmt: skip
+    command = [
+        CHROMIUM,
+        *FLAGS,
+        f"--user-data-dir={tmp_path / 'profile'}",
+        f"--print-to-pdf={out}",
+        (tmp_path / "page.html").as_uri(),
+    ]
     subprocess.run(command, capture_output=True, timeout=120, check=True)
     sheets = re.findall(rb"/Type\s*/Page\b", out.read_bytes())
     assert 1 < len(sheets) < 40

@@ -93,8 +93,12 @@ def test_the_networks_learn(trained, place):
 
 def test_with_teachers_a_stopped_run_ends_with_the_same_bytes_and_one_network(place):
     schedules = tomllib.loads(CONFIG)["schedules"] | {"student": {"steps": 30, "batch": 32, "log_every": 10}}
-    changes = {"schedules": schedules, "teachers": 2, "teacher_width": 16,
-               "architecture": tomllib.loads(CONFIG)["architecture"] | {"map_members": 1}}  # fmt: skip
+    changes = {
+        "schedules": schedules,
+        "teachers": 2,
+        "teacher_width": 16,
+        "architecture": tomllib.loads(CONFIG)["architecture"] | {"map_members": 1},
+    }
     whole = train(config(place, "taught", **changes), progress=False)["tiny"]
     for done in [f"spike_map: {k} of 60" for k in range(5, 65, 5)] + ["student: 10 of 30", "student: 20 of 30"]:
         with pytest.raises(OutOfTimeError, match=done):
@@ -186,9 +190,15 @@ def test_cells_can_share_everything(place):
 
 
 def test_the_configuration_of_the_paper(place):
-    table = {"out": "paper", "decoder": "paper", "latent_space": "noble2", "validation": 6,
-             "cells": tomllib.loads(CONFIG)["cells"], "architecture": {"layers": 1, "width": 4, "modes": 16},
-             "schedules": {"operator": {"steps": 4, "batch": 4, "validate_every": 4, "log_every": 1}}}  # fmt: skip
+    table = {
+        "out": "paper",
+        "decoder": "paper",
+        "latent_space": "noble2",
+        "validation": 6,
+        "cells": tomllib.loads(CONFIG)["cells"],
+        "architecture": {"layers": 1, "width": 4, "modes": 16},
+        "schedules": {"operator": {"steps": 4, "batch": 4, "validate_every": 4, "log_every": 1}},
+    }
     folder = train(parse_config(table, base=place), progress=False)["tiny"]
     cell = load_cell(folder)
     assert cell.decoder.space.names == ("threshold_current", "fi_slope")

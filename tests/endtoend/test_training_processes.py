@@ -85,8 +85,10 @@ def test_a_killed_training_is_continued_to_the_same_bytes(tmp_path):
         train_operator(decoder, data, SLOW, place, progress=False)
         ends.append({k: v.numpy().tobytes() for k, v in decoder.operator.state_dict().items() if k != "_metadata"})
     assert ends[0] == ends[1]
-    curves = [[(r["step"], r["loss"], r.get("waveform_error")) for r in read_log(p / "operator.csv")]
-              for p in (folder, tmp_path / "whole")]  # fmt: skip
+    curves = [
+        [(r["step"], r["loss"], r.get("waveform_error")) for r in read_log(p / "operator.csv")]
+        for p in (folder, tmp_path / "whole")
+    ]
     assert curves[0] == curves[1]
     assert curves[0][-1][0] == 36
 
@@ -97,8 +99,18 @@ def test_two_processes_train_one_network(tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1",
-               "--master-port", str(port), str(script)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "--master-addr",
+        "127.0.0.1",
+        "--master-port",
+        str(port),
+        str(script),
+    ]
     subprocess.run(command, env=environment(), check=True, timeout=300, capture_output=True)
     first, second = (load_file(tmp_path / f"rank{i}.safetensors") for i in (0, 1))
     trained = [k for k in first if k.startswith(("spike_map.", "operator."))]

@@ -74,8 +74,17 @@ def test_a_fingerprint_names_decoder_and_prior(toy):
 def test_an_estimator_of_another_decoder_is_left_aside_with_a_note(toy, estimator):
     decoder, prior, problems = toy
     other = replace(decoder, error=replace(decoder.error, rate_log_sd=0.05))
-    found = infer_evidence(problems[:1], decoder=other, prior=prior, method="npe", estimator=estimator, seed=1,
-                           robust=False, noise=QUIET, draws=50)[0]  # fmt: skip
+    found = infer_evidence(
+        problems[:1],
+        decoder=other,
+        prior=prior,
+        method="npe",
+        estimator=estimator,
+        seed=1,
+        robust=False,
+        noise=QUIET,
+        draws=50,
+    )[0]
     assert found.method == "importance"
     assert [note.code for note in found.notes] == ["NP104"]
     assert "another decoder or prior" in found.notes[0].sentence

@@ -29,18 +29,33 @@ def evidence():
     times = torch.full((4, 5), torch.inf).double()
     times[0, :4], times[1, 0] = torch.tensor([10.0, 14.0, 20.0, 30.0]).double(), 12.0
     summary = torch.tensor([[-68.0, torch.nan], [-70.0, -2.0], [70.0, -12.0], [torch.nan, torch.nan]]).double()
-    design = Design(current_pa=torch.tensor([100.0, 50.0, -100.0, 0.0]).double(), summary_names=("a", "b"),
-                    end_ms=torch.tensor([400.0, 400.0, 200.0, 1e-9]).double())  # fmt: skip
+    design = Design(
+        current_pa=torch.tensor([100.0, 50.0, -100.0, 0.0]).double(),
+        summary_names=("a", "b"),
+        end_ms=torch.tensor([400.0, 400.0, 200.0, 1e-9]).double(),
+    )
     return Evidence(design=design, times_ms=times, summary=summary)
 
 
 def expected(current_pa, end_ms, count, values, summary):
     """One row: seven logarithms less three where there is a value (None is a zero), then what there is."""
-    about = [current_pa / 100, (current_pa / 100) ** 2 / 3, math.log1p(max(current_pa, 0) / 20),
-             math.exp(-max(current_pa, -20) / 30), math.log(end_ms / 400), count / 20, math.log1p(count)]  # fmt: skip
+    about = [
+        current_pa / 100,
+        (current_pa / 100) ** 2 / 3,
+        math.log1p(max(current_pa, 0) / 20),
+        math.exp(-max(current_pa, -20) / 30),
+        math.log(end_ms / 400),
+        count / 20,
+        math.log1p(count),
+    ]
     logs = [0.0 if v is None else math.log(v) - 3 for v in values]
-    return [*about, *logs, *[float(v is not None) for v in values], *[x or 0.0 for x in summary],
-            *[float(x is not None) for x in summary]]  # fmt: skip
+    return [
+        *about,
+        *logs,
+        *[float(v is not None) for v in values],
+        *[x or 0.0 for x in summary],
+        *[float(x is not None) for x in summary],
+    ]
 
 
 def test_a_row_holds_what_the_page_says():
@@ -107,8 +122,17 @@ def test_an_estimator_that_is_told_something_else_is_left_aside(toy, tmp_path, m
         with monkeypatch.context() as patch:
             patch.setattr(estimator, "tokens", other)
             assert stranger(known, decoder, prior, noise=QUIET) == "another description of sweeps"
-            found = infer_evidence([problem], decoder=decoder, prior=prior, method="npe", estimator=known, seed=1,
-                                   robust=False, noise=QUIET, draws=50)[0]  # fmt: skip
+            found = infer_evidence(
+                [problem],
+                decoder=decoder,
+                prior=prior,
+                method="npe",
+                estimator=known,
+                seed=1,
+                robust=False,
+                noise=QUIET,
+                draws=50,
+            )[0]
             assert found.method == "importance"
             assert "another description of sweeps" in found.notes[0].sentence
             with pytest.raises(UsageError, match=r"another description of sweeps.*train-npe"):

@@ -41,9 +41,11 @@ def quick(verb, a, b, **kwargs):
 def test_levels_can_not_be_mixed():
     trial, neuron = table(rows(9)), table(rows(200, 1), "neuron")
     for verb, a, b in (
-        (calibrate_repeats, trial, neuron), (calibrate_repeats, neuron, neuron), (calibrate_population, trial, trial),
+        (calibrate_repeats, trial, neuron),
+        (calibrate_repeats, neuron, neuron),
+        (calibrate_population, trial, trial),
         (compare_experiments, trial, neuron),
-    ):  # fmt: skip
+    ):
         with pytest.raises(UsageError, match=r"trial|neuron"):
             quick(verb, a, b)
     with pytest.raises(UsageError, match="repeats"):
@@ -215,10 +217,20 @@ def test_csv_round_trip(tmp_path):
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_csv_of_any_separator_with_comments_and_missing_cells(tmp_path, separator):
-    cells = [["cell", "latency (ms)", "width"], ["a", "7.5", "n/a"], ["b", "-", "1e-1"], ["c", "#N/A", "n.a."],
-             ["d", "", "-0.5"]]  # fmt: skip
-    lines = ["# of a test, with a comma; and more", *map(separator.join, cells[:2]), "", "# in between",
-             *map(separator.join, cells[2:])]  # fmt: skip
+    cells = [
+        ["cell", "latency (ms)", "width"],
+        ["a", "7.5", "n/a"],
+        ["b", "-", "1e-1"],
+        ["c", "#N/A", "n.a."],
+        ["d", "", "-0.5"],
+    ]
+    lines = [
+        "# of a test, with a comma; and more",
+        *map(separator.join, cells[:2]),
+        "",
+        "# in between",
+        *map(separator.join, cells[2:]),
+    ]
     (tmp_path / "t.csv").write_text("\ufeff" + "\n".join(lines), encoding="utf-8")
     found = FeatureTable.from_csv(tmp_path / "t.csv", axis="trial")
     assert (found.names, found.units, found.labels) == (("latency", "width"), ("ms", ""), ("a", "b", "c", "d"))
@@ -230,8 +242,13 @@ def test_csv_of_any_separator_with_comments_and_missing_cells(tmp_path, separato
 
 def test_columns_of_one_table_alone_are_named():
     """Left out on either side, in the result, as a finding, and on every form of the page."""
-    more = FeatureTable(names=(*NAMES, "sag"), units=(*UNITS, "mV"), value=np.c_[rows(300, 1), rows(300, 2)[:, 1]],
-                        axis="trial", source="predicted.csv")  # fmt: skip
+    more = FeatureTable(
+        names=(*NAMES, "sag"),
+        units=(*UNITS, "mV"),
+        value=np.c_[rows(300, 1), rows(300, 2)[:, 1]],
+        axis="trial",
+        source="predicted.csv",
+    )
     observed = replace(table(rows(30)), names=("spike_count", "latency", "breadth"), source="seen.csv")
     result = quick(calibrate_repeats, observed, more)
     assert result.left_out == {"breadth": "first", "width": "second", "sag": "second"}
@@ -258,8 +275,10 @@ def test_columns_of_one_table_alone_are_named():
     ],
 )
 def test_the_same_feature_in_two_units_is_refused(one, other, match):
-    a, b = (replace(table(rows(9, k)), names=("count", "width", name), units=("", "", unit))
-            for k, (name, unit) in enumerate((one, other)))  # fmt: skip
+    a, b = (
+        replace(table(rows(9, k)), names=("count", "width", name), units=("", "", unit))
+        for k, (name, unit) in enumerate((one, other))
+    )
     for first, second in ((a, b), (b, a)):
         with pytest.raises(UsageError, match=r"convert|rename"):
             quick(calibrate_repeats, first, second)

@@ -23,10 +23,17 @@ def table(value=ROWS, **more):
 
 @pytest.mark.parametrize(
     "kind",
-    [np.array, torch.tensor, list, pd.DataFrame, lambda r: np.ma.masked_invalid(r), lambda r: np.array(r, dtype=">f4"),
-     lambda r: [[None if v != v else v for v in row] for row in r],
-     lambda r: np.array([[None if v != v else v for v in row] for row in r], dtype=object)],
-)  # fmt: skip
+    [
+        np.array,
+        torch.tensor,
+        list,
+        pd.DataFrame,
+        lambda r: np.ma.masked_invalid(r),
+        lambda r: np.array(r, dtype=">f4"),
+        lambda r: [[None if v != v else v for v in row] for row in r],
+        lambda r: np.array([[None if v != v else v for v in row] for row in r], dtype=object),
+    ],
+)
 def test_values_of_any_kind_are_numbers_in_double_precision(kind):
     found = table(kind(ROWS), names=["a_mv", "b_mv"], labels=["x", "y", "z"])
     assert found.value.dtype == np.float64

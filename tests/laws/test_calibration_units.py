@@ -26,9 +26,13 @@ def test_a_name_states_its_unit(tmp_path):
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("first_spike_latency (ms)", "first_spike_latency_ms"), ("first_spike_latency_ms", "first_spike_latency [ms]"),
-     ("first_spike_latency_ms", "first_spike_latency_ms"), ("first_spike_latency_ms (msec)", "first_spike_latency_ms")],
-)  # fmt: skip
+    [
+        ("first_spike_latency (ms)", "first_spike_latency_ms"),
+        ("first_spike_latency_ms", "first_spike_latency [ms]"),
+        ("first_spike_latency_ms", "first_spike_latency_ms"),
+        ("first_spike_latency_ms (msec)", "first_spike_latency_ms"),
+    ],
+)
 def test_a_unit_in_brackets_and_one_at_the_end_are_the_same_column(tmp_path, one, other):
     """They are compared, and every number has its unit."""
     a, b = written(tmp_path / "a.csv", f"{one},count", 30, 0), written(tmp_path / "b.csv", f"{other},count", 200, 1)

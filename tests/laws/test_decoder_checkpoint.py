@@ -32,8 +32,13 @@ SPACE = LatentSpace(
 )
 WINDOW = Window(dt_ms=0.5, n_samples=256, onset_ms=12.0, duration_ms=100.0, current_range_pa=(-110.0, 280.0))
 TINY = Architecture(n_spikes=8, map_width=8, map_depth=1, map_members=2, width=4, layers=1, modes=8, hidden=4)
-ERROR = DecoderError(latency_log_sd=0.1, rate_log_sd=0.02, current_length_pa=50.0, residual_ms=0.2,
-                     summary_sd=torch.tensor([0.5], dtype=torch.float64))  # fmt: skip
+ERROR = DecoderError(
+    latency_log_sd=0.1,
+    rate_log_sd=0.02,
+    current_length_pa=50.0,
+    residual_ms=0.2,
+    summary_sd=torch.tensor([0.5], dtype=torch.float64),
+)
 
 
 @pytest.fixture
@@ -64,10 +69,13 @@ def test_what_comes_back_is_what_was_written(checkpoint):
     assert sorted(p.name for p in folder.iterdir()) == [CARD, WEIGHTS]  # no draft is left behind
 
 
-@pytest.mark.parametrize("write", [
-    lambda folder, decoder: save_decoder(decoder, folder, {"cell": "other"}),
-    lambda folder, decoder: write_error(folder, replace(ERROR, residual_ms=9.0)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda folder, decoder: save_decoder(decoder, folder, {"cell": "other"}),
+        lambda folder, decoder: write_error(folder, replace(ERROR, residual_ms=9.0)),
+    ],
+)
 def test_a_full_disk_leaves_the_older_checkpoint_and_no_draft(checkpoint, monkeypatch, write):
     folder, decoder = checkpoint
     before = {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -76,8 +76,9 @@ def test_neurons_and_currents_broadcast_and_do_not_see_each_other(decoder, neuro
     alone = decoder.respond(neurons[1], currents[2])
     assert alone.shape == (decoder.window.n_samples,)
     assert (table[1, 2] - alone).abs().amax() < 0.1  # mV, on the steepest flank
-    assert torch.allclose(decoder.spike_times(neurons[:2, None], currents)[1, 2],
-                          decoder.spike_times(neurons[1], currents[2]), rtol=1e-5)  # fmt: skip
+    assert torch.allclose(
+        decoder.spike_times(neurons[:2, None], currents)[1, 2], decoder.spike_times(neurons[1], currents[2]), rtol=1e-5
+    )
 
 
 def test_latents_answer_with_a_gradient(decoder, neurons):

@@ -67,8 +67,10 @@ def test_phase_is_the_inverse_of_the_spike_map(seed):
     last = times.gather(1, (phase.floor().long() - 1).clamp(min=0))
     assert torch.allclose((last + since)[inside], at.expand_as(last)[inside])
     middle = 0.5 * (times[:, 3] + times[:, 4])
-    assert torch.allclose(torch.stack([phase_at(times[i : i + 1], middle[i : i + 1])[0][0, 0] for i in range(3)]),
-                          torch.full((3,), 4.5, dtype=torch.float64))  # fmt: skip
+    assert torch.allclose(
+        torch.stack([phase_at(times[i : i + 1], middle[i : i + 1])[0][0, 0] for i in range(3)]),
+        torch.full((3,), 4.5, dtype=torch.float64),
+    )
 
 
 def test_before_onset_and_after_the_last_spike_there_is_no_neighbour():

@@ -32,8 +32,9 @@ def test_axes_are_named_and_chunks_do_not_matter(decoder, prior):
 def test_chunks_do_not_matter_to_repeats(decoder, prior, n_samples):
     """Latents, times of spikes and electrode noise; of lengths that generators fill in blocks, and of others."""
     short = replace(decoder, window=replace(decoder.window, n_samples=n_samples))
-    timing = TimingScatter(**{name: torch.tensor([0.1, 0.1]) for name in ("latency", "rate")},
-                           current_pa=torch.tensor([0.0, 200.0]))  # fmt: skip
+    timing = TimingScatter(
+        **{name: torch.tensor([0.1, 0.1]) for name in ("latency", "rate")}, current_pa=torch.tensor([0.0, 200.0])
+    )
     model = replace(TrialModel.isotropic(decoder.space), timing=timing)
     neurons = draw(prior, 3, seed=1)
     whole, *parts = (
@@ -109,10 +110,13 @@ def test_a_holding_current_is_refused_not_ignored(decoder, prior):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"trials": 2.5}, "trials"), ({"trials": 0}, "trials"), ({"trials": -1}, "trials"), ({"chunk": 0}, "chunk"),
+        ({"trials": 2.5}, "trials"),
+        ({"trials": 0}, "trials"),
+        ({"trials": -1}, "trials"),
+        ({"chunk": 0}, "chunk"),
         ({"chunk": 1.5}, "chunk"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_number_of_things_is_refused(decoder, prior, change, match):
     neurons = draw(prior, 2, seed=0)
     with pytest.raises(UsageError, match=rf"{match}.*whole number"):
@@ -178,11 +182,18 @@ def test_a_step_is_rendered_wherever_inference_looks_at_it(decoder, prior, curre
 
 @pytest.mark.parametrize(
     ("changes", "name"),
-    [({"weight": torch.tensor([0.5, -0.1, 0.6])}, "weight"), ({"weight": torch.tensor([1, torch.nan, 1])}, "weight"),
-     ({"weight": torch.zeros(3)}, "weight"), ({"weight": torch.ones(2)}, "weight"), ({"labels": ("a", "b")}, "labels"),
-     ({"weight": torch.ones(3, 1)}, "weight"), ({"value": "abc"}, "value"), ({"value": [[1.0], [2.0, 3.0]]}, "value"),
-     ({"value": None}, "value")],
-)  # fmt: skip
+    [
+        ({"weight": torch.tensor([0.5, -0.1, 0.6])}, "weight"),
+        ({"weight": torch.tensor([1, torch.nan, 1])}, "weight"),
+        ({"weight": torch.zeros(3)}, "weight"),
+        ({"weight": torch.ones(2)}, "weight"),
+        ({"labels": ("a", "b")}, "labels"),
+        ({"weight": torch.ones(3, 1)}, "weight"),
+        ({"value": "abc"}, "value"),
+        ({"value": [[1.0], [2.0, 3.0]]}, "value"),
+        ({"value": None}, "value"),
+    ],
+)
 def test_points_that_make_no_sense_are_refused(prior, changes, name):
     with pytest.raises(UsageError, match=f"^`{name}` should be"):
         replace(draw(prior, 3, seed=1), **changes)
@@ -190,8 +201,10 @@ def test_points_that_make_no_sense_are_refused(prior, changes, name):
 
 def test_numbers_of_any_kind_are_points(prior):
     whole = torch.arange(10).reshape(2, 5)
-    points = [Neurons(space=prior.space, value=v, axis="neuron", weight=w)
-              for v, w in ((whole, [1, 3]), (whole.numpy(), None), (whole.tolist(), torch.tensor([1, 3])))]  # fmt: skip
+    points = [
+        Neurons(space=prior.space, value=v, axis="neuron", weight=w)
+        for v, w in ((whole, [1, 3]), (whole.numpy(), None), (whole.tolist(), torch.tensor([1, 3])))
+    ]
     for neurons in points:
         assert torch.equal(neurons.value, whole.double())
     assert points[0].weights.tolist() == points[2].weights.tolist() == [0.25, 0.75]

@@ -9,8 +9,9 @@ from noble_prob.noise import Design
 
 
 def groups(current_pa, end_ms):
-    design = Design(current_pa=torch.tensor(current_pa).double(), end_ms=torch.tensor(end_ms).double(),
-                    summary_names=())  # fmt: skip
+    design = Design(
+        current_pa=torch.tensor(current_pa).double(), end_ms=torch.tensor(end_ms).double(), summary_names=()
+    )
     return groups_of_repeats(SimpleNamespace(evidence=SimpleNamespace(design=design)))
 
 

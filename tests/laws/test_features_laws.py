@@ -18,9 +18,15 @@ from noble_prob.recording import Protocol, Recording
 
 DT, ONSET, DURATION, TOTAL = 0.0625, 20.0, 200.0, 300.0
 VOLTAGES = {
-    "resting_voltage_mv", "steady_state_voltage_mv", "late_voltage_mv", "voltage_after_step_mv", "ap1_peak_mv",
-    "ap1_begin_mv", "ap1_trough_mv", "ahp_depth_abs_mv",
-}  # fmt: skip
+    "resting_voltage_mv",
+    "steady_state_voltage_mv",
+    "late_voltage_mv",
+    "voltage_after_step_mv",
+    "ap1_peak_mv",
+    "ap1_begin_mv",
+    "ap1_trough_mv",
+    "ahp_depth_abs_mv",
+}
 TIMES = {name for name, item in FEATURES.items() if item.unit == "ms"}
 CLOCKED = {"mean_isi_to_100ms_ms", "mean_isi_to_200ms_ms"}
 FITTED = {"membrane_time_constant_ms", "decay_time_constant_after_stim_ms"}
@@ -38,8 +44,9 @@ def voltage(spike_ms: list[float], amplitude_pa: float, dt: float = DT, slow: fl
 
 
 def recording(rows: list[torch.Tensor], amplitudes: list[float], dt: float = DT, slow: float = 1.0) -> Recording:
-    protocol = Protocol.step_family(amplitudes, onset_ms=ONSET * slow, duration_ms=DURATION * slow,
-                                    total_ms=TOTAL * slow, dt_ms=dt)  # fmt: skip
+    protocol = Protocol.step_family(
+        amplitudes, onset_ms=ONSET * slow, duration_ms=DURATION * slow, total_ms=TOTAL * slow, dt_ms=dt
+    )
     return Recording(protocol=protocol, voltage_mv=torch.stack(rows))
 
 
@@ -159,8 +166,9 @@ def test_times_of_single_precision_traces_do_not_depend_on_the_hour():
     early = recording([voltage([7.3, 20.1, 40.7, 71.9, 110.2], 80.0).float()], [80.0])
     hour = 3.6e6
     steps = [replace(s, onset_ms=s.onset_ms + hour) for s in early.steps]
-    late = Recording(protocol=replace(early.protocol, time_ms=early.time_ms + hour, steps=steps),
-                     voltage_mv=early.voltage_mv)  # fmt: skip
+    late = Recording(
+        protocol=replace(early.protocol, time_ms=early.time_ms + hour, steps=steps), voltage_mv=early.voltage_mv
+    )
     times = [find_spikes(r.voltage_mv, r.time_ms).peak_ms for r in (early, late)]
     torch.testing.assert_close(times[1] - hour, times[0], rtol=0, atol=1e-6)
     values = [measure(r, names=names).value for r in (early, late)]
@@ -168,13 +176,16 @@ def test_times_of_single_precision_traces_do_not_depend_on_the_hour():
     torch.testing.assert_close(values[1], values[0], rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize(("spike_ms", "expected"), [
-    ([10.0, 20.0, 40.0, 70.0, 110.0, 160.0], 24.0),  # 90 ms hold 3.75 intervals
-    ([10.0, 30.0, 50.0], 20.0),  # the train is over
-    ([20.0, 130.0], 110.0),  # the first interval is longer
-    ([110.0, 125.0], 15.0),  # so late was the first spike
-    ([10.0], float("nan")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("spike_ms", "expected"),
+    [
+        ([10.0, 20.0, 40.0, 70.0, 110.0, 160.0], 24.0),  # 90 ms hold 3.75 intervals
+        ([10.0, 30.0, 50.0], 20.0),  # the train is over
+        ([20.0, 130.0], 110.0),  # the first interval is longer
+        ([110.0, 125.0], 15.0),  # so late was the first spike
+        ([10.0], float("nan")),
+    ],
+)
 def test_mean_intervals_to_a_moment_are_time_over_phase(spike_ms, expected):
     found = measure(recording([voltage(spike_ms, 80.0)], [80.0]), names=("mean_isi_to_100ms_ms",)).value[0, 0]
     assert float(found) == pytest.approx(expected, abs=0.02, nan_ok=True)
@@ -183,8 +194,9 @@ def test_mean_intervals_to_a_moment_are_time_over_phase(spike_ms, expected):
 @pytest.mark.parametrize("k", [1, 2, 3])
 def test_mean_intervals_to_a_moment_move_continuously_when_a_spike_passes_it(k):
     near = [[30.0 * i + (100.0 + side - 30.0 * k) for i in range(6)] for side in (-0.01, 0.01)]
-    found = measure(recording([voltage([x for x in s if x > 0], 80.0) for s in near], [80.0, 80.0]),
-                    names=("mean_isi_to_100ms_ms",)).value[:, 0]  # fmt: skip
+    found = measure(
+        recording([voltage([x for x in s if x > 0], 80.0) for s in near], [80.0, 80.0]), names=("mean_isi_to_100ms_ms",)
+    ).value[:, 0]
     assert float((found[0] - found[1]).abs()) < 0.05
 
 

@@ -123,8 +123,12 @@ def test_features_mean_what_they_meant_when_the_decoders_were_trained(name):
     cell = load_cell(name)
     recording, truth = cell.demo
     measured, space = measure(recording), cell.decoder.space
-    first = {"resting_voltage": "resting_voltage_mv", "voltage_deflection": "voltage_deflection_mv", "sag": "sag_mv",
-             "log_time_constant": "membrane_time_constant_ms"}  # fmt: skip
+    first = {
+        "resting_voltage": "resting_voltage_mv",
+        "voltage_deflection": "voltage_deflection_mv",
+        "sag": "sag_mv",
+        "log_time_constant": "membrane_time_constant_ms",
+    }
     for latent, feature in first.items():
         value = measured[feature][0][0].double()
         value = value.log() if latent.startswith("log_") else value

@@ -144,15 +144,26 @@ def test_np220_221_222_judge_one_recording():
 def test_misfits_are_told_in_words_and_units():
     """NP221 and NP107 name a feature of the catalogue as people do, with the unit of every number."""
     draws = np.random.default_rng(0).normal(5.6, 0.8, (400, 3, 1))
-    found = check_predictive(np.full((3, 1), 38.8), draws, names=("first_spike_latency_ms",), units=("ms",),
-                             sweeps=("+50 pA", "+100 pA", "+200 pA"))  # fmt: skip
+    found = check_predictive(
+        np.full((3, 1), 38.8),
+        draws,
+        names=("first_spike_latency_ms",),
+        units=("ms",),
+        sweeps=("+50 pA", "+100 pA", "+200 pA"),
+    )
     (said,) = (f for f in judge(found) if f.code == "NP221")
-    assert re.match(r"First spike latency is not predicted; at \+\d+ pA: 38.8 ms, where 89 % of the predicted are "
-                    r"4\.\d+ to 6\.\d+ ms; ", said.sentence)  # fmt: skip
+    assert re.match(
+        r"First spike latency is not predicted; at \+\d+ pA: 38.8 ms, where 89 % of the predicted are "
+        r"4\.\d+ to 6\.\d+ ms; ",
+        said.sentence,
+    )
     assert said.remedy == "Mistrust latents that rest on the first spike latency."
     (placed,) = _standouts(found)
-    assert re.fullmatch(r"first spike latency at \+\d+ pA: 38.8 ms, where 89 % of the population's are "
-                        r"4\.\d+ to 6\.\d+ ms", placed)  # fmt: skip
+    assert re.fullmatch(
+        r"first spike latency at \+\d+ pA: 38.8 ms, where 89 % of the population's are "
+        r"4\.\d+ to 6\.\d+ ms",
+        placed,
+    )
     assert set(TRAIN) <= set(FEATURES)
 
 
@@ -180,8 +191,10 @@ def test_a_feature_that_is_the_same_in_all_cells_is_no_target():
         tilt(replace(rows(500, 0), axis="neuron"), cells)
 
 
-@pytest.mark.parametrize(("n", "ess", "severity"), [(500, 49.0, "caution"), (500, 51.0, "passed"),
-                                                    (50, 19.0, "caution"), (50, 21.0, "passed")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("n", "ess", "severity"),
+    [(500, 49.0, "caution"), (500, 51.0, "passed"), (50, 19.0, "caution"), (50, 21.0, "passed")],
+)
 def test_np230_asks_for_a_tenth_of_the_ensemble_and_twenty_neurons(n, ess, severity):
     (found,) = judge(replace(tilted(0.2), n=n, ess=ess))
     assert (found.code, found.severity) == ("NP230", severity)

@@ -24,17 +24,29 @@ def posterior(mean, sd, *, prior=None, draws=1000, correlation=None, seed=0):
     before = torch.linalg.cholesky(eye if prior is None else prior)
     normal = torch.randn(2, draws // 2, n, generator=generator, dtype=torch.float64)
     z = torch.as_tensor(mean).double() + torch.as_tensor(sd).double() * (normal @ root.T)
-    design = Design(current_pa=torch.tensor([-110.0]).double(), end_ms=torch.tensor([400.0]).double(),
-                    summary_names=("resting_voltage_mv",))  # fmt: skip
+    design = Design(
+        current_pa=torch.tensor([-110.0]).double(),
+        end_ms=torch.tensor([400.0]).double(),
+        summary_names=("resting_voltage_mv",),
+    )
     times, summary = torch.full((1, 1), torch.inf).double(), torch.zeros(1, 1).double()
     wide = torch.randn(400, n, generator=generator, dtype=torch.float64) @ before.T
-    replays = Predictive(times_ms=times.expand(400, 1, 1), summary=summary.expand(400, 1, 1),
-                         latents=SPACE.unstandardise(wide))  # fmt: skip
+    replays = Predictive(
+        times_ms=times.expand(400, 1, 1), summary=summary.expand(400, 1, 1), latents=SPACE.unstandardise(wide)
+    )
     return Posterior(
-        space=SPACE, latents=SPACE.unstandardise(z), scales={}, log_likelihood=torch.zeros(*z.shape[:2], 1),
-        stats={}, evidence=Evidence(design=design, times_ms=times, summary=summary), predictive=replays,
-        prior_predictive=replays, method="exact", seed=seed, wall_s=0.0,
-    )  # fmt: skip
+        space=SPACE,
+        latents=SPACE.unstandardise(z),
+        scales={},
+        log_likelihood=torch.zeros(*z.shape[:2], 1),
+        stats={},
+        evidence=Evidence(design=design, times_ms=times, summary=summary),
+        predictive=replays,
+        prior_predictive=replays,
+        method="exact",
+        seed=seed,
+        wall_s=0.0,
+    )
 
 
 def said(result, code):
@@ -94,8 +106,9 @@ def test_np101_can_not_judge_one_chain():
     assert [f.severity for f in said(replace(p, latents=p.latents[:1]), "NP101")] == ["not judged"]
 
 
-@pytest.mark.parametrize(("diverged", "severity"), [(0, "passed"), (1, "caution"), (10, "caution"), (11, "issue"),
-                                                    (20, "issue")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("diverged", "severity"), [(0, "passed"), (1, "caution"), (10, "caution"), (11, "issue"), (20, "issue")]
+)
 def test_np102_is_an_issue_above_one_in_a_hundred(diverged, severity):
     flags = (torch.arange(1000) < diverged).reshape(2, 500)
     (found,) = said(replace(posterior(torch.zeros(5), torch.ones(5)), stats={"diverging": flags}), "NP102")
@@ -137,14 +150,17 @@ def with_densities(likelihood_mean, likelihood_sd):
     variance = 1 / (1 + likelihood_sd**-2)
     p = posterior(variance * likelihood_mean / likelihood_sd**2, variance**0.5, draws=4000)
     z = p.standardised
-    log = {"log_prior": -0.5 * z.square().sum(-1),
-           "log_likelihood": -0.5 * ((z - likelihood_mean) / likelihood_sd).square().sum(-1)}  # fmt: skip
+    log = {
+        "log_prior": -0.5 * z.square().sum(-1),
+        "log_likelihood": -0.5 * ((z - likelihood_mean) / likelihood_sd).square().sum(-1),
+    }
     return replace(p, stats=log)
 
 
 def test_np108_sees_prior_and_data_disagree():
-    (found,) = said(with_densities(torch.tensor([4.0, 0, 0, 0, 0]), torch.tensor([1.0, 0.05, 0.05, 0.05, 0.05])),
-                    "NP108")  # fmt: skip
+    (found,) = said(
+        with_densities(torch.tensor([4.0, 0, 0, 0, 0]), torch.tensor([1.0, 0.05, 0.05, 0.05, 0.05])), "NP108"
+    )
     assert found.severity == "caution"
     assert found.evidence["latents"] == ["resting_voltage_mv"]
     assert "resting voltage" in found.sentence
@@ -163,8 +179,9 @@ def test_np108_can_not_judge_few_draws_or_without_densities():
     assert [f.severity for f in said(replace(p, stats={}), "NP108")] == ["not judged"]
     few = replace(p, latents=p.latents[:, :20], stats={k: v[:, :20] for k, v in p.stats.items()})
     assert [f.severity for f in said(few, "NP108")] == ["not judged"]
-    stuck = replace(p, latents=p.latents[:, :1].expand_as(p.latents),
-                    stats={k: v[:, :1].expand_as(v) for k, v in p.stats.items()})  # fmt: skip
+    stuck = replace(
+        p, latents=p.latents[:, :1].expand_as(p.latents), stats={k: v[:, :1].expand_as(v) for k, v in p.stats.items()}
+    )
     assert [f.severity for f in said(stuck, "NP108")] == ["not judged"]
 
 

@@ -25,11 +25,22 @@ def posterior(summary_mv=-70.0, **given):
     summary = torch.tensor([[summary_mv]]).double()
     latents = SPACE.unstandardise(torch.randn(n, len(SPACE), generator=torch.Generator().manual_seed(0)).double())
     replays = Predictive(times_ms=times.expand(n, 1, 1), summary=-70.0 + normal[:, None, None], latents=latents)
-    return replace(Posterior(
-        space=SPACE, latents=latents.reshape(2, n // 2, -1), scales={}, log_likelihood=torch.zeros(2, n // 2, 1),
-        stats={}, evidence=Evidence(design=design, times_ms=times, summary=summary), predictive=replays,
-        prior_predictive=replays, method="exact", seed=0, wall_s=0.0,
-    ), **given)  # fmt: skip
+    return replace(
+        Posterior(
+            space=SPACE,
+            latents=latents.reshape(2, n // 2, -1),
+            scales={},
+            log_likelihood=torch.zeros(2, n // 2, 1),
+            stats={},
+            evidence=Evidence(design=design, times_ms=times, summary=summary),
+            predictive=replays,
+            prior_predictive=replays,
+            method="exact",
+            seed=0,
+            wall_s=0.0,
+        ),
+        **given,
+    )
 
 
 def said(result, code):
@@ -56,8 +67,12 @@ def about(**sizes):
 )
 def test_np106_is_as_strict_as_its_page(site, caution, issue):
     """A rate that has to differ by 50 % between sweeps says more about the model than about the cell."""
-    for size, severity in ((0.98 * caution, "passed"), (1.02 * caution, "caution"), (0.98 * issue, "caution"),
-                           (1.02 * issue, "issue")):  # fmt: skip
+    for size, severity in (
+        (0.98 * caution, "passed"),
+        (1.02 * caution, "caution"),
+        (0.98 * issue, "caution"),
+        (1.02 * issue, "issue"),
+    ):
         (found,) = said(posterior(scales=about(**{site: size})), "NP106")
         assert (found.severity, found.evidence[site]) == (severity, pytest.approx(size, rel=1e-4))
 
@@ -105,7 +120,12 @@ def test_np107_places_the_recording_among_draws_of_the_population(sd, severity):
 def test_np222_asks_for_a_recording_closer_than_all_but_one_in_two_hundred_draws(p, fires):
     """At five in a hundred every twentieth recording of a right model would be called too well predicted."""
     rng = np.random.default_rng(0)
-    found = check_predictive(rng.standard_normal((4, 2)), rng.standard_normal((300, 4, 2)), names=("a", "b"),
-                             units=("ms", "mV"), sweeps=("1", "2", "3", "4"))  # fmt: skip
+    found = check_predictive(
+        rng.standard_normal((4, 2)),
+        rng.standard_normal((300, 4, 2)),
+        names=("a", "b"),
+        units=("ms", "mV"),
+        sweeps=("1", "2", "3", "4"),
+    )
     result = said(replace(found, p_too_wide=p), "NP222")
     assert [f.severity for f in result] == ["caution"] * fires

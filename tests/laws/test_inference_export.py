@@ -54,8 +54,15 @@ def posterior(decoder, prior, recording):
 def test_the_tree_survives_the_disk_with_units_and_groups(posterior, tmp_path):
     to_datatree(posterior).to_netcdf(tmp_path / "posterior.nc")
     tree = az.from_netcdf(tmp_path / "posterior.nc")
-    assert {"posterior", "sample_stats", "log_likelihood", "posterior_predictive", "prior_predictive", "prior",
-            "observed_data"} <= set(tree.children)  # fmt: skip
+    assert {
+        "posterior",
+        "sample_stats",
+        "log_likelihood",
+        "posterior_predictive",
+        "prior_predictive",
+        "prior",
+        "observed_data",
+    } <= set(tree.children)
     assert tree.posterior["resting_voltage_mv"].attrs["units"] == "mV"
     assert tree.log_likelihood["sweeps"].dims == ("chain", "draw", "sweep")
     assert tree.attrs["seed"] == 4
@@ -91,8 +98,10 @@ def test_a_seed_repeats_everything_and_leaves_the_global_state_alone(decoder, pr
     again = infer(recording, decoder=decoder, prior=prior, method="hmc", seed=4, warmup=40, draws=50, robust=False)
     assert torch.equal(again.latents, posterior.latents)
     assert torch.equal(again.predictive.times_ms, posterior.predictive.times_ms)
-    nuts = [infer(recording, decoder=decoder, prior=prior, method="nuts", seed=2, warmup=10, draws=6, chains=3).latents
-            for _ in range(2)]  # fmt: skip
+    nuts = [
+        infer(recording, decoder=decoder, prior=prior, method="nuts", seed=2, warmup=10, draws=6, chains=3).latents
+        for _ in range(2)
+    ]
     assert torch.equal(*nuts)
     assert torch.equal(torch.get_rng_state(), state)
     assert len(pyro.get_param_store()) == 0
@@ -160,8 +169,9 @@ def test_from_pyro_keeps_plates_and_vector_sites():
 
 
 def test_noiseless_simulations_need_no_noise_sites(decoder, prior, recording):
-    posterior = infer(recording, decoder=decoder, prior=prior, method="hmc", noise=NoisePrior.exact(), warmup=10,
-                      draws=10)  # fmt: skip
+    posterior = infer(
+        recording, decoder=decoder, prior=prior, method="hmc", noise=NoisePrior.exact(), warmup=10, draws=10
+    )
     assert posterior.scales == {}
 
 

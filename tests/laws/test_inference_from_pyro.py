@@ -21,8 +21,14 @@ FILE = Path(pyro_export.__file__)
 
 def run(model, *args, chains=1, draws=12, warmup=12, depth=10, **kwargs):
     with seeded(0):
-        mcmc = MCMC(NUTS(model, max_tree_depth=depth), num_samples=draws, warmup_steps=warmup, num_chains=chains,
-                    disable_progbar=True, mp_context="spawn" if chains > 1 else None)  # fmt: skip
+        mcmc = MCMC(
+            NUTS(model, max_tree_depth=depth),
+            num_samples=draws,
+            warmup_steps=warmup,
+            num_chains=chains,
+            disable_progbar=True,
+            mp_context="spawn" if chains > 1 else None,
+        )
         mcmc.run(*args, **kwargs)
     return mcmc
 

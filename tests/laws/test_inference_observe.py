@@ -32,8 +32,9 @@ def test_what_is_not_masked_is_the_same_of_a_shorter_step():
     currents = [-110.0, -30.0, 60.0, 180.0]
     whole = respond(cell.decoder, draw(cell.prior, 1, seed=4), currents)
     window, n = cell.decoder.window, round((cell.decoder.window.onset_ms + 300.0) / cell.decoder.window.dt_ms)
-    short = Protocol.step_family(currents, onset_ms=window.onset_ms, duration_ms=300.0, total_ms=n * window.dt_ms,
-                                 dt_ms=window.dt_ms)  # fmt: skip
+    short = Protocol.step_family(
+        currents, onset_ms=window.onset_ms, duration_ms=300.0, total_ms=n * window.dt_ms, dt_ms=window.dt_ms
+    )
     cut = Recording(protocol=short, voltage_mv=whole.voltage_mv[0][:, :n])
     before, after = (measure(r, names=list(FEATURES)).value.reshape(len(currents), -1) for r in (whole, cut))
     same = (torch.isclose(before, after, rtol=1e-9, atol=1e-9) | torch.isnan(before) | torch.isnan(after)).all(0)

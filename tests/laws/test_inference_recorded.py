@@ -107,8 +107,9 @@ def test_many_rows_and_missing_recorders_are_called_as_they_are(monkeypatch):
 def test_the_log_density_of_a_shipped_cell_is_replayed(device, monkeypatch):
     cell = nb.load_cell("pvalb-689331391", device=device)
     prior = cell.prior.to(device)
-    _, drawn = recordings_from_program(cell.decoder, cell.prior, cell.steps(), 2, noise=NoisePrior(), robust=True,
-                                       seed=1)  # fmt: skip
+    _, drawn = recordings_from_program(
+        cell.decoder, cell.prior, cell.steps(), 2, noise=NoisePrior(), robust=True, seed=1
+    )
     evidence = stack(drawn).to(device)
     model = partial(program, cell.decoder, prior, evidence.design, noise=NoisePrior(), robust=True)
     density = LogDensity(partial(model, evidence=evidence))
@@ -125,8 +126,9 @@ def test_the_log_density_of_a_shipped_cell_is_replayed(device, monkeypatch):
 def test_the_energy_of_a_shipped_cell_is_replayed_for_two_groups(monkeypatch):
     """In coordinates that widen with the noise; were it not replayed, chains would wait for Python in one group."""
     cell = nb.load_cell("pvalb-689331391")
-    _, drawn = recordings_from_program(cell.decoder, cell.prior, cell.steps(), 1, noise=NoisePrior(), robust=True,
-                                       seed=1)  # fmt: skip
+    _, drawn = recordings_from_program(
+        cell.decoder, cell.prior, cell.steps(), 1, noise=NoisePrior(), robust=True, seed=1
+    )
     model = partial(program, cell.decoder, cell.prior, drawn[0].design, noise=NoisePrior(), robust=True)
     density = LogDensity(partial(model, evidence=drawn[0]))
     n = density.size

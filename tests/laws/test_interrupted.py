@@ -17,8 +17,14 @@ from noble_prob.priors import seeded, undisturbed
 
 def state():
     """What an interrupt may leave behind."""
-    return (list(_PYRO_STACK), list(_DIM_ALLOCATOR._stack), pyro.settings.get(), torch.is_grad_enabled(),
-            torch.get_num_threads(), torch.get_default_dtype())  # fmt: skip
+    return (
+        list(_PYRO_STACK),
+        list(_DIM_ALLOCATOR._stack),
+        pyro.settings.get(),
+        torch.is_grad_enabled(),
+        torch.get_num_threads(),
+        torch.get_default_dtype(),
+    )
 
 
 def leave_a_mess():

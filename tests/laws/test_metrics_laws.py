@@ -134,8 +134,11 @@ def test_wrong_pairs_are_refused():
     other = Protocol.step_family(AMPS, onset_ms=20, duration_ms=250, total_ms=320 * 1.6, dt_ms=0.1)
     hole = truth.voltage_mv.clone()
     hole[0, 0] = torch.nan
-    for bad in (truth.select([0]), truth.select([1, 0, 2, 3, 4, 5]),
-                Recording(protocol=other, voltage_mv=truth.voltage_mv)):  # fmt: skip
+    for bad in (
+        truth.select([0]),
+        truth.select([1, 0, 2, 3, 4, 5]),
+        Recording(protocol=other, voltage_mv=truth.voltage_mv),
+    ):
         with pytest.raises(UsageError, match="prediction"):
             decoder_metrics(truth, bad)
     with pytest.raises(UsageError, match="missing samples"):

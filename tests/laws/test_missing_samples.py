@@ -129,8 +129,10 @@ def test_a_neuron_that_was_held_is_not_one_at_rest(decoder):
 def test_a_recording_in_other_units_is_refused_as_a_file_is(decoder, unit, match):
     whole = recorded(decoder, [-110.0, 180.0])
     ms, pa, volt = (unit.get(name, 1.0) for name in ("ms", "pa", "volt"))
-    steps = tuple(replace(s, onset_ms=s.onset_ms * ms, duration_ms=s.duration_ms * ms, amplitude_pa=s.amplitude_pa * pa)
-                  for s in whole.steps)  # fmt: skip
+    steps = tuple(
+        replace(s, onset_ms=s.onset_ms * ms, duration_ms=s.duration_ms * ms, amplitude_pa=s.amplitude_pa * pa)
+        for s in whole.steps
+    )
     protocol = replace(whole.protocol, time_ms=whole.time_ms * ms, current_pa=whole.current_pa * pa, steps=steps)
     with pytest.raises(UsageError, match=match):
         observe(Recording(protocol=protocol, voltage_mv=whole.voltage_mv * volt), decoder)

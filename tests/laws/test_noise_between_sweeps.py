@@ -18,8 +18,14 @@ from noble_prob.priors import seeded
 
 NAMES = ("resting_voltage_mv", "sag_mv", "membrane_time_constant_ms", "ap1_peak_mv")
 CURRENT = torch.tensor([-110.0, -55.0], dtype=torch.float64)
-ERROR = DecoderError(latency_log_sd=1e-4, rate_log_sd=1e-4, current_length_pa=10.0, residual_ms=1e-4,
-                     summary_sd=torch.full((4,), 1e-4).double(), slow_ms=50.0)  # fmt: skip
+ERROR = DecoderError(
+    latency_log_sd=1e-4,
+    rate_log_sd=1e-4,
+    current_length_pa=10.0,
+    residual_ms=1e-4,
+    summary_sd=torch.full((4,), 1e-4).double(),
+    slow_ms=50.0,
+)
 DESIGN = Design(current_pa=CURRENT, end_ms=torch.full((2,), 400.0).double(), summary_names=NAMES)
 
 
@@ -49,9 +55,16 @@ def test_trains_vary_more_near_threshold():
     """Latencies vary like their root, rates like a power of the interval, and are drawn so."""
     times = torch.stack([10.0 * torch.arange(1, 6), 100.0 * torch.arange(1, 6)]).double()
     one = torch.tensor(1.0).double()
-    trains = SpikeTrains(times, replace(DESIGN, end_ms=torch.full((2,), 1e6).double()), ERROR, scale=one,
-                         phase_diffusion=0 * one, trial_timing=0.01 * one, trial_rate=0.01 * one,
-                         timing_ms=1e-4)  # fmt: skip
+    trains = SpikeTrains(
+        times,
+        replace(DESIGN, end_ms=torch.full((2,), 1e6).double()),
+        ERROR,
+        scale=one,
+        phase_diffusion=0 * one,
+        trial_timing=0.01 * one,
+        trial_rate=0.01 * one,
+        timing_ms=1e-4,
+    )
     with seeded(2):
         draws = trains.sample((4000,))
     latency, rate = draws[..., 0].log().std(0), (draws[..., 4] - draws[..., 0]).log().std(0)
@@ -69,9 +82,14 @@ PAIR = ("resting_voltage_mv", "voltage_deflection_mv", "sag_mv")
 
 def paired(df=None):
     one = torch.tensor(1.0).double()
-    return Summaries(torch.zeros(2, 3).double(), replace(DESIGN, summary_names=PAIR), replace(ERROR,
-                     summary_sd=torch.tensor([0.1, 0.2, 0.1]).double()), scale=one, between=(one, one, one),
-                     df=df)  # fmt: skip
+    return Summaries(
+        torch.zeros(2, 3).double(),
+        replace(DESIGN, summary_names=PAIR),
+        replace(ERROR, summary_sd=torch.tensor([0.1, 0.2, 0.1]).double()),
+        scale=one,
+        between=(one, one, one),
+        df=df,
+    )
 
 
 def dense() -> tuple[np.ndarray, np.ndarray]:
@@ -91,11 +109,13 @@ def test_what_holds_the_same_part_of_the_trace_varies_together():
     value = torch.tensor([[0.1, -0.4, 0.5], [-0.3, 0.2, -0.1]]).double()
     rest = 0.1**2 * (np.exp(-55.0 / 150.0) + (1 - np.exp(-55.0 / 150.0)) * np.eye(2)) + 0.5**2 * np.eye(2)
     at = value[:, 1:].mT.flatten().numpy()
-    expected = (scipy.stats.multivariate_normal(np.zeros(2), rest).logpdf(value[:, 0].numpy())
-                + scipy.stats.multivariate_normal(mean, covariance).logpdf(at))  # fmt: skip
+    expected = scipy.stats.multivariate_normal(np.zeros(2), rest).logpdf(
+        value[:, 0].numpy()
+    ) + scipy.stats.multivariate_normal(mean, covariance).logpdf(at)
     assert float(paired().log_prob(value)) == pytest.approx(expected, abs=1e-5)
-    heavy = (scipy.stats.multivariate_t(np.zeros(2), rest, df=4).logpdf(value[:, 0].numpy())
-             + scipy.stats.multivariate_t(mean, covariance, df=4).logpdf(at))  # fmt: skip
+    heavy = scipy.stats.multivariate_t(np.zeros(2), rest, df=4).logpdf(
+        value[:, 0].numpy()
+    ) + scipy.stats.multivariate_t(mean, covariance, df=4).logpdf(at)
     assert float(paired(df=4.0).log_prob(value)) == pytest.approx(heavy, abs=1e-5)
 
 

@@ -53,8 +53,9 @@ def test_other_names_are_numbered_by_their_natural_order(tmp_path):
         import_hof(tmp_path)
 
 
-@pytest.mark.parametrize(("names", "word"), [(("seed_1_hof_20", "seed_2_hof_0"), "the number 20"),
-                                             (("seed_0_hof_3",), "S from 1")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("names", "word"), [(("seed_1_hof_20", "seed_2_hof_0"), "the number 20"), (("seed_0_hof_3",), "S from 1")]
+)
 def test_numbers_that_can_not_be_meant_are_refused(tmp_path, names, word):
     for name in names:
         write(tmp_path, name)
@@ -95,9 +96,17 @@ def test_models_must_share_their_parameters(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "swc", [b"", b"# nothing\n", b"1 1 0 0 0 8\n", b"one soma here please and thank you\n", b"1 1 0 0 \xff 8 -1\n",
-            b"1 1 0 0 0 8 -1\n2 3 0 9 0 1 7\n", b"1 3 0 0 0 8 -1\n"],
-)  # fmt: skip
+    "swc",
+    [
+        b"",
+        b"# nothing\n",
+        b"1 1 0 0 0 8\n",
+        b"one soma here please and thank you\n",
+        b"1 1 0 0 \xff 8 -1\n",
+        b"1 1 0 0 0 8 -1\n2 3 0 9 0 1 7\n",
+        b"1 3 0 0 0 8 -1\n",
+    ],
+)
 def test_a_damaged_morphology_is_refused(tmp_path, swc):
     write(tmp_path)
     (tmp_path / "morphology.swc").write_bytes(swc)

@@ -18,10 +18,15 @@ def chunk(store, index):
     rng = np.random.default_rng(index)
     amps = np.tile([-110.0, 50.0, np.nan], (len(ids), 1))
     return Chunk(
-        index=index, model_id=ids, status=tuple("accepted" if i % 2 == 0 else "rejected: too few" for i in ids),
-        parameters=rng.random((len(ids), 4)), amps_pa=amps, onset_ms=amps * 0 + 12, duration_ms=amps * 0 + 400,
+        index=index,
+        model_id=ids,
+        status=tuple("accepted" if i % 2 == 0 else "rejected: too few" for i in ids),
+        parameters=rng.random((len(ids), 4)),
+        amps_pa=amps,
+        onset_ms=amps * 0 + 12,
+        duration_ms=amps * 0 + 400,
         quantised=rng.integers(-999, 999, (len(ids), 3, 50)).astype(np.int16),
-    )  # fmt: skip
+    )
 
 
 def test_what_was_written_comes_back(tmp_path):

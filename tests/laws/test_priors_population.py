@@ -44,9 +44,13 @@ def with_copy(x, factor=1.0):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("x", "names"),
-    [(with_sum(normal(50, 3)), "x0, x1, x3"), (with_sum(normal(50, 3).float()), "x0, x1, x3"),
-     (with_copy(normal(50, 2)), "x0, x2"), (with_copy(normal(50, 2), -2.0), "x0, x2")],
-)  # fmt: skip
+    [
+        (with_sum(normal(50, 3)), "x0, x1, x3"),
+        (with_sum(normal(50, 3).float()), "x0, x1, x3"),
+        (with_copy(normal(50, 2)), "x0, x2"),
+        (with_copy(normal(50, 2), -2.0), "x0, x2"),
+    ],
+)
 def test_latents_that_give_one_another_are_refused_by_name(kind, x, names):
     """Draws would be several times too wide, or the fit would end in linear algebra."""
     with pytest.raises(UsageError, match=rf"^`neurons` should be latents none .*\({names}\); leave one out"):
@@ -54,8 +58,16 @@ def test_latents_that_give_one_another_are_refused_by_name(kind, x, names):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("x", [normal(5, 8), normal(9, 8), normal(5, 3).repeat(4, 1), with_copy(normal(6, 8), -2.0),
-                               with_copy(normal(50, 2)) + 1e-3 * normal(50, 3)])  # fmt: skip
+@pytest.mark.parametrize(
+    "x",
+    [
+        normal(5, 8),
+        normal(9, 8),
+        normal(5, 3).repeat(4, 1),
+        with_copy(normal(6, 8), -2.0),
+        with_copy(normal(50, 2)) + 1e-3 * normal(50, 3),
+    ],
+)
 def test_few_neurons_and_nearly_equal_latents_are_not(kind, x):
     """First and mean interval are one where a few neurons all fire twice: draws have the spread of the population."""
     drawn = fit_prior(cells(x), kind).sample_standardised(500, seed=0)

@@ -47,10 +47,14 @@ def test_single_precision_stays_single():
 
 @pytest.mark.parametrize(
     "masked",
-    [lambda v, m: np.ma.array(v, mask=m), lambda v, m: np.ma.array(v.astype(int), mask=m),
-     lambda v, m: np.ma.array(v.astype("f4"), mask=m), lambda v, m: list(np.ma.array(v, mask=m)),
-     lambda v, m: np.where(m, None, v)],
-)  # fmt: skip
+    [
+        lambda v, m: np.ma.array(v, mask=m),
+        lambda v, m: np.ma.array(v.astype(int), mask=m),
+        lambda v, m: np.ma.array(v.astype("f4"), mask=m),
+        lambda v, m: list(np.ma.array(v, mask=m)),
+        lambda v, m: np.where(m, None, v),
+    ],
+)
 def test_masked_samples_are_missing(masked):
     mask = VOLTAGE > -60
     found = recorded(masked(VOLTAGE, mask))
@@ -68,9 +72,15 @@ def test_complex_numbers_are_refused():
 
 
 @pytest.mark.parametrize(
-    "rows", [list, lambda r: [x.tolist() for x in r], lambda r: np.array(r, dtype=object), lambda r: [list(r)],
-             lambda r: [torch.from_numpy(x) for x in r]],
-)  # fmt: skip
+    "rows",
+    [
+        list,
+        lambda r: [x.tolist() for x in r],
+        lambda r: np.array(r, dtype=object),
+        lambda r: [list(r)],
+        lambda r: [torch.from_numpy(x) for x in r],
+    ],
+)
 def test_rows_of_several_lengths_are_told_so_and_can_be_cut(rows):
     ragged = [VOLTAGE[0], VOLTAGE[1][:-5]]
     with pytest.raises(UsageError, match="rows of one length; found rows of 8187, 8192 values; cut the longer"):

@@ -194,8 +194,9 @@ def test_times_that_are_rounded_do_not_stretch_the_recording(digits):
     time = np.round(np.arange(30_000) / 30, digits)
     voltage = -70 + 100 * np.exp(-(((time - 800.0) / 0.4) ** 2))
     on = (time >= 0) & (time < 900)
-    protocol = Protocol(time_ms=time, current_pa=(50.0 * on)[None],
-                        steps=(Step(onset_ms=0.0, duration_ms=900.0, amplitude_pa=50.0),))  # fmt: skip
+    protocol = Protocol(
+        time_ms=time, current_pa=(50.0 * on)[None], steps=(Step(onset_ms=0.0, duration_ms=900.0, amplitude_pa=50.0),)
+    )
     found = measure(Recording(protocol=protocol, voltage_mv=voltage[None]), names=["first_spike_latency_ms"])
     assert float(found.value[0, 0]) == pytest.approx(800.0, abs=0.05)
 

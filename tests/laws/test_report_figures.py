@@ -34,8 +34,14 @@ def drawn(monkeypatch):
 def corner(drawn):
     """Axes of a pair plot of a posterior much narrower than its prior; those below the diagonal included."""
     rng = np.random.default_rng(1)
-    panel = PairPlot(names=NAMES, units=UNITS, posterior=rng.normal(1, 0.1, (299, 2)), truth=[1.0, np.nan],
-                     prior=rng.standard_normal((400, 2)), population=rng.uniform(-5, 5, (40, 2)))  # fmt: skip
+    panel = PairPlot(
+        names=NAMES,
+        units=UNITS,
+        posterior=rng.normal(1, 0.1, (299, 2)),
+        truth=[1.0, np.nan],
+        prior=rng.standard_normal((400, 2)),
+        population=rng.uniform(-5, 5, (40, 2)),
+    )
     pairs.draw_pairs(panel, "pairs")
     return np.array(drawn[0].axes).reshape(2, 2)
 
@@ -76,8 +82,13 @@ def test_long_names_break_into_lines(corner):
 
 def test_a_logarithmic_axis_has_plain_numbers(drawn):
     rng = np.random.default_rng(1)
-    panel = PairPlot(names=("interval", "sag"), units=("ms", "mV"), posterior=rng.normal([20, 1], [1, 0.1], (299, 2)),
-                     population=np.exp(rng.normal([3, 0], [0.2, 1], (40, 2))), log=(True, False))  # fmt: skip
+    panel = PairPlot(
+        names=("interval", "sag"),
+        units=("ms", "mV"),
+        posterior=rng.normal([20, 1], [1, 0.1], (299, 2)),
+        population=np.exp(rng.normal([3, 0], [0.2, 1], (40, 2))),
+        log=(True, False),
+    )
     pairs.draw_pairs(panel, "pairs")
     corner = np.array(drawn[0].axes).reshape(2, 2)
     assert [axes.get_xscale() for axes in (corner[0, 0], corner[1, 0], corner[1, 1])] == ["log", "log", "linear"]
@@ -103,8 +114,14 @@ def test_axes_hold_the_draws_but_not_the_farthest(corner):
 
 def fi(currents):
     n = len(currents)
-    return FiCurve(title="sag", current_pa=currents, median=[2.0] * n, observed=[[c, 2.2] for c in currents],
-                   bands={0.5: ([1.5] * n, [2.5] * n), 0.89: ([1.0] * n, [3.0] * n)}, ylabel="sag (mV)")  # fmt: skip
+    return FiCurve(
+        title="sag",
+        current_pa=currents,
+        median=[2.0] * n,
+        observed=[[c, 2.2] for c in currents],
+        bands={0.5: ([1.5] * n, [2.5] * n), 0.89: ([1.0] * n, [3.0] * n)},
+        ylabel="sag (mV)",
+    )
 
 
 @pytest.mark.parametrize("currents", [[-110.0], [-110.0] * 6])

@@ -156,10 +156,23 @@ def test_thinning_keeps_every_spike():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (float("nan"), "–"), (0.0, "0"), (-70.123, "−70.1"), (1234567.0, "1.23e+06"), (3, "3"), (-3, "−3"),
-     (True, "yes"), (np.float64(0.001234), "0.00123"), ("word", "word"), (float("inf"), "∞"),
-     ({"sag": 0.123456789, "width": None}, "sag 0.123, width –"), (["sag", 2.0], "sag, 2.00"), ([], "")],
-)  # fmt: skip
+    [
+        (None, "–"),
+        (float("nan"), "–"),
+        (0.0, "0"),
+        (-70.123, "−70.1"),
+        (1234567.0, "1.23e+06"),
+        (3, "3"),
+        (-3, "−3"),
+        (True, "yes"),
+        (np.float64(0.001234), "0.00123"),
+        ("word", "word"),
+        (float("inf"), "∞"),
+        ({"sag": 0.123456789, "width": None}, "sag 0.123, width –"),
+        (["sag", 2.0], "sag, 2.00"),
+        ([], ""),
+    ],
+)
 def test_numbers_for_people(value, text):
     assert number(value) == text
 
@@ -171,19 +184,38 @@ def test_labels_for_people():
 
 @pytest.mark.parametrize(
     ("value", "sd", "text"),
-    [(-70.1234, 0.0217, "−70.123"), (0.0217, 0.0217, "0.022"), (134.4, 21.3, "134"), (0.0997, 0.0997, "0.10"),
-     (-0.0004, 0.02, "0.000"), (2.6403, 0.0035, "2.6403"), (None, 0.1, "–"), (float("nan"), 0.1, "–"),
-     (-70.1234, 0.0, "−70.1"), (-70.1234, None, "−70.1")],
-)  # fmt: skip
+    [
+        (-70.1234, 0.0217, "−70.123"),
+        (0.0217, 0.0217, "0.022"),
+        (134.4, 21.3, "134"),
+        (0.0997, 0.0997, "0.10"),
+        (-0.0004, 0.02, "0.000"),
+        (2.6403, 0.0035, "2.6403"),
+        (None, 0.1, "–"),
+        (float("nan"), 0.1, "–"),
+        (-70.1234, 0.0, "−70.1"),
+        (-70.1234, None, "−70.1"),
+    ],
+)
 def test_estimates_are_told_as_exactly_as_their_sd(value, sd, text):
     assert to_sd(value, sd) == text
 
 
 def narrow(**given):
     """A latent known so well that three digits say nothing about its interval; as wide in text as names get."""
-    known = {"name": "log_mean_isi_to_200ms_180pa", "unit": "mV", "mean": -70.1234, "sd": 0.00217, "low": -70.1269,
-             "high": -70.1199, "prior_mean": -71.0, "prior_sd": 1.5, "truth": -70.1301, "r_hat": 0.9997,
-             "ess_bulk": 1234.0}  # fmt: skip
+    known = {
+        "name": "log_mean_isi_to_200ms_180pa",
+        "unit": "mV",
+        "mean": -70.1234,
+        "sd": 0.00217,
+        "low": -70.1269,
+        "high": -70.1199,
+        "prior_mean": -71.0,
+        "prior_sd": 1.5,
+        "truth": -70.1301,
+        "r_hat": 0.9997,
+        "ess_bulk": 1234.0,
+    }
     return LatentRow(**{**known, **given})
 
 
@@ -199,8 +231,10 @@ def test_a_narrow_interval_has_two_ends_in_text_and_on_the_page():
 
 
 def test_columns_of_the_text_are_aligned_and_those_without_content_left_out():
-    rows = [narrow(r_hat=None, ess_bulk=None, truth=None), narrow(name="sag", unit="mV", sd=12.0, r_hat=None,
-                                                                  ess_bulk=None, truth=None)]  # fmt: skip
+    rows = [
+        narrow(r_hat=None, ess_bulk=None, truth=None),
+        narrow(name="sag", unit="mV", sd=12.0, r_hat=None, ess_bulk=None, truth=None),
+    ]
     head, first, second = render(ReportData(title="x", latents=rows), "text").splitlines()[2:5]
     assert head.split() == ["latent", "unit", "mean", "sd", "89", "%", "interval"]
     assert len(head) == len(first) == len(second)
@@ -208,8 +242,14 @@ def test_columns_of_the_text_are_aligned_and_those_without_content_left_out():
 
 def made(method, shape=(4, 200), sweeps=6, seed=1, **provenance):
     """What the paragraph looks at of a posterior."""
-    return SimpleNamespace(method=method, latents=torch.zeros(*shape, 3), sweeps=tuple(range(sweeps)), seed=seed,
-                           wall_s=12.0, provenance=provenance)  # fmt: skip
+    return SimpleNamespace(
+        method=method,
+        latents=torch.zeros(*shape, 3),
+        sweeps=tuple(range(sweeps)),
+        seed=seed,
+        wall_s=12.0,
+        provenance=provenance,
+    )
 
 
 def test_chains_are_told_with_their_warm_up():

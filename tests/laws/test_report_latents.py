@@ -13,9 +13,20 @@ from noble_prob.report.estimates import told
 from noble_prob.report.html import csv_uri, latent_table
 from noble_prob.report.plain import report_dict
 
-LOG = LatentRow(name="log_mean_isi_to_100ms_180pa", words="mean interval to 100 ms at 180 pA", unit="ln(ms)",
-                mean=2.67209, sd=0.00078, low=2.67084, high=2.67334, prior_mean=2.665, prior_sd=0.047, truth=2.6705,
-                r_hat=1.0012, ess_bulk=912.0)  # fmt: skip
+LOG = LatentRow(
+    name="log_mean_isi_to_100ms_180pa",
+    words="mean interval to 100 ms at 180 pA",
+    unit="ln(ms)",
+    mean=2.67209,
+    sd=0.00078,
+    low=2.67084,
+    high=2.67334,
+    prior_mean=2.665,
+    prior_sd=0.047,
+    truth=2.6705,
+    r_hat=1.0012,
+    ess_bulk=912.0,
+)
 
 
 def test_names_have_their_step():

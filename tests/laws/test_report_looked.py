@@ -93,8 +93,9 @@ def test_the_strongest_step_is_shown_and_the_page_says_what_is_not(cell):
 
 def test_repeats_that_are_not_drawn_are_told(cell):
     found = respond(cell.decoder, draw(cell.prior, 3, seed=1), [100.0] * 5)
-    (overlay,) = ensemble_overlays(found, Recording(protocol=found.protocol, voltage_mv=found.voltage_mv[0]),
-                                   most_members=2)  # fmt: skip
+    (overlay,) = ensemble_overlays(
+        found, Recording(protocol=found.protocol, voltage_mv=found.voltage_mv[0]), most_members=2
+    )
     assert overlay.title == "2 of 5 sweeps, +100 pA"
     assert len(overlay.observed_mv) == len(overlay.ensemble_mv) == 2
 

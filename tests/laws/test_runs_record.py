@@ -90,8 +90,10 @@ def test_a_whole_result_outlives_its_recording(tmp_path):
         path.write_text(path.name)
     hashes = {source.name: source.sha256 for source in find_recordings(recordings)}
     whole = {"posterior_nc_sha256": sha256(b"tree")}
-    results = {name: {"posterior.nc": b"tree", "posterior.json": json.dumps(whole | {"sha256": hashes[name]}).encode()}
-               for name in ("a.csv", "b.csv")}  # fmt: skip
+    results = {
+        name: {"posterior.nc": b"tree", "posterior.json": json.dumps(whole | {"sha256": hashes[name]}).encode()}
+        for name in ("a.csv", "b.csv")
+    }
     with opened(tmp_path / "run", {}) as record:
         record.commit({**results, "c.csv": {"refused.json": json.dumps({"refused": "why", "sha256": ""}).encode()}})
         (tmp_path / "run" / "b.csv" / "posterior.nc").write_bytes(b"tr")
@@ -116,8 +118,10 @@ def test_the_plan_of_a_run_knows_prior_and_estimator():
     toy = load_cell("toy")
     other = replace(toy, prior=fit_prior(toy.models, "gaussian"))
     trained = replace(toy, estimator=SimpleNamespace(facts={"seed": 3}))
-    plans = {method: [Settings(cell="toy", method=method).plan(c) for c in (toy, other, trained)]
-             for method in ("hmc", "npe")}  # fmt: skip
+    plans = {
+        method: [Settings(cell="toy", method=method).plan(c) for c in (toy, other, trained)]
+        for method in ("hmc", "npe")
+    }
     for plain, with_other, with_trained in plans.values():
         assert plain == Settings(cell="toy", method=plain["method"]).plan(load_cell("toy"))
         assert plain != with_other
@@ -145,8 +149,18 @@ def test_a_full_disk_leaves_no_half_batch(tmp_path, monkeypatch):
 
 
 def test_files_further_inside_are_counted_but_not_those_of_results(tmp_path):
-    inside = ("a.csv", "day/b.abf", "day/deeper/c.nwb", "day/.hidden/d.csv", "day/notes.txt", "waves/w.ibw",
-              "results/summary.csv", "old/run.json", "old/summary.csv", "old/x/e.csv")  # fmt: skip
+    inside = (
+        "a.csv",
+        "day/b.abf",
+        "day/deeper/c.nwb",
+        "day/.hidden/d.csv",
+        "day/notes.txt",
+        "waves/w.ibw",
+        "results/summary.csv",
+        "old/run.json",
+        "old/summary.csv",
+        "old/x/e.csv",
+    )
     for name in inside:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -181,10 +195,20 @@ def test_a_row_of_the_summary_tells_the_worst_of_a_recording(tmp_path):
         }
 
     latents = {"a": figure(1.0, 900.0, 800.0), "b": figure(1.02, 700.0, 500.0)}
-    findings = [{"code": "NP101", "severity": "issue"}, {"code": "NP105", "severity": "caution"},
-                {"code": "NP107", "severity": "passed"}]  # fmt: skip
-    values = {"latents": latents, "noise": {"trial_rate": figure(1.01, 300.0, 600.0)}, "findings": findings,
-              "sweeps": [0, 2], "method": "hmc", "wall_s": 1.0, "provenance": {}}  # fmt: skip
+    findings = [
+        {"code": "NP101", "severity": "issue"},
+        {"code": "NP105", "severity": "caution"},
+        {"code": "NP107", "severity": "passed"},
+    ]
+    values = {
+        "latents": latents,
+        "noise": {"trial_rate": figure(1.01, 300.0, 600.0)},
+        "findings": findings,
+        "sweeps": [0, 2],
+        "method": "hmc",
+        "wall_s": 1.0,
+        "provenance": {},
+    }
     alone = {**values, "latents": {"a": figure(None, None, None)}, "noise": {}, "provenance": {"k_hat": 0.4}}
     with opened(tmp_path / "run", {}) as record:
         record.commit({name: {"posterior.json": json.dumps(v).encode()} for name, v in (("x", values), ("y", alone))})

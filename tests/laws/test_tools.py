@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
     ids=["lint", "format", "types"],
 )
 def test_tool_has_nothing_to_say(command):
-    answer = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True,
-                            env={**os.environ, "NO_COLOR": "1"})  # fmt: skip
+    answer = subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"}
+    )
     assert answer.returncode == 0, (answer.stdout + answer.stderr)[-4000:]

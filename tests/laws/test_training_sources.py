@@ -27,11 +27,18 @@ def make_store(path, *, base=None, duration_ms=400.0, rejected=(), **changes):
         status = tuple("rejected: silent" if i in rejected else "accepted" for i in ids)
         shape = (4, 3)
         traces = np.broadcast_to(ids[:, None, None], (*shape, 8192)).astype(np.int16)
-        store.write(Chunk(
-            index=index, model_id=ids, status=status, parameters=np.ones((4, 1)),
-            amps_pa=np.broadcast_to([-110.0, 50.0, 180.0], shape).copy(), onset_ms=np.full(shape, 12.0),
-            duration_ms=np.full(shape, duration_ms), quantised=traces,
-        ))  # fmt: skip
+        store.write(
+            Chunk(
+                index=index,
+                model_id=ids,
+                status=status,
+                parameters=np.ones((4, 1)),
+                amps_pa=np.broadcast_to([-110.0, 50.0, 180.0], shape).copy(),
+                onset_ms=np.full(shape, 12.0),
+                duration_ms=np.full(shape, duration_ms),
+                quantised=traces,
+            )
+        )
     return path
 
 

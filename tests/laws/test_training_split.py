@@ -85,12 +85,15 @@ def poisoned(data):
         return out
 
     return replace(
-        data, latents=spoil(data.latents, 1e6), spikes_ms=spoil(data.spikes_ms, 3.0),
-        n_spikes=spoil(data.n_spikes, 1), summary=spoil(data.summary, -1e6),
+        data,
+        latents=spoil(data.latents, 1e6),
+        spikes_ms=spoil(data.spikes_ms, 3.0),
+        n_spikes=spoil(data.n_spikes, 1),
+        summary=spoil(data.summary, -1e6),
         responses=replace(
             responses, counts=spoil(responses.counts, 30000), current_pa=spoil(responses.current_pa, 7.0)
         ),
-    )  # fmt: skip
+    )
 
 
 def test_a_decoder_does_not_depend_on_held_out_models():

@@ -149,9 +149,13 @@ def test_a_prior_is_widened_by_a_number(toy, factor):
 
 @pytest.mark.parametrize(
     ("threshold", "match"),
-    [(float("nan"), "finite voltage in mV; found nan"), ("-20", "finite"), (float("inf"), "finite"),
-     (-0.02, "found -0.02, which looks like volts; multiply it by 1000")],
-)  # fmt: skip
+    [
+        (float("nan"), "finite voltage in mV; found nan"),
+        ("-20", "finite"),
+        (float("inf"), "finite"),
+        (-0.02, "found -0.02, which looks like volts; multiply it by 1000"),
+    ],
+)
 def test_a_threshold_is_a_voltage_in_mv(answer, threshold, match):
     for verb in (nb.measure, nb.fi_curve, lambda r, **more: nb.find_spikes(r.voltage_mv, r.time_ms, **more)):
         with pytest.raises(UsageError, match=f"`threshold_mv` should be .*{match}"):
@@ -182,9 +186,14 @@ def test_axes_have_one_of_three_names(answer):
 
 @pytest.mark.parametrize(
     ("change", "name"),
-    [({"onset_ms": "100"}, "onset_ms"), ({"duration_ms": -1.0}, "duration_ms"), ({"duration_ms": 0}, "duration_ms"),
-     ({"amplitude_pa": float("nan")}, "amplitude_pa"), ({"holding_pa": None}, "holding_pa")],
-)  # fmt: skip
+    [
+        ({"onset_ms": "100"}, "onset_ms"),
+        ({"duration_ms": -1.0}, "duration_ms"),
+        ({"duration_ms": 0}, "duration_ms"),
+        ({"amplitude_pa": float("nan")}, "amplitude_pa"),
+        ({"holding_pa": None}, "holding_pa"),
+    ],
+)
 def test_a_step_is_of_finite_numbers_and_lasts(change, name):
     nb.Step(onset_ms=100, duration_ms=np.float32(400.0), amplitude_pa=np.int64(-50))
     with pytest.raises(UsageError, match=f"^`{name}` should be"):

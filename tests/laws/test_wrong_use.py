@@ -85,8 +85,9 @@ def test_seeds_of_numpy_are_fitted_with_and_saved(toy, tmp_path, kind):
 @pytest.mark.parametrize("method", ["importance", "hmc"])
 def test_seeds_of_numpy_are_inferred_with_and_stored(toy, tmp_path, method):
     settings = {"method": method, "draws": 8, "warmup": 8, "chains": 2}
-    first, second = (nb.infer(toy.demo[0], decoder=toy.decoder, prior=toy.prior, seed=seed, **settings)
-                     for seed in (np.int64(3), 3))  # fmt: skip
+    first, second = (
+        nb.infer(toy.demo[0], decoder=toy.decoder, prior=toy.prior, seed=seed, **settings) for seed in (np.int64(3), 3)
+    )
     assert torch.equal(first.latents, second.latents)
     assert type(first.seed) is int
     to_datatree(first).to_netcdf(tmp_path / "posterior.nc")
@@ -126,9 +127,15 @@ def test_a_device_that_is_not_there_is_refused(toy, device):
 
 @pytest.mark.parametrize(
     ("argument", "wrong"),
-    [("recordings", "cell.abf"), ("recordings", Path("cell.abf")), ("recordings", torch.zeros(2, 9)),
-     ("recordings", ["cell.abf"]), ("decoder", "cell"), ("prior", "cell")],
-)  # fmt: skip
+    [
+        ("recordings", "cell.abf"),
+        ("recordings", Path("cell.abf")),
+        ("recordings", torch.zeros(2, 9)),
+        ("recordings", ["cell.abf"]),
+        ("decoder", "cell"),
+        ("prior", "cell"),
+    ],
+)
 def test_infer_says_what_it_takes(toy, argument, wrong):
     given = {"recordings": toy.demo[0], "decoder": toy.decoder, "prior": toy.prior}
     given[argument] = toy if wrong == "cell" else wrong
@@ -164,9 +171,20 @@ def population(toy):
     space, corr = toy.prior.space, torch.eye(5, dtype=torch.float64).expand(2, 30, 5, 5)
     loc = torch.randn(2, 30, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     return Population(
-        space=space, loc=loc, sd=torch.ones_like(loc), correlation=corr, weights=None, stats={}, neurons=(), labels=(),
-        k_hat=0.1, k_hat_each=torch.zeros(0), hyper=HyperPrior(), seed=3, wall_s=1.0,
-    )  # fmt: skip
+        space=space,
+        loc=loc,
+        sd=torch.ones_like(loc),
+        correlation=corr,
+        weights=None,
+        stats={},
+        neurons=(),
+        labels=(),
+        k_hat=0.1,
+        k_hat_each=torch.zeros(0),
+        hyper=HyperPrior(),
+        seed=3,
+        wall_s=1.0,
+    )
 
 
 @pytest.mark.parametrize("mass", [89, -1, 0, 1, float("nan"), "0.89", None])
@@ -186,9 +204,12 @@ def test_a_population_draws_some_neurons(population):
 
 @pytest.mark.parametrize(
     ("weight", "match"),
-    [([1e308, 1e308], "of a finite sum; found a largest of 1e"), ([0.0, 0.0], "not all zero"),
-     ([1.0, float("inf")], "finite")],
-)  # fmt: skip
+    [
+        ([1e308, 1e308], "of a finite sum; found a largest of 1e"),
+        ([0.0, 0.0], "not all zero"),
+        ([1.0, float("inf")], "finite"),
+    ],
+)
 def test_weights_can_be_normalised(toy, weight, match):
     value = toy.models.value[:2]
     with pytest.raises(UsageError, match=f"^`weight` should be .*{match}"):

@@ -145,8 +145,9 @@ def simulated(request, shared_dir):
     for model in ("s1_h0", "s2_h5", "s3_h11"):
         data = np.load(shared_dir / "reference" / "pvalb-689331391" / f"{model}.npz")
         v = torch.tensor(data["V"] * data["scale"])[:, ::every]
-        protocol = Protocol.step_family(data["amps"] * 1000, onset_ms=15, duration_ms=400,
-                                        total_ms=v.shape[1] * 0.02 * every, dt_ms=0.02 * every)  # fmt: skip
+        protocol = Protocol.step_family(
+            data["amps"] * 1000, onset_ms=15, duration_ms=400, total_ms=v.shape[1] * 0.02 * every, dt_ms=0.02 * every
+        )
         for name, pair in compare(Recording(protocol=protocol, voltage_mv=v)).items():
             for side, values in zip(out[name], pair, strict=True):
                 side.append(values)
@@ -189,10 +190,14 @@ def recorded(shared_dir):
     picked = range(0, len(rows), 20)
     v = torch.tensor(data["V"][list(picked)] * float(data["V_scale_mV"]))
     steps = tuple(
-        Step(onset_ms=float(r["stim_on_ms"]), duration_ms=float(r["stim_off_ms"]) - float(r["stim_on_ms"]),
-             amplitude_pa=float(r["step_pA"]), holding_pa=float(r["hold_pA"]))
+        Step(
+            onset_ms=float(r["stim_on_ms"]),
+            duration_ms=float(r["stim_off_ms"]) - float(r["stim_on_ms"]),
+            amplitude_pa=float(r["step_pA"]),
+            holding_pa=float(r["hold_pA"]),
+        )
         for r in (rows[k] for k in picked)
-    )  # fmt: skip
+    )
     time = torch.arange(v.shape[1], dtype=torch.float64) * float(data["dt_s"]) * 1000
     on = torch.stack([s.holding_pa + s.amplitude_pa * ((time >= s.onset_ms) & (time < s.offset_ms)) for s in steps])
     return Recording(protocol=Protocol(time_ms=time, current_pa=on, steps=steps), voltage_mv=v)

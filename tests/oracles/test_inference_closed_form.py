@@ -63,9 +63,13 @@ def _closed_form(decoder, prior, evidence):
     blocks = smooth_covariance(CURRENTS, error, (zero,) * len(sds), sds)  # feature-major
     order = torch.arange(15).reshape(5, 3).T.flatten()
     mean, cov = exact_posterior(
-        decoder, CURRENTS, _observed(evidence), blocks[order][:, order],
-        prior_mean=prior.moments[0], prior_covariance=prior.moments[1],
-    )  # fmt: skip
+        decoder,
+        CURRENTS,
+        _observed(evidence),
+        blocks[order][:, order],
+        prior_mean=prior.moments[0],
+        prior_covariance=prior.moments[1],
+    )
     return mean, cov.diagonal().sqrt()
 
 
@@ -78,23 +82,46 @@ def _compare(posterior, decoder, prior, evidence, slack=1.0):
 
 @pytest.mark.slow
 def test_batched_chains_equal_the_closed_form_on_twenty_problems(decoder, prior, problems):
-    posteriors = infer_evidence(problems, decoder=decoder, prior=prior, method="hmc", robust=False, seed=1,
-                                noise=QUIET, chains=16, warmup=80, draws=125)  # fmt: skip
+    posteriors = infer_evidence(
+        problems,
+        decoder=decoder,
+        prior=prior,
+        method="hmc",
+        robust=False,
+        seed=1,
+        noise=QUIET,
+        chains=16,
+        warmup=80,
+        draws=125,
+    )
     for posterior, evidence in zip(posteriors, problems, strict=True):
         _compare(posterior, decoder, prior, evidence)
 
 
 def test_nuts_equals_the_closed_form(decoder, prior, problems):
-    posterior = infer_evidence([problems[0]], decoder=decoder, prior=prior, method="nuts", robust=False, seed=1,
-                               noise=QUIET, chains=16, warmup=80, draws=100)[0]  # fmt: skip
+    posterior = infer_evidence(
+        [problems[0]],
+        decoder=decoder,
+        prior=prior,
+        method="nuts",
+        robust=False,
+        seed=1,
+        noise=QUIET,
+        chains=16,
+        warmup=80,
+        draws=100,
+    )[0]
     _compare(posterior, decoder, prior, problems[0])
 
 
 def test_the_likelihood_equals_a_dense_gaussian_with_a_gaussian_tail(decoder):
     """Woodbury in a rotated basis against one big covariance matrix, with diffusion, trials and timing errors on."""
     toy = ToyDecoder()
-    design = Design(current_pa=torch.tensor([60.0, 150.0, -50.0]).double(),
-                    end_ms=torch.tensor([400.0, 300.0, 400.0]).double(), summary_names=toy.summary_names)  # fmt: skip
+    design = Design(
+        current_pa=torch.tensor([60.0, 150.0, -50.0]).double(),
+        end_ms=torch.tensor([400.0, 300.0, 400.0]).double(),
+        summary_names=toy.summary_names,
+    )
     predicted = toy.spike_times(toy.space.mean, design.current_pa)[:, :40]
     sigma, trial, rate = torch.tensor([0.3, 0.04, 0.02]).double()
     timing = 0.1
@@ -129,8 +156,12 @@ def test_the_likelihood_equals_a_dense_gaussian_with_a_gaussian_tail(decoder):
     second = (predicted_gap[:, 1] / 20.0) ** 1.75
     rates = rate * second / (1 + second / 100.0)
     first = (predicted_gap[:, 0] / 10.0).sqrt()
-    effects = smooth_covariance(design.current_pa, toy.error, (trial * first / (1 + first / 100.0), rates),
-                                (toy.error.latency_log_sd, toy.error.rate_log_sd))  # fmt: skip
+    effects = smooth_covariance(
+        design.current_pa,
+        toy.error,
+        (trial * first / (1 + first / 100.0), rates),
+        (toy.error.latency_log_sd, toy.error.rate_log_sd),
+    )
     index = kind * 3 + row
     dense = MultivariateNormal(torch.zeros(len(gap)).double(), noise + effects[index][:, index])
     tail = 0.0
@@ -153,8 +184,11 @@ def test_samplers_equal_a_grid_where_censoring_bends_the_posterior(decoder, prio
     mean = torch.zeros(5).double()
     tril = torch.diag(torch.tensor([1e-3, 1e-3, 1.0, 1.0, 1e-3]).double())
     narrow = Prior(kind="gaussian", space=prior.space, tensors={"loc": mean, "scale_tril": tril}, points=prior.points)
-    design = Design(current_pa=torch.tensor([0.0, 150.0]).double(), end_ms=torch.tensor([400.0, 60.0]).double(),
-                    summary_names=decoder.summary_names)  # fmt: skip
+    design = Design(
+        current_pa=torch.tensor([0.0, 150.0]).double(),
+        end_ms=torch.tensor([400.0, 60.0]).double(),
+        summary_names=decoder.summary_names,
+    )
     times = torch.full((2, 3), torch.inf).double()
     times[1, :2] = torch.tensor([20.0, 41.0])
     evidence = Evidence(design=design, times_ms=times, summary=torch.full((2, 3), torch.nan).double())
@@ -165,8 +199,18 @@ def test_samplers_equal_a_grid_where_censoring_bends_the_posterior(decoder, prio
     grid[:, 2], grid[:, 3] = axis.repeat_interleave(151), axis.repeat(151)
     with torch.no_grad():
         weight = torch.softmax(torch.cat([density(part) for part in grid.split(20000)]), 0).reshape(151, 151)
-    draws = infer_evidence([evidence], decoder=toy, prior=narrow, method="hmc", robust=False, seed=3,
-                           noise=QUIET, chains=40, warmup=80, draws=70)[0].standardised.flatten(0, 1)  # fmt: skip
+    draws = infer_evidence(
+        [evidence],
+        decoder=toy,
+        prior=narrow,
+        method="hmc",
+        robust=False,
+        seed=3,
+        noise=QUIET,
+        chains=40,
+        warmup=80,
+        draws=70,
+    )[0].standardised.flatten(0, 1)
     for k, marginal in ((2, weight.sum(1)), (3, weight.sum(0))):
         centre = (marginal * axis).sum()
         spread = (marginal * (axis - centre) ** 2).sum().sqrt()

@@ -29,13 +29,20 @@ def problem():
     n = len(cell.decoder.space)
     sd = torch.full((n,), NARROW, dtype=torch.float64)
     sd[at] = 0.7
-    prior = Prior(kind="gaussian", space=cell.prior.space, points=cell.prior.points,
-                  tensors={"loc": torch.zeros(n).double(), "scale_tril": torch.diag(sd)})  # fmt: skip
+    prior = Prior(
+        kind="gaussian",
+        space=cell.prior.space,
+        points=cell.prior.points,
+        tensors={"loc": torch.zeros(n).double(), "scale_tril": torch.diag(sd)},
+    )
     current = torch.tensor([60.0, 150.0], dtype=torch.float64)
     names = cell.decoder.summary_names
     design = Design(current_pa=current, end_ms=torch.full_like(current, 150.0), summary_names=names)
-    blank = Evidence(design=design, times_ms=torch.full((2, 1), torch.inf).double(),
-                     summary=torch.full((2, len(names)), torch.nan).double())  # fmt: skip
+    blank = Evidence(
+        design=design,
+        times_ms=torch.full((2, 1), torch.inf).double(),
+        summary=torch.full((2, len(names)), torch.nan).double(),
+    )
     drawn = predict(partial(program, cell.decoder, prior, design, noise=QUIET), prior, None, blank, n=1, seed=4)
     evidence = Evidence(design=design, times_ms=drawn.times_ms[0], summary=blank.summary)
     return cell.decoder, prior, evidence, at
@@ -60,12 +67,14 @@ def grid(problem):
     return centre, torch.stack(spread)
 
 
-@pytest.mark.parametrize(("method", "length"), [("nuts", {"chains": 10, "warmup": 80, "draws": 100}),
-                                                ("importance", {"draws": 600})])  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "length"), [("nuts", {"chains": 10, "warmup": 80, "draws": 100}), ("importance", {"draws": 600})]
+)
 def test_it_equals_the_grid(problem, grid, method, length):
     decoder, prior, evidence, at = problem
-    found = infer_evidence([evidence], decoder=decoder, prior=prior, method=method, robust=False, noise=QUIET, seed=2,
-                           **length)[0]  # fmt: skip
+    found = infer_evidence(
+        [evidence], decoder=decoder, prior=prior, method=method, robust=False, noise=QUIET, seed=2, **length
+    )[0]
     x = found.standardised.flatten(0, 1)[:, at]
     assert float(((x.mean(0) - grid[0]) / grid[1]).abs().max()) < 0.1
     assert float((x.std(0) / grid[1]).log().abs().max()) < 0.1

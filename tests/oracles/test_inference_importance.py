@@ -114,8 +114,9 @@ def test_findings_tell_a_stranger_from_a_member(problems):
         evidence[0], times_ms=1.7 * evidence[0].times_ms, summary=evidence[0].summary - torch.tensor([0, 0, 40.0])
     )
     strange = replace(strange, times_ms=torch.where(strange.times_ms < 250, strange.times_ms, torch.inf))
-    member, stranger = infer_evidence([evidence[0], strange], decoder=decoder, prior=prior, method="importance", seed=1,
-                                      draws=300)  # fmt: skip
+    member, stranger = infer_evidence(
+        [evidence[0], strange], decoder=decoder, prior=prior, method="importance", seed=1, draws=300
+    )
     assert {f.code: f.severity for f in judge(member)}["NP107"] == "passed"
     assert {f.code: f.severity for f in judge(stranger)}["NP107"] == "issue"
     informed = [f for f in judge(member) if f.code == "NP105"]

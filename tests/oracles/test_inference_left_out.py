@@ -35,8 +35,9 @@ def recorded(cell, noise, seed):
 
 
 def inferred(cell, noise, evidence):
-    (found,) = infer_evidence([evidence], decoder=cell.decoder, prior=cell.prior, noise=noise, method="importance",
-                              draws=500, seed=1)  # fmt: skip
+    (found,) = infer_evidence(
+        [evidence], decoder=cell.decoder, prior=cell.prior, noise=noise, method="importance", draws=500, seed=1
+    )
     return found
 
 
@@ -48,17 +49,16 @@ def others(k):
 def test_leaving_one_sweep_out_is_inferring_the_others(cell, noise, seed):
     evidence = recorded(cell, noise, seed)
     found = inferred(cell, noise, evidence)
-    tree = az.from_dict({"posterior": {"z": found.standardised.numpy()},
-                         "log_likelihood": {"sweep": found.log_likelihood.numpy()}})  # fmt: skip
+    tree = az.from_dict(
+        {"posterior": {"z": found.standardised.numpy()}, "log_likelihood": {"sweep": found.log_likelihood.numpy()}}
+    )
     left_out = az.loo(tree, pointwise=True).elpd_i.values
     exact = []
     for k in range(len(CURRENTS)):
         rest = inferred(cell, noise, evidence.take(others(k)))
         values = {"z": rest.standardised, **rest.scales}
         task = Task(decoder=cell.decoder, prior=cell.prior, noise=noise, robust=True, method="importance")
-        every, fewer = (
-            likelihoods(task.density(e), values, e)[1] for e in (evidence, evidence.take(others(k)))
-        )  # fmt: skip
+        every, fewer = (likelihoods(task.density(e), values, e)[1] for e in (evidence, evidence.take(others(k))))
         exact.append(float(torch.logsumexp((every - fewer).flatten(), 0)) - math.log(every.numel()))
     assert sum(left_out) == pytest.approx(sum(exact), abs=1.0)
     assert abs(left_out - torch.tensor(exact).numpy()).max() < 0.8

@@ -28,8 +28,14 @@ def closed_form(decoder, prior, evidence):
         CURRENTS, error, (zero,) * 5, (error.latency_log_sd, error.rate_log_sd, *error.summary_sd)
     )
     order = torch.arange(15).reshape(5, 3).T.flatten()
-    mean, cov = exact_posterior(decoder, CURRENTS, observed, blocks[order][:, order],
-                                prior_mean=prior.moments[0], prior_covariance=prior.moments[1])  # fmt: skip
+    mean, cov = exact_posterior(
+        decoder,
+        CURRENTS,
+        observed,
+        blocks[order][:, order],
+        prior_mean=prior.moments[0],
+        prior_covariance=prior.moments[1],
+    )
     return mean, cov.diagonal().sqrt()
 
 
@@ -49,8 +55,17 @@ def departures(posteriors, toy):
 def test_weighted_methods_equal_the_closed_form_on_twenty_problems(toy, method):
     decoder, prior, problems = toy
     estimator = toy_estimator(decoder, prior, noise=QUIET) if method == "npe" else None
-    found = infer_evidence(problems, decoder=decoder, prior=prior, method=method, robust=False, seed=1, noise=QUIET,
-                           draws=500, estimator=estimator)  # fmt: skip
+    found = infer_evidence(
+        problems,
+        decoder=decoder,
+        prior=prior,
+        method=method,
+        robust=False,
+        seed=1,
+        noise=QUIET,
+        draws=500,
+        estimator=estimator,
+    )
     assert {p.method for p in found} == {method}
     off, ratio = departures(found, toy)
     assert off < 0.1
@@ -60,8 +75,9 @@ def test_weighted_methods_equal_the_closed_form_on_twenty_problems(toy, method):
 def test_the_variational_flow_equals_the_closed_form(toy):
     """Held to the same bounds, on one problem: it takes its time."""
     decoder, prior, problems = toy
-    found = infer_evidence(problems[:1], decoder=decoder, prior=prior, method="svi", robust=False, seed=1, noise=QUIET,
-                           draws=1000)  # fmt: skip
+    found = infer_evidence(
+        problems[:1], decoder=decoder, prior=prior, method="svi", robust=False, seed=1, noise=QUIET, draws=1000
+    )
     off, ratio = departures(found, toy)
     assert off < 0.1
     assert ratio < 0.1

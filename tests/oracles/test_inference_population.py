@@ -42,9 +42,7 @@ def test_gaussian_posteriors_give_their_likelihood_back():
     generator = torch.Generator().manual_seed(1)
     centre = torch.tensor([[1.0, -2.0]]).double().expand(8, 2)
     error = torch.tensor([0.5, 5.0]).double()
-    points = torch.stack([
-        p.standardised[0] for p in gaussian_posteriors(centre, error, space, generator, draws=20000)
-    ])  # fmt: skip
+    points = torch.stack([p.standardised[0] for p in gaussian_posteriors(centre, error, space, generator, draws=20000)])
     seen, blur = implied_likelihoods(points)
     assert float((seen[:, 0] - 1).abs().max()) < 0.05
     assert float((blur[:, 0, 0].sqrt() / 0.5).log().abs().max()) < 0.05
@@ -83,8 +81,13 @@ def test_weights_bring_skewed_posteriors_to_the_quadrature():
     rng, grid = np.random.default_rng(3), np.linspace(-6, 6, 1201)
     logs, draws = skewed_draws(0.4 + 0.6 * rng.standard_normal(9), grid, rng)
     hyper, space = HyperPrior(loc_sd=2.0, scale_log_sd=0.75), space_of(1)
-    found = infer_population([posterior_of(torch.tensor(d)[:, None], space) for d in draws], prior=standard(space),
-                             hyper=hyper, seed=1, warmup=150)  # fmt: skip
+    found = infer_population(
+        [posterior_of(torch.tensor(d)[:, None], space) for d in draws],
+        prior=standard(space),
+        hyper=hyper,
+        seed=1,
+        warmup=150,
+    )
     assert found.k_hat < 0.7
     w = found.flat_weights
     expected = quadrature(logs, grid, hyper)
@@ -201,8 +204,9 @@ def test_the_prior_for_the_next_recording_is_as_wide_as_its_neurons():
     torch.testing.assert_close(covariance, torch.cov(drawn.T), atol=0.03, rtol=0)
 
 
-@pytest.mark.parametrize(("draws", "apart", "severity"), [(900, 0.0, "passed"), (150, 0.0, "issue"),
-                                                          (2000, 0.3, "issue")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("draws", "apart", "severity"), [(900, 0.0, "passed"), (150, 0.0, "issue"), (2000, 0.3, "issue")]
+)
 def test_np120_asks_for_chains_that_agree_and_are_long_enough(draws, apart, severity):
     """Independent draws of two chains: 300 in all are too few, and 0.3 SDs between the chains are too many."""
     loc = torch.randn(2, draws, 2, generator=torch.Generator().manual_seed(21), dtype=torch.float64)

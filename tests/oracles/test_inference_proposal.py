@@ -23,11 +23,14 @@ def plain():
 def widening():
     """The third coordinate is the logarithm of a scale; the first narrows and the second widens with it."""
     funnel = Funnel(
-        scales=torch.tensor([2]), rest=torch.tensor([0, 1]), centre=CENTRE,
-        sd=torch.tensor([0.7], dtype=torch.float64), slope=torch.tensor([[0.4], [-0.2]], dtype=torch.float64),
+        scales=torch.tensor([2]),
+        rest=torch.tensor([0, 1]),
+        centre=CENTRE,
+        sd=torch.tensor([0.7], dtype=torch.float64),
+        slope=torch.tensor([[0.4], [-0.2]], dtype=torch.float64),
         basis=torch.tensor([[0.6, 0.1], [0.2, 1.5]], dtype=torch.float64),
         rate=torch.tensor([[0.8, -0.5]], dtype=torch.float64),
-    )  # fmt: skip
+    )
     straight = Affine(centre=torch.zeros(3, dtype=torch.float64), scale=torch.eye(3, dtype=torch.float64))
     return Proposal(coordinates=straight, count=COUNT, funnel=funnel)
 

@@ -15,19 +15,22 @@ from noble_prob.recording import Protocol, Recording
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 EFEL = {
-    "ap1_width_error": ("AP1_width", "mean"), "mean_ap_amplitude_error": ("mean_AP_amplitude", "mean"),
-    "ahp_depth_abs_error": ("AHP_depth_abs", "mean"), "steady_state_voltage_error": ("steady_state_voltage", "mean"),
+    "ap1_width_error": ("AP1_width", "mean"),
+    "mean_ap_amplitude_error": ("mean_AP_amplitude", "mean"),
+    "ahp_depth_abs_error": ("AHP_depth_abs", "mean"),
+    "steady_state_voltage_error": ("steady_state_voltage", "mean"),
     "steady_state_voltage_stimend_error": ("steady_state_voltage_stimend", "mean"),
     "sag_amplitude_error": ("sag_amplitude", "mean"),
-}  # fmt: skip
+}
 
 
 def load(shared_dir, models: list[str], every: int) -> Recording:
     """Simulated responses of several models, every so many samples."""
     files = [np.load(shared_dir / "reference" / "pvalb-689331391" / f"{m}.npz") for m in models]
     v = torch.stack([torch.tensor(f["V"][:, ::every] * f["scale"], dtype=torch.float64) for f in files])
-    protocol = Protocol.step_family(files[0]["amps"] * 1000, onset_ms=15, duration_ms=400,
-                                    total_ms=v.shape[-1] * 0.02 * every, dt_ms=0.02 * every)  # fmt: skip
+    protocol = Protocol.step_family(
+        files[0]["amps"] * 1000, onset_ms=15, duration_ms=400, total_ms=v.shape[-1] * 0.02 * every, dt_ms=0.02 * every
+    )
     return Recording(protocol=protocol, voltage_mv=v, axes=("neuron",))
 
 

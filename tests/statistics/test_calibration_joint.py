@@ -83,8 +83,10 @@ def test_each_question_sees_its_own_distortion():
 
     def seen(make):
         tests = [joint_test(*make(), seed=k) for k in range(20)]
-        return [sum(p <= 0.05 / 3 for p in ps) for ps in zip(*((t.p_bias, t.p_spread, t.p_shape) for t in tests),
-                                                             strict=True)]  # fmt: skip
+        return [
+            sum(p <= 0.05 / 3 for p in ps)
+            for ps in zip(*((t.p_bias, t.p_spread, t.p_shape) for t in tests), strict=True)
+        ]
 
     assert seen(lambda: posteriors(rng, shift=0.4))[0] >= 18
     assert seen(lambda: posteriors(rng, scale=1.5))[1] >= 18
@@ -128,8 +130,12 @@ def test_predictive_check_calls_right_recordings_misfits_in_at_most_five_per_cen
     """
     rng = np.random.default_rng(7)
     checks = [check(rng) for _ in range(200)]
-    for p in ([c.p_misfit for c in checks], [c.p_too_wide for c in checks], [np.nanmin(c.p_feature) for c in checks],
-              [np.nanmin(c.p_cell) for c in checks]):  # fmt: skip
+    for p in (
+        [c.p_misfit for c in checks],
+        [c.p_too_wide for c in checks],
+        [np.nanmin(c.p_feature) for c in checks],
+        [np.nanmin(c.p_cell) for c in checks],
+    ):
         assert np.mean(np.array(p) <= 0.05) <= stats.binom.ppf(0.999, 200, 0.055) / 200
 
 

@@ -64,8 +64,10 @@ def test_a_spread_off_by_two_is_caught_with_twelve_repeats(factor):
     assert rejections(factor).mean() >= 0.9
 
 
-@pytest.mark.parametrize(("factor", "n", "m"), [(0.5, 2, FEWER), (2.0, 3, FEWER), (0.5, 12, MEMBERS),
-                                                (2.0, 12, MEMBERS), (0.5, 4, 9), (2.0, 4, 9)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("factor", "n", "m"),
+    [(0.5, 2, FEWER), (2.0, 3, FEWER), (0.5, 12, MEMBERS), (2.0, 12, MEMBERS), (0.5, 4, 9), (2.0, 4, 9)],
+)
 def test_printed_power_is_the_measured_one_within_ten_points(factor, n, m):
     measured = rejections(factor, n, m).mean()
     rng = np.random.default_rng(3)

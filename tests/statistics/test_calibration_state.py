@@ -30,8 +30,15 @@ def simulate(cells: int, sweeps: int, seed: int) -> SweepStates:
     for _ in range(cells):
         e, w = torch.randn(2, sweeps, 2, generator=g, dtype=torch.float64)
         value.append(mean + e @ root.T * torch.tensor(JITTER) + (w * torch.tensor(DRIFT) * 0.5**0.5).cumsum(0))
-    return SweepStates(names=NAMES, units=UNITS, value=value, stimulus=[stimulus] * cells, minutes=[minutes] * cells,
-                       cell=tuple(map(str, range(cells))), electrode=[(ELECTRODE**2, 5000.0)] * cells)  # fmt: skip
+    return SweepStates(
+        names=NAMES,
+        units=UNITS,
+        value=value,
+        stimulus=[stimulus] * cells,
+        minutes=[minutes] * cells,
+        cell=tuple(map(str, range(cells))),
+        electrode=[(ELECTRODE**2, 5000.0)] * cells,
+    )
 
 
 def test_density_is_that_of_the_dense_gaussian():
@@ -57,8 +64,9 @@ def test_what_a_stimulus_shares_and_gaps_are_left_out():
     value = states.value[0].clone()
     value[3, 0] = torch.nan
     y, walk = contrast_rows(value, states.stimulus[0], states.minutes[0])
-    moved, _ = contrast_rows(value + 7.0 * torch.tensor(states.stimulus[0])[:, None], states.stimulus[0],
-                             states.minutes[0])  # fmt: skip
+    moved, _ = contrast_rows(
+        value + 7.0 * torch.tensor(states.stimulus[0])[:, None], states.stimulus[0], states.minutes[0]
+    )
     assert y.shape == (8 - 4, 2)
     assert (walk >= 0).all()
     torch.testing.assert_close(y, moved)
@@ -83,8 +91,9 @@ def test_known_scales_are_recovered_and_reach_the_latents():
     assert fit.r_hat < 1.3  # few draws; docs/calibration.md gives that of a real fit
 
     trains = [[torch.tensor([20.0 + k, 45 + 2 * k, 70 + 2 * k]) for k in (0.0, 1.0, 0.5)]]
-    spikes = fit_trials(SpikeRepeats(times_ms=trains, end_ms=[100.0], cell=["0"], current_pa=[100.0]), draws=20,
-                        warmup=20)  # fmt: skip
+    spikes = fit_trials(
+        SpikeRepeats(times_ms=trains, end_ms=[100.0], cell=["0"], current_pa=[100.0]), draws=20, warmup=20
+    )
     space = toy_space()
     found = trial_model(spikes, space, state=fit, minutes_apart=2.0)
     sd = found.latent_tril.square().sum(1).sqrt() * space.sd

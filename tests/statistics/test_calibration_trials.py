@@ -42,8 +42,12 @@ def simulate(n, seed, cells=2):
                 trains.append(torch.tensor(times[times < 400]))
             groups.append(trains)
     size = len(groups)
-    return SpikeRepeats(times_ms=groups, end_ms=[400.0] * size, cell=[str(k // 3) for k in range(size)],
-                        current_pa=[60.0, 120.0, 180.0] * cells)  # fmt: skip
+    return SpikeRepeats(
+        times_ms=groups,
+        end_ms=[400.0] * size,
+        cell=[str(k // 3) for k in range(size)],
+        current_pa=[60.0, 120.0, 180.0] * cells,
+    )
 
 
 def test_density_is_that_of_the_dense_gaussian():
@@ -142,8 +146,11 @@ def test_fitted_scales_reach_the_ensemble(fit):
 
 def test_latency_that_varies_leaves_intervals_alone():
     """Moved through latents, a latency of 30 % also changed the rate: mean intervals scattered as none was fitted."""
-    timing = TimingScatter(current_pa=torch.tensor([100.0, 200.0]).double(), latency=torch.tensor([0.3, 0.1]).double(),
-                           rate=torch.tensor([0.0, 0.02]).double())  # fmt: skip
+    timing = TimingScatter(
+        current_pa=torch.tensor([100.0, 200.0]).double(),
+        latency=torch.tensor([0.3, 0.1]).double(),
+        rate=torch.tensor([0.0, 0.02]).double(),
+    )
     train = torch.tensor([20.0, 30.0, 42.0, torch.inf]).double().expand(4000, 4)
     for pa, latency, rate in ((50.0, 0.3, 0.0), (150.0, 0.2, 0.01), (200.0, 0.1, 0.02)):
         moved = timing.move(train, torch.full((4000,), pa), torch.Generator().manual_seed(1))
@@ -156,8 +163,11 @@ def test_latency_that_varies_leaves_intervals_alone():
 def test_the_trial_model_scatters_spikes_as_its_fit_says():
     """At a latency of 100 ms phase diffusion would move the first spike by 10 ms where 2 were fitted."""
     latency, rate, sigma = 0.02, 0.01, 0.3
-    timing = TimingScatter(current_pa=torch.tensor([30.0]).double(), latency=torch.tensor([latency]).double(),
-                           rate=torch.tensor([rate]).double())  # fmt: skip
+    timing = TimingScatter(
+        current_pa=torch.tensor([30.0]).double(),
+        latency=torch.tensor([latency]).double(),
+        rate=torch.tensor([rate]).double(),
+    )
     model = TrialModel(latent_tril=torch.zeros(1, 1), timing=timing, phase_diffusion=sigma)
     train = torch.tensor([100.0, 140.0, 180.0, torch.inf]).double().expand(4000, 4)
     moved = model.scatter(train, torch.full((4000,), 30.0), torch.Generator().manual_seed(2))

@@ -33,10 +33,14 @@ def unseen(request):
     spikes = torch.nn.functional.pad(spikes, (0, 64 - spikes.shape[-1]), value=torch.nan)
     current = arrays["current_pa"]
     data = TrainingData(
-        responses=SimpleNamespace(current_pa=current), latents=arrays["latents"], spikes_ms=spikes.float(),
-        n_spikes=torch.isfinite(spikes).sum(-1), summary=arrays["summary"].float(), rejected={},
+        responses=SimpleNamespace(current_pa=current),
+        latents=arrays["latents"],
+        spikes_ms=spikes.float(),
+        n_spikes=torch.isfinite(spikes).sum(-1),
+        summary=arrays["summary"].float(),
+        rejected={},
         split=torch.full((len(current),), VALIDATION),
-    )  # fmt: skip
+    )
     standard = tuple(j for j in range(current.shape[1]) if min(abs(float(current[0, j]) - c) for c in LATENT_PA) < 0.5)
     return nb.load_cell(request.param).decoder, data, standard
 

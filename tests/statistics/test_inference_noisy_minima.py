@@ -20,10 +20,12 @@ def recordings():
     clean = resample(nb.Recording(protocol=response.protocol, voltage_mv=response.voltage_mv[0]), dt_ms=0.02)
     g = torch.Generator().manual_seed(1)
     noisy = [
-        nb.Recording(protocol=clean.protocol,
-                     voltage_mv=clean.voltage_mv + SD_MV * torch.randn(clean.voltage_mv.shape, generator=g))
+        nb.Recording(
+            protocol=clean.protocol,
+            voltage_mv=clean.voltage_mv + SD_MV * torch.randn(clean.voltage_mv.shape, generator=g),
+        )
         for _ in range(COPIES)
-    ]  # fmt: skip
+    ]
     return cell.decoder, clean, noisy
 
 

@@ -27,8 +27,11 @@ def result():
     decoder = ToyDecoder()
     x = torch.randn(60, 5, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
     prior = fit_prior(Neurons(space=decoder.space, value=decoder.space.unstandardise(x), axis="neuron"), "gaussian")
-    design = Design(current_pa=torch.tensor([-110.0, 100.0, 200.0]).double(), end_ms=torch.full((3,), 150.0).double(),
-                    summary_names=decoder.summary_names)  # fmt: skip
+    design = Design(
+        current_pa=torch.tensor([-110.0, 100.0, 200.0]).double(),
+        end_ms=torch.full((3,), 150.0).double(),
+        summary_names=decoder.summary_names,
+    )
     task = Task(decoder=decoder, prior=prior, chains=3, warmup=60, draws=67)
     return sbc(task, design, N, seed=1, batch=N)
 
@@ -56,8 +59,11 @@ def test_too_few_draws_are_refused_before_any_work():
     """The report's joint test needs more than five draws per latent; a run of hours must not end with that sentence."""
     decoder = ToyDecoder()
     prior = load_cell("toy").prior
-    design = Design(current_pa=torch.tensor([100.0]).double(), end_ms=torch.tensor([150.0]).double(),
-                    summary_names=decoder.summary_names)  # fmt: skip
+    design = Design(
+        current_pa=torch.tensor([100.0]).double(),
+        end_ms=torch.tensor([150.0]).double(),
+        summary_names=decoder.summary_names,
+    )
     began = time.perf_counter()
     with pytest.raises(UsageError, match="more than 25 draws of 5 latents"):
         sbc(Task(decoder=decoder, prior=prior), design, 100_000, keep=20)

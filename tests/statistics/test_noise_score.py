@@ -17,8 +17,14 @@ LIMIT, N = 4.0, 8000
 
 
 def error(residual_ms):
-    return DecoderError(latency_log_sd=2e-3, rate_log_sd=3e-4, current_length_pa=50.0, residual_ms=residual_ms,
-                        summary_sd=torch.ones(1, dtype=torch.float64), slow_ms=45.0)  # fmt: skip
+    return DecoderError(
+        latency_log_sd=2e-3,
+        rate_log_sd=3e-4,
+        current_length_pa=50.0,
+        residual_ms=residual_ms,
+        summary_sd=torch.ones(1, dtype=torch.float64),
+        slow_ms=45.0,
+    )
 
 
 def slopes(diffusion, wrong=0.0, residual_ms=0.03, trial=(0.02, 0.01)):
@@ -30,17 +36,26 @@ def slopes(diffusion, wrong=0.0, residual_ms=0.03, trial=(0.02, 0.01)):
         residual_ms: Decoder's error of single times.
         trial: Variation of latency and rate.
     """
-    design = Design(current_pa=torch.tensor([60.0, 120.0, 240.0], dtype=torch.float64),
-                    end_ms=torch.full((3,), 400.0, dtype=torch.float64),
-                    summary_names=("resting_voltage_mv",))  # fmt: skip
+    design = Design(
+        current_pa=torch.tensor([60.0, 120.0, 240.0], dtype=torch.float64),
+        end_ms=torch.full((3,), 400.0, dtype=torch.float64),
+        summary_names=("resting_voltage_mv",),
+    )
     step = torch.tensor([45.0, 23.0, 12.0], dtype=torch.float64)[:, None]
     times = step * torch.arange(1, 64, dtype=torch.float64)
     one = torch.ones(N, dtype=torch.float64)
 
     def trains(factor):
-        return SpikeTrains(times * factor[:, None, None], design, error(residual_ms), scale=one,
-                           phase_diffusion=diffusion * one, trial_timing=trial[0] * one,
-                           trial_rate=trial[1] * one, timing_ms=0.05)  # fmt: skip
+        return SpikeTrains(
+            times * factor[:, None, None],
+            design,
+            error(residual_ms),
+            scale=one,
+            phase_diffusion=diffusion * one,
+            trial_timing=trial[0] * one,
+            trial_rate=trial[1] * one,
+            timing_ms=0.05,
+        )
 
     torch.manual_seed(1)
     drawn = trains(one).sample()

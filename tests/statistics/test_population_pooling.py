@@ -31,10 +31,18 @@ def experiment():
     population = Prior(kind="gaussian", space=cell.prior.space, tensors=tensors, points=cell.prior.points)
     design = cell.steps([-110.0, 90.0, 140.0, 200.0])
     _, evidence = recordings_from_program(cell.decoder, population, design, N, noise=NoisePrior(), seed=4)
-    alone = infer_evidence(evidence, decoder=cell.decoder, prior=cell.prior, method="importance", robust=False, seed=4,
-                           draws=200)  # fmt: skip
-    found = nb.infer_population(alone, prior=cell.prior, hyper=HyperPrior(loc_sd=2.0, scale_log_sd=0.75), seed=4,
-                                chains=16, warmup=100, draws=75)  # fmt: skip
+    alone = infer_evidence(
+        evidence, decoder=cell.decoder, prior=cell.prior, method="importance", robust=False, seed=4, draws=200
+    )
+    found = nb.infer_population(
+        alone,
+        prior=cell.prior,
+        hyper=HyperPrior(loc_sd=2.0, scale_log_sd=0.75),
+        seed=4,
+        chains=16,
+        warmup=100,
+        draws=75,
+    )
     space = cell.prior.space
     return found, space.standardise(found.loc).flatten(0, 1), (found.sd / space.sd).log().flatten(0, 1), tensors
 

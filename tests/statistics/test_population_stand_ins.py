@@ -102,8 +102,12 @@ def test_neurons_of_stand_ins_are_those_of_weights_where_recordings_are_gaussian
 def test_np120_names_the_neurons_that_rest_on_stand_ins():
     normal = normals(9)
     shape = torch.tensor([0.1, 0.9, float("inf"), 0.2, 0.3])
-    result = replace(known_population(normal(4, 900, 2), normal(4, 900, 2).exp(), neurons=5), k_hat_each=shape,
-                     labels=("a", "b", "c", "d", "e"), weights=torch.ones(4, 900).double())  # fmt: skip
+    result = replace(
+        known_population(normal(4, 900, 2), normal(4, 900, 2).exp(), neurons=5),
+        k_hat_each=shape,
+        labels=("a", "b", "c", "d", "e"),
+        weights=torch.ones(4, 900).double(),
+    )
     (said,) = judge(result)
     assert said.severity == "caution"
     assert "2 of 5 neurons rest on Gaussian stand-ins for their recordings (b, c)" in said.sentence
@@ -140,8 +144,10 @@ def test_intervals_hold_what_recordings_hardly_inform():
         centre, blur = (torch.stack(part) for part in zip(*(stand_ins(p) for p in points), strict=True))
         values, _ = sample_hyper_parameters(centre, blur, hyper, seed=2, chains=2, warmup=100, draws=100)
         pairs = ((values["loc"], loc), (values["scale"].log(), scale.log()))
-        return [scipy.stats.kstest((x.flatten(0, 1) < t).double().mean(0).flatten().numpy(), "uniform").pvalue
-                for x, t in pairs]  # fmt: skip
+        return [
+            scipy.stats.kstest((x.flatten(0, 1) < t).double().mean(0).flatten().numpy(), "uniform").pvalue
+            for x, t in pairs
+        ]
 
     assert min(ranks(implied_likelihoods)) > 0.003
 

@@ -146,18 +146,24 @@ def test_a_recording_can_be_inferred_with_it(fitted, kind):
     from noble_prob.inference import infer
 
     cell = load_cell("toy")
-    posterior = infer(cell.demo[0], decoder=cell.decoder, prior=fitted[kind], method="hmc", chains=2, warmup=20,
-                      draws=20, seed=1)  # fmt: skip
+    posterior = infer(
+        cell.demo[0], decoder=cell.decoder, prior=fitted[kind], method="hmc", chains=2, warmup=20, draws=20, seed=1
+    )
     assert torch.isfinite(posterior.latents).all()
     assert posterior.provenance["prior"] == kind
 
 
 @pytest.mark.parametrize(
     "damage",
-    [lambda f: (f / "prior.safetensors").unlink(), lambda f: (f / "prior.json").write_text("{"),
-     lambda f: (f / "prior.safetensors").write_bytes(b"12"), lambda f: (f / "prior.json").write_text('["student"]'),
-     lambda f: (f / "prior.json").write_text('{"kind": "student"}'), lambda f: (f / "prior.json").unlink()],
-)  # fmt: skip
+    [
+        lambda f: (f / "prior.safetensors").unlink(),
+        lambda f: (f / "prior.json").write_text("{"),
+        lambda f: (f / "prior.safetensors").write_bytes(b"12"),
+        lambda f: (f / "prior.json").write_text('["student"]'),
+        lambda f: (f / "prior.json").write_text('{"kind": "student"}'),
+        lambda f: (f / "prior.json").unlink(),
+    ],
+)
 def test_a_damaged_folder_is_refused(fitted, tmp_path, damage):
     fitted["gaussian"].save(tmp_path)
     damage(tmp_path)

@@ -26,8 +26,11 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def toy():
     cell = load_cell("toy")
-    design = Design(current_pa=torch.tensor([-110.0, 150.0]).double(), end_ms=torch.full((2,), 120.0).double(),
-                    summary_names=cell.decoder.summary_names)  # fmt: skip
+    design = Design(
+        current_pa=torch.tensor([-110.0, 150.0]).double(),
+        end_ms=torch.full((2,), 120.0).double(),
+        summary_names=cell.decoder.summary_names,
+    )
     task = Task(decoder=cell.decoder, prior=cell.prior, method="importance", chains=2, warmup=4, draws=100)
     return task, design
 
@@ -82,8 +85,23 @@ def test_a_second_command_of_the_same_result_is_refused_and_leaves_the_first_alo
 def test_a_killed_command_continues(tmp_path):
     """kill -9 after the first batch: no half-written result, the batch is kept, the same command ends."""
     out = tmp_path / "sbc.json"
-    asked = ("sbc", "--cell", "toy", "--n", "20", "--batch", "19", "--draws", "30", "--method", "hmc",
-             "--currents-pa=-110,90", "--quiet", "--json", str(out))  # fmt: skip
+    asked = (
+        "sbc",
+        "--cell",
+        "toy",
+        "--n",
+        "20",
+        "--batch",
+        "19",
+        "--draws",
+        "30",
+        "--method",
+        "hmc",
+        "--currents-pa=-110,90",
+        "--quiet",
+        "--json",
+        str(out),
+    )
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     running = subprocess.Popen([sys.executable, "-m", "noble_prob", *asked], cwd=ROOT, env=environment)
     parts = tmp_path / "sbc.json.parts"

@@ -13,8 +13,14 @@ from noble_prob.training.error_model import measure_error
 from noble_prob.training.responses import ResponseSet
 
 MODELS, SWEEPS, SPIKES = 400, 4, 12
-TRUE = DecoderError(latency_log_sd=0.05, rate_log_sd=0.02, current_length_pa=80.0, residual_ms=0.1,
-                    summary_sd=torch.tensor([0.5, 2.0], dtype=torch.float64), slow_ms=60.0)  # fmt: skip
+TRUE = DecoderError(
+    latency_log_sd=0.05,
+    rate_log_sd=0.02,
+    current_length_pa=80.0,
+    residual_ms=0.1,
+    summary_sd=torch.tensor([0.5, 2.0], dtype=torch.float64),
+    slow_ms=60.0,
+)
 
 
 @dataclass
@@ -51,11 +57,20 @@ def synthetic(error, seed, *, slow):
     spikes = latency + train + noise
     n = (spikes < WINDOW.duration_ms).sum(-1)
     return TrainingData(
-        responses=ResponseSet(cell="c", window=WINDOW, model=torch.full((MODELS,), -1), current_pa=current,
-                              counts=torch.zeros(MODELS, SWEEPS, 1, dtype=torch.int16)),
-        latents=latents, spikes_ms=spikes, n_spikes=n, summary=(normal(MODELS, SWEEPS, 2) * error.summary_sd).float(),
-        split=torch.full((MODELS,), VALIDATION), rejected={},
-    )  # fmt: skip
+        responses=ResponseSet(
+            cell="c",
+            window=WINDOW,
+            model=torch.full((MODELS,), -1),
+            current_pa=current,
+            counts=torch.zeros(MODELS, SWEEPS, 1, dtype=torch.int16),
+        ),
+        latents=latents,
+        spikes_ms=spikes,
+        n_spikes=n,
+        summary=(normal(MODELS, SWEEPS, 2) * error.summary_sd).float(),
+        split=torch.full((MODELS,), VALIDATION),
+        rejected={},
+    )
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

@@ -28,8 +28,11 @@ def draw_feature(panel: FeaturePanel, salt: str) -> str:
         left.spines["left"].set_visible(density)
         for right in others:
             _draw_pit(right, pit)
-        return to_svg(figure, f"{panel.name}: {len(observed)} observed values against {len(ensemble)} of the ensemble, "
-                              f"and their probability integral transform. {panel.verdict}")  # fmt: skip
+        return to_svg(
+            figure,
+            f"{panel.name}: {len(observed)} observed values against {len(ensemble)} of the ensemble, "
+            f"and their probability integral transform. {panel.verdict}",
+        )
 
 
 def _draw_values(axes: Axes, ensemble: NDArray[np.float64], observed: NDArray[np.float64]) -> None:
@@ -45,15 +48,29 @@ def _draw_values(axes: Axes, ensemble: NDArray[np.float64], observed: NDArray[np
     if high - low < 40 and np.array_equal(both, np.round(both)):  # counts: one bar each
         bins = (np.arange(low, high + 2) - 0.5).tolist()
     if 0 < len(ensemble) <= FEW:
-        axes.plot(ensemble, np.full(len(ensemble), 0.4), "|", ms=26, mew=2.2, color=ENSEMBLE,
-                  transform=axes.get_xaxis_transform())  # fmt: skip
+        axes.plot(
+            ensemble,
+            np.full(len(ensemble), 0.4),
+            "|",
+            ms=26,
+            mew=2.2,
+            color=ENSEMBLE,
+            transform=axes.get_xaxis_transform(),
+        )
     elif len(ensemble):
         axes.hist(ensemble, bins=bins, density=True, color=ENSEMBLE, alpha=0.35, histtype="stepfilled")
     if len(observed) > MANY:
         axes.hist(observed, bins=bins, density=True, color=EXPERIMENT, histtype="step", lw=1.2)
     else:
-        axes.plot(observed, np.full(len(observed), 0.06), "|", ms=13, mew=1.3, color=EXPERIMENT,
-                  transform=axes.get_xaxis_transform())  # fmt: skip
+        axes.plot(
+            observed,
+            np.full(len(observed), 0.06),
+            "|",
+            ms=13,
+            mew=1.3,
+            color=EXPERIMENT,
+            transform=axes.get_xaxis_transform(),
+        )
     axes.set_xlim(bins[0], bins[-1])
 
 

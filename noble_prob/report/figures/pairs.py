@@ -122,8 +122,14 @@ def _draw_diagonal(axes: Axes, panel: PairPlot, i: int, ends: tuple[float, float
     for points, colour, *_ in _clouds(panel):
         outline = colour == MUTED
         height, bins = np.histogram(points[np.isfinite(points[:, i]), i], bins=edges[:: COARSE if outline else 1])
-        axes.stairs(height / max(height.max(), 1), bins, fill=not outline, color=colour,
-                    alpha={PRIOR: 0.4, ENSEMBLE: 0.6}.get(colour, 1.0), lw=1.0 if outline else 0)  # fmt: skip
+        axes.stairs(
+            height / max(height.max(), 1),
+            bins,
+            fill=not outline,
+            color=colour,
+            alpha={PRIOR: 0.4, ENSEMBLE: 0.6}.get(colour, 1.0),
+            lw=1.0 if outline else 0,
+        )
     if panel.truth is not None:
         _mark(axes, float(np.asarray(panel.truth)[i]), 1.14)
     axes.set(ylim=(0, 1.3), yticks=[])

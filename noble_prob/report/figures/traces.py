@@ -20,8 +20,15 @@ def draw_overlay(panel: Overlay, salt: str) -> str:
         for trace in () if panel.observed_mv is None else np.asarray(panel.observed_mv):
             axes.plot(*thin(time, trace), color=EXPERIMENT, lw=0.9, alpha=fade)
         if panel.stimulus_ms:
-            axes.plot(panel.stimulus_ms, [0.0, 0.0], transform=axes.get_xaxis_transform(), color=STIMULUS, lw=4,
-                      solid_capstyle="butt", clip_on=False)  # fmt: skip
+            axes.plot(
+                panel.stimulus_ms,
+                [0.0, 0.0],
+                transform=axes.get_xaxis_transform(),
+                color=STIMULUS,
+                lw=4,
+                solid_capstyle="butt",
+                clip_on=False,
+            )
         axes.set_xlim(time[0], time[-1])
         tidy(axes, panel.xlabel, "voltage (mV)", panel.title)
         return to_svg(figure, _overlay_alt(panel))

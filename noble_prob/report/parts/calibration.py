@@ -28,10 +28,21 @@ def calibration_part(calibration: Calibration, *, level: str = "") -> ReportData
     c = calibration
     heading = level or LEVELS[c.level]
     curve = c.coverage
-    coverage = () if curve is None else (
-        CoverageCurve(title="coverage of all features", nominal=curve.nominal, observed=curve.observed, low=curve.low,
-                      high=curve.high, n=curve.n, level=heading),
-    )  # fmt: skip
+    coverage = (
+        ()
+        if curve is None
+        else (
+            CoverageCurve(
+                title="coverage of all features",
+                nominal=curve.nominal,
+                observed=curve.observed,
+                low=curve.low,
+                high=curve.high,
+                n=curve.n,
+                level=heading,
+            ),
+        )
+    )
     return ReportData(
         title=heading,
         verdicts=(Verdict(level=heading, severity=c.severity, sentence=c.sentence, power=c.power_sentence),),
@@ -59,23 +70,60 @@ def _panel(c: Calibration, item: FeatureVerdict, level: str) -> FeaturePanel:
             f"twice {percent(item.power_wide)}."
         )
     return FeaturePanel(
-        name=item.name, unit=item.unit, observed=c.observed.column(item.name), ensemble=c.ensemble.column(item.name),
-        pit=item.pit, severity=item.severity, verdict=item.sentence.split(": ", 1)[-1], power=power,
+        name=item.name,
+        unit=item.unit,
+        observed=c.observed.column(item.name),
+        ensemble=c.ensemble.column(item.name),
+        pit=item.pit,
+        severity=item.severity,
+        verdict=item.sentence.split(": ", 1)[-1],
+        power=power,
         level=level,
-    )  # fmt: skip
+    )
 
 
 def _table(c: Calibration, heading: str) -> Table:
     columns = (
-        "feature", "unit", "n", "observed mean", "observed SD", "predicted mean", "predicted SD", "SD ratio",
-        "5.5 %", "94.5 %", "p spread", "p mean", "50 % holds", "89 % holds", "CRPS ratio", "power ×½", "power ×2",
-    )  # fmt: skip
+        "feature",
+        "unit",
+        "n",
+        "observed mean",
+        "observed SD",
+        "predicted mean",
+        "predicted SD",
+        "SD ratio",
+        "5.5 %",
+        "94.5 %",
+        "p spread",
+        "p mean",
+        "50 % holds",
+        "89 % holds",
+        "CRPS ratio",
+        "power ×½",
+        "power ×2",
+    )
     rows = [
-        (f.name, f.unit, f.n, f.observed_mean, f.observed_sd, f.predicted_mean, f.predicted_sd, f.sd_ratio,
-         f.sd_ratio_low, f.sd_ratio_high, f.p_spread, f.p_location, f.coverage_50, f.coverage_89, f.crps_ratio,
-         f.power_narrow, f.power_wide)
+        (
+            f.name,
+            f.unit,
+            f.n,
+            f.observed_mean,
+            f.observed_sd,
+            f.predicted_mean,
+            f.predicted_sd,
+            f.sd_ratio,
+            f.sd_ratio_low,
+            f.sd_ratio_high,
+            f.p_spread,
+            f.p_location,
+            f.coverage_50,
+            f.coverage_89,
+            f.crps_ratio,
+            f.power_narrow,
+            f.power_wide,
+        )
         for f in c.features
-    ]  # fmt: skip
+    ]
     caption = (
         f"Experiment: {len(c.observed)} {ROWS[c.level]} ({c.observed.source}); ensemble: {len(c.ensemble)} "
         f"({c.ensemble.source}). SD ratio: predicted over observed, with its 89 % interval{_doubt(c)}; p values "
@@ -89,8 +137,10 @@ def _doubt(c: Calibration) -> str:
     """What intervals of small ensembles are worth."""
     if len(c.ensemble) >= SMALL * len(c.observed):
         return ""
-    return (f" (the ensemble has fewer than {SMALL} rows per row of the experiment: where values are skewed or "
-            "heavy-tailed, the interval holds 70 to 85 %)")  # fmt: skip
+    return (
+        f" (the ensemble has fewer than {SMALL} rows per row of the experiment: where values are skewed or "
+        "heavy-tailed, the interval holds 70 to 85 %)"
+    )
 
 
 def _methods(c: Calibration) -> str:
@@ -107,11 +157,21 @@ def _methods(c: Calibration) -> str:
 def _values(c: Calibration) -> dict[str, object]:
     """Numbers of the comparison that are in no panel or table."""
     return {
-        "p_value": c.p_value, "p_question": c.p_question, "alpha": c.alpha, "miscalibrated": c.miscalibrated,
-        "power_narrow": c.power_narrow, "power_wide": c.power_wide, "n": len(c.observed), "ensemble": len(c.ensemble),
-        "energy_ratio": c.energy_ratio, "energy_ratio_low": c.energy_ratio_low, "seed": c.seed,
-        "energy_ratio_high": c.energy_ratio_high, "skipped": c.skipped, "left_out": c.left_out,
-    }  # fmt: skip
+        "p_value": c.p_value,
+        "p_question": c.p_question,
+        "alpha": c.alpha,
+        "miscalibrated": c.miscalibrated,
+        "power_narrow": c.power_narrow,
+        "power_wide": c.power_wide,
+        "n": len(c.observed),
+        "ensemble": len(c.ensemble),
+        "energy_ratio": c.energy_ratio,
+        "energy_ratio_low": c.energy_ratio_low,
+        "seed": c.seed,
+        "energy_ratio_high": c.energy_ratio_high,
+        "skipped": c.skipped,
+        "left_out": c.left_out,
+    }
 
 
 def drift_part(drift: Drift) -> ReportData:
@@ -126,8 +186,9 @@ def drift_part(drift: Drift) -> ReportData:
         for k, (name, unit) in enumerate(zip(drift.names, drift.units, strict=True))
     ]
     table = Table(
-        title="Drift and jitter", rows=rows,
+        title="Drift and jitter",
+        rows=rows,
         columns=("feature", "unit", "n", "total SD", "jitter SD", "drift share", "p"),
         caption="Jitter: half the mean squared difference of successive repeats; p corrected over features.",
-    )  # fmt: skip
+    )
     return ReportData(title="Drift", findings=tuple(judge(drift)), tables=(table,))

@@ -37,9 +37,14 @@ def ensemble_part(ensemble: Ensemble) -> ReportData:
     beyond = p["beyond_decoder_support"] > 0.05 * s["draws"]
     verdict = Verdict(level="Novel neurons", severity="caution" if beyond else "passed", sentence=sentence)
     return ReportData(
-        title="", verdicts=(verdict,), overlays=_overlays(ensemble), tables=[_table(step) for step in steps],
-        rasters=_rasters(ensemble), fi=_fi(ensemble), values={"ensemble": s},
-    )  # fmt: skip
+        title="",
+        verdicts=(verdict,),
+        overlays=_overlays(ensemble),
+        tables=[_table(step) for step in steps],
+        rasters=_rasters(ensemble),
+        fi=_fi(ensemble),
+        values={"ensemble": s},
+    )
 
 
 def ensemble_report(ensemble: Ensemble) -> ReportData:
@@ -66,8 +71,12 @@ def _pa(step: dict[str, Any]) -> str:
 
 def _table(step: dict[str, Any]) -> Table:
     rows = [(name, item["unit"], item["n"], item["mean"], item["sd"]) for name, item in step["features"].items()]
-    return Table(title=f"Novel neurons at {_pa(step)}", columns=("feature", "unit", "n", "mean", "SD"), rows=rows,
-                 caption="Over responses that have the feature (n).")  # fmt: skip
+    return Table(
+        title=f"Novel neurons at {_pa(step)}",
+        columns=("feature", "unit", "n", "mean", "SD"),
+        rows=rows,
+        caption="Over responses that have the feature (n).",
+    )
 
 
 def _overlays(ensemble: Ensemble) -> tuple[Overlay, ...]:
@@ -92,9 +101,13 @@ def _rasters(ensemble: Ensemble) -> tuple[Raster, ...]:
     spikes = find_spikes(responses.voltage_mv[:2, :MOST_TRIALS, k], responses.time_ms)
     trains = [[row[np.isfinite(row)] - step.onset_ms for row in rows.numpy()] for rows in spikes.peak_ms]
     raster = repeat_raster(
-        trains[0], trains[1], title=f"repeats of two neurons, {ensemble.current_pa[k]:+.0f} pA".replace("-", "−"),
-        window_ms=(0.0, step.duration_ms), names=("neuron 1", "neuron 2"), xlabel=AFTER_ONSET,
-    )  # fmt: skip
+        trains[0],
+        trains[1],
+        title=f"repeats of two neurons, {ensemble.current_pa[k]:+.0f} pA".replace("-", "−"),
+        window_ms=(0.0, step.duration_ms),
+        names=("neuron 1", "neuron 2"),
+        xlabel=AFTER_ONSET,
+    )
     return (raster,)
 
 
@@ -108,9 +121,14 @@ def _fi(ensemble: Ensemble) -> tuple[FiCurve, ...]:
     each = (count.reshape(len(ensemble.neurons), -1, len(order)).mean(1).numpy() / seconds)[:, order]  # over repeats
     ends = {p: tuple(np.quantile(each, [0.5 - p / 2, 0.5 + p / 2], axis=0)) for p in (0.5, 0.89)}
     curve = FiCurve(
-        title="f-I curve", current_pa=np.array(ensemble.current_pa)[order], median=np.median(each, axis=0), bands=ends,
-        n_members=len(each), level="Novel neurons", ylabel="mean rate (Hz)",
-    )  # fmt: skip
+        title="f-I curve",
+        current_pa=np.array(ensemble.current_pa)[order],
+        median=np.median(each, axis=0),
+        bands=ends,
+        n_members=len(each),
+        level="Novel neurons",
+        ylabel="mean rate (Hz)",
+    )
     return (curve,)
 
 
@@ -121,7 +139,9 @@ def _pairs(ensemble: Ensemble) -> PairPlot | None:
     if len(index) < 2:
         return None
     return latent_pairs(
-        space, index, posterior=ensemble.neurons.value.cpu().numpy(),
+        space,
+        index,
+        posterior=ensemble.neurons.value.cpu().numpy(),
         population=None if models is None else models.value.cpu().numpy(),
         labels=("novel neurons", "", "published models"),
-    )  # fmt: skip
+    )

@@ -20,9 +20,10 @@ from noble_prob.report.parts.trains import trains_part
 from noble_prob.report.plain import SEVERITIES, count, to_sd
 
 NO_REPEATS = Verdict(
-    level="Trial to trial", severity="not judged",
+    level="Trial to trial",
+    severity="not judged",
     sentence="No step was repeated, so the spread over repeats could not be judged.",
-)  # fmt: skip
+)
 ONE = "the last step of every recording shown"
 
 
@@ -83,8 +84,11 @@ def session_report(session: Session, title: str) -> ReportData:
     parts = [_named(name, page, session.examinations[name].posterior) for name, page in pages.items()]
     total = len(pages) + len(session.refused)
     left = f"; left out: {', '.join(session.refused)}" if session.refused else ""
-    whole = Verdict(level="Files", severity="caution" if left else "passed",
-                    sentence=f"{len(pages)} of {total} files could be used{left}.")  # fmt: skip
+    whole = Verdict(
+        level="Files",
+        severity="caution" if left else "passed",
+        sentence=f"{len(pages)} of {total} files could be used{left}.",
+    )
     verdicts = (whole, *by_level(pages)) if len(pages) > 1 else (whole, *next(iter(pages.values())).verdicts)
     tables = (verdict_table(pages), _posterior_means(session))
     how = posterior_methods([e.posterior for e in session.examinations.values()])
@@ -97,13 +101,18 @@ def _named(name: str, page: ReportData, posterior: Posterior) -> ReportData:
     """A page whose parts say which file they are about; what is shown of single files, or said of all, is left out."""
     own = (*posterior_methods([posterior]), page.methods[-1])
     return replace(
-        page, pairs=None, rasters=(), features=(), coverage=(),
+        page,
+        pairs=None,
+        rasters=(),
+        features=(),
+        coverage=(),
         verdicts=(),
         findings=[replace(f, sentence=f"{name}: {f.sentence}") for f in page.findings],
         overlays=[replace(p, title=f"{name}, {p.title}", shown=ONE) for p in page.overlays[-1:]],
         fi=[replace(p, title=f"{name}, {p.title}") for p in page.fi[:1]],
-        latents=(), methods=[text for text in page.methods if text not in own],
-    )  # fmt: skip
+        latents=(),
+        methods=[text for text in page.methods if text not in own],
+    )
 
 
 def by_level(pages: Mapping[str, ReportData]) -> list[Verdict]:
@@ -128,8 +137,12 @@ def _over_files(level: str, verdicts: Mapping[str, Verdict]) -> Verdict:
         more = f" and {len(groups[worst]) - 6} more" if few and len(groups[worst]) > 6 else ""
         sentence = f"Of {len(verdicts)} recordings: {counts}.{few}{more}{'.' if few else ''}"
     power = {v.power for v in verdicts.values()}
-    return Verdict(level=level, severity=verdicts[groups[worst][0]].severity, sentence=sentence,
-                   power=power.pop() if len(power) == 1 else "")  # fmt: skip
+    return Verdict(
+        level=level,
+        severity=verdicts[groups[worst][0]].severity,
+        sentence=sentence,
+        power=power.pop() if len(power) == 1 else "",
+    )
 
 
 def verdict_table(pages: Mapping[str, ReportData]) -> Table:

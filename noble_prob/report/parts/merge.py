@@ -36,9 +36,14 @@ def merge(
         known |= part.provenance
     paragraphs = dict.fromkeys(text for part in parts for text in part.methods)
     return ReportData(
-        title=title, subtitle=subtitle, pairs=pairs, provenance=known, values=values,
-        methods=(*paragraphs, software(known)), **listed,
-    )  # fmt: skip
+        title=title,
+        subtitle=subtitle,
+        pairs=pairs,
+        provenance=known,
+        values=values,
+        methods=(*paragraphs, software(known)),
+        **listed,
+    )
 
 
 def versions() -> dict[str, str]:

@@ -39,9 +39,12 @@ def latent_pairs(space: LatentSpace, index: Sequence[int], *, posterior: ArrayLi
     for name in ("prior", "population", "truth"):
         others[name] = shown(others.get(name))
     return PairPlot(
-        names=[with_step(latent.name, latent.current_pa) for latent in latents], log=log.tolist(),
-        units=[plain_unit(latent.unit) for latent in latents], posterior=np.asarray(shown(posterior)), **others,
-    )  # fmt: skip
+        names=[with_step(latent.name, latent.current_pa) for latent in latents],
+        log=log.tolist(),
+        units=[plain_unit(latent.unit) for latent in latents],
+        posterior=np.asarray(shown(posterior)),
+        **others,
+    )
 
 
 def told_apart(draws: NDArray[np.float64], order: Sequence[int], most: int) -> list[int]:

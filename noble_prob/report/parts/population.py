@@ -46,19 +46,44 @@ def _renamed(part: ReportData) -> ReportData:
 def weights_part(weights: Recalibration) -> ReportData:
     """The reweighted prior: what it reaches, and how many neurons are left of it."""
     (found,) = judge(weights)
-    rows = zip(weights.names, weights.units, weights.target_mean, weights.target_sd, weights.before_mean,
-               weights.before_sd, weights.after_mean, weights.after_sd, strict=True)  # fmt: skip
-    columns = ("feature", "unit", "cells' mean", "cells' SD", "prior mean", "prior SD", "reweighted mean",
-               "reweighted SD")  # fmt: skip
-    table = Table(title="Reweighted prior", columns=columns, rows=list(rows),
-                  caption=f"Effective sample size {weights.ess:.1f} of {weights.n} drawn neurons.")  # fmt: skip
+    rows = zip(
+        weights.names,
+        weights.units,
+        weights.target_mean,
+        weights.target_sd,
+        weights.before_mean,
+        weights.before_sd,
+        weights.after_mean,
+        weights.after_sd,
+        strict=True,
+    )
+    columns = (
+        "feature",
+        "unit",
+        "cells' mean",
+        "cells' SD",
+        "prior mean",
+        "prior SD",
+        "reweighted mean",
+        "reweighted SD",
+    )
+    table = Table(
+        title="Reweighted prior",
+        columns=columns,
+        rows=list(rows),
+        caption=f"Effective sample size {weights.ess:.1f} of {weights.n} drawn neurons.",
+    )
     return ReportData(
-        title="", findings=(found,), tables=(table,),
+        title="",
+        findings=(found,),
+        tables=(table,),
         verdicts=(Verdict(level="Reweighted prior", severity=found.severity, sentence=found.sentence),),
-        methods=("The prior was reweighted by exponential tilting: of all weights that give the cells' means and SDs, "
-                 "those of least relative entropy to equal ones.",),
+        methods=(
+            "The prior was reweighted by exponential tilting: of all weights that give the cells' means and SDs, "
+            "those of least relative entropy to equal ones.",
+        ),
         values={"recalibration": {"ess": weights.ess, "n": weights.n, "reached": weights.reached}},
-    )  # fmt: skip
+    )
 
 
 def pairs(result: Calibration) -> PairPlot | None:
@@ -68,9 +93,12 @@ def pairs(result: Calibration) -> PairPlot | None:
         return None
     seen, drawn = result.observed.select(names), result.ensemble.select(names)
     return PairPlot(
-        names=names, units=seen.units, posterior=_whole(drawn.value), population=_whole(seen.value),
+        names=names,
+        units=seen.units,
+        posterior=_whole(drawn.value),
+        population=_whole(seen.value),
         labels=("novel neurons", "", "measured cells"),
-    )  # fmt: skip
+    )
 
 
 def _whole(value: np.ndarray) -> np.ndarray:

@@ -69,13 +69,23 @@ def latent_rows(posterior: Posterior, truth: Mapping[str, float] | None = None) 
     known = truth or {}
     return tuple(
         LatentRow(
-            name=name, unit=item["unit"], mean=item["mean"], sd=item["sd"], low=item["interval_89"][0],
-            high=item["interval_89"][1], r_hat=item["r_hat"], ess_bulk=item["ess_bulk"], ess_tail=item["ess_tail"],
-            contraction=item["contraction"], prior_mean=float(before[:, k].mean()), prior_sd=float(before[:, k].std()),
-            truth=known.get(name), words=with_step(name, posterior.space.latents[k].current_pa),
+            name=name,
+            unit=item["unit"],
+            mean=item["mean"],
+            sd=item["sd"],
+            low=item["interval_89"][0],
+            high=item["interval_89"][1],
+            r_hat=item["r_hat"],
+            ess_bulk=item["ess_bulk"],
+            ess_tail=item["ess_tail"],
+            contraction=item["contraction"],
+            prior_mean=float(before[:, k].mean()),
+            prior_sd=float(before[:, k].std()),
+            truth=known.get(name),
+            words=with_step(name, posterior.space.latents[k].current_pa),
         )
         for k, (name, item) in enumerate(to_json(posterior)["latents"].items())
-    )  # fmt: skip
+    )
 
 
 def latent_verdict(rows: Sequence[LatentRow], findings: Sequence[Finding] = ()) -> Verdict:
@@ -108,10 +118,14 @@ def pair_plot(
     draws = posterior.latents.flatten(0, 1).cpu().numpy()
     index = told_apart(draws, sorted(range(len(rows)), key=lambda k: -(rows[k].contraction or 0)), MOST_PAIRS)
     return latent_pairs(
-        posterior.space, index, posterior=draws, prior=posterior.prior_predictive.latents.cpu().numpy(),
+        posterior.space,
+        index,
+        posterior=draws,
+        prior=posterior.prior_predictive.latents.cpu().numpy(),
         population=None if population is None else population.value.cpu().numpy(),
-        truth=None if truth is None else [truth.get(row.name, np.nan) for row in rows], caption=CHOICE,
-    )  # fmt: skip
+        truth=None if truth is None else [truth.get(row.name, np.nan) for row in rows],
+        caption=CHOICE,
+    )
 
 
 def predictive_part(check: PredictiveCheck, posterior: Posterior, *, most_sweeps: int = 6) -> ReportData:
@@ -137,12 +151,20 @@ def predictive_part(check: PredictiveCheck, posterior: Posterior, *, most_sweeps
     curves = [_curve(check, current, check.names.index(name)) for name in order if name != "spike_count"]
     curves.insert(0, _rate(check, current, ms))
     return ReportData(
-        title="Posterior predictive", verdicts=(verdict,), findings=found,
+        title="Posterior predictive",
+        verdicts=(verdict,),
+        findings=found,
         rasters=tuple(replace(_raster(posterior, int(s), check.sweeps[s]), shown=shown) for s in chosen),
         fi=tuple(curve for curve in curves if len(np.asarray(curve.current_pa))),
-        values={"predictive": {"p_misfit": check.p_misfit, "p_too_wide": check.p_too_wide,
-                               "coverage_50": check.coverage(0.5), "coverage_89": check.coverage(0.89)}},
-    )  # fmt: skip
+        values={
+            "predictive": {
+                "p_misfit": check.p_misfit,
+                "p_too_wide": check.p_too_wide,
+                "coverage_50": check.coverage(0.5),
+                "coverage_89": check.coverage(0.89),
+            }
+        },
+    )
 
 
 def _seen(posterior: Posterior) -> str:
@@ -169,9 +191,14 @@ def _rate(check: PredictiveCheck, current: np.ndarray, ms: np.ndarray) -> FiCurv
 
 
 def _curve(
-    check: PredictiveCheck, current: np.ndarray, k: int, *, per: np.ndarray | float = 1.0, title: str = "",
+    check: PredictiveCheck,
+    current: np.ndarray,
+    k: int,
+    *,
+    per: np.ndarray | float = 1.0,
+    title: str = "",
     ylabel: str = "",
-) -> FiCurve:  # fmt: skip
+) -> FiCurve:
     """One feature against current, where some draw has it; divided by a number per sweep."""
     some = check.share_defined[:, k] > 0.05
     order = np.flatnonzero(some)[np.argsort(current[some], kind="stable")]
@@ -180,8 +207,12 @@ def _curve(
     seen = check.observed[:, k] / scale
     points = [(current[s], seen[s]) for s in range(len(current)) if np.isfinite(seen[s])]
     return FiCurve(
-        title=title or words(check.names[k], check.units[k]), current_pa=current[order], median=middle[0],
+        title=title or words(check.names[k], check.units[k]),
+        current_pa=current[order],
+        median=middle[0],
         bands={p: (low, high) for p, (low, high) in zip((0.5, 0.89), ends, strict=True)},
-        observed=np.array(points).reshape(-1, 2), n_members=len(check.draws), level="Posterior predictive check",
+        observed=np.array(points).reshape(-1, 2),
+        n_members=len(check.draws),
+        level="Posterior predictive check",
         ylabel=ylabel or label(check.names[k], check.units[k]),
-    )  # fmt: skip
+    )

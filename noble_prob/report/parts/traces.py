@@ -75,10 +75,15 @@ def _overlay(
     title = f"sweep {sweeps[0]}" if len(sweeps) == 1 else f"{drawn} sweeps"
     title += f", {step.amplitude_pa:+.0f} pA" if step else ""
     return Overlay(
-        title=title.replace("-", "−"), time_ms=time - _onset(step), ensemble_mv=members[:most], observed_mv=observed,
-        stimulus_ms=(0.0, step.duration_ms) if step else None, xlabel=AFTER_ONSET if step else "time (ms)",
-        members=MEMBERS.get(ensemble.axes[-1] if ensemble.axes else "", "ensemble members"), n_members=len(members),
-    )  # fmt: skip
+        title=title.replace("-", "−"),
+        time_ms=time - _onset(step),
+        ensemble_mv=members[:most],
+        observed_mv=observed,
+        stimulus_ms=(0.0, step.duration_ms) if step else None,
+        xlabel=AFTER_ONSET if step else "time (ms)",
+        members=MEMBERS.get(ensemble.axes[-1] if ensemble.axes else "", "ensemble members"),
+        n_members=len(members),
+    )
 
 
 def _aligned(recording: Recording, k: int, step: Step | None, time: np.ndarray) -> np.ndarray:
@@ -93,9 +98,14 @@ def _onset(step: Step | None) -> float:
 
 
 def repeat_raster(
-    observed: Sequence[np.ndarray], predicted: Sequence[np.ndarray], *, title: str, window_ms: tuple[float, float],
-    names: tuple[str, str] = ("experiment", "ensemble"), xlabel: str = "time (ms)",
-) -> Raster:  # fmt: skip
+    observed: Sequence[np.ndarray],
+    predicted: Sequence[np.ndarray],
+    *,
+    title: str,
+    window_ms: tuple[float, float],
+    names: tuple[str, str] = ("experiment", "ensemble"),
+    xlabel: str = "time (ms)",
+) -> Raster:
     """Spike times of recorded and predicted repeats, one above the other.
 
     Args:

@@ -38,13 +38,18 @@ def trains_part(
     raster = repeat_raster(
         [t[(t >= window_ms[0]) & (t <= window_ms[1])] for t in c.observed],
         [t[(t >= window_ms[0]) & (t <= window_ms[1])] for t in c.predicted[:MOST_ROWS]],
-        title=title, window_ms=window_ms, names=names, xlabel=xlabel,
-    )  # fmt: skip
+        title=title,
+        window_ms=window_ms,
+        names=names,
+        xlabel=xlabel,
+    )
     return ReportData(
-        title="", findings=tuple(judge(c)), rasters=(raster,),
+        title="",
+        findings=tuple(judge(c)),
+        rasters=(raster,),
         fi=(_jitter(c, level),) if len(c.jitter_observed) <= MOST_SPIKES else (),
         features=(_distances(c, level), _across(c, level)),
-    )  # fmt: skip
+    )
 
 
 def _jitter(c: TrainContrast, level: str) -> FiCurve:
@@ -52,28 +57,43 @@ def _jitter(c: TrainContrast, level: str) -> FiCurve:
     known = np.flatnonzero(np.isfinite(c.jitter_predicted) & np.isfinite(c.jitter_band).all(0))
     seen = np.flatnonzero(np.isfinite(c.jitter_observed))
     return FiCurve(
-        title=f"spike-time jitter {c.stimulus}".strip(), current_pa=known + 1, median=c.jitter_predicted[known],
+        title=f"spike-time jitter {c.stimulus}".strip(),
+        current_pa=known + 1,
+        median=c.jitter_predicted[known],
         bands={0.89: (c.jitter_band[0, known], c.jitter_band[1, known])},
-        observed=np.column_stack([seen + 1, c.jitter_observed[seen]]), n_members=len(c.predicted), level=level,
+        observed=np.column_stack([seen + 1, c.jitter_observed[seen]]),
+        n_members=len(c.predicted),
+        level=level,
         caption=f"SD over {len(c.observed)} recorded repeats (dots) and over as many predicted ones (89 % band)",
-        xlabel="spike number", ylabel="SD of spike time (ms)",
-    )  # fmt: skip
+        xlabel="spike number",
+        ylabel="SD of spike time (ms)",
+    )
 
 
 def _distances(c: TrainContrast, level: str) -> FeaturePanel:
     power = f"Power against twice the jitter: {percent(c.power)}." if np.isfinite(c.power) else ""
     return FeaturePanel(
-        name=f"train distance within {c.stimulus}".strip(), unit="", observed=c.within_observed,
-        ensemble=c.within_predicted, severity=c.severity, verdict=c.sentence, power=power, level=level,
-    )  # fmt: skip
+        name=f"train distance within {c.stimulus}".strip(),
+        unit="",
+        observed=c.within_observed,
+        ensemble=c.within_predicted,
+        severity=c.severity,
+        verdict=c.sentence,
+        power=power,
+        level=level,
+    )
 
 
 def _across(c: TrainContrast, level: str) -> FeaturePanel:
     ratio = float(np.mean(c.across) / max(np.mean(c.within_predicted), 1e-12))
     return FeaturePanel(
-        name=f"train distance across {c.stimulus}".strip(), unit="", observed=c.across,
-        ensemble=c.within_predicted, severity=c.severity, level=level,
+        name=f"train distance across {c.stimulus}".strip(),
+        unit="",
+        observed=c.across,
+        ensemble=c.within_predicted,
+        severity=c.severity,
+        level=level,
         verdict=f"Recorded and predicted trains are {ratio:.2g} times as far apart as predicted ones.",
         power=f"Outline: {len(c.observed)} recorded to {len(c.predicted)} predicted trains; filled: predicted to "
         "predicted; van Rossum distance, 10 ms.",
-    )  # fmt: skip
+    )

@@ -55,6 +55,10 @@ def report_of(result: Result) -> ReportData:
     """
     if type(result) not in _PARTS:
         known = ", ".join(kind.__name__ for kind in _PARTS)
-        raise UsageError("report", f"one of {known}", f"a {type(result).__name__}",
-                         "make a ReportData of it, with the functions of noble_prob.report.parts")  # fmt: skip
+        raise UsageError(
+            "report",
+            f"one of {known}",
+            f"a {type(result).__name__}",
+            "make a ReportData of it, with the functions of noble_prob.report.parts",
+        )
     return _PARTS[type(result)](result)
