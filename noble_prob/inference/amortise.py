@@ -128,28 +128,31 @@ def train_estimator(
     belongs, answers = fingerprint(decoder, prior), probe(decoder, prior, noise=noise, robust=robust)
     about = {"belongs_to": belongs, "n": n, "robust": robust, "program": [f"{x:.4g}" for x in answers]}
     log = fit(task, schedule, folder, name="npe", about=about, captured=False, progress=progress)
-    record = {
-        "recordings": n,
-        "sweeps": SWEEPS,
-        "steps": schedule.steps,
-        "batch": schedule.batch,
-        "seed": seed,
-        "robust": robust,
-        "device": device,
-        "validation": log[-1]["validation"],
-        "wall_s": round(time.perf_counter() - began, 1),
-    }
+    record = {**_recipe(n, schedule, robust, device), "validation": log[-1]["validation"]}
     trained = Estimator(
         network=network.cpu().eval().requires_grad_(False),
         sites=facts["sites"],
         summary_names=decoder.summary_names,
         belongs_to=belongs,
-        facts=record,
+        facts={**record, "wall_s": round(time.perf_counter() - began, 1)},
         noise=noise,
         probe=answers,
         tensors={"centre": centre, "scale": scale, "feature_centre": facts["centre"], "feature_scale": facts["scale"]},
     )
     return replace(trained, answers=trained.asked())
+
+
+def _recipe(n: int, schedule: Schedule, robust: bool, device: str) -> dict[str, Any]:
+    """How an estimator was trained, for its card."""
+    return {
+        "recordings": n,
+        "sweeps": SWEEPS,
+        "steps": schedule.steps,
+        "batch": schedule.batch,
+        "seed": schedule.seed,
+        "robust": robust,
+        "device": device,
+    }
 
 
 USUAL = Schedule(steps=6000, batch=512, peak_lr=1e-3, ema=0.999, save_every=500, validate_every=500, clip=5.0)

@@ -23,7 +23,7 @@ from noble_prob.inference.draw import Draws, draw
 from noble_prob.inference.importance import BELIEVABLE
 from noble_prob.inference.observe import Observation, stack
 from noble_prob.inference.posterior import Posterior
-from noble_prob.inference.predict import likelihoods, predict
+from noble_prob.inference.predict import Replays, likelihoods, predict
 from noble_prob.inference.task import ONE_BY_ONE, WEIGHTED, Task
 from noble_prob.noise import Evidence
 from noble_prob.priors import single_thread
@@ -70,20 +70,12 @@ def posteriors(task: Task, items: Sequence[Observation], *, seed: int) -> list[P
     began = time.perf_counter()
     single = task.method in ONE_BY_ONE
     evidence = (items[0].evidence if single else stack([item.evidence for item in items])).to(task.device)
-    rows = tuple(evidence.design.current_pa.shape[:-1])
     with _quick(task, len(items)), torch.no_grad():
-        density, model = task.density(evidence), task.model(evidence)
-        found = draw(task, density, evidence, rows, seed)
-        values, _ = density.unpack(found.flat)
-        drawn = _about(task, density, evidence, found, values)
-        after = predict(model, task.prior, values, evidence, n=PREDICTIVE, seed=seed).cpu()
-        before = predict(model, task.prior, None, evidence, n=PREDICTIVE, seed=seed + 1).cpu()
+        found, drawn, after, before = _sampled(task, evidence, seed)
     out = []
     for r, item in enumerate(items):
         row, n = (None if single else r), len(item.evidence.design)
-        own = {
-            part: {name: v if single else v[:, :, r] for name, v in tensors.items()} for part, tensors in drawn.items()
-        }
+        own = drawn if row is None else _of_recording(drawn, row)
         out.append(
             Posterior(
                 space=task.prior.space,
@@ -104,6 +96,23 @@ def posteriors(task: Task, items: Sequence[Observation], *, seed: int) -> list[P
             )
         )
     return out
+
+
+def _sampled(task: Task, evidence: Evidence, seed: int) -> tuple[Draws, dict[str, dict[str, Tensor]], Replays, Replays]:
+    """Draws, what is known of each, and replays: of the posterior, then of the prior."""
+    rows = tuple(evidence.design.current_pa.shape[:-1])
+    density, model = task.density(evidence), task.model(evidence)
+    found = draw(task, density, evidence, rows, seed)
+    values, _ = density.unpack(found.flat)
+    drawn = _about(task, density, evidence, found, values)
+    after = predict(model, task.prior, values, evidence, n=PREDICTIVE, seed=seed).cpu()
+    before = predict(model, task.prior, None, evidence, n=PREDICTIVE, seed=seed + 1).cpu()
+    return found, drawn, after, before
+
+
+def _of_recording(drawn: Mapping[str, Mapping[str, Tensor]], r: int) -> dict[str, dict[str, Tensor]]:
+    """What is known of the draws of one recording of a batch."""
+    return {part: {name: value[:, :, r] for name, value in tensors.items()} for part, tensors in drawn.items()}
 
 
 def _about(

@@ -101,10 +101,32 @@ def to_json(posterior: Posterior, findings: Sequence[Finding] = ()) -> dict[str,
         ``window_ms`` (what was looked at of each step), ``looked_at`` (``first 400 ms of 1000 ms steps``, empty where
         all of it was), ``findings``, and how it was made.
     """
-    record, interval = convergence(posterior), posterior.interval(MASS)
+    record = convergence(posterior)
+    noise = {
+        name: {"unit": SCALE_UNITS.get(name, ""), **_moments(value), **record[name]}
+        for name, value in posterior.scales.items()
+    }
+    return {
+        "method": posterior.method,
+        "seed": posterior.seed,
+        "wall_s": posterior.wall_s,
+        "latents": _latents(posterior, record),
+        "noise": noise,
+        "sweeps": list(posterior.sweeps),
+        "current_pa": posterior.evidence.design.current_pa.tolist(),
+        "window_ms": posterior.evidence.design.end_ms.tolist(),
+        "looked_at": looked_at(posterior),
+        "provenance": dict(posterior.provenance),
+        "divergences": int(posterior.stats["diverging"].sum()) if "diverging" in posterior.stats else 0,
+        "findings": [finding.to_dict() for finding in (*posterior.notes, *findings)],
+    }
+
+
+def _latents(posterior: Posterior, record: Mapping[str, Mapping[str, float | None]]) -> dict[str, dict[str, Any]]:
+    """What is told of every latent, by name, with the record of its chains."""
+    interval, contraction = posterior.interval(MASS), posterior.contraction().tolist()
     mean, sd = posterior.mean(), posterior.covariance().diagonal().sqrt()
-    contraction = posterior.contraction().tolist()
-    latents = {
+    return {
         latent.name: {
             "unit": latent.unit,
             "mean": float(mean[k]),
@@ -115,24 +137,6 @@ def to_json(posterior: Posterior, findings: Sequence[Finding] = ()) -> dict[str,
             "contraction": contraction[k],
         }
         for k, latent in enumerate(posterior.space.latents)
-    }
-    noise = {
-        name: {"unit": SCALE_UNITS.get(name, ""), **_moments(value), **record[name]}
-        for name, value in posterior.scales.items()
-    }
-    return {
-        "method": posterior.method,
-        "seed": posterior.seed,
-        "wall_s": posterior.wall_s,
-        "latents": latents,
-        "noise": noise,
-        "sweeps": list(posterior.sweeps),
-        "current_pa": posterior.evidence.design.current_pa.tolist(),
-        "window_ms": posterior.evidence.design.end_ms.tolist(),
-        "looked_at": looked_at(posterior),
-        "provenance": dict(posterior.provenance),
-        "divergences": int(posterior.stats["diverging"].sum()) if "diverging" in posterior.stats else 0,
-        "findings": [finding.to_dict() for finding in (*posterior.notes, *findings)],
     }
 
 

@@ -18,13 +18,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import pyro
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from noble_prob.errors import require, require_count, require_kind, require_seed
+from noble_prob.errors import require_seed
 from noble_prob.inference import hmc
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.draw import SPREAD
@@ -32,21 +33,19 @@ from noble_prob.inference.export import ESS, R_HAT
 from noble_prob.inference.export_population import convergence_of, effective_draws
 from noble_prob.inference.importance import BELIEVABLE, pareto_smooth
 from noble_prob.inference.locate import locate
+from noble_prob.inference.poolable import require_length, require_poolable
 from noble_prob.inference.population import Population
 from noble_prob.inference.posterior import Posterior
 from noble_prob.inference.reweigh import Reweighed, reweigh
 from noble_prob.inference.standin import Frame, conditional_draws, implied_likelihoods
 from noble_prob.latent import Neurons
 from noble_prob.priors import HyperPrior, Prior, factor_correlation, single_thread, undisturbed
-from noble_prob.priors.base import require_prior
 from noble_prob.program import population_program
 
-FEWEST, MOST_DRAWS, CHECKED = 5, 1000, 4000
-"""Recordings; draws per recording and of the hyper-parameters that enter the weights."""
+MOST_DRAWS, CHECKED = 1000, 4000
+"""Draws per recording and of the hyper-parameters that enter the weights."""
 ROUNDS = 3
 """How often chains that have not settled are run, each time with twice the warm-up and draws."""
-SHORTEST = 4
-"""Draws, and steps of warm-up, per chain: fewer have no R-hat over split chains."""
 
 
 @undisturbed()
@@ -91,8 +90,8 @@ def infer_population(
     """
     began = time.perf_counter()
     seed = require_seed(seed)
-    _require_length(chains, warmup, draws)
-    _check(posteriors, prior, labels)
+    require_length(chains, warmup, draws)
+    require_poolable(posteriors, prior, labels)
     hyper = hyper or HyperPrior(loc_sd=2.0, scale_log_sd=0.75)
     generator = torch.Generator().manual_seed(seed)
     frame, points = Frame.of(prior), torch.stack([_some(p, generator) for p in posteriors])
@@ -101,6 +100,30 @@ def infer_population(
     values, stats = _settled(
         *stand_ins, hyper, frame, seed=seed, chains=chains, warmup=warmup, draws=draws, progress=progress
     )
+    mean, sd, correlation = _in_latents(values, frame)
+    return Population(
+        space=prior.space,
+        loc=prior.space.unstandardise(mean),
+        sd=sd * prior.space.sd,
+        correlation=correlation,
+        stats=stats,
+        labels=tuple(labels) or tuple(str(k) for k in range(len(posteriors))),
+        hyper=hyper,
+        seed=seed,
+        **_by_own_draws(values, points, frame, prior, stand_ins, generator),
+        wall_s=time.perf_counter() - began,
+    )
+
+
+def _by_own_draws(
+    values: Mapping[str, Tensor],
+    points: Float[Tensor, "recording draw latent"],
+    frame: Frame,
+    prior: Prior,
+    stand_ins: tuple[Tensor, Tensor],
+    generator: torch.Generator,
+) -> dict[str, Any]:
+    """What the recordings' own draws say of hyper-parameters, and the neurons in that light: fields of the result."""
     loc, tril = values["loc"].flatten(0, 1), (values["scale"][..., None] * values["corr"]).flatten(0, 1)
     pick = torch.randperm(len(loc), generator=generator)[:CHECKED]
     white = frame.white(points)
@@ -108,27 +131,17 @@ def infer_population(
     whole = torch.zeros(len(loc), dtype=loc.dtype).index_put((pick,), found.weight)
     again = pick[torch.multinomial(found.weight, MOST_DRAWS, replacement=True, generator=generator)]
     drawn, weights, k_each = _neurons(white, found, (loc[again], tril[again]), stand_ins, generator)
-    mean, sd, correlation = _in_latents(values, frame)
-    space, shape = prior.space, values["loc"].shape[:2]
-    return Population(
-        space=space,
-        loc=space.unstandardise(mean),
-        sd=sd * space.sd,
-        correlation=correlation,
-        weights=whole.unflatten(0, shape) if found.believed else None,
-        stats=stats,
-        neurons=tuple(
+    space = prior.space
+    return {
+        "weights": whole.unflatten(0, values["loc"].shape[:2]) if found.believed else None,
+        "neurons": tuple(
             Neurons(space=space, value=space.unstandardise(frame.back(y)), axis="draw", weight=w)
             for y, w in zip(drawn, weights, strict=True)
         ),
-        labels=tuple(labels) or tuple(str(k) for k in range(len(posteriors))),
-        k_hat=found.k_hat,
-        weight_noise=found.noise,
-        k_hat_each=k_each,
-        hyper=hyper,
-        seed=seed,
-        wall_s=time.perf_counter() - began,
-    )
+        "k_hat": found.k_hat,
+        "weight_noise": found.noise,
+        "k_hat_each": k_each,
+    }
 
 
 def _in_latents(values: Mapping[str, Tensor], frame: Frame) -> tuple[Tensor, Tensor, Tensor]:
@@ -221,49 +234,3 @@ def _some(posterior: Posterior, generator: torch.Generator) -> Tensor:
     """As many standardised draws of every posterior."""
     every = posterior.standardised.flatten(0, 1)
     return every[torch.randperm(len(every), generator=generator)[torch.arange(MOST_DRAWS) % len(every)]]
-
-
-def _require_length(chains: int, warmup: int, draws: int) -> None:
-    """Refuse chains that no diagnostic can judge."""
-    require_count(chains, "chains", "chains, for R-hat compares them", 2)
-    require_count(warmup, "warmup", "draws per chain", SHORTEST)
-    require_count(draws, "draws", "draws per chain", SHORTEST)
-
-
-def _check(posteriors: Sequence[Posterior], prior: Prior, labels: Sequence[str]) -> None:
-    """Refuse what can not be pooled."""
-    require_prior(prior)
-    require(
-        isinstance(posteriors, Sequence),
-        "posteriors",
-        "a list of posteriors",
-        f"a {type(posteriors).__name__}",
-        "infer several recordings: infer gives a list for a list",
-    )
-    for k, p in enumerate(posteriors):
-        require_kind(p, Posterior, f"posteriors[{k}]", "pass what infer gives for a list of recordings")
-    require(
-        len(posteriors) >= FEWEST,
-        "posteriors",
-        f"at least {FEWEST}, for a population has several neurons",
-        len(posteriors),
-        "infer more recordings",
-    )
-    require(not labels or len(labels) == len(posteriors), "labels", "one per posterior", len(labels), "name every one")
-    for k, p in enumerate(posteriors):
-        require(
-            p.space.names == prior.space.names,
-            f"posteriors[{k}]",
-            f"over the latents {prior.space.names}",
-            p.space.names,
-            "infer all recordings with one cell",
-        )
-        known = p.stats.get("log_prior")
-        same = known is None or torch.allclose(known, prior.log_prob(p.standardised), atol=1e-4)
-        require(
-            same,
-            "prior",
-            "the prior that the recordings were inferred with",
-            f"another for posterior {k}",
-            "pass the prior that was given to infer",
-        )

@@ -132,6 +132,11 @@ def sample(
                 rate = _DualAveraging(state[1][0], 0.6)
         else:
             kept.append((coordinates(state[0]), state[1], acceptance, diverging, n))
+    return _chains(kept, rate, gradients, coordinates)
+
+
+def _chains(kept: list[tuple[Any, ...]], rate: _DualAveraging, gradients: int, coordinates: Coordinates) -> Chains:
+    """The draws that are kept, one behind the other."""
     flat, value, acceptance, diverging = (torch.stack([row[i] for row in kept], 1) for i in range(4))
     counts = torch.tensor([row[-1] for row in kept]).reshape(1, -1, *[1] * (value.ndim - 2)).expand(value.shape)
     return Chains(

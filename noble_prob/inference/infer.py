@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from math import isfinite
 from typing import Any, get_args, overload
 
 from noble_prob.amortised import Estimator
 from noble_prob.decoder.base import Decoder, require_decoder
 from noble_prob.decoder.device import require_device
 from noble_prob.errors import require, require_count, require_kind, require_memory, require_seed
-from noble_prob.findings.base import Finding
 from noble_prob.inference.batch import posteriors
-from noble_prob.inference.belongs import prior_of_another_cell, stranger
-from noble_prob.inference.importance import BELIEVABLE
+from noble_prob.inference.belongs import prior_of_another_cell
+from noble_prob.inference.instead import FallBack, replace_unbelievable, without_stranger
 from noble_prob.inference.looked import observe_steps
 from noble_prob.inference.observe import Observation
 from noble_prob.inference.posterior import Posterior
-from noble_prob.inference.task import ONE_BY_ONE, WEIGHTED, Method, Task
-from noble_prob.jobs.bars import say
+from noble_prob.inference.task import BATCH, ONE_BY_ONE, SETTINGS, WEIGHTED, Method, Task
 from noble_prob.noise import Evidence, NoisePrior
 from noble_prob.priors import Prior, undisturbed
 from noble_prob.priors.base import require_prior
 from noble_prob.recording import Recording
 
-BATCH, BATCH_GPU = 64, 256
-"""Recordings that are sampled side by side."""
-FallBack = bool | Callable[[Posterior], bool]
-"""Whether chains replace weighted draws that can not be believed, or who decides."""
+BATCH_GPU = 256
+"""Recordings that are sampled side by side on a graphics card."""
 FEWEST = 4
 """Draws, and steps of warm-up, per chain: fewer have no R-hat over split chains."""
 NEEDED = 40
 """Bytes that a number of a draw takes at least: the draw itself, on the reals and in the posterior, and its record."""
-SETTINGS: dict[str, tuple[int, int]] = {
-    "nuts": (180, 200),
-    "hmc": (200, 800),
-    "importance": (200, 500),
-    "npe": (200, 125),
-    "svi": (200, 500),
-}
 
 
 @overload
@@ -162,27 +150,11 @@ def infer_evidence(
     Raises:
         UsageError: As :func:`infer`.
     """
-    require(method in get_args(Method), "method", f"one of {get_args(Method)}", method, "pick one of them")
-    require_kind(noise or NoisePrior(), NoisePrior, "noise", "pass noble_prob.NoisePrior(), or NoisePrior.simulated()")
+    _require_choices(method, noise)
     _require_length(chains, warmup, draws)
     seed = require_seed(seed)
     require_device(device)
-    require(
-        prior.space.names == decoder.space.names,
-        "prior",
-        f"over the decoder's latents {decoder.space.names}",
-        prior.space.names,
-        "use the prior that belongs to the decoder",
-    )
-    require(
-        getattr(decoder, "measured_error", decoder) is not None,
-        "decoder",
-        "one whose error was measured, for it is part of the likelihood",
-        f"a {type(decoder).__name__} without",
-        "use a cell's own decoder",
-    )
-    if estimator is not None:
-        require_kind(estimator, Estimator, "estimator", "pass cell.estimator", "an Estimator")
+    _require_of_one_cell(decoder, prior, estimator)
     usual = SETTINGS[method]
     length = (usual[0] if warmup is None else warmup, usual[1] if draws is None else draws)
     items = _with_notes(observations, decoder, prior)
@@ -202,15 +174,18 @@ def infer_evidence(
         progress=progress,
     )
     if method == "npe":
-        task, items = _checked(task, items)
-    if method in ONE_BY_ONE:
+        task, items = without_stranger(task, items)
+    return [_asked(p, method) for p in _sampled(task, items, seed, fall_back)]
+
+
+def _sampled(task: Task, items: Sequence[Observation], seed: int, fall_back: FallBack) -> list[Posterior]:
+    """Posteriors one by one or batch by batch, as the method has it, with chains where weights fail."""
+    if task.method in ONE_BY_ONE:
         return [posteriors(task, [item], seed=seed + 104729 * k)[0] for k, item in enumerate(items)]
-    size = BATCH if device == "cpu" else BATCH_GPU
+    size = BATCH if task.device == "cpu" else BATCH_GPU
     starts = range(0, len(items), size)
     found = [p for at in starts for p in posteriors(task, items[at : at + size], seed=seed + at)]
-    if method in WEIGHTED:
-        found = _replace_unbelievable(found, items, task, seed, fall_back)
-    return [_asked(p, method) for p in found]
+    return replace_unbelievable(found, items, task, seed, fall_back) if task.method in WEIGHTED else found
 
 
 def _with_notes(observations: Sequence[Observation | Evidence], decoder: Decoder, prior: Prior) -> list[Observation]:
@@ -240,6 +215,32 @@ def _each(recordings: object, decoder: object, prior: object) -> list[Recording]
     return each
 
 
+def _require_choices(method: Method, noise: NoisePrior | None) -> None:
+    """Refuse a method that there is not, and noise of another kind."""
+    require(method in get_args(Method), "method", f"one of {get_args(Method)}", method, "pick one of them")
+    require_kind(noise or NoisePrior(), NoisePrior, "noise", "pass noble_prob.NoisePrior(), or NoisePrior.simulated()")
+
+
+def _require_of_one_cell(decoder: Decoder, prior: Prior, estimator: Estimator | None) -> None:
+    """Refuse a prior of other latents than the decoder's, a decoder of unknown error, and what is no estimator."""
+    require(
+        prior.space.names == decoder.space.names,
+        "prior",
+        f"over the decoder's latents {decoder.space.names}",
+        prior.space.names,
+        "use the prior that belongs to the decoder",
+    )
+    require(
+        getattr(decoder, "measured_error", decoder) is not None,
+        "decoder",
+        "one whose error was measured, for it is part of the likelihood",
+        f"a {type(decoder).__name__} without",
+        "use a cell's own decoder",
+    )
+    if estimator is not None:
+        require_kind(estimator, Estimator, "estimator", "pass cell.estimator", "an Estimator")
+
+
 def _require_length(chains: int, warmup: int | None, draws: int | None) -> None:
     """Refuse chains that no diagnostic can judge, before any work."""
     require_count(chains, "chains", "chains, for R-hat compares them", 2)
@@ -248,62 +249,8 @@ def _require_length(chains: int, warmup: int | None, draws: int | None) -> None:
             require_count(n, name, "draws per chain", FEWEST)
 
 
-def _checked(task: Task, items: list[Observation]) -> tuple[Task, list[Observation]]:
-    """Importance sampling from the prior in place of an estimator of something else, and a note that says so."""
-    of = stranger(task.amortised, task.decoder, task.prior, noise=task.noise)
-    if not of:
-        return task, items
-    note = Finding(
-        code="NP104",
-        title="Importance weights",
-        severity="caution",
-        sentence=f"The amortised estimator belongs to {of} and was not used; sampling began from the prior.",
-        remedy="Train it again with `noble-prob train-npe`.",
-    )
-    return replace(task, method="importance"), [replace(item, notes=(*item.notes, note)) for item in items]
-
-
 def _asked(posterior: Posterior, method: Method) -> Posterior:
     """The posterior, which remembers the method that was asked for where it is another."""
     if posterior.method == method:
         return posterior
     return replace(posterior, provenance={**posterior.provenance, "asked": method})
-
-
-def _replace_unbelievable(
-    found: list[Posterior], items: Sequence[Observation], task: Task, seed: int, fall_back: FallBack
-) -> list[Posterior]:
-    """Chains for the recordings whose importance weights can not be believed, and a note that says so.
-
-    One recording on a processor, somebody waiting for it, gets the reference and, unless a number of draws was asked
-    for, as many as it takes; several, or on a graphics card, get batched chains.
-    """
-    wanted: Callable[[Posterior], bool] = fall_back if callable(fall_back) else lambda _: bool(fall_back)
-    bad = [k for k, p in enumerate(found) if not p.provenance["k_hat"] <= BELIEVABLE and wanted(p)]
-    method: Method = "nuts" if len(items) == 1 and task.device == "cpu" else "hmc"
-    length = SETTINGS["nuts"][1] if method == "nuts" and task.until_converged else task.draws
-    again = replace(task, method=method, warmup=SETTINGS[method][0], draws=length)
-    noted = []
-    if bad and task.progress and not callable(fall_back):  # whoever is asked tells it
-        _tell_chains([found[k].provenance["k_hat"] for k in bad], len(found))
-    for k in bad:
-        shape = found[k].provenance["k_hat"]
-        note = Finding(
-            code="NP104",
-            title="Importance weights",
-            severity="caution",
-            sentence=f"The weights could not be believed (Pareto k = {shape:.2f}); chains were run instead.",
-            evidence={"k_hat": shape if isfinite(shape) else None},
-        )
-        noted.append(replace(items[k], notes=(*items[k].notes, note)))
-    for at in range(0, len(bad), BATCH):
-        for k, p in zip(bad[at : at + BATCH], posteriors(again, noted[at : at + BATCH], seed=seed + at), strict=True):
-            found[k] = p
-    return found
-
-
-def _tell_chains(shapes: Sequence[float], total: int) -> None:
-    """One line on stderr: somebody who asked for seconds now waits for minutes."""
-    what = "The quick posterior" if total == 1 else f"{len(shapes)} of {total} quick posteriors"
-    shape = f"Pareto k = {max(shapes):.1f}" if len(shapes) == 1 else f"Pareto k up to {max(shapes):.1f}"
-    say(f"{what} can not be trusted ({shape}): running chains, which can take minutes; Ctrl-C stops.")

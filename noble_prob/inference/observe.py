@@ -65,25 +65,12 @@ def observe(recording: Recording, decoder: Decoder) -> Observation:
         UsageError: If the recording is an ensemble, in units that no file would be read in, or no sweep has a usable
             step.
     """
-    require(
-        recording.axes in ((), ("trial",)),
-        "recording.axes",
-        "() or ('trial',): one neuron",
-        recording.axes,
-        "infer one neuron at a time, or pass a list of recordings",
-    )
+    _require_one_neuron(recording)
     check_recording(recording, "this recording")
     recorded = _recorded_ms(recording)
     reasons = [_why_not(step, ms, decoder) for step, ms in zip(recording.steps, recorded, strict=True)]
     kept = [k for k, reason in enumerate(reasons) if not reason]
-    expected = f"at least one step of {SHORTEST_STEP_MS:.0f} ms or more within the decoder's currents"
-    require(
-        bool(kept),
-        "recording",
-        expected,
-        told(reasons, recording.steps),
-        remedy(recording, decoder.window.current_range_pa),
-    )
+    _require_usable(kept, reasons, recording, decoder)
     part = recording.select(kept)
     repeats = 1 if not recording.axes else recording.voltage_mv.shape[0]
     whole = [min(step.duration_ms, decoder.window.duration_ms) for step in part.steps if step]
@@ -106,6 +93,28 @@ def observe(recording: Recording, decoder: Decoder) -> Observation:
         *read_with_choices(recording),
     )
     return Observation(evidence=evidence, sweeps=tuple(kept) * repeats, notes=notes, source=dict(part.provenance))
+
+
+def _require_one_neuron(recording: Recording) -> None:
+    """Refuse an ensemble."""
+    require(
+        recording.axes in ((), ("trial",)),
+        "recording.axes",
+        "() or ('trial',): one neuron",
+        recording.axes,
+        "infer one neuron at a time, or pass a list of recordings",
+    )
+
+
+def _require_usable(kept: Sequence[int], reasons: list[str], recording: Recording, decoder: Decoder) -> None:
+    """Refuse a recording without a usable step, and say why none of its sweeps is."""
+    require(
+        bool(kept),
+        "recording",
+        f"at least one step of {SHORTEST_STEP_MS:.0f} ms or more within the decoder's currents",
+        told(reasons, recording.steps),
+        remedy(recording, decoder.window.current_range_pa),
+    )
 
 
 def _summary(recording: Recording, decoder: Decoder) -> Float[Tensor, "*batch sweep feature"]:

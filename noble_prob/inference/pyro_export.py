@@ -76,14 +76,7 @@ def from_pyro(
     places: dict[str, Any] = {}
     if model is not None:
         seen = (tuple(model_args), dict(model_kwargs or {}))
-        new = (
-            None
-            if predictive_args is None and predictive_kwargs is None
-            else (
-                seen[0] if predictive_args is None else tuple(predictive_args),
-                {**seen[1], **(predictive_kwargs or {})},
-            )
-        )
+        new = _predictive(seen, predictive_args, predictive_kwargs)
         with torch.random.fork_rng(), torch.no_grad():  # the caller's random state stays as it is
             torch.manual_seed(seed)
             found = _replay(model, draws, seen, new)
@@ -131,6 +124,13 @@ class _Found(NamedTuple):
 
 
 _Arguments = tuple[Sequence[Any], Mapping[str, Any]]
+
+
+def _predictive(seen: _Arguments, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> _Arguments | None:
+    """Arguments under which the model draws its observed sites; None if there are none but those of the run."""
+    if args is None and kwargs is None:
+        return None
+    return seen[0] if args is None else tuple(args), {**seen[1], **(kwargs or {})}
 
 
 def _trace(model: Callable[..., Any], values: Mapping[str, Tensor], arguments: _Arguments) -> Any:

@@ -109,14 +109,7 @@ def from_datatree(tree: Any, *, decoder: Decoder, prior: Prior) -> Posterior:
         UsageError: If it was inferred with another decoder or prior: other latents, or other densities of its draws.
     """
     space, draws = prior.space, tree["posterior"]
-    missing = [name for name in space.names if name not in draws]
-    require(
-        not missing,
-        "cell",
-        "the cell that the posterior was inferred with",
-        f"a posterior without {missing[:1]}",
-        "pass the same --cell as to infer",
-    )
+    _require_latents(space.names, draws)
     latents = torch.stack([_tensor(draws[name]) for name in space.names], -1)
     stats = {str(name): _tensor(value) for name, value in tree["sample_stats"].data_vars.items()}
     if "log_prior" in tree.children:
@@ -145,6 +138,18 @@ def from_datatree(tree: Any, *, decoder: Decoder, prior: Prior) -> Posterior:
     )
     _require_same_densities(posterior, decoder, prior)
     return posterior
+
+
+def _require_latents(names: tuple[str, ...], draws: Any) -> None:
+    """Refuse a posterior over other latents."""
+    missing = [name for name in names if name not in draws]
+    require(
+        not missing,
+        "cell",
+        "the cell that the posterior was inferred with",
+        f"a posterior without {missing[:1]}",
+        "pass the same --cell as to infer",
+    )
 
 
 def _require_same_densities(posterior: Posterior, decoder: Decoder, prior: Prior) -> None:

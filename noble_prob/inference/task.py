@@ -22,6 +22,16 @@ ONE_BY_ONE = ("nuts", "svi")
 """Methods that take recordings one after the other."""
 WEIGHTED = ("importance", "npe")
 """Methods whose draws are weighted, hence judged by the weights' tail."""
+SETTINGS: dict[str, tuple[int, int]] = {
+    "nuts": (180, 200),
+    "hmc": (200, 800),
+    "importance": (200, 500),
+    "npe": (200, 125),
+    "svi": (200, 500),
+}
+"""Warm-up and draws per chain where nothing else is asked for."""
+BATCH = 64
+"""Recordings that are sampled side by side on a processor."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,13 @@
 """A wait for chains is announced with its reason, or declined."""
 
 import json
-import sys
 
 import pytest
 import torch
 from cli_example import call
 
 from noble_prob.cells import load_cell
-from noble_prob.inference import infer
+from noble_prob.inference.task import SETTINGS
 from noble_prob.readers import write_npz
 from noble_prob.recording import Recording
 
@@ -16,11 +15,10 @@ from noble_prob.recording import Recording
 @pytest.fixture
 def failing(monkeypatch):
     """Weights that are never believed, and short chains."""
-    module = sys.modules[infer.__module__]
-    monkeypatch.setattr(module, "BELIEVABLE", -9.0)
+    monkeypatch.setattr("noble_prob.inference.instead.BELIEVABLE", -9.0)
     monkeypatch.setattr("noble_prob.findings.np104_weights.BELIEVABLE", -9.0)
     for method in ("hmc", "nuts"):
-        monkeypatch.setitem(module.SETTINGS, method, (20, 40))
+        monkeypatch.setitem(SETTINGS, method, (20, 40))
 
 
 def strange(path):

@@ -1,7 +1,6 @@
 """Importance sampling agrees with the chains and the closed form, and says so when it can not be believed."""
 
 import re
-import sys
 from dataclasses import replace
 from functools import partial
 
@@ -15,6 +14,7 @@ from noble_prob.findings.registry import judge
 from noble_prob.inference import infer_evidence
 from noble_prob.inference.importance import pareto_smooth
 from noble_prob.inference.predict import predict
+from noble_prob.inference.task import SETTINGS
 from noble_prob.latent import Neurons
 from noble_prob.noise import Design, Evidence, NoisePrior
 from noble_prob.priors import fit_prior
@@ -65,10 +65,9 @@ def test_it_agrees_with_the_chains(problems):
 
 def test_it_falls_back_to_chains_when_its_weights_fail(problems, monkeypatch, capfd):
     decoder, prior, evidence = problems
-    module = sys.modules[infer_evidence.__module__]
-    monkeypatch.setattr(module, "BELIEVABLE", -1.0)
+    monkeypatch.setattr("noble_prob.inference.instead.BELIEVABLE", -1.0)
     for method in ("hmc", "nuts"):  # which method it is, is asked, not where its chains end
-        monkeypatch.setitem(module.SETTINGS, method, (20, 40))
+        monkeypatch.setitem(SETTINGS, method, (20, 40))
     for n, method in ((1, "nuts"), (2, "hmc")):
         found = infer_evidence(evidence[:n], decoder=decoder, prior=prior, method="importance", seed=1, draws=40)
         for result in found:
@@ -90,8 +89,7 @@ def test_it_falls_back_to_chains_when_its_weights_fail(problems, monkeypatch, ca
 def test_chains_can_be_declined(problems, monkeypatch, capfd):
     """The weighted draws stay, and are called unbelievable; a function is asked about every recording that fails."""
     decoder, prior, evidence = problems
-    module = sys.modules[infer_evidence.__module__]
-    monkeypatch.setattr(module, "BELIEVABLE", -9.0)
+    monkeypatch.setattr("noble_prob.inference.instead.BELIEVABLE", -9.0)
     monkeypatch.setattr("noble_prob.findings.np104_weights.BELIEVABLE", -9.0)
     common = {"decoder": decoder, "prior": prior, "method": "importance", "seed": 1, "draws": 40, "progress": True}
     (kept,) = infer_evidence(evidence[:1], fall_back=False, **common)
