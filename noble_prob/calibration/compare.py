@@ -13,14 +13,14 @@ from dataclasses import replace
 from numbers import Real
 
 import numpy as np
-from numpy import ndarray
 
+from noble_prob.calibration.coverage import coverage
 from noble_prob.calibration.matching import common_features, left_out
 from noble_prob.calibration.mean_power import mean_power
 from noble_prob.calibration.per_feature import feature_verdicts
-from noble_prob.calibration.pit import coverage_curve, envelope, pit
+from noble_prob.calibration.pit import pit
 from noble_prob.calibration.power import spread_power
-from noble_prob.calibration.result import Calibration, Coverage
+from noble_prob.calibration.result import Calibration
 from noble_prob.calibration.scores import energy_ratio
 from noble_prob.calibration.table import FeatureTable
 from noble_prob.calibration.verdict import LEVEL, QUESTIONS, SMALLEST_LEVEL, fewest_relabellings, relabel_test
@@ -29,8 +29,6 @@ from noble_prob.errors import require, require_count, require_kind, require_seed
 
 MOST_ROWS = 2000
 """Rows of an ensemble beyond which evenly spaced ones stand for all."""
-NOMINAL = np.linspace(0.0, 1.0, 41)[1:-1]
-BAND_CURVES = 400
 
 
 def calibrate_repeats(
@@ -140,7 +138,24 @@ def _calibrate(
     n, names = len(observed), observed.names
     if not names or n < 2 or len(ensemble) < 2:
         reason = "no shared feature is defined and varies" if not names else f"{n} rows against {len(ensemble)}"
-        return replace(_unjudged(observed, ensemble, level, alpha, skipped, seed, reason), left_out=alone)
+        found = _unjudged(observed, ensemble, level, alpha, reason)
+    else:
+        found = _judged(observed, ensemble, level, alpha, permutations, rng, against, fitted_to)
+    return replace(found, skipped=skipped, seed=seed, left_out=alone)
+
+
+def _judged(
+    observed: FeatureTable,
+    ensemble: FeatureTable,
+    level: str,
+    alpha: float,
+    permutations: int,
+    rng: np.random.Generator,
+    against: str,
+    fitted_to: int | None,
+) -> Calibration:
+    """Test, power and figures of two tables with the same features, some of which vary."""
+    n = len(observed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # means of columns that are undefined in a relabelling
         test = relabel_test(observed.value, ensemble.value, permutations=permutations, seed=rng, fitted_to=fitted_to)
@@ -161,16 +176,13 @@ def _calibrate(
         power_wide=power.wide,
         power_shift=shift,
         features=features,
-        coverage=_coverage(u, observed.value, ensemble.value, rng),
+        coverage=coverage(u, observed.value, ensemble.value, rng),
         energy_ratio=energy[0],
         energy_ratio_low=energy[1],
         energy_ratio_high=energy[2],
         severity=severity,
         sentence=sentence,
         power_sentence=power_sentence(level, n, power, shift, against),
-        skipped=skipped,
-        seed=seed,
-        left_out=alone,
     )
 
 
@@ -213,15 +225,7 @@ def _comparable(observed: FeatureTable, ensemble: FeatureTable) -> tuple[Feature
     return observed.select(kept), ensemble.select(kept), skipped
 
 
-def _unjudged(
-    observed: FeatureTable,
-    ensemble: FeatureTable,
-    level: str,
-    alpha: float,
-    skipped: dict[str, str],
-    seed: int,
-    why: str,
-) -> Calibration:
+def _unjudged(observed: FeatureTable, ensemble: FeatureTable, level: str, alpha: float, why: str) -> Calibration:
     """What is left to say where a spread can not be compared."""
     nan = float("nan")
     return Calibration(
@@ -241,26 +245,5 @@ def _unjudged(
         energy_ratio_high=nan,
         severity="not judged",
         sentence=f"No spread could be compared: {why}.",
-        skipped=skipped,
-        seed=seed,
         power_sentence="Neither a spread off by two nor a mean off by one SD would have been caught.",
-    )
-
-
-def _coverage(u: ndarray, observed: ndarray, ensemble: ndarray, rng: np.random.Generator) -> Coverage | None:
-    """Coverage over all features, with a band from relabelled rows; None where no value can be placed.
-
-    Were the ensemble right, its rows and the experiment's could be exchanged: both are drawn from all rows together, so
-    that the band knows how features hang together and how few draws the ensemble has.
-    """
-    if not np.isfinite(u).any():
-        return None
-    curves, rows, n = [], np.concatenate([observed, ensemble]), len(observed)
-    for _ in range(BAND_CURVES):
-        mixed = rows[rng.permutation(len(rows))]
-        curves.append(coverage_curve(pit(mixed[:n].T, mixed[n:].T, seed=rng).reshape(-1), NOMINAL))
-    low, high = envelope(np.nan_to_num(np.stack(curves)))
-    flat = u.reshape(-1)
-    return Coverage(
-        nominal=NOMINAL, observed=coverage_curve(flat, NOMINAL), low=low, high=high, n=int(np.isfinite(flat).sum())
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy import ndarray
 
@@ -48,25 +50,7 @@ def _verdict(
     y, x = (column[np.isfinite(column)] for column in (observed.value[:, k], ensemble.value[:, k]))
     sd_y, sd_x = _sd(y), _sd(x)
     ratio, low, high = sd_ratio(sd_y, sd_x, power.log_ratio[:, k])
-    named = test.p_value <= alpha
-    p = [float(values[k]) for values in (test.p_spread, test.p_location, test.p_defined)]
-    p_spread, p_location, p_defined = p
-    severity, sentence = feature_sentence(
-        observed.names[k],
-        named,
-        alpha,
-        p_spread,
-        p_location,
-        p_defined,
-        (ratio, low, high),
-        _mean(x) - _mean(y),
-        sd_y,
-        observed.units[k],
-        (len(y), len(observed)),
-        (len(x), len(ensemble)),
-        min(float(power.feature_narrow[k]), float(power.feature_wide[k])),
-    )
-    return FeatureVerdict(
+    row = FeatureVerdict(
         name=observed.names[k],
         unit=observed.units[k],
         n=len(y),
@@ -79,9 +63,9 @@ def _verdict(
         sd_ratio_low=low,
         sd_ratio_high=high,
         shift=(_mean(x) - _mean(y)) / sd_y if sd_y > 0 else float("nan"),
-        p_spread=p_spread,
-        p_location=p_location,
-        p_defined=p_defined,
+        p_spread=float(test.p_spread[k]),
+        p_location=float(test.p_location[k]),
+        p_defined=float(test.p_defined[k]),
         pit=u,
         coverage_50=float(interval_coverage(u, 0.5)),
         coverage_89=float(interval_coverage(u, 0.89)),
@@ -89,9 +73,30 @@ def _verdict(
         crps_ratio=crps_ratio(y, x),
         power_narrow=float(power.feature_narrow[k]),
         power_wide=float(power.feature_wide[k]),
-        severity=severity,
-        sentence=sentence,
+        severity="not judged",
+        sentence="",
     )
+    return _told(row, test.p_value <= alpha, alpha, (len(observed), len(ensemble)))
+
+
+def _told(row: FeatureVerdict, named: bool, alpha: float, rows: tuple[int, int]) -> FeatureVerdict:
+    """The same row with its severity and sentence; ``rows`` are those of the experiment and of the ensemble."""
+    severity, sentence = feature_sentence(
+        row.name,
+        named,
+        alpha,
+        row.p_spread,
+        row.p_location,
+        row.p_defined,
+        (row.sd_ratio, row.sd_ratio_low, row.sd_ratio_high),
+        row.predicted_mean - row.observed_mean,
+        row.observed_sd,
+        row.unit,
+        (row.n, rows[0]),
+        (row.m, rows[1]),
+        min(row.power_narrow, row.power_wide),
+    )
+    return replace(row, severity=severity, sentence=sentence)
 
 
 def sd_ratio(observed_sd: float, predicted_sd: float, log_ratio: ndarray) -> tuple[float, float, float]:

@@ -123,14 +123,7 @@ def check_predictive(
         UsageError: If the shapes do not fit or there are fewer than 20 draws.
     """
     shape = (len(sweeps), len(names))
-    require(
-        observed.shape == shape and draws.shape[1:] == shape,
-        "draws",
-        f"of shape (draw, {shape[0]}, {shape[1]})",
-        draws.shape,
-        "measure the same features of the same sweeps",
-    )
-    require(len(draws) >= 20, "draws", "at least 20 predictive draws", len(draws), "draw more")
+    _require_draws(observed, draws, shape)
     seed = require_seed(seed)
     rng = np.random.default_rng(seed)
     rows, exists = np.concatenate([observed[None], draws]), np.isfinite(observed)
@@ -156,6 +149,18 @@ def check_predictive(
         missing=float((exists & ~judged).sum() / max(exists.sum(), 1)),
         alpha=alpha,
     )
+
+
+def _require_draws(observed: ndarray, draws: ndarray, shape: tuple[int, int]) -> None:
+    """Refuse draws of other sweeps or features than the recording's, and too few of them."""
+    require(
+        observed.shape == shape and draws.shape[1:] == shape,
+        "draws",
+        f"of shape (draw, {shape[0]}, {shape[1]})",
+        draws.shape,
+        "measure the same features of the same sweeps",
+    )
+    require(len(draws) >= 20, "draws", "at least 20 predictive draws", len(draws), "draw more")
 
 
 def _deviations(rows: ndarray, judged: ndarray) -> ndarray:

@@ -79,6 +79,25 @@ def _weights(statistics: Float[ndarray, "row statistic"], ridge: float) -> Float
     return np.asarray(w / w.sum())
 
 
+def _require_moments(observed: FeatureTable, usable: int) -> None:
+    """Refuse an ensemble of which too few rows are usable, and a population with an SD that is no target."""
+    require(
+        usable >= 3,
+        "ensemble",
+        "at least three rows with every feature",
+        usable,
+        "select features that most neurons have",
+    )
+    alike = [name for name, column in zip(observed.names, observed.value.T, strict=True) if not np.nanstd(column) > 0]
+    require(
+        not alike,
+        "population",
+        "features that vary between its cells",
+        f"{listed(alike, 6)}, which does not",
+        "leave this column out: its SD can not be a target",
+    )
+
+
 def tilt(ensemble: FeatureTable, population: FeatureTable, *, ridge: float = 1e-4) -> Recalibration:
     """Weights under which the ensemble has the population's means and SDs.
 
@@ -95,21 +114,7 @@ def tilt(ensemble: FeatureTable, population: FeatureTable, *, ridge: float = 1e-
     observed, predicted = common_features(population, ensemble)
     require(observed.axis == "neuron", "ensemble", "rows that are cells ('neuron')", observed.axis, "pass populations")
     whole = np.isfinite(predicted.value).all(-1)
-    require(
-        int(whole.sum()) >= 3,
-        "ensemble",
-        "at least three rows with every feature",
-        int(whole.sum()),
-        "select features that most neurons have",
-    )
-    alike = [name for name, column in zip(observed.names, observed.value.T, strict=True) if not np.nanstd(column) > 0]
-    require(
-        not alike,
-        "population",
-        "features that vary between its cells",
-        f"{listed(alike, 6)}, which does not",
-        "leave this column out: its SD can not be a target",
-    )
+    _require_moments(observed, int(whole.sum()))
     mean, sd = np.nanmean(observed.value, 0), np.nanstd(observed.value, 0, ddof=1)
     x = (predicted.value[whole] - mean) / sd
     w = _weights(np.concatenate([x, x**2 - 1], 1), ridge)  # both have mean zero in the population

@@ -151,6 +151,17 @@ def _trim(times: Tensor) -> Tensor:
     return times[:, : max(1, int(torch.isfinite(times).sum(-1).max()))].contiguous()
 
 
+def _require_estimator(task: Task) -> None:
+    """Refuse ``npe`` without an amortised posterior."""
+    require(
+        task.method != "npe" or task.estimator is not None,
+        "estimator",
+        "an amortised posterior for the method npe",
+        "none",
+        "train one with `noble-prob train-npe`",
+    )
+
+
 @undisturbed()
 def sbc(
     task: Task,
@@ -182,14 +193,7 @@ def sbc(
     """
     seed = require_seed(seed)
     require_count(n, "n", "recordings")
-    at_hand = task.method != "npe" or task.estimator is not None
-    require(
-        at_hand,
-        "estimator",
-        "an amortised posterior for the method npe",
-        "none",
-        "train one with `noble-prob train-npe`",
-    )
+    _require_estimator(task)
     require_draws(min(keep, task.chains * task.draws), len(task.prior.space))
     truth, evidence = recordings_from_program(
         task.decoder, task.prior, design, n, noise=task.noise, robust=task.robust, seed=seed

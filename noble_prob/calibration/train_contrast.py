@@ -152,11 +152,10 @@ def compare_replays(
     severity, sentence = _verdict(p, power, n, alpha, stimulus, "the predicted ones")
     width = max(map(_width, sets))
     jitter = np.stack([jitter_by_index(s, width) for s in sets])
-    every = tuple(t for s in sets for t in s)
     return TrainContrast(
         stimulus=stimulus,
         observed=tuple(a),
-        predicted=every,
+        predicted=tuple(t for s in sets for t in s),
         within_observed=own,
         within_predicted=np.concatenate(within),
         across=np.concatenate([distances(a, s).ravel() for s in sets]),

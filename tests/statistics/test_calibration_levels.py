@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from noble_prob.calibration.compare import _coverage
+from noble_prob.calibration.coverage import coverage
 from noble_prob.calibration.contrast import scale
 from noble_prob.calibration.per_feature import sd_ratio
 from noble_prob.calibration.pit import pit, rank_ecdf_band
@@ -122,7 +122,7 @@ def test_a_right_ensemble_of_few_draws_stays_inside_the_band():
     for k in range(40):
         observed, ensemble = rng.standard_normal((10, 5)), rng.standard_normal((10, 5))
         own = np.random.default_rng(k)
-        band = _coverage(pit(observed.T, ensemble.T, seed=own), observed, ensemble, own)
+        band = coverage(pit(observed.T, ensemble.T, seed=own), observed, ensemble, own)
         left += not ((band.observed >= band.low - 1e-9) & (band.observed <= band.high + 1e-9)).all()
     assert left <= stats.binom.ppf(0.999, 40, 0.05)
 
@@ -130,7 +130,7 @@ def test_a_right_ensemble_of_few_draws_stays_inside_the_band():
 def test_an_ensemble_half_as_wide_leaves_the_band():
     rng = np.random.default_rng(4)
     observed, ensemble = rng.standard_normal((20, 5)), 0.5 * rng.standard_normal((100, 5))
-    band = _coverage(pit(observed.T, ensemble.T, seed=rng), observed, ensemble, rng)
+    band = coverage(pit(observed.T, ensemble.T, seed=rng), observed, ensemble, rng)
     assert (band.observed < band.low).any()
 
 
