@@ -188,16 +188,7 @@ class Prior:
             card.get("kind"),
             "use a prior written by this version",
         )
-        numbers = (path / "prior.safetensors").read_bytes()
-        expected, found = card.get("tensors_sha256"), hashlib.sha256(numbers).hexdigest()
-        require(
-            expected in (None, found),
-            "folder",
-            f"a folder whose prior.safetensors has SHA-256 {expected}",
-            f"{found} in {path} (altered, or of another prior)",
-            "save the prior again",
-        )
-        tensors = load(numbers)
+        tensors = load(_numbers(path, card.get("tensors_sha256")))
         prior = cls(
             kind=card["kind"],
             space=LatentSpace.from_dict(card["space"]),
@@ -217,6 +208,20 @@ class Prior:
         with seeded(0):  # making a network draws numbers; the caller's are left alone
             prior.log_prob(prior.points[:1])  # fails here, not in the first sample, if a tensor is missing or misshapen
         return prior
+
+
+def _numbers(path: Path, expected: str | None) -> bytes:
+    """Content of ``prior.safetensors``, refused if its hash is another than the card's."""
+    numbers = (path / "prior.safetensors").read_bytes()
+    found = hashlib.sha256(numbers).hexdigest()
+    require(
+        expected in (None, found),
+        "folder",
+        f"a folder whose prior.safetensors has SHA-256 {expected}",
+        f"{found} in {path} (altered, or of another prior)",
+        "save the prior again",
+    )
+    return numbers
 
 
 def require_prior(prior: object) -> None:

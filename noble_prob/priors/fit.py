@@ -75,19 +75,10 @@ def fit_prior(
     _require_number(df, "df")
     require(eta > 0, "eta", "positive", eta, "one is flat over correlations, two the default")
     require(df > 2, "df", "above two", df, "ten is usual; for thin tails take kind='gaussian'")
-    settings: dict[str, Any] = {"eta": eta}
+    own: dict[str, dict[str, Any]] = {"mixture": {"components": components}, "student": {"df": df}}
     if kind == "flow":
-        _require_network(transforms, hidden, bins)
-        settings |= {
-            "latents": x.shape[1],
-            "transforms": int(transforms),
-            "hidden": [*map(int, hidden)],
-            "bins": int(bins),
-        }
-    elif kind == "mixture":
-        settings |= {"components": components}
-    elif kind == "student":
-        settings |= {"df": df}
+        own["flow"] = {"latents": x.shape[1], **_network(transforms, hidden, bins)}
+    settings = {"eta": eta, **own.get(kind, {})}
     with single_thread():
         tensors = _tensors(kind, x, weights, settings, seed)
     return Prior(
@@ -118,6 +109,11 @@ def _require_population(x: Tensor, space: LatentSpace) -> None:
         f"{different} among {len(x)}",
         "give each neuron once, and more of them",
     )
+    _require_independent(x, space)
+
+
+def _require_independent(x: Tensor, space: LatentSpace) -> None:
+    """Refuse neurons that are alike in a latent, or of which latents give one another."""
 
     def named(which: Tensor) -> str:
         return listed(name for name, one in zip(space.names, which.tolist(), strict=True) if one)
@@ -146,14 +142,15 @@ def _require_number(value: object, parameter: str) -> None:
     require(number, parameter, "a finite number", repr(value), "leave it out for the usual one")
 
 
-def _require_network(transforms: int, hidden: Sequence[int], bins: int) -> None:
-    """Refuse a flow without layers or bins, or with a hidden layer without units."""
+def _network(transforms: int, hidden: Sequence[int], bins: int) -> dict[str, Any]:
+    """Sizes of a flow as plain numbers; one without layers or bins, or with a layer without units, is refused."""
     require_count(transforms, "transforms", "layers")
     require_count(bins, "bins", "bins")
     many = isinstance(hidden, Sequence)
     require(many, "hidden", "one width per hidden layer", repr(hidden), "pass a tuple such as (32, 32)")
     for width in hidden:
         require_count(width, "hidden", "units per layer")
+    return {"transforms": int(transforms), "hidden": [*map(int, hidden)], "bins": int(bins)}
 
 
 def _tensors(kind: Kind, x: Tensor, weights: Tensor, settings: dict[str, Any], seed: int) -> dict[str, Tensor]:
