@@ -89,13 +89,7 @@ def examine_population(
     absent = impossible(rows, current_pa, cell.prior.space)
     numbers = numbering(table)
     kept = [name for name in shared if name not in absent]
-    require(
-        bool(kept),
-        "current_pa",
-        "a step (pA) at which a column of the table exists",
-        f"{current_pa:+g}",
-        "; ".join(reason.split(": left out; ")[-1] for reason in absent.values()),
-    )
+    _require_any(kept, absent, current_pa)
 
     def compare(rows: FeatureTable) -> Calibration:
         return _compared(whole, rows.select(kept), absent | numbers, tuple(offered), seed)
@@ -105,6 +99,17 @@ def examine_population(
     moved = _moved(novel, measured) if recalibrate in ("widen", "both") else None
     after = None if moved is None else compare(ensemble(moved, ", moved"))
     return Population(before=compare(rows), weights=weights, moved=moved, after=after)
+
+
+def _require_any(kept: list[str], absent: dict[str, str], current_pa: float) -> None:
+    """Refuse a step at which no column of the table exists; the remedy is the reasons' own."""
+    require(
+        bool(kept),
+        "current_pa",
+        "a step (pA) at which a column of the table exists",
+        f"{current_pa:+g}",
+        "; ".join(reason.split(": left out; ")[-1] for reason in absent.values()),
+    )
 
 
 def _compared(
