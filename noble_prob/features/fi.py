@@ -94,10 +94,7 @@ def fi_curve(recording: Recording, *, threshold_mv: float = -20.0, window_ms: fl
         UsageError: If this is no recording, no sweep is a step, or an argument is none that ``measure`` takes.
     """
     require_recording(recording)
-    steps = [k for k, step in enumerate(recording.steps) if step is not None]
-    require(len(steps) > 0, "recording", "a recording with step sweeps", "none", "pass step responses")
-    order = sorted(steps, key=lambda k: recording.steps[k].amplitude_pa)  # type: ignore[union-attr]
-    part = recording.select(order)
+    part = _by_current(recording)
     found = measure(
         part, names=("spike_count", "mean_rate_hz", "mean_isi_ms"), threshold_mv=threshold_mv, window_ms=window_ms
     )
@@ -125,6 +122,14 @@ def fi_curve(recording: Recording, *, threshold_mv: float = -20.0, window_ms: fl
         mask=torch.isfinite(value),
         axes=recording.axes,
     )
+
+
+def _by_current(recording: Recording) -> Recording:
+    """The sweeps that are steps, by their current; a recording without any is refused."""
+    steps = [k for k, step in enumerate(recording.steps) if step is not None]
+    require(len(steps) > 0, "recording", "a recording with step sweeps", "none", "pass step responses")
+    order = sorted(steps, key=lambda k: recording.steps[k].amplitude_pa)  # type: ignore[union-attr]
+    return recording.select(order)
 
 
 def _line(x: Tensor, y: Tensor, used: Tensor) -> tuple[Tensor, Tensor, Tensor]:
