@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from math import isfinite
 
 from noble_prob.findings.base import Finding
@@ -41,15 +41,9 @@ def converged(result: Posterior, say: Callable[..., Finding]) -> Iterator[Findin
         for key in ("r_hat", "ess_bulk", "ess_tail")
     }
     evidence = {key: value for key, (value, _) in worst.items()} | {"draws": result.latents[..., 0].numel()}
-    bad = [
-        f"R-hat of {worst['r_hat'][1]} is {worst['r_hat'][0]:.3f}" if worst["r_hat"][0] > R_HAT else "",
-        *(
-            f"the {kind} effective sample size of {worst[key][1]} is {worst[key][0]:.0f}" if worst[key][0] < ESS else ""
-            for key, kind in (("ess_bulk", "bulk"), ("ess_tail", "tail"))
-        ),
-    ]
-    if any(bad):
-        yield say("issue", "The chains have not settled: " + ", ".join(b for b in bad if b) + ".", REMEDY, **evidence)
+    bad = _unsettled(worst)
+    if bad:
+        yield say("issue", f"The chains have not settled: {', '.join(bad)}.", REMEDY, **evidence)
     else:
         fewest = min(worst["ess_bulk"][0], worst["ess_tail"][0])
         sentence = (
@@ -57,3 +51,14 @@ def converged(result: Posterior, say: Callable[..., Finding]) -> Iterator[Findin
             f"and give at least {fewest:.0f} effective draws of everything."
         )
         yield say("passed", sentence, **evidence)
+
+
+def _unsettled(worst: Mapping[str, tuple[float, str]]) -> list[str]:
+    """The worst figures that are beyond their limits, in words."""
+    r_hat, name = worst["r_hat"]
+    said = [f"R-hat of {name} is {r_hat:.3f}"] if r_hat > R_HAT else []
+    for kind in ("bulk", "tail"):
+        ess, name = worst[f"ess_{kind}"]
+        if ess < ESS:
+            said.append(f"the {kind} effective sample size of {name} is {ess:.0f}")
+    return said

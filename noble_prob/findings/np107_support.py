@@ -46,16 +46,7 @@ def support(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]
         return
     named = _standouts(placed)
     standouts = f": {'; '.join(named)}" if named else ""
-    reasons = [
-        reason
-        for fires, reason in (
-            (p <= OUT, f"hardly any recording drawn from the population has such features (p = {p:.2g}){standouts}"),
-            (placed.missing > MISSING, f"{100 * placed.missing:.0f} % of its features hardly occur in such recordings"),
-            (quantile < FAR, "the latents that fit it best lie in the outermost 0.5 % of the population"),
-            (distance > 1.0, f"its latents lie {distance:.1f} times as far out as the decoder's training data reaches"),
-        )
-        if fires
-    ]
+    reasons = _reasons(p, standouts, placed.missing, quantile, distance)
     if reasons:
         sentence = f"This recording is outside the decoder's support: {'; '.join(reasons)}."
         yield say("issue", sentence, REMEDY, **evidence)
@@ -63,6 +54,17 @@ def support(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]
         yield say("caution", f"This recording is at the edge of the decoder's support{standouts}.", REMEDY, **evidence)
     else:
         yield say("passed", "Recordings like this one occur in the decoder's population.", **evidence)
+
+
+def _reasons(p: float, standouts: str, missing: float, quantile: float, distance: float) -> list[str]:
+    """Why a recording is outside: every figure that is beyond its limit, in words."""
+    figures = (
+        (p <= OUT, f"hardly any recording drawn from the population has such features (p = {p:.2g}){standouts}"),
+        (missing > MISSING, f"{100 * missing:.0f} % of its features hardly occur in such recordings"),
+        (quantile < FAR, "the latents that fit it best lie in the outermost 0.5 % of the population"),
+        (distance > 1.0, f"its latents lie {distance:.1f} times as far out as the decoder's training data reaches"),
+    )
+    return [reason for fires, reason in figures if fires]
 
 
 def _surprise(placed: PredictiveCheck) -> float:

@@ -41,11 +41,7 @@ def directions(result: Posterior, say: Callable[..., Finding]) -> Iterator[Findi
     share, change = weak_directions(before, after)
     single = (after.diagonal() / before.diagonal()) > WEAK
     chosen = [
-        (kept, vector)
-        for kept, vector in zip(share.tolist(), change, strict=True)
-        if kept > WEAK
-        and float(vector.abs().max()) > SMALL
-        and float(vector[single].square().sum()) < 0.5 * float(vector.square().sum())
+        (kept, vector) for kept, vector in zip(share.tolist(), change, strict=True) if _matters(kept, vector, single)
     ]
     if chosen:
         kept, vector = chosen[0]
@@ -61,18 +57,26 @@ def directions(result: Posterior, say: Callable[..., Finding]) -> Iterator[Findi
         )
     pairs = [p for p in trade_offs(before, after) if not single[p[0]] and not single[p[1]]][:MOST]
     for i, j, r in pairs:
-        how = "rises with" if r > 0 else "falls with rising"
-        both = f"{in_words(names[i])} and {in_words(names[j])}"
-        sentence = (
-            f"{both[:1].upper()}{both[1:]} are known together, not apart: one {how} the other (correlation {r:.2f})."
-        )
-        yield say("caution", sentence, REMEDY, latents=[names[i], names[j]], correlation=r)
+        yield say("caution", _tied(names[i], names[j], r), REMEDY, latents=[names[i], names[j]], correlation=r)
     if not chosen and not pairs:
-        yield say(
-            "passed",
-            "No combination of latents is much less known than the latents themselves.",
-            most_kept=float(share[0]),
-        )
+        sentence = "No combination of latents is much less known than the latents themselves."
+        yield say("passed", sentence, most_kept=float(share[0]))
+
+
+def _matters(kept: float, vector: Tensor, single: Tensor) -> bool:
+    """Whether a direction is weak, changes some latent noticeably, and is not mostly told by single latents."""
+    return (
+        kept > WEAK
+        and float(vector.abs().max()) > SMALL
+        and float(vector[single].square().sum()) < 0.5 * float(vector.square().sum())
+    )
+
+
+def _tied(one: str, other: str, r: float) -> str:
+    """The sentence on a trade-off."""
+    how = "rises with" if r > 0 else "falls with rising"
+    both = f"{in_words(one)} and {in_words(other)}"
+    return f"{both[:1].upper()}{both[1:]} are known together, not apart: one {how} the other (correlation {r:.2f})."
 
 
 def weak_directions(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
