@@ -176,15 +176,7 @@ def _require_same(folder: Path, wanted: Mapping[str, Any]) -> None:
     """Refuse a folder that is neither empty nor of a run of the same plan."""
     path = folder / PLAN
     if not path.exists():
-        begun = (LOCK, f".{PLAN}.")  # all that a run leaves that was killed before it wrote its plan
-        there = sorted(p.name for p in folder.iterdir() if not p.name.startswith(begun)) if folder.is_dir() else []
-        require(
-            not there,
-            "out",
-            f"a new folder, or one whose {PLAN} says how its results were made",
-            f"{folder.name!r}, which holds {listed(there, 2)} and no {PLAN}",
-            "choose another folder, or delete this one if nothing in it is needed",
-        )
+        _require_empty(folder)
         return
     old = _values(path) if path.is_file() else None
     if old is None:
@@ -210,3 +202,16 @@ def _require_same(folder: Path, wanted: Mapping[str, Any]) -> None:
             f"another {part}",
             "restore it, or choose another folder",
         )
+
+
+def _require_empty(folder: Path) -> None:
+    """Refuse a folder that holds something and no plan."""
+    begun = (LOCK, f".{PLAN}.")  # all that a run leaves that was killed before it wrote its plan
+    there = sorted(p.name for p in folder.iterdir() if not p.name.startswith(begun)) if folder.is_dir() else []
+    require(
+        not there,
+        "out",
+        f"a new folder, or one whose {PLAN} says how its results were made",
+        f"{folder.name!r}, which holds {listed(there, 2)} and no {PLAN}",
+        "choose another folder, or delete this one if nothing in it is needed",
+    )

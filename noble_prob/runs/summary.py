@@ -97,31 +97,13 @@ def summarise(record: Record, sources: Sequence[Source], cell: Cell) -> Summary:
 
 def _row(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
     if "latents" not in found:
-        return {
-            **dict.fromkeys(HEAD),
-            "recording": name,
-            "status": "refused",
-            "issues": [],
-            "cautions": [],
-            "why": found.get("refused", "nothing is known of it"),
-            "latents": None,
-        }
+        return _refused(name, found.get("refused", "nothing is known of it"))
     figures = [*found["latents"].values(), *found["noise"].values()]
     r_hat = [f["r_hat"] for f in figures if f["r_hat"] is not None]
     ess = [f[kind] for f in figures for kind in ("ess_bulk", "ess_tail") if f[kind] is not None]
     codes = {
         level: sorted({f["code"] for f in found["findings"] if f["severity"] == level})
         for level in ("issue", "caution")
-    }
-    latents = {
-        k: {
-            "unit": v["unit"],
-            "mean": v["mean"],
-            "sd": v["sd"],
-            "low": v["interval_89"][0],
-            "high": v["interval_89"][1],
-        }
-        for k, v in found["latents"].items()
     }
     return {
         "recording": name,
@@ -135,8 +117,20 @@ def _row(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
         "issues": codes["issue"],
         "cautions": codes["caution"],
         "why": None,
-        "latents": latents,
+        "latents": {name: _figures(told) for name, told in found["latents"].items()},
     }
+
+
+def _refused(name: str, why: str) -> dict[str, Any]:
+    """The row of a recording without a posterior."""
+    told: dict[str, Any] = {"issues": [], "cautions": [], "why": why, "latents": None}
+    return {**dict.fromkeys(HEAD), "recording": name, "status": "refused", **told}
+
+
+def _figures(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Unit and figures of a latent."""
+    low, high = told["interval_89"]
+    return {"unit": told["unit"], "mean": told["mean"], "sd": told["sd"], "low": low, "high": high}
 
 
 def _own(name: str, figures: Mapping[str, Any]) -> dict[str, Any]:
