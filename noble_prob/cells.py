@@ -11,7 +11,6 @@ The name ``toy`` stands for a cell without a folder: the closed-form toy decoder
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -27,17 +26,18 @@ from noble_prob.amortised.estimator import CARD as ESTIMATOR
 from noble_prob.decoder.base import Decoder
 from noble_prob.decoder.checkpoint import cell_folder, load_decoder, read_card, shipped_cells
 from noble_prob.decoder.device import require_device
+from noble_prob.decoder.steps import on_grid
 from noble_prob.decoder.toy import ToyDecoder
-from noble_prob.errors import UsageError, require
+from noble_prob.errors import require
 from noble_prob.latent import LatentSpace, Neurons
 from noble_prob.noise import Design
 from noble_prob.population.latents import protocol_of
+from noble_prob.population.table import HELD_OUT, TABLE, TRAIN, read_table
 from noble_prob.priors import Kind, Prior, fit_prior, undisturbed
 from noble_prob.readers import read
-from noble_prob.recording import Protocol, Recording
+from noble_prob.recording import Recording
 
-TABLE, DEMO, PRIOR = "hof_latents.csv", "demo_recording.npz", "prior"
-TRAIN, HELD_OUT = "train", "held_out"
+DEMO, PRIOR = "demo_recording.npz", "prior"
 TOY = "toy"
 TOY_MODELS, TOY_SEED = 60, 7
 SHARES = (0.0, 0.15, 0.4, 0.55, 0.7, 0.85)
@@ -170,16 +170,10 @@ def _load(where: str | Path, prior: Kind | None, device: str) -> Cell:
     if named and str(where) == TOY:
         return _toy(prior)
     if named:
-        require(
-            str(where) in known,
-            "cell",
-            f"one of {', '.join(known)}, or a folder",
-            repr(str(where)[:80]),
-            "choose a shipped cell or pass the folder of a checkpoint",
-        )
+        _require_known(str(where), known)
         folder = cell_folder(str(where))
     decoder, card = load_decoder(folder, device=device), read_card(folder)
-    neurons = _read_table(folder / TABLE, decoder.space)
+    neurons = read_table(folder / TABLE, decoder.space)
     density = _stored(folder, decoder.space)
     if density is None or (prior is not None and density.kind != prior):
         density = fit_prior(neurons[TRAIN], prior or "student")
@@ -198,6 +192,17 @@ def _load(where: str | Path, prior: Kind | None, device: str) -> Cell:
     )
 
 
+def _require_known(name: str, known: Sequence[str]) -> None:
+    """Refuse the name of a cell that there is not."""
+    require(
+        name in known,
+        "cell",
+        f"one of {', '.join(known)}, or a folder",
+        repr(name[:80]),
+        "choose a shipped cell or pass the folder of a checkpoint",
+    )
+
+
 def _read_demo(path: Path, neurons: Mapping[str, Neurons]) -> tuple[Recording, dict[str, float]] | None:
     """The simulated recording and the latents of the model that gave it, which its provenance names."""
     recording = read(path)
@@ -208,38 +213,6 @@ def _read_demo(path: Path, neurons: Mapping[str, Neurons]) -> tuple[Recording, d
             values = group.value[list(group.labels).index(number)].tolist()
             return recording, dict(zip(group.space.names, values, strict=True))
     return None
-
-
-def _read_table(path: Path, space: LatentSpace) -> dict[str, Neurons]:
-    """Neurons of each split of a latent table; models that lack a latent are left out."""
-    require(path.is_file(), "cell", f"a folder with {TABLE}", f"{path.parent.name} without it", "restore the folder")
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            header, *rows = csv.reader(file)
-    except (ValueError, csv.Error) as error:
-        raise UsageError(
-            "cell", f"a {TABLE} with a header and rows", "an empty file, or no text", "restore the folder"
-        ) from error
-    wanted = ["model", "split", *space.names]
-    require(
-        header[: len(wanted)] == wanted,
-        "cell",
-        f"a {TABLE} with the columns {', '.join(wanted)}",
-        ", ".join(header),
-        "use the table that belongs to the decoder",
-    )
-    try:
-        values = torch.tensor([[float(v) for v in row[2 : len(wanted)]] for row in rows], dtype=torch.float64)
-        splits = [row[1] for row in rows]
-    except (ValueError, IndexError) as error:
-        raise UsageError("cell", f"a whole {TABLE}", "a row with gaps", "restore the folder") from error
-    out = {}
-    for split in sorted(set(splits)):
-        kept = [k for k in range(len(rows)) if splits[k] == split and bool(torch.isfinite(values[k]).all())]
-        labels = tuple(rows[k][0] for k in kept)
-        out[split] = Neurons(space=space, value=values[kept], axis="neuron", labels=labels)
-    require(TRAIN in out, "cell", f"a {TABLE} with training models", "none", "mark them 'train' in its column split")
-    return out
 
 
 def _stored(folder: Path, space: LatentSpace) -> Prior | None:
@@ -273,14 +246,7 @@ def _toy(kind: Kind | None) -> Cell:
     exact = Prior(kind="gaussian", space=space, tensors=unit, points=points[1:], labels=labels)
     prior = exact if kind in (None, exact.kind) else fit_prior(models, kind)
     value = space.unstandardise(points[0])
-    w = decoder.window
-    protocol = Protocol.step_family(
-        [-110.0, 80.0, 180.0, 240.0],
-        onset_ms=w.onset_ms,
-        duration_ms=w.duration_ms,
-        total_ms=w.n_samples * w.dt_ms,
-        dt_ms=w.dt_ms,
-    )
+    protocol = on_grid([-110.0, 80.0, 180.0, 240.0], decoder.window)
     recording = Recording(
         protocol=protocol,
         voltage_mv=decoder.respond(value[None], protocol.amplitudes_pa),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from inspect import signature
 
 import torch
 from jaxtyping import Float
@@ -16,11 +15,13 @@ from torch import Tensor
 
 from noble_prob.decoder.base import Decoder, require_decoder
 from noble_prob.decoder.device import require_device
-from noble_prob.errors import UsageError, listed, require, require_count, require_kind, require_memory, require_seed
+from noble_prob.decoder.steps import on_grid
+from noble_prob.errors import listed, require, require_count, require_kind, require_memory, require_seed
 from noble_prob.features import Features, measure
 from noble_prob.jobs.bars import bar
 from noble_prob.latent import Neurons, require_neurons
 from noble_prob.noise import TrialModel
+from noble_prob.noise.render import render
 from noble_prob.priors import Prior, stream
 from noble_prob.priors.base import require_prior
 from noble_prob.recording import Protocol, Recording
@@ -85,30 +86,18 @@ def respond(
     _require_own(decoder, neurons, device)
     require_count(chunk, "chunk", "traces")
     seed = require_seed(seed)
-    steps = _protocol(decoder, protocol)
+    steps = on_grid(protocol, decoder.window)
     require_room(decoder, len(neurons), len(steps.steps), trials if isinstance(trials, int) else None)
     _require_trained(decoder, () if extrapolate else steps.amplitudes_pa.tolist(), "protocol")
     generator = stream("respond", seed)  # a neuron drawn with the same seed has other noise
     if trial_model is not None:
         require_kind(trial_model, TrialModel, "trial_model", "build it by TrialModel.isotropic(cell.decoder.space)")
-    if trials is None:
-        require(
-            trial_model is None, "trial_model", "given together with trials", "trials=None", "pass trials=1 or more"
-        )
-        latents, model = neurons.value[:, None], None
-    else:
-        require_count(trials, "trials", "repeats")
-        require(
-            neurons.axis != "trial",
-            "neurons.axis",
-            "'draw' or 'neuron' where `trials` are wanted",
-            "'trial'",
-            "these are repeats already: leave `trials` out",
-        )
-        model = trial_model or TrialModel.isotropic(neurons.space)
+    model = _noise_of(neurons, trials, trial_model)
+    latents = neurons.value[:, None]
+    if model is not None and trials is not None:
         latents = model.latents(neurons, trials * len(steps.steps), generator)
         latents = latents.reshape(len(neurons) * trials, len(steps.steps), -1)
-    voltage = _render(decoder, latents, steps, model, generator, chunk, device, progress)
+    voltage = render(decoder, latents, steps, model, generator, chunk, device, progress)
     repeats = () if trials is None else (trials,)
     _require_finite(voltage, neurons)
     return Recording(
@@ -117,6 +106,24 @@ def respond(
         axes=(neurons.axis, *("trial" for _ in repeats)),
         provenance={"decoder": type(decoder).__name__, "seed": seed, "neurons": dict(neurons.provenance)},
     )
+
+
+def _noise_of(neurons: Neurons, trials: int | None, trial_model: TrialModel | None) -> TrialModel | None:
+    """How repeats differ; None where none are wanted."""
+    if trials is None:
+        require(
+            trial_model is None, "trial_model", "given together with trials", "trials=None", "pass trials=1 or more"
+        )
+        return None
+    require_count(trials, "trials", "repeats")
+    require(
+        neurons.axis != "trial",
+        "neurons.axis",
+        "'draw' or 'neuron' where `trials` are wanted",
+        "'trial'",
+        "these are repeats already: leave `trials` out",
+    )
+    return trial_model or TrialModel.isotropic(neurons.space)
 
 
 def _require_own(decoder: Decoder, neurons: Neurons, device: str | torch.device | None) -> None:
@@ -176,7 +183,7 @@ def respond_features(
     _require_own(decoder, neurons, device)
     require_count(chunk, "chunk", "traces")
     _require_trained(decoder, () if extrapolate else (current_pa,), "current_pa")
-    steps, found = _protocol(decoder, [current_pa]), []
+    steps, found = on_grid([current_pa], decoder.window), []
     with torch.no_grad():
         for z in bar(neurons.value.split(chunk), desc="measure", unit="chunk", show=progress):
             current = torch.tensor([current_pa], dtype=torch.float32, device=device or "cpu").expand(len(z))
@@ -229,86 +236,3 @@ def _require_trained(decoder: Decoder, current_pa: Sequence[float], parameter: s
     remedy = "choose steps in this range, or pass extrapolate=True and trust no number of the answer"
     for current in current_pa:
         decoder.window.require_current(current, parameter, remedy)
-
-
-def _protocol(decoder: Decoder, protocol: Protocol | Sequence[float] | Tensor) -> Protocol:
-    """The step family on the decoder's grid."""
-    w = decoder.window
-    if not isinstance(protocol, Protocol):
-        return Protocol.step_family(
-            protocol, onset_ms=w.onset_ms, duration_ms=w.duration_ms, total_ms=w.n_samples * w.dt_ms, dt_ms=w.dt_ms
-        )
-    wanted = f"steps from {w.onset_ms} ms for {w.duration_ms} ms on {w.n_samples} samples of {w.dt_ms} ms"
-    grid = len(protocol.time_ms) == w.n_samples and abs(protocol.dt_ms - w.dt_ms) < 1e-6
-    onset = w.onset_ms + float(protocol.time_ms[0])
-    fits = all(
-        s and abs(s.onset_ms - onset) < w.dt_ms and abs(s.duration_ms - w.duration_ms) < w.dt_ms for s in protocol.steps
-    )
-    require(grid and fits, "protocol", wanted, "another grid or stimulus", "pass the step amplitudes in pA instead")
-    held = [s.holding_pa for s in protocol.steps if s and s.holding_pa]
-    require(
-        not held,
-        "protocol",
-        "steps from rest: the decoder knows no holding current",
-        f"{listed(held, 3)} pA",
-        "pass the step amplitudes in pA instead",
-    )
-    return protocol
-
-
-def _render(
-    decoder: Decoder,
-    latents: Tensor,
-    steps: Protocol,
-    model: TrialModel | None,
-    generator: torch.Generator,
-    chunk: int,
-    device: str | torch.device | None,
-    progress: bool,
-) -> Float[Tensor, "row sweep time"]:
-    """Voltage of rows of latents (one per row, or one per row and sweep), chunk by chunk; chance knows no chunks."""
-    current = steps.amplitudes_pa
-    rows, sweeps = len(latents), len(current)
-    flat = latents.expand(rows, sweeps, latents.shape[-1]).reshape(rows * sweeps, -1)
-    amplitude = current.expand(rows, sweeps).reshape(-1)
-    out = torch.empty(rows * sweeps, decoder.window.n_samples, dtype=torch.float32, device="cpu")
-    with torch.no_grad():
-        moved = None
-        if model is not None and model.moves_spikes:
-            moved = _spike_times(decoder, flat, amplitude, model, generator, chunk, device)
-        for at in bar(range(0, len(flat), chunk), desc="respond", unit="chunk", show=progress):
-            own = slice(at, at + chunk)
-            times = {} if moved is None else {"times_ms": moved[own].to(device)}
-            voltage = decoder.respond(flat[own].to(device), amplitude[own].to(device), **times)
-            out[own] = _recorded(voltage, model, generator).to(out)
-    return out.reshape(rows, sweeps, -1)
-
-
-def _spike_times(
-    decoder: Decoder,
-    latents: Tensor,
-    current_pa: Tensor,
-    model: TrialModel,
-    generator: torch.Generator,
-    chunk: int,
-    device: str | torch.device | None,
-) -> Float[Tensor, "row spike"]:
-    """Spike times of repeats (ms after onset), drawn for all rows at once, on the CPU."""
-    if "times_ms" not in signature(decoder.respond).parameters:
-        raise UsageError(
-            "trial_model",
-            "without timing scatter and phase diffusion for a decoder that can not render given spike times",
-            model.phase_diffusion,
-            "leave them out",
-        )
-    parts = zip(latents.split(chunk), current_pa.split(chunk), strict=True)
-    times = torch.cat([decoder.spike_times(z.to(device), i.to(device)).cpu() for z, i in parts])
-    return model.scatter(times, current_pa, generator)
-
-
-def _recorded(voltage: Tensor, model: TrialModel | None, generator: torch.Generator) -> Tensor:
-    """Voltage with the electrode's noise, drawn trace by trace."""
-    if model is None or model.electrode_mv == 0:
-        return voltage
-    noise = [torch.randn(len(row), generator=generator, dtype=voltage.dtype) for row in voltage]
-    return voltage + model.electrode_mv * torch.stack(noise).to(voltage.device)

@@ -9,8 +9,8 @@ import pytest
 import torch
 from scipy import stats
 
-from noble_prob.calibration.coverage import coverage
 from noble_prob.calibration.contrast import scale
+from noble_prob.calibration.coverage import coverage
 from noble_prob.calibration.per_feature import sd_ratio
 from noble_prob.calibration.pit import pit, rank_ecdf_band
 from noble_prob.calibration.power import _scatter
