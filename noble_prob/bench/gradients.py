@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache, partial
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -22,27 +23,13 @@ def bench_gradients(cell: str, *, batch: int = 4, device: str = "cpu", repeats: 
     """
     decoder = load(cell, device)
     latents, current = (v.to(device) for v in neurons_and_currents(decoder, batch))
-    latents.requires_grad_()
-
-    def gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        value = answer(latents, current).clamp(max=400.0)
-        return torch.autograd.grad(value, latents, ramps(value.shape[0], value.shape[1], value.dtype))[0]
-
-    @cache
-    def ramps(rows: int, columns: int, dtype: torch.dtype) -> Tensor:
-        return torch.linspace(0, 1, columns, dtype=dtype, device=device).expand(rows, -1).contiguous()
-
+    gradient = _gradient_at(latents.requires_grad_(), current)
     rows: list[Row] = []
-    plan: tuple[tuple[str, Path], ...] = (
-        ("spike_times", "fast"),
-        ("spike_times", "reference"),
-        ("respond", "fast"),
-        ("respond", "reference"),
-    )
+    paths: tuple[Path, ...] = ("fast", "reference")
     exact = load(cell, device).double()
     exact.path = "products"
     wanted = {what: gradient(getattr(exact, what)) for what in ("spike_times", "respond")}
-    for what, path in plan:
+    for what, path in product(wanted, paths):
         decoder.path, decoder.graphs = path, path == "fast"
         answer = getattr(decoder, what)
         seconds = median_seconds(lambda answer=answer: gradient(answer), repeats=repeats, device=device)  # type: ignore[misc]
@@ -58,6 +45,20 @@ def bench_gradients(cell: str, *, batch: int = 4, device: str = "cpu", repeats: 
             }
         )
     return rows
+
+
+def _gradient_at(latents: Tensor, current: Tensor) -> Callable[[Callable[[Tensor, Tensor], Tensor]], Tensor]:
+    """From an answer of the decoder to the gradient of its values, weighted by a ramp, with respect to the latents."""
+
+    @cache
+    def ramps(rows: int, columns: int, dtype: torch.dtype) -> Tensor:
+        return torch.linspace(0, 1, columns, dtype=dtype, device=latents.device).expand(rows, -1).contiguous()
+
+    def gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        value = answer(latents, current).clamp(max=400.0)
+        return torch.autograd.grad(value, latents, ramps(value.shape[0], value.shape[1], value.dtype))[0]
+
+    return gradient
 
 
 def bench_training(

@@ -25,6 +25,7 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from noble_prob.cli.chains import refuse_no_chains
 from noble_prob.cli.given import refuse, refuse_warmup, require_engine
@@ -42,6 +43,9 @@ from noble_prob.cli.options import (
 from noble_prob.cli.output import new_folder, tell, write_json
 from noble_prob.cli.traces import is_traces
 from noble_prob.errors import UsageError, listed, require
+
+if TYPE_CHECKING:
+    from noble_prob.runs import Settings
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -128,21 +132,9 @@ def _run_one(args: argparse.Namespace) -> int:
 
 def _run_many(args: argparse.Namespace) -> int:
     """Many recordings, one folder each, and a table."""
-    from noble_prob.runs import Settings, find_recordings, infer_many
+    from noble_prob.runs import find_recordings, infer_many
 
-    settings = Settings(
-        cell=args.cell,
-        prior=args.prior,
-        method=args.method,
-        seed=args.seed,
-        chains=args.chains,
-        warmup=args.warmup,
-        draws=args.draws,
-        noiseless=args.noiseless,
-        fall_back=not args.no_chains,
-        batch=args.batch,
-        **reading(args),
-    )
+    settings = _settings(args)
     try:
         summary = infer_many(
             find_recordings(args.file),
@@ -167,3 +159,22 @@ def _run_many(args: argparse.Namespace) -> int:
             "check the files one by one",
         )
     return 0
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    """How each of many recordings is read and inferred."""
+    from noble_prob.runs import Settings
+
+    return Settings(
+        cell=args.cell,
+        prior=args.prior,
+        method=args.method,
+        seed=args.seed,
+        chains=args.chains,
+        warmup=args.warmup,
+        draws=args.draws,
+        noiseless=args.noiseless,
+        fall_back=not args.no_chains,
+        batch=args.batch,
+        **reading(args),
+    )

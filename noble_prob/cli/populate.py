@@ -44,6 +44,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--range-pa", type=numbers, default=None, help="lowest,highest random current (of the design)")
     parser.add_argument("--near-share", type=finite, default=0.5, help="share of random currents near threshold (0.5)")
+    _add_models(parser)
+    parser.add_argument(
+        "--random-duration-ms",
+        type=numbers,
+        default=None,
+        help="shortest,longest random pulse duration (that of the standard protocol)",
+    )
+    parser.add_argument("--random-duration-share", type=finite, default=1.0, help="share of models that get them (1)")
+    parser.add_argument("--total-ms", type=above_zero, default=512.0, help="length of a trace (512)")
+    parser.add_argument("--chunk-models", type=positive, default=8, help="models per chunk (8)")
+    parser.add_argument("--chunks", default=None, help="make only these chunks, such as 0-99 (all that are missing)")
+    parser.add_argument("--max-minutes", type=above_zero, default=None, help="begin nothing after so many minutes")
+    add_engine(parser)
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    """Options of which models are made and which of them are accepted."""
     parser.add_argument(
         "--held-out",
         default=None,
@@ -62,18 +79,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--k-sd", type=above_zero, default=3.0, help="acceptable distance from a target of 'base' or a file, in SDs (3)"
     )
-    parser.add_argument(
-        "--random-duration-ms",
-        type=numbers,
-        default=None,
-        help="shortest,longest random pulse duration (that of the standard protocol)",
-    )
-    parser.add_argument("--random-duration-share", type=finite, default=1.0, help="share of models that get them (1)")
-    parser.add_argument("--total-ms", type=above_zero, default=512.0, help="length of a trace (512)")
-    parser.add_argument("--chunk-models", type=positive, default=8, help="models per chunk (8)")
-    parser.add_argument("--chunks", default=None, help="make only these chunks, such as 0-99 (all that are missing)")
-    parser.add_argument("--max-minutes", type=above_zero, default=None, help="begin nothing after so many minutes")
-    add_engine(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -15,10 +15,14 @@ from __future__ import annotations
 import argparse
 import shutil
 from contextlib import nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from noble_prob.cli.options import add_cell, enough, load_cell, numbers, positive, seed, several
 from noble_prob.cli.output import new_file, show, write_json
+
+if TYPE_CHECKING:
+    from noble_prob.cells import Cell
+    from noble_prob.inference.task import Task
 
 JSON_FILE = True
 
@@ -45,25 +49,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Simulate, infer, rank, write."""
     from noble_prob.calibration.sbc import sbc
-    from noble_prob.inference.task import Task
     from noble_prob.jobs.place import locked
 
     parts = args.json.parent / f"{args.json.name}.parts" if args.json else None
     with locked(parts, "json") if parts else nullcontext():
         with new_file(args.json, "json") if args.json else nullcontext() as draft:
             cell = load_cell(args)
-            task = Task(
-                decoder=cell.decoder,
-                prior=cell.prior,
-                method=args.method,
-                chains=args.chains,
-                draws=args.draws,
-                estimator=cell.estimator,
-                device=args.device,
-                progress=not args.quiet,
-            )
             result = sbc(
-                task,
+                _task(args, cell),
                 cell.steps(args.currents_pa),
                 args.n,
                 seed=args.seed,
@@ -77,6 +70,22 @@ def run(args: argparse.Namespace) -> int:
             shutil.rmtree(parts)
     show(args, _table(result))
     return 0
+
+
+def _task(args: argparse.Namespace, cell: Cell) -> Task:
+    """How each recording is inferred."""
+    from noble_prob.inference.task import Task
+
+    return Task(
+        decoder=cell.decoder,
+        prior=cell.prior,
+        method=args.method,
+        chains=args.chains,
+        draws=args.draws,
+        estimator=cell.estimator,
+        device=args.device,
+        progress=not args.quiet,
+    )
 
 
 def _table(result: dict[str, Any]) -> str:

@@ -56,16 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from noble_prob.population.builtin import open_hof
     from noble_prob.population.hof import parse_keys
 
-    require_engine(args)
-    if not args.noise_sd_na:
-        refuse(args, ["--noise-tau-ms", "--seed"], "there is no background", "give --noise-sd-na")
-    require(
-        not args.out.is_file() or is_traces(args.out),
-        "out",
-        "a new file, or one that simulate has written",
-        f"{str(args.out)!r}, which is another",
-        "choose another name",
-    )
+    _check(args)
     hof = open_hof(args.hof)
     hof = hof if args.models is None else hof.select(parse_keys(args.models))
     labels = tuple(model.label for model in hof.models)
@@ -87,6 +78,20 @@ def run(args: argparse.Namespace) -> int:
         {"out": str(args.out), "shape": shape, "models": list(hof.keys), "failures": dict(failures)},
     )
     return 1 if failures else 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse options about what is not asked for, and to write over a file of another origin."""
+    require_engine(args)
+    if not args.noise_sd_na:
+        refuse(args, ["--noise-tau-ms", "--seed"], "there is no background", "give --noise-sd-na")
+    require(
+        not args.out.is_file() or is_traces(args.out),
+        "out",
+        "a new file, or one that simulate has written",
+        f"{str(args.out)!r}, which is another",
+        "choose another name",
+    )
 
 
 def _simulated(args: argparse.Namespace, hof: Any) -> Any:

@@ -132,6 +132,22 @@ def load_decoder(where: str | Path, *, device: str | torch.device = "cpu") -> Tr
     here = where not in shipped_cells() and os.path.isdir(where)  # a name that is too long is no folder
     folder = Path(where) if here else cell_folder(str(where))
     card = read_card(folder)
+    raw = _weights(folder, card)
+    kind = str(card.get("decoder", "noble"))
+    require(kind in KINDS, "checkpoint", f"a decoder of kind {' or '.join(KINDS)}", repr(kind), REMEDY)
+    try:
+        decoder = _build(card, *KINDS[kind])
+        decoder.load_state_dict(load(raw))
+    except UsageError:
+        raise
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
+        raise UsageError("checkpoint", f"a {CARD} that fits its weights", why, REMEDY) from error
+    return decoder.to(device).eval().requires_grad_(False)
+
+
+def _weights(folder: Path, card: Mapping[str, Any]) -> bytes:
+    """The file of weights, which must be the one that the card was written for."""
     path = folder / WEIGHTS
     require(
         path.is_file(),
@@ -150,17 +166,7 @@ def load_decoder(where: str | Path, *, device: str | torch.device = "cpu") -> Tr
         f"{digest[:12]}... (truncated or altered)",
         "restore the file from its source",
     )
-    kind = str(card.get("decoder", "noble"))
-    require(kind in KINDS, "checkpoint", f"a decoder of kind {' or '.join(KINDS)}", repr(kind), REMEDY)
-    try:
-        decoder = _build(card, *KINDS[kind])
-        decoder.load_state_dict(load(raw))
-    except UsageError:
-        raise
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
-        why = f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
-        raise UsageError("checkpoint", f"a {CARD} that fits its weights", why, REMEDY) from error
-    return decoder.to(device).eval().requires_grad_(False)
+    return raw
 
 
 def _describe(decoder: TrainedDecoder) -> dict[str, Any]:

@@ -201,15 +201,22 @@ class FusedStack:
             self.n,
             batch,
             *after,
-            WIDTH=self.width,
             HIDDEN=len(self.lift[0]),
-            TILE=self.tile,
-            RANK=self.rank,
-            PRECISION=self.precision,
-            num_warps=self.warps,
+            **self._common,
             **sizes,
         )
         return h, moments
+
+    @property
+    def _common(self) -> dict[str, Any]:
+        """Compile-time sizes and options of every kernel that works tile by tile."""
+        return {
+            "WIDTH": self.width,
+            "TILE": self.tile,
+            "RANK": self.rank,
+            "PRECISION": self.precision,
+            "num_warps": self.warps,
+        }
 
     def _mix(self, spectrum: Tensor, layer: _Layer, out: Tensor, batch: int) -> None:
         tile = 16 if batch <= 16 else 64
@@ -235,36 +242,25 @@ class FusedStack:
         p1, q1 = self.project[:2]
         stride = scale.stride(0) if len(scale) > 1 else 0
         per = self.per if self.blocks % self.per == 0 and batch * self.blocks >= MANY_TILES * self.per else 1
+        own = (layer.skip, *layer.mix, layer.gate, scale[:, i], shift[:, i])
+        projection = (scale[:, -1], shift[:, -1], p1, q1, self._project_last, self._last_bias)
         kernels.layer[(batch, self.blocks // per)](
             h,
             wave,
             self.local,
-            layer.skip,
-            *layer.mix,
-            layer.gate,
-            scale[:, i],
-            shift[:, i],
+            *own,
             out,
             moments,
-            scale[:, -1],
-            shift[:, -1],
-            p1,
-            q1,
-            self._project_last,
-            self._last_bias,
+            *projection,
             self.n,
             batch,
             stride,
-            WIDTH=self.width,
             HIDDEN=len(layer.mix[0]),
             PROJECT=len(p1),
             INNER=layer.inner,
             OUTER=layer.outer,
             LAST=last,
-            TILE=self.tile,
-            RANK=self.rank,
             PER=per,
-            PRECISION=self.precision,
-            num_warps=self.warps,
+            **self._common,
         )
         return out

@@ -156,15 +156,7 @@ def populate(
             installed.
     """
     require_arbor()
-    most = -(-plan.n_models // plan.chunk_models) - 1
-    beyond = [i for i in chunks or () if not 0 <= i <= most]
-    require(
-        not beyond and (chunks is None or len(chunks) > 0),
-        "chunks",
-        f"numbers from 0 to {most}",
-        listed(beyond) or "none",
-        "choose chunks of the set",
-    )
+    _require_chunks(plan, chunks)
     store = Store.create(path, plan.manifest())
     found = {i: store.condition(i) for i in (range(store.n_chunks) if chunks is None else sorted(set(chunks)))}
     wanted = [i for i, condition in found.items() if condition != "whole"]
@@ -188,6 +180,19 @@ def populate(
         tally.update(outcome.value.status)
     store.seal()
     return tally
+
+
+def _require_chunks(plan: Plan, chunks: Sequence[int] | None) -> None:
+    """Refuse numbers of chunks that the set does not have, and an empty choice of them; None is all."""
+    most = -(-plan.n_models // plan.chunk_models) - 1
+    beyond = [i for i in chunks or () if not 0 <= i <= most]
+    require(
+        not beyond and (chunks is None or len(chunks) > 0),
+        "chunks",
+        f"numbers from 0 to {most}",
+        listed(beyond) or "none",
+        "choose chunks of the set",
+    )
 
 
 def make_chunk(task: ChunkTask) -> Chunk:

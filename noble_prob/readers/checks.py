@@ -189,6 +189,19 @@ def _check_voltage(voltage_mv: np.ndarray, name: str) -> None:
         f"{largest:g} mV throughout",
         "check which channel is connected, and pass it as `channel`",
     )
+    _check_size(largest, name)
+    low, high = USUAL_MV
+    require(
+        low <= usual <= high,
+        "voltage_mv",
+        f"about a resting potential, with a median of {low:g} to {high:g} mV, in {name}",
+        f"a median of {usual:.0f} mV",
+        "divide the voltage by the amplifier's gain if it still holds it, and check its sign",
+    )
+
+
+def _check_size(largest: float, name: str) -> None:
+    """Refuse a largest voltage that is one in volts, or that no membrane has in mV."""
     require(
         abs(largest) >= 1,
         "voltage_mv",
@@ -203,14 +216,6 @@ def _check_voltage(voltage_mv: np.ndarray, name: str) -> None:
         f"values up to {largest:.4g}",
         "convert the voltage to mV (from microvolts divide it by 1000), or divide it by the amplifier's gain; no "
         "membrane has this voltage",
-    )
-    low, high = USUAL_MV
-    require(
-        low <= usual <= high,
-        "voltage_mv",
-        f"about a resting potential, with a median of {low:g} to {high:g} mV, in {name}",
-        f"a median of {usual:.0f} mV",
-        "divide the voltage by the amplifier's gain if it still holds it, and check its sign",
     )
 
 

@@ -32,6 +32,11 @@ def require_grid(time_ms: Tensor) -> None:
         "NaN, or a step back",
         "sort the samples and give times in ms",
     )
+    _require_even(time_ms, step)
+
+
+def _require_even(time_ms: Tensor, step: Tensor) -> None:
+    """Refuse times whose intervals (``step``) differ, or together lead off an even grid."""
     ragged = float((step - step.mean()).abs().max() / step.mean())
     require(
         ragged < 0.05,
@@ -48,6 +53,37 @@ def require_grid(time_ms: Tensor) -> None:
         "regularly sampled",
         f"times up to {drift:.1f} intervals off an even grid",
         "resample the recording to a regular grid",
+    )
+
+
+def require_pulse(*, onset_ms: float, duration_ms: float, total_ms: float, dt_ms: float, holding_pa: float) -> None:
+    """Refuse a pulse that does not fit into its sweep, or a sweep that is no grid.
+
+    Args:
+        onset_ms: Start of the pulse (ms).
+        duration_ms: Its length (ms).
+        total_ms: Length of the sweep (ms).
+        dt_ms: Sampling interval (ms).
+        holding_pa: Current outside the pulse (pA).
+
+    Raises:
+        UsageError: If it does not.
+    """
+    require(math.isfinite(total_ms), "total_ms", "a finite length in ms", total_ms, "pass the length of a sweep")
+    require(
+        0 < dt_ms <= total_ms / 2,
+        "dt_ms",
+        f"positive, and short for a sweep of {total_ms} ms",
+        dt_ms,
+        "pass the sampling interval in ms",
+    )
+    require(math.isfinite(holding_pa), "holding_pa", "a finite current in pA", holding_pa, "pass 0 for none")
+    require(
+        onset_ms >= 0 and duration_ms > 0 and onset_ms + duration_ms <= total_ms,
+        "duration_ms",
+        f"positive and end within the sweep of {total_ms} ms",
+        duration_ms,
+        "shorten the pulse or lengthen `total_ms`",
     )
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from noble_prob.errors import require
-from noble_prob.recording.checks import require_grid, require_steps
+from noble_prob.recording.checks import require_grid, require_pulse, require_steps
 from noble_prob.recording.numbers import numbers
 from noble_prob.recording.step import Step
 
@@ -82,22 +81,7 @@ class Protocol:
             amps.tolist(),
             "pass the pulse heights as numbers",
         )
-        require(isfinite(total_ms), "total_ms", "a finite length in ms", total_ms, "pass the length of a sweep")
-        require(
-            0 < dt_ms <= total_ms / 2,
-            "dt_ms",
-            f"positive, and short for a sweep of {total_ms} ms",
-            dt_ms,
-            "pass the sampling interval in ms",
-        )
-        require(isfinite(holding_pa), "holding_pa", "a finite current in pA", holding_pa, "pass 0 for none")
-        require(
-            onset_ms >= 0 and duration_ms > 0 and onset_ms + duration_ms <= total_ms,
-            "duration_ms",
-            f"positive and end within the sweep of {total_ms} ms",
-            duration_ms,
-            "shorten the pulse or lengthen `total_ms`",
-        )
+        require_pulse(onset_ms=onset_ms, duration_ms=duration_ms, total_ms=total_ms, dt_ms=dt_ms, holding_pa=holding_pa)
         time = torch.arange(round(total_ms / dt_ms), dtype=torch.float64) * dt_ms
         on = (time >= onset_ms - 1e-9) & (time < onset_ms + duration_ms - 1e-9)
         steps = tuple(

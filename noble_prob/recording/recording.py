@@ -58,21 +58,7 @@ class Recording:
             tuple(self.voltage_mv.shape),
             "give voltage on the grid of the protocol",
         )
-        require(
-            self.voltage_mv.ndim - 2 == len(self.axes) == len(set(self.axes)),
-            "axes",
-            f"{self.voltage_mv.ndim - 2} different names, one per batch axis",
-            self.axes,
-            "name each leading axis: draw, neuron or trial",
-        )
-        known = get_args(Axis)
-        require(
-            set(self.axes) <= set(known),
-            "axes",
-            f"among {', '.join(known)}",
-            self.axes,
-            "name each leading axis by what differs along it",
-        )
+        _require_axes(self.axes, self.voltage_mv.ndim - 2)
 
     def __repr__(self) -> str:
         batch = [f"{name} {n}" for name, n in zip(self.axes, self.voltage_mv.shape, strict=False)]
@@ -148,3 +134,22 @@ class Recording:
         at = self.axes.index(str(name))
         chosen = torch.tensor(indices(index, self.voltage_mv.shape[at], "index", f"members of '{name}'"))
         return replace(self, voltage_mv=self.voltage_mv.index_select(at, chosen.to(self.voltage_mv.device)))
+
+
+def _require_axes(axes: tuple[str, ...], n: int) -> None:
+    """Refuse names of batch axes that are not ``n`` different ones, or not known."""
+    require(
+        n == len(axes) == len(set(axes)),
+        "axes",
+        f"{n} different names, one per batch axis",
+        axes,
+        "name each leading axis: draw, neuron or trial",
+    )
+    known = get_args(Axis)
+    require(
+        set(axes) <= set(known),
+        "axes",
+        f"among {', '.join(known)}",
+        axes,
+        "name each leading axis by what differs along it",
+    )

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from noble_prob.decoder.architecture import Architecture
 from noble_prob.decoder.paper import PaperArchitecture
@@ -18,6 +17,7 @@ from noble_prob.errors import UsageError, require
 from noble_prob.population.latents import HELD_OUT_MODELS, SPACES
 from noble_prob.training.decoder import DEFAULT_SCHEDULES
 from noble_prob.training.schedule import Schedule
+from noble_prob.training.toml_tables import as_dataclass, construct, require_known, typed
 
 Kind = Literal["noble", "paper"]
 Share = Literal["nothing", "operator", "everything"]
@@ -59,28 +59,7 @@ class CellData:
             f"{self.name!r} without data",
             "name a data set or packed parts",
         )
-        plain = self.name.isprintable() and self.name[:1] not in ("", ".") and "/" not in self.name
-        require(
-            plain,
-            "cells.name",
-            "a name that can be a folder",
-            repr(self.name[:40]),
-            "leave out slashes, control characters and a point in front",
-        )
-        require(
-            len(self.name.encode()) <= LONGEST_NAME,
-            "cells.name",
-            f"at most {LONGEST_NAME} bytes long",
-            f"{len(self.name.encode())} bytes",
-            "shorten it",
-        )
-        require(
-            self.name not in RESERVED,
-            "cells.name",
-            f"another than {' and '.join(RESERVED)}",
-            repr(self.name),
-            "choose another name: these are folders of the run itself",
-        )
+        _require_name(self.name)
         require(
             min(self.held_out, default=0) >= 0,
             "cells.held_out",
@@ -88,6 +67,32 @@ class CellData:
             self.held_out,
             "give numbers of at least 0",
         )
+
+
+def _require_name(name: str) -> None:
+    """Refuse the name of a cell that can not be that of its folder."""
+    plain = name.isprintable() and name[:1] not in ("", ".") and "/" not in name
+    require(
+        plain,
+        "cells.name",
+        "a name that can be a folder",
+        repr(name[:40]),
+        "leave out slashes, control characters and a point in front",
+    )
+    require(
+        len(name.encode()) <= LONGEST_NAME,
+        "cells.name",
+        f"at most {LONGEST_NAME} bytes long",
+        f"{len(name.encode())} bytes",
+        "shorten it",
+    )
+    require(
+        name not in RESERVED,
+        "cells.name",
+        f"another than {' and '.join(RESERVED)}",
+        repr(name),
+        "choose another name: these are folders of the run itself",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +151,7 @@ class TrainConfig:
             names or "none",
             "add a table [[cells]]",
         )
-        _nearest("latent_space", self.latent_space, SPACES)
+        require_known("latent_space", self.latent_space, SPACES)
         require(0 <= self.published < 1, "published", "a share from 0 to 1", self.published, "use 0.3, or 0 for none")
         require(
             self.decoder == "noble" or self.share == "nothing",
@@ -161,6 +166,10 @@ class TrainConfig:
             require(size > 0 or isinstance(size, bool), f"architecture.{name}", "above 0", size, "leave it out")
         require(self.teachers >= 0, "teachers", "at least 0", self.teachers, "use 5, or 0 for none")
         require(self.teacher_width > 0, "teacher_width", "above 0", self.teacher_width, "use 256")
+        self._require_together()
+
+    def _require_together(self) -> None:
+        """Refuse teachers and starts where the decoders are not of a kind that can have them."""
         fresh = self.decoder == "noble" and not any(cell.start for cell in self.cells)
         require(
             fresh or not self.teachers,
@@ -210,18 +219,18 @@ def parse_config(table: Mapping[str, Any], *, base: Path = Path()) -> TrainConfi
     """
     hints = get_type_hints(TrainConfig)
     for name in table:
-        _nearest("config", name, hints)
-    kind = _typed("decoder", table.get("decoder", "noble"), Kind, base)
+        require_known("config", name, hints)
+    kind = typed("decoder", table.get("decoder", "noble"), Kind, base)
     nested = ("cells", "architecture", "schedules")
-    values = {k: _typed(k, v, hints[k], base) for k, v in table.items() if k not in nested}
+    values = {k: typed(k, v, hints[k], base) for k, v in table.items() if k not in nested}
     sizes = Architecture if kind == "noble" else PaperArchitecture
-    return _construct(
+    return construct(
         TrainConfig,
         "config",
         {
             **values,
-            "cells": tuple(_dataclass(CellData, f"cells[{i}]", c, base) for i, c in enumerate(_tables(table))),
-            "architecture": _dataclass(sizes, "architecture", table.get("architecture", {}), base),
+            "cells": tuple(as_dataclass(CellData, f"cells[{i}]", c, base) for i, c in enumerate(_tables(table))),
+            "architecture": as_dataclass(sizes, "architecture", table.get("architecture", {}), base),
             "schedules": _schedules(table.get("schedules", {}), kind, int(values.get("seed", 0)), base),
         },
     )
@@ -239,53 +248,11 @@ def _schedules(tables: Any, kind: str, seed: int, base: Path) -> dict[str, Sched
         isinstance(tables, dict), "schedules", "tables such as [schedules.operator]", tables, "write them as tables"
     )
     for name in tables:
-        _nearest("schedules", name, NETWORKS[kind])
+        require_known("schedules", name, NETWORKS[kind])
     out = {}
     for name in NETWORKS[kind]:
         where, default = f"schedules.{name}", DEFAULT_SCHEDULES[name]
-        _dataclass(Schedule, where, tables.get(name, {}), base)
+        as_dataclass(Schedule, where, tables.get(name, {}), base)
         given = {**vars(default), "seed": seed, **tables.get(name, {})}
-        out[name] = _dataclass(Schedule, where, given, base)
+        out[name] = as_dataclass(Schedule, where, given, base)
     return out
-
-
-def _dataclass(kind: type[Any], where: str, table: Any, base: Path) -> Any:
-    """One table as a dataclass: known keys only, values of the right types."""
-    require(isinstance(table, Mapping), where, "a table", repr(table), f"write [{where}] and keys below it")
-    hints = get_type_hints(kind)
-    for name in table:
-        _nearest(where, name, hints)
-    return _construct(kind, where, {k: _typed(f"{where}.{k}", v, hints[k], base) for k, v in table.items()})
-
-
-def _construct(kind: type[Any], where: str, values: Mapping[str, Any]) -> Any:
-    needed = [f.name for f in fields(kind) if f.default is f.default_factory and f.name not in values]
-    require(not needed, where, f"given `{', '.join(needed)}`", "a table without it", "add the key")
-    return kind(**values)
-
-
-def _typed(where: str, value: Any, kind: Any, base: Path) -> Any:
-    """A value of the type that a field has: TOML's numbers, texts and lists as Python's."""
-    if get_origin(kind) is Literal:
-        allowed = get_args(kind)
-        require(value in allowed, where, f"one of {', '.join(map(repr, allowed))}", repr(value), "choose one of them")
-        return value
-    if get_origin(kind) is tuple:
-        require(isinstance(value, list), where, "a list", repr(value), "write it in brackets")
-        return tuple(_typed(where, item, get_args(kind)[0], base) for item in value)
-    if get_origin(kind) is not None or get_args(kind):  # int | None
-        kind = next(k for k in get_args(kind) if k is not type(None))
-    if kind is Path:
-        require(isinstance(value, str), where, "a path in quotes", repr(value), "write it in quotes")
-        return base / value
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text in quotes"}
-    fits = type(value) is kind or (kind is float and type(value) is int)
-    require(fits, where, words[kind], repr(value), "correct the value")
-    return kind(value)
-
-
-def _nearest(where: str, name: str, known: Any) -> None:
-    """Refuse an unknown name, with the nearest known one."""
-    near = difflib.get_close_matches(name, known, 1)
-    remedy = f"did you mean {near[0]!r}? Correct it" if near else "remove it"
-    require(name in known, where, f"made of {', '.join(known)}", repr(name), remedy)

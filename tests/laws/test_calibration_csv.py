@@ -79,3 +79,55 @@ def test_a_table_that_can_not_be_written_leaves_the_older_one(tmp_path, monkeypa
     with pytest.raises(OSError, match="space"):
         table(VALUE[:2]).to_csv(tmp_path / "table.csv")
     assert {f.name: f.read_bytes() for f in tmp_path.iterdir()} == {"table.csv": before}
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_csv_of_any_separator_with_comments_and_missing_cells(tmp_path, separator):
+    cells = [
+        ["cell", "latency (ms)", "width"],
+        ["a", "7.5", "n/a"],
+        ["b", "-", "1e-1"],
+        ["c", "#N/A", "n.a."],
+        ["d", "", "-0.5"],
+    ]
+    lines = [
+        "# of a test, with a comma; and more",
+        *map(separator.join, cells[:2]),
+        "",
+        "# in between",
+        *map(separator.join, cells[2:]),
+    ]
+    (tmp_path / "t.csv").write_text("\ufeff" + "\n".join(lines), encoding="utf-8")
+    found = FeatureTable.from_csv(tmp_path / "t.csv", axis="trial")
+    assert (found.names, found.units, found.labels) == (("latency", "width"), ("ms", ""), ("a", "b", "c", "d"))
+    nan = np.nan
+    np.testing.assert_array_equal(found.value, [[7.5, nan], [nan, 0.1], [nan, nan], [nan, -0.5]])
+    chosen = FeatureTable.from_csv(tmp_path / "t.csv", axis="trial", where={"cell": "b"})
+    np.testing.assert_array_equal(chosen.value, [[nan, 0.1]])
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("", "header"),
+        ("a,b\n", "header"),
+        ("a,b\n1,2\n3\n", "cells"),
+        ("a,b\nx,y\n", "numerical"),
+        ("a,a\n1,2\n", "twice"),
+        ("a,b\n1,2\n# no row\n\n3,none yet\n4,5\n", "column 'b' of bad.csv; found 'none yet' in line 5"),
+        ("a,b\n1,2\n3,4_0\n4,5\n", "'4_0' in line 3"),
+        ("a,b\n1,abc\n3,4\n", "'abc' in line 2"),
+        ("a;b\n1;2,5\n3;3,5\n", "'2,5' in line 2, with a decimal comma; write decimals with a point"),
+        ("a;b\n1;2\n3;3,5\n", "'3,5' in line 3, with a decimal comma"),
+        ("a,b\n1,2,5\n3,3,5\n", "3 in line 2; export the table again, decimals with a point"),
+        ("7.5,8\n1,2\n3,4\n", "names"),
+        (",a\n0,2\n1,4\n", "name it, or drop it"),
+    ],
+)
+def test_bad_tables_are_refused_in_one_sentence(tmp_path, text, match):
+    (tmp_path / "bad.csv").write_text(text)
+    with pytest.raises(UsageError, match=match) as error:
+        FeatureTable.from_csv(tmp_path / "bad.csv", axis="trial")
+    assert "\n" not in str(error.value)
+    with pytest.raises(UsageError, match="existing"):
+        FeatureTable.from_csv(tmp_path / "absent.csv", axis="trial")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
@@ -48,30 +50,19 @@ def _draw_values(axes: Axes, ensemble: NDArray[np.float64], observed: NDArray[np
     if high - low < 40 and np.array_equal(both, np.round(both)):  # counts: one bar each
         bins = (np.arange(low, high + 2) - 0.5).tolist()
     if 0 < len(ensemble) <= FEW:
-        axes.plot(
-            ensemble,
-            np.full(len(ensemble), 0.4),
-            "|",
-            ms=26,
-            mew=2.2,
-            color=ENSEMBLE,
-            transform=axes.get_xaxis_transform(),
-        )
+        _ticks(axes, ensemble, 0.4, ms=26, mew=2.2, color=ENSEMBLE)
     elif len(ensemble):
         axes.hist(ensemble, bins=bins, density=True, color=ENSEMBLE, alpha=0.35, histtype="stepfilled")
     if len(observed) > MANY:
         axes.hist(observed, bins=bins, density=True, color=EXPERIMENT, histtype="step", lw=1.2)
     else:
-        axes.plot(
-            observed,
-            np.full(len(observed), 0.06),
-            "|",
-            ms=13,
-            mew=1.3,
-            color=EXPERIMENT,
-            transform=axes.get_xaxis_transform(),
-        )
+        _ticks(axes, observed, 0.06, ms=13, mew=1.3, color=EXPERIMENT)
     axes.set_xlim(bins[0], bins[-1])
+
+
+def _ticks(axes: Axes, values: NDArray[np.float64], height: float, **look: Any) -> None:
+    """A vertical tick per value, all at one height of the panel (0 to 1)."""
+    axes.plot(values, np.full(len(values), height), "|", transform=axes.get_xaxis_transform(), **look)
 
 
 def _draw_pit(axes: Axes, pit: NDArray[np.float64]) -> None:

@@ -16,6 +16,26 @@ from noble_prob.report.panels import CoverageCurve, FeaturePanel
 
 LEVELS = {"trial": "Trial to trial", "neuron": "Between neurons", "draw": "Posterior predictive"}
 ROWS = {"trial": "repeats", "neuron": "cells", "draw": "sweeps"}
+COLUMNS = {
+    "feature": "name",
+    "unit": "unit",
+    "n": "n",
+    "observed mean": "observed_mean",
+    "observed SD": "observed_sd",
+    "predicted mean": "predicted_mean",
+    "predicted SD": "predicted_sd",
+    "SD ratio": "sd_ratio",
+    "5.5 %": "sd_ratio_low",
+    "94.5 %": "sd_ratio_high",
+    "p spread": "p_spread",
+    "p mean": "p_location",
+    "50 % holds": "coverage_50",
+    "89 % holds": "coverage_89",
+    "CRPS ratio": "crps_ratio",
+    "power ×½": "power_narrow",
+    "power ×2": "power_wide",
+}
+"""Heads of the table of features, and what of a verdict stands below each."""
 
 
 def calibration_part(calibration: Calibration, *, level: str = "") -> ReportData:
@@ -83,54 +103,14 @@ def _panel(c: Calibration, item: FeatureVerdict, level: str) -> FeaturePanel:
 
 
 def _table(c: Calibration, heading: str) -> Table:
-    columns = (
-        "feature",
-        "unit",
-        "n",
-        "observed mean",
-        "observed SD",
-        "predicted mean",
-        "predicted SD",
-        "SD ratio",
-        "5.5 %",
-        "94.5 %",
-        "p spread",
-        "p mean",
-        "50 % holds",
-        "89 % holds",
-        "CRPS ratio",
-        "power ×½",
-        "power ×2",
-    )
-    rows = [
-        (
-            f.name,
-            f.unit,
-            f.n,
-            f.observed_mean,
-            f.observed_sd,
-            f.predicted_mean,
-            f.predicted_sd,
-            f.sd_ratio,
-            f.sd_ratio_low,
-            f.sd_ratio_high,
-            f.p_spread,
-            f.p_location,
-            f.coverage_50,
-            f.coverage_89,
-            f.crps_ratio,
-            f.power_narrow,
-            f.power_wide,
-        )
-        for f in c.features
-    ]
+    rows = [tuple(getattr(f, name) for name in COLUMNS.values()) for f in c.features]
     caption = (
         f"Experiment: {len(c.observed)} {ROWS[c.level]} ({c.observed.source}); ensemble: {len(c.ensemble)} "
         f"({c.ensemble.source}). SD ratio: predicted over observed, with its 89 % interval{_doubt(c)}; p values "
         "corrected over features; CRPS ratio: ensemble over the experiment's own leave-one-out score, 1 if as good; "
         "power: a spread off by two in this feature alone, named."
     )
-    return Table(title=f"{heading}: observed and predicted", columns=columns, rows=rows, caption=caption)
+    return Table(title=f"{heading}: observed and predicted", columns=tuple(COLUMNS), rows=rows, caption=caption)
 
 
 def _doubt(c: Calibration) -> str:

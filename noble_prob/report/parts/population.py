@@ -16,6 +16,17 @@ from noble_prob.report.parts.calibration import calibration_part
 
 PRIOR, MOVED = "Between neurons", "Between neurons, latents moved"
 MOST_PAIRS = 6
+COLUMNS = {
+    "feature": "names",
+    "unit": "units",
+    "cells' mean": "target_mean",
+    "cells' SD": "target_sd",
+    "prior mean": "before_mean",
+    "prior SD": "before_sd",
+    "reweighted mean": "after_mean",
+    "reweighted SD": "after_sd",
+}
+"""Heads of the table of a reweighted prior, and what of the weights stands below each."""
 
 
 def population_part(population: Population) -> ReportData:
@@ -46,30 +57,10 @@ def _renamed(part: ReportData) -> ReportData:
 def weights_part(weights: Recalibration) -> ReportData:
     """The reweighted prior: what it reaches, and how many neurons are left of it."""
     (found,) = judge(weights)
-    rows = zip(
-        weights.names,
-        weights.units,
-        weights.target_mean,
-        weights.target_sd,
-        weights.before_mean,
-        weights.before_sd,
-        weights.after_mean,
-        weights.after_sd,
-        strict=True,
-    )
-    columns = (
-        "feature",
-        "unit",
-        "cells' mean",
-        "cells' SD",
-        "prior mean",
-        "prior SD",
-        "reweighted mean",
-        "reweighted SD",
-    )
+    rows = zip(*(getattr(weights, name) for name in COLUMNS.values()), strict=True)
     table = Table(
         title="Reweighted prior",
-        columns=columns,
+        columns=tuple(COLUMNS),
         rows=list(rows),
         caption=f"Effective sample size {weights.ess:.1f} of {weights.n} drawn neurons.",
     )
