@@ -145,11 +145,9 @@ class ChannelMLP(torch.autograd.Function):
         sums = x.new_empty(batch, parts if weights else 0, sum(lengths))
         wanted = ctx.needs_input_grad[0]
         dx = torch.empty_strided(x.shape, x.stride(), device=x.device) if wanted else g
-        given = (x, w1, b1, w2, g.contiguous(), gm.contiguous(), basis)
+        tensors = (x, w1, b1, w2, g.contiguous(), gm.contiguous(), basis, dx, sums)
         mlp_backward[(batch, parts)](
-            *given,
-            dx,
-            sums,
+            *tensors,
             n,
             batch,
             blocks,
