@@ -12,6 +12,7 @@ from torch import Tensor
 from noble_prob.calibration.predictive import PredictiveCheck, check_predictive
 from noble_prob.features import FEATURES
 from noble_prob.inference.posterior import Posterior
+from noble_prob.recording.step import step_label
 
 TRAIN = {
     "spike_count": "",
@@ -80,7 +81,7 @@ def check_posterior(
         predicted,
         names=tuple(units),
         units=tuple(units.values()),
-        sweeps=tuple(f"{a:+.0f} pA" for a in design.current_pa.tolist()),
+        sweeps=tuple(step_label(a) for a in design.current_pa.tolist()),
         alpha=alpha,
         seed=seed,
     )

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from noble_prob.cells import Cell
-from noble_prob.errors import UsageError
-from noble_prob.examination.one import Examination, examine, examine_posterior
-from noble_prob.inference import Posterior, infer, observe
+from noble_prob.errors import UsageError, require_seed
+from noble_prob.examination.one import Examination, completed
+from noble_prob.inference import Observation, Posterior, infer_evidence
+from noble_prob.inference.looked import observe_steps
 from noble_prob.inference.task import ONE_BY_ONE
+from noble_prob.inference.together import one_by_one_if_broken
 from noble_prob.jobs.bars import bar
 from noble_prob.readers import read
 from noble_prob.recording import Recording
@@ -46,30 +48,44 @@ def examine_files(
         cell: The kind of neuron they are believed to be.
         reader: Turns a path into a recording.
         progress: Show bars on stderr.
-        settings: Further arguments of :func:`~noble_prob.examination.one.examine`.
+        settings: Further arguments of :func:`noble_prob.inference.infer`: method, chains, draws, seed, ...; the
+            estimator is the cell's if none is given.
 
     Returns:
         Examinations and refusals.
 
     Raises:
-        UsageError: If there is one file and it can not be used, or if none of several can.
+        UsageError: If a setting is out of range, if there is one file and it can not be used, or if none of several
+            can.
     """
-    usable: dict[str, Recording] = {}
+    seed = require_seed(settings.get("seed", 0))
+    given = {"decoder": cell.decoder, "prior": cell.prior, "estimator": cell.estimator, "progress": progress}
+
+    def run(observations: Sequence[Observation]) -> list[Posterior]:
+        return infer_evidence(observations, **{**given, **settings})
+
+    run([])  # a wrong setting is said before any work
+    usable: dict[str, tuple[Recording, Observation]] = {}
     done: dict[str, Examination] = {}
     refused: dict[str, str] = {}
     for path in [Path(p) for p in paths]:
         name = path.name if path.name not in {*usable, *refused} else str(path)
         with _refusing(refused, name, alone=len(paths) == 1):
             recording = reader(path)
-            observe(recording, cell.decoder)
-            usable[name] = recording
-    together = _together(usable, cell, progress=progress, **settings)
-    for name in bar(usable, desc="files", unit="file", show=progress and len(usable) > 1):
+            usable[name] = (recording, observe_steps(recording, cell.decoder))
+    found = _posteriors(run, [seen for _, seen in usable.values()], apart=settings.get("method", "nuts") in ONE_BY_ONE)
+    shown = bar(usable.items(), desc="files", unit="file", show=progress and len(usable) > 1)
+    for (name, (recording, _)), posterior in zip(shown, found, strict=True):
         with _refusing(refused, name, alone=len(paths) == 1):
-            if name in together:
-                done[name] = examine_posterior(together[name], cell, usable[name], seed=settings.get("seed", 0))
-            else:
-                done[name] = examine(usable[name], cell, progress=progress, **settings)
+            if isinstance(posterior, Exception):
+                raise posterior
+            done[name] = completed(posterior, cell, recording, seed=seed)
+    _require_some(done, refused)
+    return Session(examinations=done, refused=refused)
+
+
+def _require_some(done: Mapping[str, Examination], refused: Mapping[str, str]) -> None:
+    """Refuse files of which none could be used."""
     if not done:
         name, why = next(iter(refused.items()))
         raise UsageError(
@@ -78,7 +94,6 @@ def examine_files(
             f"{len(refused)} that can not (first {name}: {why})",
             "check the files one by one",
         )
-    return Session(examinations=done, refused=refused)
 
 
 @contextmanager
@@ -92,14 +107,9 @@ def _refusing(refused: dict[str, str], name: str, *, alone: bool) -> Iterator[No
         refused[name] = str(error) if isinstance(error, UsageError) else f"failed: {type(error).__name__}: {error}"
 
 
-def _together(recordings: Mapping[str, Recording], cell: Cell, **settings: Any) -> dict[str, Posterior]:
-    """Posteriors of all recordings in batches; none where the method takes one at a time, or where a batch breaks."""
-    if len(recordings) < 2 or settings.get("method", "nuts") in ONE_BY_ONE:
-        return {}
-    try:
-        found = infer(list(recordings.values()), decoder=cell.decoder, prior=cell.prior, **settings)
-    except UsageError:
-        raise  # a setting: every recording was found usable
-    except Exception:
-        return {}  # one by one, then
-    return dict(zip(recordings, found, strict=True))
+def _posteriors(
+    run: Callable[[Sequence[Observation]], list[Posterior]], observations: Sequence[Observation], *, apart: bool
+) -> Iterator[Posterior | Exception]:
+    """What came of every recording, side by side unless the method takes one at a time."""
+    for batch in [[one] for one in observations] if apart else [observations]:
+        yield from one_by_one_if_broken(run, batch)

@@ -90,7 +90,7 @@ def examine(
     _require_truth(truth, cell)
     settings = {"estimator": cell.estimator, **settings}
     posterior = infer(recording, decoder=cell.decoder, prior=cell.prior, seed=seed, progress=progress, **settings)
-    return _examine(posterior, cell, recording, seed=seed, truth=truth)
+    return completed(posterior, cell, recording, seed=seed, truth=truth)
 
 
 def examine_posterior(
@@ -117,7 +117,7 @@ def examine_posterior(
     _require_truth(truth, cell)
     if recording is not None:
         _require_same(posterior, observe(recording, cell.decoder))
-    return _examine(posterior, cell, recording, seed=seed, truth=truth)
+    return completed(posterior, cell, recording, seed=seed, truth=truth)
 
 
 def _require_truth(truth: Mapping[str, float] | None, cell: Cell) -> None:
@@ -152,10 +152,23 @@ def _require_same(posterior: Posterior, again: Observation) -> None:
     )
 
 
-def _examine(
-    posterior: Posterior, cell: Cell, recording: Recording | None, *, seed: int, truth: Mapping[str, float] | None
+def completed(
+    posterior: Posterior,
+    cell: Cell,
+    recording: Recording | None,
+    *,
+    seed: int,
+    truth: Mapping[str, float] | None = None,
 ) -> Examination:
-    """Voltages of posterior draws, and the checks."""
+    """A posterior with voltages of its draws, and the checks.
+
+    Args:
+        posterior: What was inferred.
+        cell: With what.
+        recording: From what, if it is at hand; that it is the same is not asked.
+        seed: Of everything random.
+        truth: True latents by name, where known.
+    """
     amplitudes, members = posterior.evidence.design.current_pa, some_draws(posterior, MEMBERS, seed=seed)
     return Examination(
         recording=None if recording is None else recording.select(list(posterior.sweeps)),

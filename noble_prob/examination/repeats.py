@@ -20,7 +20,7 @@ from noble_prob.calibration import Calibration, FeatureTable, calibrate_repeats,
 from noble_prob.calibration.replay import sweep_features
 from noble_prob.calibration.train_contrast import TrainContrast, compare_replays
 from noble_prob.inference import Posterior
-from noble_prob.recording.step import same_height
+from noble_prob.recording.step import same_height, step_label
 
 MOST_DRAWS = 100
 REPLAYS, FEWEST_DRAWS = 200, 80
@@ -41,7 +41,7 @@ def groups_of_repeats(posterior: Posterior) -> dict[str, list[int]]:
         else:
             groups.append([k])
     repeated = [sorted(group) for group in groups if len(group) >= 2]
-    steps = [f"{np.mean([current[k] for k in group]):+.0f} pA" for group in repeated]
+    steps = [step_label(float(np.mean([current[k] for k in group]))) for group in repeated]
     return {
         step if steps.count(step) == 1 else f"{step}, {end[group[0]]} ms": group
         for step, group in zip(steps, repeated, strict=True)
@@ -64,13 +64,17 @@ def judge_repeats(posterior: Posterior, *, seed: int = 0) -> Calibration | None:
     sweeps = [s for members in groups.values() for s in members]
     steps = [step for step, members in groups.items() for _ in members]
     e, p = posterior.evidence, posterior.predictive
-    seen = _table(e.times_ms[None], e.summary[None], posterior, sweeps, "recorded repeats")
-    drawn = _table(p.times_ms[:MOST_DRAWS], p.summary[:MOST_DRAWS], posterior, sweeps, "posterior predictive repeats")
+    seen = _table(e.times_ms[None], e.summary[None], posterior, sweeps, f"residuals of {len(sweeps)} recorded repeats")
+    drawn = _table(
+        p.times_ms[:MOST_DRAWS], p.summary[:MOST_DRAWS], posterior, sweeps, "residuals of posterior predictive repeats"
+    )
     draws = len(drawn) // len(sweeps)
     observed = within(seen, steps)
     predicted = within(drawn, [f"{d} {step}" for d in range(draws) for step in steps])
     moved = predicted.value + _mean(observed.value) - _mean(predicted.value)  # the mean is the predictive check's
-    return calibrate_repeats(replace(observed, labels=()), replace(predicted, labels=(), value=moved), seed=seed)
+    found = calibrate_repeats(replace(observed, labels=()), replace(predicted, labels=(), value=moved), seed=seed)
+    taken = f"{len(sweeps)} repeats, taken as {len(observed)} residuals about the mean of the repeats before. "
+    return replace(found, sentence=taken + found.sentence)
 
 
 def _mean(value: np.ndarray) -> np.ndarray:
@@ -92,7 +96,7 @@ def judge_trains(posterior: Posterior) -> tuple[TrainContrast, ...]:
             for x in (posterior.evidence.times_ms[sweeps][None], posterior.predictive.times_ms[:REPLAYS, sweeps])
         )
         if any(map(len, seen[0])) and len(drawn) >= FEWEST_DRAWS:
-            found.append(compare_replays(seen[0], drawn, stimulus=step.replace("-", "−")))
+            found.append(compare_replays(seen[0], drawn, stimulus=step))
     return tuple(found)
 
 

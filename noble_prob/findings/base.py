@@ -6,6 +6,7 @@ do about it. A check that could not judge says so too, with severity ``"not judg
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -22,7 +23,7 @@ class Finding:
         code: Stable address such as ``"NP101"``; documentation and muting go by it.
         title: A few words, the same for every finding of the code.
         severity: ``issue``, ``caution``, ``passed`` or ``not judged``.
-        sentence: What is the case, with units.
+        sentence: What is the case, with units; a hyphen before a number becomes a minus sign.
         evidence: The numbers behind the sentence, JSON values.
         remedy: What the user can do, empty if nothing is needed.
     """
@@ -34,6 +35,9 @@ class Finding:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     remedy: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sentence", with_minus(self.sentence))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {
@@ -44,3 +48,16 @@ class Finding:
             "evidence": dict(self.evidence),
             "remedy": self.remedy,
         }
+
+
+def with_minus(text: str) -> str:
+    """A text whose negative numbers have a minus sign; dates, ranges and values of options stay as they are.
+
+    Args:
+        text: A sentence, or part of one.
+
+    Example:
+        >>> with_minus("sag at -110 pA, recorded 2019-07-24; use --current-pa -110")
+        'sag at −110 pA, recorded 2019-07-24; use --current-pa -110'
+    """
+    return re.sub(r"(--[\w-]+ )?(?<![\w.)\]-])-(?=\d)", lambda found: found[0] if found[1] else "−", text)

@@ -4,8 +4,8 @@ Contraction of a latent is one minus the ratio of its posterior to its prior var
 and how well. *Caution* names latents that keep more than half of their prior variance: their posterior is the prior,
 and says something about the population, not about this cell. *Caution* of its own names latents that are *wider* than
 before (more than 1.2 times the variance): recording and population contradict each other there. *Not judged* while
-chains are far from settled (R-hat above 1.1), for their spread is then no posterior's. Combinations of latents are the
-matter of NP109.
+chains are far from settled (R-hat above 1.1) and where weights can not be believed (NP104): the spread is then no
+posterior's. Of more than four latents the number is told. Combinations of latents are the matter of NP109.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from noble_prob.findings.base import Finding
+from noble_prob.findings.disowned import disowned
 from noble_prob.findings.registry import check
-from noble_prob.findings.words import amount, in_words, listed
-from noble_prob.inference.export import worst_r_hat
+from noble_prob.findings.words import amount, begun, in_words, listed
 from noble_prob.inference.posterior import Posterior
+from noble_prob.recording.step import step_label
 
 WEAK, WIDER = 0.5, 1.2
 """Shares of the prior variance above which a latent counts as not informed, and as less certain than before."""
-UNSETTLED = 1.1
-"""R-hat above which the spread of chains says nothing."""
 SHOWN = 4
+"""Latents that are named; of more than these only the number is told."""
 
 
 @check("NP105", "What the sweeps inform", Posterior)
 def information(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:
     """Known latents, latents that the sweeps say little about, and latents that they made less certain."""
-    if len(result.latents) > 1 and not worst_r_hat(result.latents) <= UNSETTLED:
-        yield say("not judged", "What the sweeps taught can not be said: the chains have not settled (NP101).")
+    if why := disowned(result):
+        yield say("not judged", f"What the sweeps taught can not be said: {why}.")
         return
     kept, sd = (1 - result.contraction()).tolist(), result.covariance().diagonal().sqrt().tolist()
     rows = list(zip(result.space.latents, kept, sd, strict=True))
@@ -42,23 +42,24 @@ def information(result: Posterior, say: Callable[..., Finding]) -> Iterator[Find
     if weak:
         yield say(
             "caution",
-            f"{_subject(weak)} not informed by these sweeps: more than half of the prior variance is left.",
+            f"{_subject(weak, len(rows))} not informed by these sweeps: more than half of the prior variance is left.",
             _advice(result, weak),
             latents=weak,
         )
     if wider := [latent.name for latent, k, _ in rows if k > WIDER]:
         yield say(
             "caution",
-            f"{_subject(wider)} less certain than before: these sweeps contradict the population.",
+            f"{_subject(wider, len(rows))} less certain than before: these sweeps contradict the population.",
             "Do not read these latents; see what is unlike the population (NP107).",
             latents=wider,
         )
 
 
-def _subject(names: list[str]) -> str:
+def _subject(names: list[str], total: int) -> str:
     """Latents as the beginning of a sentence, with its verb."""
-    told = listed(in_words(name) for name in names)
-    return f"{told[:1].upper()}{told[1:]} {'are' if len(names) > 1 else 'is'}"
+    if len(names) > SHOWN:
+        return f"{len(names)} of {total} latents are"
+    return f"{begun(listed(in_words(name) for name in names))} {'are' if len(names) > 1 else 'is'}"
 
 
 def _advice(result: Posterior, weak: list[str]) -> str:
@@ -68,4 +69,4 @@ def _advice(result: Posterior, weak: list[str]) -> str:
     missing = sorted(s for s in steps if float((have - s).abs().min()) > 30.0)
     if not missing:
         return "Treat them as the population's, not as this cell's."
-    return "Record a step near " + ", ".join(f"{s:+.0f} pA" for s in missing) + "."
+    return "Record a step near " + ", ".join(step_label(s) for s in missing) + "."

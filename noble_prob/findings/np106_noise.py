@@ -6,7 +6,8 @@ cell. *Issue* when sweeps have to differ by more than 10 % in a rate of 50 Hz (w
 a latency of 10 ms, or features by more than five times what is usual between sweeps, or the phase has to diffuse by
 more than 2 spikes/s^1/2 (which jitters single intervals at 50 Hz by 28 %), or the decoder has to err six times as much
 as on its validation neurons; *caution* above 5 %, 20 %, three times, 1 spike/s^1/2 (14 %) and three times. *Passed*
-otherwise, with the sizes. Posterior medians are judged, each on its own. Not emitted where noise was switched off.
+otherwise. The sentence tells the sizes that are beyond a limit, or all of a pass. Posterior medians are judged, each on
+its own. Not emitted where noise was switched off.
 """
 
 from __future__ import annotations
@@ -49,19 +50,21 @@ def noise(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:
         return
     words = {
         "trial_timing": f"the latency differs between sweeps by {100 * size.get('trial_timing', 0):.1f} % at 10 ms",
-        "trial_rate": f"the rate by {100 * size.get('trial_rate', 0):.1f} % at 50 Hz",
-        "trial_rest": f"the resting voltage by {_times(size, 'trial_rest')}",
-        "trial_passive": f"sub-threshold responses by {_times(size, 'trial_passive')}",
-        "trial_shape": f"the shape of spikes by {_times(size, 'trial_shape')}",
+        "trial_rate": f"the rate differs between sweeps by {100 * size.get('trial_rate', 0):.1f} % at 50 Hz",
+        "trial_rest": f"the resting voltage differs between sweeps by {_times(size, 'trial_rest')}",
+        "trial_passive": f"sub-threshold responses differ between sweeps by {_times(size, 'trial_passive')}",
+        "trial_shape": f"the shape of spikes differs between sweeps by {_times(size, 'trial_shape')}",
         "decoder_excess": f"the decoder errs {1 + size.get('decoder_excess', 0):.2g} times as much as on validation",
         "phase_diffusion": f"the phase diffuses by {size.get('phase_diffusion', 0):.2g} spikes/s^1/2",
     }
-    body = "; ".join(words[name] for name in words if name in size)
-    level = max((sum(size[name] > limit for limit in LIMITS[name]) for name in size if name in LIMITS), default=0)
-    if level == 0:
-        yield say("passed", f"Little noise explains the recording: {body}.", **size)
+    level = {name: sum(size[name] > limit for limit in LIMITS[name]) for name in words if name in size}
+    beyond = [words[name] for name in level if level[name]]
+    if beyond:
+        severity = "issue" if max(level.values()) == 2 else "caution"
+        yield say(severity, f"The recording is explained by noise: {'; '.join(beyond)}.", REMEDY, **size)
     else:
-        yield say("issue" if level == 2 else "caution", f"The recording is explained by noise: {body}.", REMEDY, **size)
+        told = "; ".join(words[name] for name in level)
+        yield say("passed", f"Little noise explains the recording: {told}.", **size)
 
 
 def _times(size: Mapping[str, float], site: str) -> str:
@@ -70,4 +73,5 @@ def _times(size: Mapping[str, float], site: str) -> str:
     shown = ", ".join(
         f"{word} {amount(times * USUAL[name], FEATURES[name].unit)}".strip() for name, word in SHOWN[site].items()
     )
-    return f"{times:.2g} times what is usual ({shown})"
+    how = "" if f"{times:.2g}" == "1" else f"{times:.2g} times "
+    return f"{how}what is usual ({shown})"

@@ -5,7 +5,7 @@ distribution is measured (power-scaling, Kallioinen et al. 2023; ArviZ's ``psens
 a latent answers to both: the data do not decide alone, and where prior and data disagree the cell is unusual in its
 population or the model is wrong for it (NP107 and NP220 tell). *Passed* when none answers to both; latents that answer
 to the prior alone are the population's rather than the cell's (NP105), and counted. *Not judged* for fewer than a
-hundred draws, and where their densities were not kept.
+hundred draws, where their densities were not kept, and of draws that are no posterior (NP105).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from noble_prob.findings.base import Finding
+from noble_prob.findings.disowned import disowned
 from noble_prob.findings.registry import check
 from noble_prob.findings.words import in_words, listed
 from noble_prob.inference.export_sensitivity import sensitivity
@@ -28,6 +29,9 @@ REMEDY = (
 @check("NP108", "Sensitivity to the prior", Posterior)
 def prior_sensitivity(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:
     """One finding about all latents."""
+    if why := disowned(result):
+        yield say("not judged", f"What the prior decides can not be said: {why}.")
+        return
     known = {"log_prior", "log_likelihood"} <= set(result.stats)
     draws = result.latents[..., 0].numel()
     if not known or draws < FEWEST:

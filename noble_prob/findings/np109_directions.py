@@ -6,7 +6,8 @@ their variance. Not reported are directions in which no latent varies by a fifth
 lie mostly along latents already named by NP105.
 *Trade-offs*: two latents, each informed, whose correlation is beyond 0.9 and at least 0.1 beyond the prior's: their
 difference is known much better, and their common change much worse, than their intervals say. *Caution* for the former
-together and for each of the latter; *passed* when there is none; *not judged* with fewer than ten draws per latent.
+together and for each of the latter; *passed* when there is none; *not judged* with fewer than ten draws per latent, and
+of draws that are no posterior (NP105).
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import torch
 from torch import Tensor
 
 from noble_prob.findings.base import Finding
+from noble_prob.findings.disowned import disowned
 from noble_prob.findings.np105_information import WEAK
 from noble_prob.findings.registry import check
-from noble_prob.findings.words import in_words
+from noble_prob.findings.words import begun, in_words
 from noble_prob.inference.posterior import Posterior
 
 TIED, BEYOND_PRIOR = 0.9, 0.1
@@ -27,12 +29,16 @@ SMALL = 0.2
 """Change of a latent (prior SDs) below which a direction does not matter."""
 MOST = 3
 """Trade-offs that are told."""
+NONE = "No combination of latents is much less known than the latents themselves."
 REMEDY = "Add sweeps at other currents, or use the joint draws and not single intervals."
 
 
 @check("NP109", "Combinations that are hardly known", Posterior)
 def directions(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]:
     """One finding per direction or trade-off, or one that says that there is none."""
+    if why := disowned(result):
+        yield say("not judged", f"Which combinations are known can not be said: {why}.")
+        return
     before, after = torch.cov(result.prior_predictive.latents.T), result.covariance()
     draws, names = result.latents[..., 0].numel(), result.space.names
     if min(draws, len(result.prior_predictive.latents)) < 10 * len(names):
@@ -59,8 +65,7 @@ def directions(result: Posterior, say: Callable[..., Finding]) -> Iterator[Findi
     for i, j, r in pairs:
         yield say("caution", _tied(names[i], names[j], r), REMEDY, latents=[names[i], names[j]], correlation=r)
     if not chosen and not pairs:
-        sentence = "No combination of latents is much less known than the latents themselves."
-        yield say("passed", sentence, most_kept=float(share[0]))
+        yield say("passed", NONE, most_kept=float(share[0]))
 
 
 def _matters(kept: float, vector: Tensor, single: Tensor) -> bool:
@@ -76,7 +81,7 @@ def _tied(one: str, other: str, r: float) -> str:
     """The sentence on a trade-off."""
     how = "rises with" if r > 0 else "falls with rising"
     both = f"{in_words(one)} and {in_words(other)}"
-    return f"{both[:1].upper()}{both[1:]} are known together, not apart: one {how} the other (correlation {r:.2f})."
+    return f"{begun(both)} are known together, not apart: one {how} the other (correlation {r:.2f})."
 
 
 def weak_directions(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:

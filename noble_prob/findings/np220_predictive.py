@@ -15,9 +15,14 @@ import numpy as np
 from noble_prob.calibration.predictive import PredictiveCheck
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
+from noble_prob.findings.standouts import standouts
+from noble_prob.findings.words import counted
 
 MISSING = 0.1
-REMEDY = "Do not use this posterior for the features named below: the recorded cell is outside what the decoder can do."
+REMEDY = (
+    "Look at the sweeps that are named here and below: a missed or a double spike, noise, or a cell that the decoder "
+    "does not know."
+)
 
 
 @check("NP220", "Posterior predictive check", PredictiveCheck)
@@ -35,14 +40,22 @@ def predictive(result: PredictiveCheck, say: Callable[..., Finding]) -> Iterator
         yield say("not judged", "No feature of this recording is defined, so nothing could be predicted.", **evidence)
         return
     inside = "none" if not result.n_cells else f"{100 * result.coverage(0.89):.0f} %"
-    values = f"{result.n_cells} values over {len(result.sweeps)} sweeps"
+    values = f"{counted(result.n_cells, 'value')} over {counted(len(result.sweeps), 'sweep')}"
     body = f"the central 89 % predictive intervals hold {inside} of {values}"
-    if result.missing > MISSING:
-        body += f", and {100 * result.missing:.0f} % of the recorded values hardly exist in the draws"
-    misfit = result.missing > MISSING or (np.isfinite(result.p_misfit) and result.p_misfit <= result.alpha)
-    if misfit:
-        yield say(
-            "issue", f"The recording is not one that the posterior's neurons would give: {body}.", REMEDY, **evidence
-        )
+    failed = _failed(result)
+    if failed:
+        sentence = f"The recording is not one that the posterior's neurons would give: {failed}. Of the whole, {body}."
+        yield say("issue", sentence, REMEDY, **evidence)
     else:
         yield say("passed", f"The posterior's neurons give recordings like this one: {body}.", **evidence)
+
+
+def _failed(result: PredictiveCheck) -> str:
+    """What is beyond its limit, and the value that lies furthest out; empty for a pass."""
+    reasons = []
+    if np.isfinite(result.p_misfit) and result.p_misfit <= result.alpha:
+        most = "".join(f", most {value}" for value in standouts(result, "of the predicted", most=1))
+        reasons.append(f"few draws lie as far out (p = {result.p_misfit:.2g}){most}")
+    if result.missing > MISSING:
+        reasons.append(f"{100 * result.missing:.0f} % of its values hardly exist in the draws")
+    return ", and ".join(reasons)

@@ -16,7 +16,8 @@ import numpy as np
 from noble_prob.calibration.predictive import PredictiveCheck
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
-from noble_prob.findings.words import in_words, with_unit
+from noble_prob.findings.standouts import told
+from noble_prob.findings.words import begun, in_words
 
 
 @check("NP221", "Predictive misfit of a feature", PredictiveCheck)
@@ -31,7 +32,7 @@ def feature(result: PredictiveCheck, say: Callable[..., Finding]) -> Iterator[Fi
             share = float(result.share_defined[exists & ~judged, k].max())
             yield say(
                 "caution",
-                f"{_begun(in_words(name))} exists on {', '.join(sweeps)} but in at most "
+                f"{begun(in_words(name))} exists on {', '.join(sweeps)} but in at most "
                 f"{100 * share:.0f} % of the draws.",
                 feature=name,
                 sweeps=sweeps,
@@ -41,19 +42,14 @@ def feature(result: PredictiveCheck, say: Callable[..., Finding]) -> Iterator[Fi
 
 def _deviates(result: PredictiveCheck, k: int, say: Callable[..., Finding]) -> Finding:
     """The finding about one deviating feature."""
-    name, unit, z = result.names[k], result.units[k], result.deviation[:, k]
+    name, z = result.names[k], result.deviation[:, k]
     worst = [int(s) for s in np.argsort(-np.abs(np.nan_to_num(z)))[:3] if np.isfinite(z[s])]
     predicted = [float(np.nanmedian(result.draws[:, s, k])) for s in worst]
-    low, high = result.band(0.89)
-    parts = [
-        f"at {result.sweeps[s]}: {with_unit(result.observed[s, k], unit)}, where 89 % of the predicted are "
-        f"{low[s, k]:.3g} to {with_unit(high[s, k], unit)}"
-        for s in worst
-    ]
+    parts = [told(result, s, k, "of the predicted") for s in worst]
     words = in_words(name)
     return say(
         "caution",
-        f"{_begun(words)} is not predicted; {'; '.join(parts)}.",
+        f"{begun(words)} is not predicted; {'; '.join(parts)}.",
         f"Mistrust latents that rest on the {words}.",
         feature=name,
         p_corrected=float(result.p_feature[k]),
@@ -62,8 +58,3 @@ def _deviates(result: PredictiveCheck, k: int, say: Callable[..., Finding]) -> F
         predicted_median=predicted,
         deviation_sd=[float(z[s]) for s in worst],
     )
-
-
-def _begun(words: str) -> str:
-    """Words at the beginning of a sentence."""
-    return words[:1].upper() + words[1:]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import noble_prob.findings
-from noble_prob.errors import require
+from noble_prob.errors import UsageError, require
 from noble_prob.findings.base import Finding, Severity
 
 
@@ -84,7 +84,7 @@ def judge(result: object, *, mute: Sequence[str] = ()) -> list[Finding]:
     """Everything that the checks have to say about a result.
 
     Args:
-        result: A calibration, a predictive check, a drift, ...
+        result: A calibration, a predictive check, a drift, ...; of an examination, all that it has is judged.
         mute: Codes not to be asked.
 
     Returns:
@@ -97,6 +97,26 @@ def judge(result: object, *, mute: Sequence[str] = ()) -> list[Finding]:
     unknown = [code for code in mute if code not in checks]
     require(not unknown, "mute", f"codes among {', '.join(checks)}", unknown, "mute existing codes")
     fitting = [item for item in checks.values() if isinstance(result, item.applies_to)]
-    known = sorted({item.applies_to.__name__ for item in checks.values()})
-    require(bool(fitting), "result", f"one of {', '.join(known)}", type(result).__name__, "pass a result")
+    if not fitting:
+        return [finding for part in _parts(result, checks) for finding in judge(part, mute=mute)]
     return [finding for item in fitting if item.code not in mute for finding in item.run(result)]
+
+
+def _parts(result: object, checks: dict[str, Check]) -> list[object]:
+    """What an examination is made of, in the order of the codes.
+
+    Raises:
+        UsageError: If the result is none.
+    """
+    from noble_prob.examination import Examination  # it is heavy, and ``load`` has it by now
+
+    if isinstance(result, Examination):
+        repeats = [] if result.repeats is None else [result.repeats]
+        return [result.posterior, *repeats, *result.trains, result.check]
+    known = sorted({item.applies_to.__name__ for item in checks.values()})
+    raise UsageError(
+        "result",
+        f"one result: an Examination, or one of {', '.join(known)}",
+        f"a {type(result).__name__}",
+        "pass what a verb has returned; of several results, judge each: [judge(one) for one in results]",
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from noble_prob.findings.base import with_minus
+
 WORDS = {"isi": "interval", "ap1": "first spike", "ahp": "afterhyperpolarisation", "ap": "spike", "cv": "CV"}
 UNITS = ("_mv", "_ms", "_hz", "_mohm")
 
@@ -23,7 +25,7 @@ def in_words(name: str) -> str:
     found = re.fullmatch(r"(.+)_(m?)(\d+)pa", body)
     current = ""
     if found:
-        body, current = found[1], f" at {'-' if found[2] else ''}{found[3]} pA"
+        body, current = found[1], f" at {'−' if found[2] else ''}{found[3]} pA"
     for unit in UNITS:
         body = body.removesuffix(unit)
     return re.sub(r"(\d)ms\b", r"\1 ms", " ".join(WORDS.get(part, part) for part in body.split("_"))) + current
@@ -38,10 +40,10 @@ def with_step(name: str, current_pa: float) -> str:
 
     Example:
         >>> with_step("sag", -110.0), with_step("resting_voltage", -110.0)
-        ('sag at -110 pA', 'resting voltage')
+        ('sag at −110 pA', 'resting voltage')
     """
     said = in_words(name)
-    return said if said.endswith(" pA") or said == "resting voltage" else f"{said} at {current_pa:g} pA"
+    return said if said.endswith(" pA") or said == "resting voltage" else with_minus(f"{said} at {current_pa:g} pA")
 
 
 def listed(items: Iterable[str]) -> str:
@@ -53,6 +55,21 @@ def listed(items: Iterable[str]) -> str:
 def amount(sd: float, unit: str) -> str:
     """An SD in words: percent for logarithms, the unit otherwise."""
     return f"{100 * sd:.1f} %" if unit.startswith("ln(") else f"{sd:.2g} {unit}"
+
+
+def counted(n: int, noun: str) -> str:
+    """A number of things.
+
+    Example:
+        >>> counted(1, "sweep"), counted(2, "sweep")
+        ('1 sweep', '2 sweeps')
+    """
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def begun(words: str) -> str:
+    """Words at the beginning of a sentence."""
+    return words[:1].upper() + words[1:]
 
 
 def with_unit(value: float, unit: str) -> str:

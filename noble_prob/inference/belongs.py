@@ -30,6 +30,8 @@ POINTS, SHARES = 3, (0.05, 0.45, 0.9)
 """Points at which the program is asked; its steps, as shares of the range of currents."""
 TOLERANCE = 1e-4
 """Agreement asked, relative."""
+SUPPORT = "Support of the decoder"
+"""Title of NP107."""
 
 
 @torch.no_grad()
@@ -112,7 +114,7 @@ def prior_of_another_cell(decoder: Decoder, prior: Prior) -> Finding | None:
         return None
     return Finding(
         code="NP107",
-        title="Inside the decoder's support",
+        title=SUPPORT,
         severity="issue",
         sentence=f"{outside} of the {len(points)} neurons that the prior was fitted to lie outside the decoder's "
         "training data: it is the prior of another cell, and the decoder does not know such neurons.",

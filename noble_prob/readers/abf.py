@@ -138,7 +138,7 @@ def _injected(
         "path",
         "a file with the injected current (command or recorded)",
         f"{path.name}, which holds neither",
-        "export voltage and current to CSV with the columns of docs/formats.md",
+        "export voltage and current to CSV (python -m pydoc noble_prob.readers.csv_table names the columns)",
     )
 
 

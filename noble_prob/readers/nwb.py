@@ -91,7 +91,7 @@ def _read(nwb: Any, path: Path, channel: int | str | None) -> RawFile:
         "path",
         "an NWB file with the stimulus of each response (CurrentClampStimulusSeries)",
         f"{path.name}, in which no stimulus matches any of {len(mine)} responses",
-        "store the stimulus series, or export to CSV with the columns of docs/formats.md",
+        "store the stimulus series, or export to CSV (python -m pydoc noble_prob.readers.csv_table names the columns)",
     )
     remarks = [f"{other} voltage-clamp or zero-current series are left out."] if other else []
     remarks += [f"Of the electrodes {electrodes} this is {chosen!r}."] if len(electrodes) > 1 else []

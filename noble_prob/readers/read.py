@@ -192,7 +192,7 @@ def _require_content(path: Path) -> None:
         "path",
         f"a file of a known format ({_KNOWN})",
         f"{path.name!r}",
-        "export it to one of these; docs/formats.md tells how",
+        "export it to one of these, CSV for one: python -m pydoc noble_prob.readers.csv_table names the columns",
     )
     try:
         with path.open("rb") as stream:

@@ -22,6 +22,16 @@ def same_height(a_pa: float, b_pa: float) -> bool:
     return abs(a_pa - b_pa) <= max(SAME_PA, SAME_SHARE * abs(a_pa))
 
 
+def step_label(current_pa: float) -> str:
+    """A step in words, to the nearest pA: ``+180 pA``, ``−110 pA``, ``0 pA``.
+
+    Args:
+        current_pa: Its height (pA).
+    """
+    rounded = round(current_pa)
+    return f"{rounded:+d} pA".replace("-", "−") if rounded else "0 pA"
+
+
 SHORTEST_STEP_MS = 100.0
 """Shortest step that is told from a pulse and says how a neuron fires (ms)."""
 

@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from noble_prob.findings.disowned import no_posterior
 from noble_prob.report.data import LatentRow, ReportData, Table
 from noble_prob.report.estimates import is_log, plain_unit, told
 from noble_prob.report.figures.features import draw_coverage, draw_feature, draw_fi
@@ -41,6 +42,7 @@ def render_html(report: ReportData) -> str:
         report=report,
         findings=by_severity(report.findings),
         symbols=_SYMBOLS,
+        no_posterior=no_posterior(report.findings),
         latent_table=latent_table(report.latents),
         latent_cells=latent_cells(report.latents),
         provenance=jsonable(report.provenance),

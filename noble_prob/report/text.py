@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from noble_prob.findings.disowned import no_posterior
 from noble_prob.report.data import LatentRow, ReportData
 from noble_prob.report.estimates import plain_unit, told
 from noble_prob.report.plain import by_severity, number
@@ -22,7 +23,8 @@ def render_text(report: ReportData) -> str:
     for verdict in report.verdicts:
         lines += ["", *_paragraph(f"{MARKS[verdict.severity]} {verdict.level}: {verdict.sentence} {verdict.power}")]
     if report.latents:
-        lines += ["", *_latent_lines(report.latents)]
+        head = ["Not a posterior:"] if no_posterior(report.findings) else []
+        lines += ["", *head, *_latent_lines(report.latents)]
     if report.findings:
         lines += ["", "Findings", LEGEND]
     for finding in by_severity(report.findings):

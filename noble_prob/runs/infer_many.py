@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from noble_prob.findings.registry import judge
 from noble_prob.inference import Observation, Posterior, infer_evidence, to_datatree, to_json
 from noble_prob.inference.looked import observe_steps
 from noble_prob.inference.task import ONE_BY_ONE, WEIGHTED, Method
+from noble_prob.inference.together import one_by_one_if_broken
 from noble_prob.jobs.attempt import Outcome
 from noble_prob.jobs.bars import counter
 from noble_prob.jobs.fanout import Engine, fan_out
@@ -193,25 +194,10 @@ def infer_batch(batch: Batch) -> dict[str, Files]:
             observations[source] = observe_steps(recording, cell.decoder)
         except Exception as error:
             done[source.name] = _refusal(source, error)
-    for source, result in _sample(batch, cell, observations):
+    run = partial(_infer, s, cell, seed=batch.seed, device=batch.device, progress=batch.progress)
+    for source, result in zip(observations, one_by_one_if_broken(run, list(observations.values())), strict=True):
         done[source.name] = _refusal(source, result) if isinstance(result, Exception) else _files(source, result, cell)
     return {source.name: done[source.name] for source in batch.sources}
-
-
-def _sample(
-    batch: Batch, cell: Cell, observations: Mapping[Source, Observation]
-) -> Iterator[tuple[Source, Posterior | Exception]]:
-    """Posteriors of a batch; where the sampler breaks, of each recording alone."""
-    every = list(observations)
-    try:
-        found = _infer(batch.settings, cell, list(observations.values()), batch.seed, batch.device, batch.progress)
-        yield from zip(every, found, strict=True)
-    except Exception as error:
-        if len(every) == 1:
-            yield every[0], error
-            return
-        for source in every:
-            yield from _sample(batch, cell, {source: observations[source]})
 
 
 def _infer(

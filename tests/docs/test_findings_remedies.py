@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 
@@ -31,10 +33,22 @@ def test_a_remedy_names_what_exists():
     assert nb.NoisePrior(trial_rest=Scale(median=0.5)).trial_rest.median == 0.5
 
 
+def test_no_sentence_points_to_a_page_that_is_not_installed():
+    """The package comes without docs/; `python -m pydoc` and help() are there."""
+    for path in Path(nb.__file__).parent.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents:
+                assert not re.search(r"docs/\w+\.md", node.value), (path, node.value)
+                for module in re.findall(r"-m pydoc (noble_prob[\w.]*\w)", node.value):
+                    import_module(module)
+
+
 def test_a_predictive_that_is_too_wide_is_told_the_call():
     rng = np.random.default_rng(4)
-    narrow, draws = 0.02 * rng.standard_normal((4, 3)), rng.standard_normal((200, 4, 3))
-    found = check_predictive(narrow, draws, names=("a", "b", "c"), units=("ms",) * 3, sweeps=("1", "2", "3", "4"))
+    narrow, draws = 0.02 * rng.standard_normal((10, 4)), rng.standard_normal((200, 10, 4))
+    found = check_predictive(narrow, draws, names=tuple("abcd"), units=("ms",) * 4, sweeps=tuple("0123456789"))
     (said,) = (f for f in judge(found) if f.code == "NP222")
     assert "noise=nb.NoisePrior(" in said.remedy
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from amortised_example import toy_estimator
 from cli_example import QUICK, call
 
 from noble_prob.cells import load_cell
 from noble_prob.errors import UsageError
+from noble_prob.noise import NoisePrior
 from noble_prob.readers import write_npz
 
 
@@ -53,6 +56,33 @@ def test_twenty_files_with_a_broken_one_and_one_that_crashes():
         examine_files(names[:3], cell, reader=reader, method="hmc", draws=1)
 
 
+def test_many_files_take_the_cell_s_estimator_as_one_does():
+    """And what all results of an examination say is asked in one call; a check's worst finding colours its verdict."""
+    from noble_prob.examination import examine_files
+    from noble_prob.findings.registry import judge
+    from noble_prob.report.parts import predictive_part
+
+    cell = load_cell("toy")
+    cell = replace(cell, estimator=toy_estimator(cell.decoder, cell.prior, noise=NoisePrior(), steps=5))
+    names = ["a.npz", "b.npz"]
+    given = {"reader": lambda _: cell.demo[0], "method": "npe", "fall_back": False, "seed": 1}
+    found = examine_files(names, cell, **given)
+    assert list(found.examinations) == names
+    one = found.examinations["a.npz"]
+    assert one.posterior.method == "npe"
+    assert judge(one) == [*judge(one.posterior), *judge(one.check)]
+    right = replace(
+        one.check, p_misfit=0.5, missing=0.0, observed=one.check.draws[0], p_feature=one.check.p_feature + 1
+    )
+    (verdict,) = predictive_part(right, one.posterior).verdicts
+    assert verdict.severity == "passed"
+    (verdict,) = predictive_part(replace(right, p_feature=0 * right.p_feature), one.posterior).verdicts
+    assert verdict.severity == "caution"
+    assert verdict.sentence.endswith("Cautions: predictive misfit of a feature (NP221).")
+    with pytest.raises(TypeError, match="truth"):
+        examine_files(names, cell, truth={}, **given)
+
+
 def test_calibrate_judges_repeats(tmp_path, capsys):
     """Sweeps with the same step are repeats: their spread is compared with the one that the posterior predicts."""
     cell = load_cell("toy")
@@ -61,6 +91,9 @@ def test_calibrate_judges_repeats(tmp_path, capsys):
     assert call("calibrate", tmp_path / "repeats.npz", *QUICK, "--out", tmp_path / "out", "--quiet", "--json") == 0
     values = json.loads(capsys.readouterr().out)
     assert values["calibration"]["trial"]["n"] == 3  # four repeats leave three independent residuals
+    (said,) = (v["sentence"] for v in values["verdicts"] if v["level"] == "Trial to trial")
+    assert said.startswith("4 repeats, taken as 3 residuals about the mean of the repeats before. ")
+    assert any("(residuals of 4 recorded repeats)" in text for text in values["methods"])
     assert any(v["level"].lower().startswith("trial") for v in values["verdicts"])
 
 

@@ -22,7 +22,7 @@ def test_steps_of_equal_current_and_two_lengths_are_two_groups():
 
 def test_measured_currents_that_straddle_a_rounding_stay_together():
     assert groups([100.40, 100.55, 100.48, 100.52], [400] * 4) == {"+100 pA": [0, 1, 2, 3]}
-    assert groups([-110.3, 20.0, -110.6], [400] * 3) == {"-110 pA": [0, 2]}
+    assert groups([-110.3, 20.0, -110.6], [400] * 3) == {"−110 pA": [0, 2]}
 
 
 def test_other_steps_and_single_ones_are_no_repeats():

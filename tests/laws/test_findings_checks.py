@@ -12,8 +12,8 @@ from noble_prob.calibration.recalibrate import tilt
 from noble_prob.calibration.replay import TRAIN
 from noble_prob.errors import UsageError
 from noble_prob.features import FEATURES
-from noble_prob.findings.np107_support import _standouts
 from noble_prob.findings.registry import judge, load
+from noble_prob.findings.standouts import standouts
 
 NAMES, UNITS = ("spike_count", "latency", "width"), ("", "ms", "ms")
 
@@ -135,10 +135,30 @@ def test_np220_221_222_judge_one_recording():
     assert [f.severity for f in far if f.code == "NP220"] == ["issue"]
     assert [f.evidence["feature"] for f in far if f.code == "NP221"] == ["latency"]
     assert "pA" in next(f.sentence for f in far if f.code == "NP221")
-    assert [f.code for f in predictive(noise=0.02)] == ["NP220", "NP222"]
     absent = predictive(missing=True)
     assert [f.severity for f in absent if f.code == "NP220"] == ["issue"]
     assert next(f for f in absent if f.code == "NP221").evidence["share_defined"] == 0
+
+
+def test_np220_says_what_failed_and_where():
+    """Coverage of a misfit may be that of a good fit: what is beyond its limit is told first."""
+    rng = np.random.default_rng(4)
+    observed, draws = rng.standard_normal((4, 3)), rng.standard_normal((200, 4, 3))
+    observed[2, 1] = 30.0
+    found = check_predictive(observed, draws, names=NAMES, units=UNITS, sweeps=("a", "b", "c", "d"))
+    (said,) = (f for f in judge(found) if f.code == "NP220")
+    assert re.search(r"give: few draws lie as far out \(p = 0\.\d+\), most latency at c: 30 ms, where", said.sentence)
+    assert "sweep" in said.remedy
+    (missing,) = (f for f in predictive(missing=True) if f.code == "NP220")
+    assert "give: 33 % of its values hardly exist in the draws." in missing.sentence
+    one = check_predictive(observed[:1, :1], draws[:, :1, :1], names=NAMES[:1], units=UNITS[:1], sweeps=("a",))
+    assert judge(one)[0].sentence.endswith("of 1 value over 1 sweep.")
+
+
+def test_judge_takes_one_result_and_says_so_of_several():
+    found = check_predictive(np.zeros((1, 1)), np.ones((20, 1, 1)), names=("a",), units=("",), sweeps=("1",))
+    with pytest.raises(UsageError, match=r"found a list; .*\[judge\(one\) for one in results\]"):
+        judge([found, found])
 
 
 def test_misfits_are_told_in_words_and_units():
@@ -158,7 +178,7 @@ def test_misfits_are_told_in_words_and_units():
         said.sentence,
     )
     assert said.remedy == "Mistrust latents that rest on the first spike latency."
-    (placed,) = _standouts(found)
+    (placed,) = standouts(found, "of the population's")
     assert re.fullmatch(
         r"first spike latency at \+\d+ pA: 38.8 ms, where 89 % of the population's are "
         r"4\.\d+ to 6\.\d+ ms",

@@ -253,7 +253,23 @@ def test_np105_does_not_judge_chains_that_stand_apart():
     assert len(said(replace(p, latents=p.latents.reshape(4, -1, 5)), "NP105")) == 1
 
 
+@pytest.mark.parametrize("code", ["NP105", "NP108", "NP109"])
+def test_draws_whose_weights_can_not_be_believed_say_nothing_of_latents(code):
+    p = with_densities(torch.zeros(5), torch.full((5,), 0.05))
+    for k_hat, judged in ((0.69, True), (0.71, False), (float("nan"), False)):
+        found = said(replace(p, provenance={"k_hat": k_hat, "effective": 500.0}), code)
+        assert [f.severity == "not judged" for f in found] == [not judged]
+
+
+def test_np105_tells_how_many_where_a_list_would_be_long():
+    _, caution = said(posterior(torch.zeros(5), torch.tensor([0.2, 1.0, 1.0, 1.0, 1.0])), "NP105")
+    assert caution.sentence.startswith("Voltage deflection, ")
+    (caution,) = said(posterior(torch.zeros(5), torch.ones(5)), "NP105")
+    assert caution.sentence.startswith("5 of 5 latents are not informed")
+    assert len(caution.evidence["latents"]) == 5
+
+
 def test_names_become_words():
     assert in_words("log_first_isi_50pa") == "first interval at 50 pA"
     assert in_words("sag") == "sag"
-    assert in_words("voltage_deflection_m110pa") == "voltage deflection at -110 pA"
+    assert in_words("voltage_deflection_m110pa") == "voltage deflection at −110 pA"

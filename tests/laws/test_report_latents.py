@@ -31,7 +31,7 @@ LOG = LatentRow(
 
 def test_names_have_their_step():
     assert with_step("log_mean_isi_50pa", 50.0) == "mean interval at 50 pA"
-    assert with_step("sag", -110.0) == "sag at -110 pA"
+    assert with_step("sag", -110.0) == "sag at −110 pA"
     assert with_step("ap1_peak", 180.0) == "first spike peak at 180 pA"
     assert with_step("resting_voltage_mv", -110.0) == "resting voltage"
     assert with_step(LOG.name, 180.0) == LOG.words

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from noble_prob.features import find_spikes
+from noble_prob.findings import Severity
 from noble_prob.recording import Recording
 from noble_prob.report.data import ReportData, Table, Verdict
 from noble_prob.report.panels import AFTER_ONSET, FiCurve, Overlay, PairPlot, Raster
@@ -29,13 +30,14 @@ def ensemble_part(ensemble: Ensemble) -> ReportData:
     s = ensemble.summary()
     p, steps = s["plausibility"], _steps(s)
     spiking = ", ".join(f"{step['spiking']} spike at {_pa(step)}" for step in steps)
+    beyond = p["beyond_decoder_support"]
     sentence = (
         f"{s['draws']} neurons like {s['cell']} were drawn, none of which was ever simulated; {spiking}; "
-        f"{p['beyond_decoder_support']} lie beyond the decoder's training data, "
+        f"{beyond} {'lies' if beyond == 1 else 'lie'} beyond the decoder's training data, "
         f"{p['outside_range_of_models']} outside the range of the known models in some latent."
     )
-    beyond = p["beyond_decoder_support"] > 0.05 * s["draws"]
-    verdict = Verdict(level="Novel neurons", severity="caution" if beyond else "passed", sentence=sentence)
+    severity: Severity = "caution" if beyond > 0.05 * s["draws"] else "passed"
+    verdict = Verdict(level="Novel neurons", severity=severity, sentence=sentence)
     return ReportData(
         title="",
         verdicts=(verdict,),

@@ -63,7 +63,7 @@ def examination_report(
 def _without_repeats(part: ReportData, e: Examination) -> ReportData:
     """The predictive part without rasters of steps whose repeats get one of their own."""
     shown = {c.stimulus for c in e.trains}
-    return replace(part, rasters=[r for r in part.rasters if r.title.replace("-", "−") not in shown])
+    return replace(part, rasters=[r for r in part.rasters if r.title not in shown])
 
 
 def _end(e: Examination) -> float:

@@ -9,6 +9,8 @@ import numpy as np
 
 from noble_prob.calibration.predictive import PredictiveCheck
 from noble_prob.findings.base import Finding, Severity
+from noble_prob.findings.disowned import no_posterior
+from noble_prob.findings.np105_information import SHOWN as SHOWN_LATENTS
 from noble_prob.findings.np105_information import WIDER
 from noble_prob.findings.registry import judge
 from noble_prob.findings.words import with_step
@@ -17,11 +19,11 @@ from noble_prob.inference.looked import looked_at
 from noble_prob.latent import Neurons
 from noble_prob.report.data import LatentRow, ReportData, Verdict
 from noble_prob.report.panels import AFTER_ONSET, FiCurve, PairPlot, Raster
-from noble_prob.report.parts.cautions import cautions
+from noble_prob.report.parts.cautions import cautions, further_issues
 from noble_prob.report.parts.methods import posterior_methods
 from noble_prob.report.parts.pairs import ALIKE, latent_pairs, told_apart
 from noble_prob.report.parts.traces import shown_of, spread
-from noble_prob.report.plain import label, words
+from noble_prob.report.plain import by_severity, label, words
 
 MOST_PAIRS = 6
 """Latents in the pair plot: those the recording says most about."""
@@ -89,26 +91,45 @@ def latent_rows(posterior: Posterior, truth: Mapping[str, float] | None = None) 
 
 
 def latent_verdict(rows: Sequence[LatentRow], findings: Sequence[Finding] = ()) -> Verdict:
-    """One sentence: what is known, what is not, and whether to believe it."""
-    informed = [row.name for row in rows if (row.contraction or 0) >= 0.5]
-    sentence = f"{len(informed)} of {len(rows)} latents are known much better than before the recording"
+    """A few sentences: whether to believe the posterior, what is known, and what is not.
+
+    Args:
+        rows: The table of latents.
+        findings: About the posterior; issues are told first, NP107 before all. Of draws that are no posterior
+            (NP104, NP101) nothing else is said.
+    """
+    issues = sorted((f for f in findings if f.severity == "issue"), key=lambda f: (f.code != "NP107", f.code))
+    lost = no_posterior(findings)
+    first = [f for k, f in enumerate(issues) if k == 0 or (lost and f.code == "NP104")]
+    said = ["Do not take this posterior at face value.", *(f.sentence for f in first)] if issues else []
+    said += [f.sentence for f in findings if lost and not issues and f.code == "NP105"]
+    said += [further_issues(f for f in issues if f not in first)]
+    said += [] if lost else [_known(rows)]
+    said += [why := cautions(findings)]
+    severity: Severity = "issue" if issues else "caution" if why or lost else "passed"
+    return Verdict(level="Posterior of the latents", severity=severity, sentence=" ".join(filter(None, said)))
+
+
+def _known(rows: Sequence[LatentRow]) -> str:
+    """What is known, what is not, and how many true values were found."""
+    informed = sum((row.contraction or 0) >= 0.5 for row in rows)
+    keep = "keeps less than half of its" if informed == 1 else "keep less than half of their"
+    sentence = f"{informed} of {len(rows)} latents {keep} prior variance"
     blind = [row.words or row.name for row in rows if 1 - WIDER <= (row.contraction or 0) < 0.2]
     if blind:
-        sentence += f"; these sweeps say little about {', '.join(blind)}"
+        sentence += f"; these sweeps say little about {_few(blind)}"
     wider = [row.words or row.name for row in rows if (row.contraction or 0) < 1 - WIDER]
     if wider:
-        sentence += f"; they contradict the population about {', '.join(wider)}"
+        sentence += f"; they contradict the population about {_few(wider)}"
     inside = [row.inside for row in rows if row.inside is not None]
     if inside:
         sentence += f"; {sum(inside)} of {len(inside)} true values lie in their 89 % intervals"
-    issues = [f for f in findings if f.severity == "issue"]
-    if issues:
-        sentence = f"Do not take this posterior at face value: {issues[0].sentence.rstrip('.')}. {sentence}"
-    why = "" if issues else cautions(findings)
-    severity: Severity = "issue" if issues else "caution" if why else "passed"
-    return Verdict(
-        level="Posterior of the latents", severity=severity, sentence=f"{sentence}. {why}." if why else f"{sentence}."
-    )
+    return f"{sentence}."
+
+
+def _few(latents: Sequence[str]) -> str:
+    """Latents by name, or only how many where a list would be long."""
+    return ", ".join(latents) if len(latents) <= SHOWN_LATENTS else f"{len(latents)} of them"
 
 
 def pair_plot(
@@ -138,9 +159,9 @@ def predictive_part(check: PredictiveCheck, posterior: Posterior, *, most_sweeps
     """
     found = tuple(judge(check))
     (main,) = [f for f in found if f.code == "NP220"]
-    verdict = Verdict(
-        level="Posterior predictive check", severity=main.severity, sentence=main.sentence, power=_seen(posterior)
-    )
+    worst = by_severity(found)[0].severity
+    sentence = " ".join(filter(None, [main.sentence, cautions(found)]))
+    verdict = Verdict(level="Posterior predictive check", severity=worst, sentence=sentence, power=_seen(posterior))
     current = posterior.evidence.design.current_pa.cpu().numpy()
     firing = np.flatnonzero(np.nan_to_num(check.observed[:, check.names.index("spike_count")]) > 0)
     once = [s for k, s in enumerate(firing) if check.sweeps[s] not in [check.sweeps[j] for j in firing[:k]]]
