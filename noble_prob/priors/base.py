@@ -188,7 +188,7 @@ class Prior:
             card.get("kind"),
             "use a prior written by this version",
         )
-        tensors = load(_numbers(path, card.get("tensors_sha256")))
+        tensors = load(_numbers(path, card["tensors_sha256"]))
         prior = cls(
             kind=card["kind"],
             space=LatentSpace.from_dict(card["space"]),
@@ -210,12 +210,12 @@ class Prior:
         return prior
 
 
-def _numbers(path: Path, expected: str | None) -> bytes:
+def _numbers(path: Path, expected: str) -> bytes:
     """Content of ``prior.safetensors``, refused if its hash is another than the card's."""
     numbers = (path / "prior.safetensors").read_bytes()
     found = hashlib.sha256(numbers).hexdigest()
     require(
-        expected in (None, found),
+        found == expected,
         "folder",
         f"a folder whose prior.safetensors has SHA-256 {expected}",
         f"{found} in {path} (altered, or of another prior)",
