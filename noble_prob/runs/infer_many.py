@@ -84,15 +84,12 @@ class Settings:
     def plan(self, cell: Cell) -> dict[str, Any]:
         """The settings as JSON values, with what tells the decoder, the prior and the estimator that was used."""
         used = cell.estimator if self.method == "npe" else None
-        settings = asdict(self)
-        if self.fall_back:
-            del settings["fall_back"]  # as runs have it that were begun when there was no choice
         return {
             "format": "noble_prob run, version 2",
             "decoder_sha256": cell.card.get("weights_sha256"),
             "belongs_to": fingerprint(cell.decoder, cell.prior),
             "estimator": used and dict(used.facts),
-            **settings,
+            **asdict(self),
         }
 
 

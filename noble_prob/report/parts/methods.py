@@ -60,30 +60,25 @@ def _looked(found: Sequence[Posterior]) -> str:
 def _chains(found: Sequence[Posterior]) -> str:
     """Chains, their length and their warm-up."""
     chains, draws = (_span(p.latents.shape[k] for p in found) for k in (0, 1))
-    known = all("warmup" in p.provenance for p in found)
-    warm = f"{_span(int(p.provenance['warmup']) for p in found)} of " if known else ""
-    return f"{chains} chains of {draws} draws after {warm}warm-up"
+    return f"{chains} chains of {draws} draws after {_span(int(p.provenance['warmup']) for p in found)} of warm-up"
 
 
 def _weighted(found: Sequence[Posterior]) -> str:
     """Draws, what their weights were worth, and the move that followed."""
     shape = _span((float(p.provenance["k_hat"]) for p in found), 2)
     effective = _span(round(float(p.provenance["effective"])) for p in found)
-    known = all("worth" in p.provenance for p in found)
-    worth = (
-        f", after which they were worth {_span(round(float(p.provenance['worth'])) for p in found)}" if known else ""
-    )
+    worth = _span(round(float(p.provenance["worth"])) for p in found)
     return (
         f"{_draws(found)} draws resampled by Pareto-smoothed weights, whose k-hat was {shape} and whose "
-        f"effective sample size {effective}, then moved by one Hamiltonian trajectory each{worth}"
+        f"effective sample size {effective}, then moved by one Hamiltonian trajectory each, after which they were "
+        f"worth {worth}"
     )
 
 
 def _flow(found: Sequence[Posterior]) -> str:
     """Draws of a flow that are taken as they are."""
-    known = all("guide_k_hat" in p.provenance for p in found)
-    shape = f", k-hat {_span((float(p.provenance['guide_k_hat']) for p in found), 2)}" if known else ""
-    return f"fitted by its evidence lower bound; {_draws(found)} draws, not weighted{shape}"
+    shape = _span((float(p.provenance["guide_k_hat"]) for p in found), 2)
+    return f"fitted by its evidence lower bound; {_draws(found)} draws, not weighted, k-hat {shape}"
 
 
 def _judged(weighted: bool, flow: bool) -> str:
