@@ -180,8 +180,15 @@ def _near(now: Tensor, then: Tensor) -> bool:
 
 
 def _attributes(tree: Any) -> dict[str, Any]:
-    """Attributes of the file; what was written as JSON is read as such."""
-    return {name: json.loads(v) if isinstance(v, str) and v[:1] in "[{" and v else v for name, v in tree.attrs.items()}
+    """Attributes of the file as plain values; what was written as JSON is read as such."""
+    return {str(name): _plain(value) for name, value in tree.attrs.items()}
+
+
+def _plain(value: Any) -> Any:
+    """One attribute: the files' own numbers are NumPy's."""
+    if isinstance(value, str):
+        return json.loads(value) if value[:1] in ("[", "{") or value in ("true", "false", "null") else value
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _evidence(tree: Any, names: tuple[str, ...]) -> Evidence:
