@@ -93,6 +93,7 @@ def population_datatree(population: Population) -> Any:
             "k_hat": population.k_hat,
             "weight_noise": population.weight_noise,
             "space": population.space.name,
+            **population.provenance,
         }
     )
     return tree

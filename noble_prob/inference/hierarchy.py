@@ -111,6 +111,7 @@ def infer_population(
         labels=tuple(labels) or tuple(str(k) for k in range(len(posteriors))),
         hyper=hyper,
         seed=seed,
+        provenance=prior.carried,
         **_by_own_draws(values, points, frame, prior, stand_ins, generator),
         wall_s=time.perf_counter() - began,
     )
