@@ -248,7 +248,7 @@ def made(method, shape=(4, 200), sweeps=6, seed=1, **provenance):
         sweeps=tuple(range(sweeps)),
         seed=seed,
         wall_s=12.0,
-        provenance=provenance,
+        provenance={"decoder": "ToyDecoder", "prior": "student", "robust": True, "noise_prior": {}, **provenance},
     )
 
 
