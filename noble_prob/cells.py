@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -92,13 +92,6 @@ class Cell:
         trained = self.card.get("training", {}).get("config", {}).get("cells", ())
         said = (number for cell in trained if cell.get("name") == self.name for number in cell.get("held_out", ()))
         return tuple(sorted({*table, *said}))
-
-    @property
-    def identity(self) -> dict[str, str]:
-        """What a result remembers of its cell: name, hash of the decoder's weights, and the folder of one's own."""
-        place = str(self.folder or "").encode(errors="ignore").decode()
-        known = {"cell": self.name, "decoder_sha256": str(self.card.get("weights_sha256", "none"))}
-        return {**known, "cell_folder": place} if place else known
 
     def require_current(self, current_pa: float) -> None:
         """Refuse a current beyond those the decoder was trained on.
@@ -179,17 +172,25 @@ def _load(where: str | Path, prior: Kind | None, device: str) -> Cell:
         density = fit_prior(neurons[TRAIN], prior or "student")
     demo = _read_demo(folder / DEMO, neurons) if (folder / DEMO).is_file() else None
     estimator = Estimator.load(folder) if (folder / ESTIMATOR).is_file() else None
+    name = str(card.get("cell", folder.name))
+    known_as = {"cell": name, "decoder_sha256": str(card["weights_sha256"])}
+    decoder.identity = known_as if named else {**known_as, "cell_folder": _told(folder)}
     return Cell(
-        name=str(card.get("cell", folder.name)),
+        name=name,
         decoder=decoder,
         models=neurons[TRAIN],
-        prior=density,
+        prior=replace(density, provenance={**density.provenance, **known_as}),
         held_out=neurons.get(HELD_OUT),
         card=card,
         demo=demo,
         estimator=estimator,
         folder=None if named else folder.resolve(),
     )
+
+
+def _told(folder: Path) -> str:
+    """The full name of a folder, as a file can hold it."""
+    return str(folder.resolve()).encode(errors="ignore").decode()
 
 
 def _require_known(name: str, known: Sequence[str]) -> None:
@@ -233,7 +234,8 @@ def _stored(folder: Path, space: LatentSpace) -> Prior | None:
 
 def _toy(kind: Kind | None) -> Cell:
     """The toy with a standard normal population and a noiseless recording of one of its neurons."""
-    decoder: Any = ToyDecoder()  # frozen, which a type checker takes for less than a Decoder
+    known_as = {"cell": TOY, "decoder_sha256": "none"}
+    decoder: Any = ToyDecoder(identity=known_as)  # frozen, which a type checker takes for less than a Decoder
     space, n = decoder.space, len(decoder.space)
     generator = torch.Generator().manual_seed(TOY_SEED)
     points = torch.randn(TOY_MODELS + 1, n, generator=generator, dtype=torch.float64)
@@ -245,6 +247,7 @@ def _toy(kind: Kind | None) -> Cell:
     models = Neurons(space=space, value=space.unstandardise(points[1:]), axis="neuron", labels=labels)
     exact = Prior(kind="gaussian", space=space, tensors=unit, points=points[1:], labels=labels)
     prior = exact if kind in (None, exact.kind) else fit_prior(models, kind)
+    prior = replace(prior, provenance={**prior.provenance, **known_as})
     value = space.unstandardise(points[0])
     protocol = on_grid([-110.0, 80.0, 180.0, 240.0], decoder.window)
     recording = Recording(

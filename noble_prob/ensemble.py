@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from noble_prob.decoder.base import Decoder, require_decoder
+from noble_prob.decoder.base import Decoder, identity_of, require_decoder
 from noble_prob.decoder.device import require_device
 from noble_prob.decoder.steps import on_grid
 from noble_prob.errors import listed, require, require_count, require_kind, require_memory, require_seed
@@ -25,6 +26,7 @@ from noble_prob.noise.render import render
 from noble_prob.priors import Prior, stream
 from noble_prob.priors.base import require_prior
 from noble_prob.recording import Protocol, Recording
+from noble_prob.recording.made import made_by
 
 
 def draw(prior: Prior, n: int, *, seed: int) -> Neurons:
@@ -65,7 +67,8 @@ def respond(
         neurons: Points of the decoder's latent space.
         protocol: Step amplitudes (pA), or a protocol of steps on the decoder's window.
         trials: Repeats of each neuron; None for the noiseless response.
-        trial_model: How repeats differ; a tenth of the population's spread and 0.2 spikes/sqrt(s) if not given.
+        trial_model: How repeats differ; if not given, by a tenth of the population's spread, 0.2 spikes/sqrt(s) and
+            white electrode noise of 0.1 mV.
         seed: Seed of the repeats.
         chunk: Traces rendered at once: a matter of memory. Matrix products round otherwise in other batches, which
             moves spikes by some 1e-4 ms, and the voltage of their upstrokes by up to 0.1 mV.
@@ -75,7 +78,7 @@ def respond(
 
     Returns:
         Recording with axes ``(neurons.axis,)`` or ``(neurons.axis, "trial")``; voltage (mV) in single precision, on the
-        CPU.
+        CPU. Its provenance names decoder, cell, version, seed, trial model, and the neurons with their ``labels``.
 
     Raises:
         UsageError: If there are no neurons, they are of another latent space or themselves repeats of which repeats are
@@ -104,8 +107,24 @@ def respond(
         protocol=steps,
         voltage_mv=voltage.reshape(len(neurons), *repeats, *voltage.shape[1:]),
         axes=(neurons.axis, *("trial" for _ in repeats)),
-        provenance={"decoder": type(decoder).__name__, "seed": seed, "neurons": dict(neurons.provenance)},
+        provenance={
+            **_provenance(decoder, neurons, model, seed=seed),
+            **({"trials": trials} if repeats else {}),
+            "extrapolate": extrapolate,
+        },
     )
+
+
+def _provenance(decoder: Decoder, neurons: Neurons, model: TrialModel | None, *, seed: int) -> dict[str, Any]:
+    """Who answered, and how repeats differ."""
+    return {
+        **identity_of(decoder),
+        "made_by": made_by(),
+        "seed": seed,
+        "neurons": dict(neurons.provenance),
+        **({"labels": [str(label) for label in neurons.labels]} if len(neurons.labels) else {}),
+        **({} if model is None else {"trial_model": model.to_dict()}),
+    }
 
 
 def _noise_of(neurons: Neurons, trials: int | None, trial_model: TrialModel | None) -> TrialModel | None:
@@ -198,6 +217,7 @@ def respond_features(
         mask=torch.isfinite(values),
         axes=(neurons.axis,),
         steps=steps.steps,
+        labels=tuple(neurons.labels),
     )
 
 

@@ -139,7 +139,7 @@ class Neurons:
         axis: What the leading axis means: ``draw``, ``neuron`` or ``trial``.
         weight: Non-negative weights in any unit, shape ``(n,)``; uniform when not given.
         labels: Optional name of each point (model number, file).
-        provenance: Seed, method, versions, hashes.
+        provenance: Seed, prior or method, ``made_by``, and of a cell's own ``cell`` and ``decoder_sha256``.
 
     Raises:
         UsageError: If values or weights are no numbers, of another shape, not finite, or negative weights; or if there

@@ -59,6 +59,12 @@ class Ensemble:
         """Heights of the steps (pA)."""
         return tuple(self.responses.protocol.amplitudes_pa.tolist())
 
+    @property
+    def made(self) -> dict[str, Any]:
+        """How it was made: seed, family of the prior, hash of the decoder's weights, version of this package."""
+        known = {**self.neurons.provenance, **self.responses.provenance, "seed": self.seed}
+        return {name: known[name] for name in ("seed", "prior", "decoder_sha256", "made_by") if name in known}
+
     def arrays(self) -> dict[str, ndarray]:
         """Arrays by name; axes in brackets, ``trial`` where there are repeats, ``current`` where there are several.
 
@@ -82,7 +88,7 @@ class Ensemble:
         }
 
     def summary(self) -> dict[str, Any]:
-        """JSON values: size, seed, plausibility, and of each step features over neurons and repeats.
+        """JSON values: size, how it was made, plausibility, and of each step features over neurons and repeats.
 
         Of a feature: mean, SD, and number of responses that have it. ``current_pa``, ``spiking`` (neurons that spike)
         and ``features`` are those of the step; of several steps, lists with an entry for each.
@@ -94,7 +100,7 @@ class Ensemble:
             "cell": self.cell,
             "draws": len(self.neurons),
             "trials": trials[0] if trials else None,
-            "seed": self.seed,
+            **self.made,
             **of_steps,
             "plausibility": {
                 "median_density_quantile": float(p.density_quantile.median()),

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from noble_prob.amortised.tokens import tokens
 from noble_prob.decoder.base import Decoder
 from noble_prob.errors import UsageError, require
 from noble_prob.jobs.whole import write_atomically
-from noble_prob.noise import Evidence, NoisePrior, Scale
+from noble_prob.noise import Evidence, NoisePrior
 from noble_prob.priors import Prior, seeded
 
 CARD, WEIGHTS = "npe.json", "npe.safetensors"
@@ -48,10 +48,9 @@ class Estimator:
             ``feature_scale`` of the summary features.
         belongs_to: Fingerprint of decoder and prior.
         facts: How it was trained and how well it does.
-        noise: Priors of the noise scales it was trained for; None of one that an earlier version wrote.
+        noise: Priors of the noise scales it was trained for.
         probe: Log densities of the program it was trained on.
-        answers: Its own log densities when it was trained, see :meth:`asked`; none of one that an earlier version
-            wrote.
+        answers: Its own log densities when it was trained, see :meth:`asked`.
     """
 
     network: ConditionalFlow
@@ -59,9 +58,9 @@ class Estimator:
     summary_names: tuple[str, ...]
     tensors: Mapping[str, Tensor]
     belongs_to: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    noise: NoisePrior | None = None
-    probe: tuple[float, ...] = ()
+    facts: Mapping[str, Any]
+    noise: NoisePrior
+    probe: tuple[float, ...]
     answers: tuple[float, ...] = ()
 
     @torch.no_grad()
@@ -109,9 +108,9 @@ class Estimator:
             "belongs_to": self.belongs_to,
             "weights_sha256": hashlib.sha256(weights).hexdigest(),
             "facts": dict(self.facts),
-            "noise": None if self.noise is None else asdict(self.noise),
+            "noise": asdict(self.noise),
             "probe": list(self.probe),
-            **({"answers": list(self.answers)} if self.answers else {}),
+            "answers": list(self.answers),
         }
         write_atomically(path / WEIGHTS, weights)  # first: with a card of others they are refused, without one not used
         write_atomically(path / CARD, (json.dumps(card, indent=1) + "\n").encode())
@@ -195,21 +194,10 @@ def _built(card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Estimator:
         belongs_to=card["belongs_to"],
         facts=card["facts"],
         tensors={k: v for k, v in tensors.items() if not k.startswith("net.")},
-        noise=_noise(card.get("noise")),
-        probe=tuple(card.get("probe", ())),
-        answers=tuple(card.get("answers", ())),
+        noise=NoisePrior.from_dict(card["noise"]),
+        probe=tuple(card["probe"]),
+        answers=tuple(card["answers"]),
     )
-
-
-def _noise(card: Mapping[str, Any] | None) -> NoisePrior | None:
-    """Priors of the noise scales from a card; None where it has none, or those of another version."""
-    if card is None:
-        return None
-    values: dict[str, Any] = {k: Scale(**v) if isinstance(v, dict) else v for k, v in card.items()}
-    try:
-        return NoisePrior(**values)
-    except TypeError:
-        return None
 
 
 def new_network(sizes: Sizes, *, seed: int = 0) -> ConditionalFlow:

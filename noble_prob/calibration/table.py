@@ -139,7 +139,7 @@ class FeatureTable:
     def from_features(
         cls, features: Features, *, axis: Axis, sweep: int | None = None, source: str = "recording"
     ) -> FeatureTable:
-        """Turn measured features into rows.
+        """Turn measured features into rows, which keep the labels of an ensemble's members.
 
         Args:
             features: Measured on one neuron whose *sweeps* are repeats of one step (no batch axes), or on an ensemble
@@ -157,7 +157,8 @@ class FeatureTable:
         else:
             _require_repeats(features, axis, sweep)
         units = tuple("" if unit == "1" else unit for unit in features.units)
-        return cls(names=features.names, units=units, value=value, axis=axis, source=source)
+        labels = features.labels if features.axes[:1] == (axis,) else ()
+        return cls(names=features.names, units=units, value=value, axis=axis, source=source, labels=labels)
 
     @classmethod
     def from_csv(cls, path: str | Path, *, axis: Axis, where: Mapping[str, str] | None = None) -> FeatureTable:

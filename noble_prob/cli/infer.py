@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,7 +111,7 @@ def _tell_further_inside(args: argparse.Namespace, *, many: bool) -> None:
 def _run_one(args: argparse.Namespace) -> int:
     """One recording, one folder."""
     import noble_prob as nb
-    from noble_prob.inference import to_datatree, to_json
+    from noble_prob.inference import to_json, write_posterior
     from noble_prob.report import render
     from noble_prob.report.parts import posterior_part
 
@@ -120,11 +119,9 @@ def _run_one(args: argparse.Namespace) -> int:
         recording = read(args, args.file[0] if len(args.file) == 1 else args.file)
         cell = load_cell(args)
         posterior = nb.infer(recording, decoder=cell.decoder, prior=cell.prior, **sampling(args, cell))
-        posterior = replace(posterior, provenance={**posterior.provenance, **cell.identity})
         findings = [f for f in nb.judge(posterior) if f not in posterior.notes]
         values = {"file": args.file[0].name, "cell": cell.name, **to_json(posterior, findings)}
-        tree = to_datatree(posterior).to_netcdf()  # in memory: HDF5 that can not write to its file may crash
-        (folder / "posterior.nc").write_bytes(tree)
+        write_posterior(posterior, folder)
         write_json(folder / "posterior.json", values)
     tell(args, render(posterior_part(posterior, findings=findings), "text"), values)
     return 0

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from noble_prob.cli.given import refuse
-from noble_prob.cli.options import DEFAULT_CELL, READING, add_cell, add_out, add_reading, load_cell, read
+from noble_prob.cli.options import READING, add_cell, add_out, add_reading, load_cell, read
 from noble_prob.cli.output import new_folder, tell, write_report
 from noble_prob.errors import listed, require
 
@@ -45,8 +45,15 @@ def run(args: argparse.Namespace) -> int:
     _require_one(args.posterior)
     with new_folder(args.out, "report.html", "report.json") as folder:
         made = stored(args.posterior)
-        known = _word(made, "cell_folder") or _word(made, "cell") or DEFAULT_CELL
-        args.cell, args.prior = args.cell or known, args.prior or _word(made, "prior")
+        args.cell = args.cell or _word(made, "cell_folder") or _word(made, "cell")
+        require(
+            args.cell is not None,
+            "posterior",
+            "one that names its cell",
+            "no cell in it: its decoder was not one that load_cell gives",
+            "pass --cell NAME, or the folder of the cell it was inferred with",
+        )
+        args.prior = args.prior or _word(made, "prior")
         cell = load_cell(args)
         posterior = read_posterior(args.posterior, decoder=cell.decoder, prior=cell.prior)
         recording = None if args.recording is None else read(args, args.recording)

@@ -42,7 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--trials",
         type=positive,
         help="repeats of each neuron, which differ as trials do: a tenth of "
-        "the population's spread, and 0.2 spikes/sqrt(s) (none: noiseless responses)",
+        "the population's spread, 0.2 spikes/sqrt(s) and 0.1 mV of electrode noise (none: noiseless responses)",
     )
     parser.add_argument(
         "--extrapolate",

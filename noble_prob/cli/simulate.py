@@ -10,6 +10,7 @@ writes voltage_mv (model, current, time), time_ms (the step begins 15 ms after t
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -122,7 +123,8 @@ def _write(file: Any, recording: Any, **about: Any) -> None:
     import numpy as np
 
     voltage, time = recording.voltage_mv.numpy(), recording.time_ms.numpy()
-    np.savez_compressed(file, voltage_mv=voltage, time_ms=time, **about)
+    made = np.array(json.dumps(dict(recording.provenance), default=str))
+    np.savez_compressed(file, voltage_mv=voltage, time_ms=time, provenance=made, **about)
 
 
 def _protocol(args: argparse.Namespace) -> Any:

@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 if TYPE_CHECKING:
     from noble_prob.recording import Recording
 
-FIELDS = {"voltage_mv", "time_ms", "models", "amps_na"}
+FIELDS = {"voltage_mv", "time_ms", "models", "amps_na", "provenance"}
 
 
 def is_traces(path: Path) -> bool:

@@ -187,6 +187,16 @@ def require_decoder(decoder: object) -> None:
     require(hasattr(decoder, "respond"), "decoder", "a decoder", f"a {type(decoder).__name__}", "pass cell.decoder")
 
 
+def identity_of(decoder: object) -> dict[str, str]:
+    """What a result remembers of its decoder: its kind, and of which cell it is, if it is one's.
+
+    Args:
+        decoder: Its ``identity``, which :func:`noble_prob.load_cell` sets, is ``cell`` (a name), ``decoder_sha256`` (of
+            the weights) and, of a cell of one's own, ``cell_folder``.
+    """
+    return {"decoder": type(decoder).__name__, **getattr(decoder, "identity", {})}
+
+
 @runtime_checkable
 class Decoder(Protocol):
     """Anything that turns latent features and a step current into a response.

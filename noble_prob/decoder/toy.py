@@ -16,6 +16,7 @@ response with bumps pasted on as spikes, good for the arithmetic of inference an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -78,12 +79,14 @@ class ToyDecoder:
         window: The stimulus it pretends to have been trained on.
         summary_names: Resting voltage, voltage deflection, first peak.
         error: How wrong it pretends to be; tests draw their "recordings" with exactly this error.
+        identity: Of which cell it is, empty for none.
     """
 
     space: LatentSpace = field(default_factory=toy_space)
     window: Window = field(default_factory=_window)
     summary_names: tuple[str, ...] = ("resting_voltage_mv", "voltage_deflection_mv", "ap1_peak_mv")
     error: DecoderError = field(default_factory=_error)
+    identity: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def linear(
         self, current_pa: Float[Tensor, "*batch"]

@@ -17,6 +17,8 @@ class TrainedDecoder(nn.Module):
     Args:
         space: Latent space of the neurons.
         error: Error on unseen neurons; None until it has been measured.
+
+    Of which cell it is stands in ``identity`` (see :func:`~noble_prob.decoder.base.identity_of`), empty for none.
     """
 
     support_precision: Tensor
@@ -25,6 +27,7 @@ class TrainedDecoder(nn.Module):
     def __init__(self, space: LatentSpace, error: DecoderError | None):
         super().__init__()
         self.space, self.measured_error = space, error
+        self.identity: dict[str, str] = {}
         self.register_buffer("support_precision", torch.eye(len(space)))
         self.register_buffer("support_radius", torch.tensor(float(len(space))).sqrt())
 

@@ -38,6 +38,7 @@ class Features:
         mask: Whether a value is defined, shape ``(*batch, sweep, feature)``.
         axes: Names of the batch axes, those of the recording.
         steps: The step of each sweep, or None, those of the recording; empty where they are not known.
+        labels: Names of the members of the outermost batch axis, those of the recording; empty where there are none.
     """
 
     names: tuple[str, ...]
@@ -46,6 +47,7 @@ class Features:
     mask: Bool[Tensor, "*batch sweep feature"]
     axes: tuple[str, ...] = ()
     steps: tuple[Step | None, ...] = ()
+    labels: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{n} {size}" for n, size in zip((*self.axes, "sweep"), self.value.shape, strict=False))
@@ -115,15 +117,14 @@ def measure(
         index = torch.tensor(sweeps, device=v.device)
         amplitude = recording.protocol.amplitudes_pa.to(v.device)[index].expand(*v.shape[:-2], len(index)).reshape(-1)
         flat = v[..., index, :].reshape(-1, v.shape[-1])
-        if not len(flat):
-            continue
         rows = [
             _measure_group(
                 chunk, amplitude[at : at + len(chunk)], recording.time_ms, step, rest, wanted, threshold_mv, window_ms
             )
             for at, chunk in _chunks(flat)
         ]
-        value[..., index, :] = torch.cat(rows).reshape(*v.shape[:-2], len(index), len(wanted))
+        if rows:
+            value[..., index, :] = torch.cat(rows).reshape(*v.shape[:-2], len(index), len(wanted))
     return Features(
         names=tuple(item.name for item in wanted),
         units=tuple(item.unit for item in wanted),
@@ -131,6 +132,7 @@ def measure(
         mask=torch.isfinite(value),
         axes=recording.axes,
         steps=recording.steps,
+        labels=recording.labels,
     )
 
 

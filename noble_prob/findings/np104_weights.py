@@ -37,7 +37,7 @@ def weights(result: Posterior, say: Callable[..., Finding]) -> Iterator[Finding]
             k_hat=k if isfinite(k) else None,
         )
         return
-    size = float(result.provenance.get("worth", result.provenance["effective"]))  # older files have the weights' alone
+    size = float(result.provenance["worth"])
     body = (
         f"Pareto k is {k:.2f}, and the draws are worth {size:.0f} independent ones: posterior means are exact to "
         f"about {size**-0.5:.2f} posterior SDs"

@@ -2,6 +2,7 @@
 
 from noble_prob.inference.amortise import train_estimator
 from noble_prob.inference.export import convergence, to_datatree, to_json
+from noble_prob.inference.export_file import write_posterior
 from noble_prob.inference.export_population import population_datatree
 from noble_prob.inference.hierarchy import infer_population
 from noble_prob.inference.infer import infer, infer_evidence
@@ -9,6 +10,7 @@ from noble_prob.inference.observe import Observation, observe
 from noble_prob.inference.population import Population
 from noble_prob.inference.posterior import Posterior, Predictive
 from noble_prob.inference.pyro_export import from_pyro
+from noble_prob.inference.restore import read_posterior
 
 __all__ = [
     "Observation",
@@ -22,7 +24,9 @@ __all__ = [
     "infer_population",
     "observe",
     "population_datatree",
+    "read_posterior",
     "to_datatree",
     "to_json",
     "train_estimator",
+    "write_posterior",
 ]

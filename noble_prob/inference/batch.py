@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from noble_prob.decoder.base import identity_of
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.draw import Draws, draw
 from noble_prob.inference.importance import BELIEVABLE
@@ -27,6 +28,7 @@ from noble_prob.inference.predict import Replays, likelihoods, predict
 from noble_prob.inference.task import ONE_BY_ONE, WEIGHTED, Task
 from noble_prob.noise import Evidence
 from noble_prob.priors import single_thread
+from noble_prob.recording.made import made_by
 
 PREDICTIVE = 400
 MANY = 256
@@ -139,7 +141,8 @@ def _provenance(task: Task, found: Draws, row: int | None, item: Observation, ba
     """Settings, the sampler's record, and where the recording came from."""
     record = {k: (v if row is None else v[row]).item() if isinstance(v, Tensor) else v for k, v in found.record.items()}
     return {
-        "decoder": type(task.decoder).__name__,
+        **identity_of(task.decoder),
+        "made_by": made_by(),
         "prior": task.prior.kind,
         "robust": task.robust,
         "chains": task.chains,

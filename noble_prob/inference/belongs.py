@@ -85,12 +85,12 @@ def stranger(estimator: Estimator, decoder: Decoder, prior: Prior, *, noise: Noi
     """
     if estimator.belongs_to != fingerprint(decoder, prior):
         return "another decoder or prior"
-    if estimator.noise is None or (noise == NoisePrior() and estimator.noise != noise):
+    if noise == NoisePrior() and estimator.noise != noise:
         return "another version of the program"
     now = probe(decoder, prior, noise=estimator.noise, robust=bool(estimator.facts["robust"]))
     if not _same(now, estimator.probe):
         return "another version of the program"
-    if estimator.answers and not _same(estimator.asked(), estimator.answers):  # earlier ones kept none
+    if not _same(estimator.asked(), estimator.answers):
         return "another description of sweeps"
     return ""
 

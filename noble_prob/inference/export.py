@@ -235,8 +235,6 @@ def _unit(name: str) -> str:
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Values that netCDF attributes can hold: numbers and words; all else as JSON."""
-    return {
-        k: int(v) if isinstance(v, bool) else v if isinstance(v, int | float | str) else json.dumps(v, default=str)
-        for k, v in record.items()
-    }
+    """Values that netCDF attributes can hold: numbers and words; all else as JSON, truth values too."""
+    plain = {k: isinstance(v, int | float | str) and not isinstance(v, bool) for k, v in record.items()}
+    return {k: v if plain[k] else json.dumps(v, default=str) for k, v in record.items()}

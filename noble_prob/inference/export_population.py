@@ -9,9 +9,9 @@ import arviz as az
 import torch
 from arviz_stats import ess, rhat
 from jaxtyping import Float
-from numpy import ndarray
 from torch import Tensor
 
+from noble_prob.inference.importance import resampled
 from noble_prob.inference.population import Population
 from noble_prob.inference.posterior import Posterior
 
@@ -73,7 +73,9 @@ def population_datatree(population: Population) -> Any:
     groups: dict[str, dict[str, Any]] = {"posterior": raw, "sample_stats": stats}
     if population.weights is not None:
         stats["weight"] = population.weights.numpy()
-        at = _resampled(population)
+        generator = torch.Generator().manual_seed(population.seed)
+        at = resampled(population.flat_weights, population.weights.numel(), generator).numpy()
+        at = at.reshape(population.loc.shape[:2])
         groups["posterior"] = {name: x.reshape(-1, *x.shape[2:])[at] for name, x in raw.items()}
         groups["unweighted_posterior"] = raw
     tree = az.from_dict(
@@ -91,16 +93,7 @@ def population_datatree(population: Population) -> Any:
             "k_hat": population.k_hat,
             "weight_noise": population.weight_noise,
             "space": population.space.name,
+            **population.provenance,
         }
     )
     return tree
-
-
-def _resampled(population: Population) -> ndarray:
-    """Positions of draws, each as often as its weight says (systematic resampling), shuffled; ``(chain, draw)``."""
-    weight = population.flat_weights
-    n = len(weight)
-    generator = torch.Generator().manual_seed(population.seed)
-    at = torch.searchsorted(weight.cumsum(0), (torch.arange(n) + torch.rand((), generator=generator)).double() / n)
-    order = torch.randperm(n, generator=generator)
-    return at.clamp(max=n - 1)[order].reshape(population.loc.shape[:2]).numpy()

@@ -33,11 +33,12 @@ from noble_prob.inference.export import ESS, R_HAT
 from noble_prob.inference.export_population import convergence_of, effective_draws
 from noble_prob.inference.importance import BELIEVABLE, pareto_smooth
 from noble_prob.inference.locate import locate
-from noble_prob.inference.poolable import require_length, require_poolable
+from noble_prob.inference.poolable import require_poolable
 from noble_prob.inference.population import Population
 from noble_prob.inference.posterior import Posterior
 from noble_prob.inference.reweigh import Reweighed, reweigh
 from noble_prob.inference.standin import Frame, conditional_draws, implied_likelihoods
+from noble_prob.inference.task import require_length
 from noble_prob.latent import Neurons
 from noble_prob.priors import HyperPrior, Prior, factor_correlation, single_thread, undisturbed
 from noble_prob.program import population_program
@@ -110,6 +111,7 @@ def infer_population(
         labels=tuple(labels) or tuple(str(k) for k in range(len(posteriors))),
         hyper=hyper,
         seed=seed,
+        provenance=prior.carried,
         **_by_own_draws(values, points, frame, prior, stand_ins, generator),
         wall_s=time.perf_counter() - began,
     )

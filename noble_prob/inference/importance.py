@@ -57,12 +57,23 @@ class Weighted:
         return 1.0 / self.weight.square().sum(0)
 
     def resample(self, n: int, generator: torch.Generator) -> Tensor:
-        """Indices of ``n`` draws per recording, by weight (systematic resampling), shape ``(n, *recording)``."""
-        rows = self.weight.flatten(1).T.contiguous()
-        points = (torch.arange(n) + torch.rand(len(rows), 1, generator=generator)).to(rows) / n
-        at = torch.searchsorted(rows.cumsum(-1), points.contiguous()).clamp(max=rows.shape[1] - 1)
-        shuffle = torch.randperm(n, generator=generator).to(at.device)
-        return at[:, shuffle].T.reshape(n, *self.weight.shape[1:])
+        """Indices of ``n`` draws per recording, by weight, shape ``(n, *recording)``."""
+        return resampled(self.weight, n, generator)
+
+
+def resampled(weight: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """Positions of draws, each as often as its weight says (systematic resampling), shuffled; shape ``(n, *row)``.
+
+    Args:
+        weight: Weights that sum to one over draws, shape ``(draw, *row)``.
+        n: How many.
+        generator: Source of randomness, on the CPU.
+    """
+    rows = weight.flatten(1).T.contiguous() if weight.ndim > 1 else weight[None]
+    points = (torch.arange(n) + torch.rand(len(rows), 1, generator=generator)).to(rows) / n
+    at = torch.searchsorted(rows.cumsum(-1), points.contiguous()).clamp(max=rows.shape[1] - 1)
+    shuffle = torch.randperm(n, generator=generator).to(at.device)
+    return at[:, shuffle].T.reshape(n, *weight.shape[1:])
 
 
 class Companion(Protocol):

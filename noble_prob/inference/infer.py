@@ -9,14 +9,14 @@ from typing import Any, get_args, overload
 from noble_prob.amortised import Estimator
 from noble_prob.decoder.base import Decoder, require_decoder
 from noble_prob.decoder.device import require_device
-from noble_prob.errors import require, require_count, require_kind, require_memory, require_seed
+from noble_prob.errors import require, require_kind, require_memory, require_seed
 from noble_prob.inference.batch import posteriors
 from noble_prob.inference.belongs import prior_of_another_cell
 from noble_prob.inference.instead import FallBack, replace_unbelievable, without_stranger
 from noble_prob.inference.looked import observe_steps
 from noble_prob.inference.observe import Observation
 from noble_prob.inference.posterior import Posterior
-from noble_prob.inference.task import BATCH, ONE_BY_ONE, SETTINGS, WEIGHTED, Method, Task
+from noble_prob.inference.task import BATCH, ONE_BY_ONE, SETTINGS, WEIGHTED, Method, Task, require_length
 from noble_prob.noise import Evidence, NoisePrior
 from noble_prob.priors import Prior, undisturbed
 from noble_prob.priors.base import require_prior
@@ -24,8 +24,6 @@ from noble_prob.recording import Recording
 
 BATCH_GPU = 256
 """Recordings that are sampled side by side on a graphics card."""
-FEWEST = 4
-"""Draws, and steps of warm-up, per chain: fewer have no R-hat over split chains."""
 NEEDED = 40
 """Bytes that a number of a draw takes at least: the draw itself, on the reals and in the posterior, and its record."""
 
@@ -87,7 +85,7 @@ def infer(
         UsageError: If a recording has no usable step or is an ensemble, an argument is out of range or of another kind,
             or the device is not there.
     """
-    _require_length(chains, warmup, draws)
+    require_length(chains, warmup, draws)
     seed = require_seed(seed)
     require_device(device)
     one = isinstance(recordings, Recording)
@@ -151,7 +149,7 @@ def infer_evidence(
         UsageError: As :func:`infer`.
     """
     _require_choices(method, noise)
-    _require_length(chains, warmup, draws)
+    require_length(chains, warmup, draws)
     seed = require_seed(seed)
     require_device(device)
     _require_of_one_cell(decoder, prior, estimator)
@@ -239,14 +237,6 @@ def _require_of_one_cell(decoder: Decoder, prior: Prior, estimator: Estimator | 
     )
     if estimator is not None:
         require_kind(estimator, Estimator, "estimator", "pass cell.estimator", "an Estimator")
-
-
-def _require_length(chains: int, warmup: int | None, draws: int | None) -> None:
-    """Refuse chains that no diagnostic can judge, before any work."""
-    require_count(chains, "chains", "chains, for R-hat compares them", 2)
-    for name, n in (("warmup", warmup), ("draws", draws)):
-        if n is not None:
-            require_count(n, name, "draws per chain", FEWEST)
 
 
 def _asked(posterior: Posterior, method: Method) -> Posterior:

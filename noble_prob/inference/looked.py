@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from noble_prob.decoder.base import Decoder
+from noble_prob.inference.notes import span
 from noble_prob.inference.observe import Observation, observe
 from noble_prob.inference.posterior import Posterior
 from noble_prob.recording import Recording
@@ -40,11 +40,5 @@ def looked_at(posterior: Posterior) -> str:
     if not part:
         return ""
     few = "" if len(part) == len(ends) else f" ({len(part)} of {len(ends)} sweeps)"
-    return f"first {_span(end for end, _ in part)} ms of {_span(step for _, step in part)} ms steps{few}"
-
-
-def _span(values: Iterable[float]) -> str:
-    """Smallest and largest value, once where they are the same."""
-    every = sorted(values)
-    low, high = f"{every[0]:.0f}", f"{every[-1]:.0f}"
-    return low if low == high else f"{low} to {high}"
+    seen, whole = zip(*part, strict=True)
+    return f"first {span(seen)} ms of {span(whole)} ms steps{few}"

@@ -20,7 +20,7 @@ def told(reasons: Sequence[str], steps: Sequence[Step | None]) -> str:
     parts = []
     for reason in sorted({r for r in reasons if r}):
         size = [s.amplitude_pa for s, r in zip(steps, reasons, strict=True) if r == reason and s]
-        parts.append(reason + (f" ({_span(size)} pA)" if size else ""))
+        parts.append(reason + (f" ({span(size)} pA)" if size else ""))
     return "; ".join(parts)
 
 
@@ -37,7 +37,7 @@ def remedy(recording: Recording, range_pa: tuple[float, float]) -> str:
         inside = high >= range_pa[0] and low <= range_pa[1] and pulse["duration_ms"] >= SHORTEST_STEP_MS
         if inside and pulse["number"] not in kept:
             return (
-                f"read the pulse of {_span((low, high))} pA for {pulse['duration_ms']:.0f} ms by "
+                f"read the pulse of {span((low, high))} pA for {pulse['duration_ms']:.0f} ms by "
                 f"`--pulse {pulse['number']}`, or record longer steps"
             )
     return "record longer steps or use another decoder"
@@ -62,7 +62,7 @@ def cut_short(ends_ms: Mapping[int, float], n_sweeps: int) -> tuple[Finding, ...
         return ()
     return _caution(
         f"{len(ends_ms)} of {n_sweeps} sweeps were used only until the recording ends or has a gap, "
-        f"{_span(ends_ms.values())} ms into the step.",
+        f"{span(ends_ms.values())} ms into the step.",
         "Nothing, if the rest is enough; features of the end of these steps were left out.",
         sweeps=list(ends_ms),
         until_ms=list(ends_ms.values()),
@@ -129,7 +129,7 @@ def _gaps(samples: Sequence[int], total: int) -> tuple[Finding, ...]:
     if not samples:
         return ()
     return _caution(
-        f"In {len(samples)} of {total} sweeps {_span(samples)} of the samples before the step are "
+        f"In {len(samples)} of {total} sweeps {span(samples)} of the samples before the step are "
         "missing: the resting voltage is the mean of the others.",
         "Nothing, if the gap is short; see that it hides no drift or artefact.",
         missing_before_step=list(samples),
@@ -141,7 +141,7 @@ def _moved(before_ms: Sequence[Window | None], total: int) -> tuple[Finding, ...
     lost, found = sum(window is None for window in before_ms), [window for window in before_ms if window]
     sentences = []
     if found:
-        first, last = (_span([window[k] for window in found]) for k in (0, 1))
+        first, last = (span([window[k] for window in found]) for k in (0, 1))
         sentences.append(
             f"In {len(found)} of {total} sweeps a pulse of current precedes the step: their resting voltage is the "
             f"mean of the samples from {first} ms until {last} ms before the step, where the neuron was at rest."
@@ -174,7 +174,7 @@ def held(recording: Recording) -> tuple[Finding, ...]:
         return ()
     return _caution(
         f"{len(current)} of {recording.n_sweeps} sweeps were recorded under a holding current of "
-        f"{_span(current.values())} pA; the decoder knows steps from rest, so the neuron inferred is one "
+        f"{span(current.values())} pA; the decoder knows steps from rest, so the neuron inferred is one "
         "that rests where this one was held.",
         "Record without holding current, or do not read the resting voltage as the neuron's own.",
         holding_pa=list(current.values()),
@@ -195,7 +195,7 @@ def _caution(sentence: str, remedy: str, **evidence: object) -> tuple[Finding, .
     )
 
 
-def _span(values: Collection[float]) -> str:
+def span(values: Collection[float]) -> str:
     """Smallest and largest value, once where they are the same."""
     low, high = f"{min(values):.0f}", f"{max(values):.0f}"
     return low if low == high else f"{low} to {high}"

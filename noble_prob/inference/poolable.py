@@ -6,31 +6,13 @@ from collections.abc import Sequence
 
 import torch
 
-from noble_prob.errors import require, require_count, require_kind
+from noble_prob.errors import require, require_kind
 from noble_prob.inference.posterior import Posterior
 from noble_prob.priors import Prior
 from noble_prob.priors.base import require_prior
 
 FEWEST = 5
 """Recordings that make a population."""
-SHORTEST = 4
-"""Draws, and steps of warm-up, per chain: fewer have no R-hat over split chains."""
-
-
-def require_length(chains: int, warmup: int, draws: int) -> None:
-    """Refuse chains that no diagnostic can judge.
-
-    Args:
-        chains: Chains.
-        warmup: Draws thrown away per chain.
-        draws: Draws kept per chain.
-
-    Raises:
-        UsageError: If one of them is too small.
-    """
-    require_count(chains, "chains", "chains, for R-hat compares them", 2)
-    require_count(warmup, "warmup", "draws per chain", SHORTEST)
-    require_count(draws, "draws", "draws per chain", SHORTEST)
 
 
 def require_poolable(posteriors: Sequence[Posterior], prior: Prior, labels: Sequence[str]) -> None:

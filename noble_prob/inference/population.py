@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -34,6 +35,8 @@ class Population:
         hyper: Priors of the hyper-parameters.
         seed: Seed of everything random.
         wall_s: Seconds it took.
+        provenance: Family of the reference prior, ``made_by`` (version of this package), and of a cell's own prior
+            ``cell`` and ``decoder_sha256``.
     """
 
     space: LatentSpace
@@ -50,6 +53,7 @@ class Population:
     seed: int
     wall_s: float
     weight_noise: float = 0.0
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """One line for people."""
@@ -117,7 +121,9 @@ class Population:
         root = torch.linalg.cholesky(self.correlation.flatten(0, 1)[pick])
         normal = torch.randn(n, len(self.space), generator=generator, dtype=torch.float64)
         value = self.loc.flatten(0, 1)[pick] + self.sd.flatten(0, 1)[pick] * (root @ normal[..., None])[..., 0]
-        return Neurons(space=self.space, value=value, axis="neuron", provenance={"seed": seed, "from": "population"})
+        made = {**self.provenance, "seed": seed, "from": "population"}
+        labels = tuple(str(k) for k in range(n))
+        return Neurons(space=self.space, value=value, axis="neuron", labels=labels, provenance=made)
 
     def to_prior(self) -> Prior:
         """A Gaussian prior for the next recording, of the mean and covariance of :meth:`draw`."""
@@ -134,5 +140,5 @@ class Population:
             tensors=tensors,
             points=points,
             labels=self.labels,
-            provenance={"seed": self.seed, "neurons": len(self.neurons), "from": "population"},
+            provenance={**self.provenance, "seed": self.seed, "neurons": len(self.neurons), "from": "population"},
         )

@@ -15,6 +15,9 @@ from noble_prob.findings.base import Finding
 from noble_prob.latent import LatentSpace, Neurons
 from noble_prob.noise import Evidence
 
+CARRIED = ("cell", "decoder_sha256", "made_by")
+"""What the draws carry on of a posterior's provenance."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Predictive:
@@ -61,7 +64,8 @@ class Posterior:
         seed: Seed of everything random.
         wall_s: Seconds it took.
         notes: Findings about the input.
-        provenance: Settings, versions, hashes.
+        provenance: Settings, ``made_by`` (version of this package), and of a cell's decoder ``cell`` and
+            ``decoder_sha256``.
     """
 
     space: LatentSpace
@@ -100,7 +104,8 @@ class Posterior:
             space=self.space,
             value=self.latents.flatten(0, 1),
             axis="draw",
-            provenance={"method": self.method, "seed": self.seed},
+            provenance={k: self.provenance[k] for k in CARRIED if k in self.provenance}
+            | {"method": self.method, "seed": self.seed},
         )
 
     @property

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from noble_prob.findings.base import Finding
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.posterior import Posterior, Predictive
 from noble_prob.inference.predict import likelihoods
-from noble_prob.noise import Design, Evidence, NoisePrior, Scale
+from noble_prob.noise import Design, Evidence, NoisePrior
 from noble_prob.priors import Prior
 from noble_prob.program import program
 
@@ -112,8 +111,7 @@ def from_datatree(tree: Any, *, decoder: Decoder, prior: Prior) -> Posterior:
     _require_latents(space.names, draws)
     latents = torch.stack([_tensor(draws[name]) for name in space.names], -1)
     stats = {str(name): _tensor(value) for name, value in tree["sample_stats"].data_vars.items()}
-    if "log_prior" in tree.children:
-        stats["log_prior"] = _tensor(tree["log_prior"]["latents"])
+    stats["log_prior"] = _tensor(tree["log_prior"]["latents"])
     attrs = _attributes(tree)
     standardised = space.standardise(latents)
     member = {"density_quantile": prior.quantile_of_density(standardised), "support": decoder.support(latents).double()}
@@ -155,20 +153,17 @@ def _require_latents(names: tuple[str, ...], draws: Any) -> None:
 def _require_same_densities(posterior: Posterior, decoder: Decoder, prior: Prior) -> None:
     """Refuse a decoder and a prior that give the draws other densities than were stored with them."""
     z = posterior.standardised
-    before = posterior.stats.get("log_prior")
     require(
-        before is None or _near(prior.log_prob(z), before),
+        _near(prior.log_prob(z), posterior.stats["log_prior"]),
         "prior",
         f"the prior it was inferred with ({posterior.provenance.get('prior', 'unknown')})",
         f"another density ({prior.kind})",
         "pass the same --cell and --prior as to infer, or infer again",
     )
-    if "noise_prior" not in posterior.provenance:  # of another version, which did not keep it
-        return
     pick = torch.linspace(0, z.shape[1] - 1, min(PROBED, z.shape[1])).long()
     values = {"z": z[:1, pick], **{name: draws[:1, pick] for name, draws in posterior.scales.items()}}
-    evidence, robust = posterior.evidence, bool(posterior.provenance.get("robust", True))
-    noise = _noise(posterior.provenance["noise_prior"])
+    evidence, robust = posterior.evidence, bool(posterior.provenance["robust"])
+    noise = NoisePrior.from_dict(posterior.provenance["noise_prior"])
     density = LogDensity(partial(program, decoder, prior, evidence.design, evidence, noise=noise, robust=robust))
     now, _ = likelihoods(density, values, evidence)
     require(
@@ -180,19 +175,20 @@ def _require_same_densities(posterior: Posterior, decoder: Decoder, prior: Prior
     )
 
 
-def _noise(stored: Mapping[str, Any]) -> NoisePrior:
-    """The priors of the noise scales, from plain values."""
-    values: dict[str, Any] = {k: Scale(**v) if isinstance(v, Mapping) else v for k, v in stored.items()}
-    return NoisePrior(**values)
-
-
 def _near(now: Tensor, then: Tensor) -> bool:
     return torch.allclose(now.cpu(), then, rtol=1e-3, atol=AGREED)
 
 
 def _attributes(tree: Any) -> dict[str, Any]:
-    """Attributes of the file; what was written as JSON is read as such."""
-    return {name: json.loads(v) if isinstance(v, str) and v[:1] in "[{" and v else v for name, v in tree.attrs.items()}
+    """Attributes of the file as plain values; what was written as JSON is read as such."""
+    return {str(name): _plain(value) for name, value in tree.attrs.items()}
+
+
+def _plain(value: Any) -> Any:
+    """One attribute: the files' own numbers are NumPy's."""
+    if isinstance(value, str):
+        return json.loads(value) if value[:1] in ("[", "{") or value in ("true", "false", "null") else value
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _evidence(tree: Any, names: tuple[str, ...]) -> Evidence:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from noble_prob.amortised import Estimator
 from noble_prob.decoder.base import Decoder
-from noble_prob.errors import UsageError
+from noble_prob.errors import UsageError, require_count
 from noble_prob.inference.density import LogDensity
 from noble_prob.noise import Evidence, NoisePrior
 from noble_prob.priors import Prior
@@ -32,6 +32,25 @@ SETTINGS: dict[str, tuple[int, int]] = {
 """Warm-up and draws per chain where nothing else is asked for."""
 BATCH = 64
 """Recordings that are sampled side by side on a processor."""
+FEWEST = 4
+"""Draws, and steps of warm-up, per chain: fewer have no R-hat over split chains."""
+
+
+def require_length(chains: int, warmup: int | None, draws: int | None) -> None:
+    """Refuse chains that no diagnostic can judge, before any work.
+
+    Args:
+        chains: Chains.
+        warmup: Draws thrown away per chain; not looked at if None.
+        draws: Draws kept per chain; likewise.
+
+    Raises:
+        UsageError: If one of them is too small.
+    """
+    require_count(chains, "chains", "chains, for R-hat compares them", 2)
+    for name, n in (("warmup", warmup), ("draws", draws)):
+        if n is not None:
+            require_count(n, name, "draws per chain", FEWEST)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,9 @@ is known; a median of zero switches an effect off.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -54,6 +56,16 @@ class NoisePrior:
     trial_passive: Scale = field(default_factory=lambda: Scale(median=1.0, log_sd=0.7))
     trial_shape: Scale = field(default_factory=lambda: Scale(median=1.0, log_sd=0.7))
     timing_ms: float = 0.05
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> NoisePrior:
+        """From the plain values that :func:`dataclasses.asdict` makes of one.
+
+        Raises:
+            TypeError: If an entry is not one of its scales.
+        """
+        values: dict[str, Any] = {k: Scale(**v) if isinstance(v, Mapping) else v for k, v in data.items()}
+        return cls(**values)
 
     @classmethod
     def exact(cls) -> NoisePrior:

@@ -97,6 +97,12 @@ class TrialModel:
         require(self.phase_diffusion >= 0, "phase_diffusion", "zero or positive", self.phase_diffusion, "give an SD")
         require(self.electrode_mv >= 0, "electrode_mv", "zero or positive", self.electrode_mv, "give an SD in mV")
 
+    def to_dict(self) -> dict[str, Any]:
+        """Its numbers and what it was fitted to, as plain values."""
+        timing = None if self.timing is None else {k: v.tolist() for k, v in vars(self.timing).items()}
+        plain = {k: v.tolist() if isinstance(v, Tensor) else v for k, v in vars(self).items()}
+        return {**plain, "timing": timing, "provenance": dict(self.provenance)}
+
     @property
     def moves_spikes(self) -> bool:
         """Whether spike times scatter beyond what the latents do."""

@@ -19,6 +19,7 @@ from noble_prob.population.hof import CellModel, HallOfFame
 from noble_prob.population.stimuli import OUNoise
 from noble_prob.population.trace import Numerics, Trace, require_arbor, run_trace
 from noble_prob.recording import Protocol, Recording
+from noble_prob.recording.made import made_by
 
 
 def simulate(
@@ -52,7 +53,7 @@ def simulate(
     Returns:
         Voltage (mV) of shape ``(sweep, time)`` for one model, ``(neuron, sweep, time)`` for several, and with
         ``trials`` ``([neuron,] trial, sweep, time)``. Traces that failed are NaN and named in
-        ``provenance["failures"]``.
+        ``provenance["failures"]``; there are also the versions, and of a Hall of Fame its digest.
 
     Raises:
         UsageError: If there is no model, an argument is not positive, or Arbor is not installed.
@@ -72,7 +73,7 @@ def simulate(
         protocol=protocol,
         voltage_mv=voltage.reshape(*leading.values(), *protocol.current_pa.shape),
         axes=tuple(leading),
-        provenance=_provenance(cells, numerics, noise, failures),
+        provenance=_provenance(models, cells, numerics, noise, failures),
     )
 
 
@@ -128,12 +129,16 @@ def _sweep(protocol: Protocol, s: int) -> Protocol:
 
 
 def _provenance(
-    cells: Sequence[CellModel], numerics: Numerics, noise: OUNoise | None, failures: dict[str, str]
+    models: object, cells: Sequence[CellModel], numerics: Numerics, noise: OUNoise | None, failures: dict[str, str]
 ) -> dict[str, Any]:
     """What a reader of the recording must know to make it again."""
+    names = [model.label for model in cells]
     return {
+        "made_by": made_by(),
         "simulator": f"arbor {version('arbor')}",
-        "models": [model.label for model in cells],
+        "models": names,
+        **({"models_sha256": models.digest} if isinstance(models, HallOfFame) else {}),
+        **({} if isinstance(models, CellModel) else {"labels": names}),
         "numerics": asdict(numerics),
         "noise": None if noise is None else asdict(noise),
         "failures": failures,

@@ -26,6 +26,7 @@ from noble_prob.errors import UsageError, require, require_count, require_kind, 
 from noble_prob.jobs.whole import write_atomically
 from noble_prob.latent import LatentSpace, Neurons
 from noble_prob.priors.rng import seeded
+from noble_prob.recording.made import made_by
 
 Kind = Literal["student", "gaussian", "mixture", "flow", "empirical"]
 """Families of priors."""
@@ -58,7 +59,7 @@ class Prior:
         settings: Plain JSON settings of the family.
         points: Standardised latents of the neurons it was fitted to, shape ``(n, latent)``.
         labels: Their names.
-        provenance: Seed, sizes, versions.
+        provenance: Seed and sizes; of a cell's own, ``cell`` and ``decoder_sha256``, which its draws carry on.
     """
 
     kind: Kind
@@ -100,7 +101,7 @@ class Prior:
             return distribution.sample(torch.Size((n,)))
 
     def sample(self, n: int, *, seed: int) -> Neurons:
-        """Novel neurons: ``n`` independent cells of the population.
+        """Novel neurons: ``n`` independent cells of the population, labelled by their number from 0.
 
         Args:
             n: How many.
@@ -108,7 +109,19 @@ class Prior:
         """
         seed = require_seed(seed)
         value = self.space.unstandardise(self.sample_standardised(n, seed=seed))
-        return Neurons(space=self.space, value=value, axis="neuron", provenance={"prior": self.kind, "seed": seed})
+        return Neurons(
+            space=self.space,
+            value=value,
+            axis="neuron",
+            labels=tuple(str(k) for k in range(n)),
+            provenance={**self.carried, "seed": seed},
+        )
+
+    @property
+    def carried(self) -> dict[str, Any]:
+        """What results remember of it: its family, of which cell it is, if it is one's, and the package's version."""
+        known = {k: self.provenance[k] for k in ("cell", "decoder_sha256") if k in self.provenance}
+        return {"prior": self.kind, **known, "made_by": made_by()}
 
     @cached_property
     def _sorted_density(self) -> Float[Tensor, " draw"]:
@@ -188,7 +201,7 @@ class Prior:
             card.get("kind"),
             "use a prior written by this version",
         )
-        tensors = load(_numbers(path, card.get("tensors_sha256")))
+        tensors = load(_numbers(path, card["tensors_sha256"]))
         prior = cls(
             kind=card["kind"],
             space=LatentSpace.from_dict(card["space"]),
@@ -210,12 +223,12 @@ class Prior:
         return prior
 
 
-def _numbers(path: Path, expected: str | None) -> bytes:
+def _numbers(path: Path, expected: str) -> bytes:
     """Content of ``prior.safetensors``, refused if its hash is another than the card's."""
     numbers = (path / "prior.safetensors").read_bytes()
     found = hashlib.sha256(numbers).hexdigest()
     require(
-        expected in (None, found),
+        found == expected,
         "folder",
         f"a folder whose prior.safetensors has SHA-256 {expected}",
         f"{found} in {path} (altered, or of another prior)",

@@ -17,7 +17,7 @@ from noble_prob.errors import listed, require
 from noble_prob.readers.checks import check_order, check_sweep, check_time, check_units, why_unusable
 from noble_prob.readers.cut import Piece, PulseChoice, crowded, cut, require_choice
 from noble_prob.readers.damage import refuse, sort_out
-from noble_prob.readers.provenance import fingerprint, versions
+from noble_prob.readers.provenance import name_and_hash, versions
 from noble_prob.readers.pulses import Pulse, find_pulses
 from noble_prob.readers.slots import slots, told, usual
 from noble_prob.readers.sweeps import RawFile, RawSweep
@@ -143,7 +143,7 @@ def _recording(
         steps=tuple(p.step for p in pieces),
     )
     provenance = {
-        **fingerprint(raw.name, raw.files),
+        **name_and_hash(raw.name, raw.files),
         "format": raw.format,
         "sampling_rate_hz": 1000.0 / dt,
         "software": versions(raw.libraries),

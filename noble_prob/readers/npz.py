@@ -43,7 +43,8 @@ def load_npz(path: Path, channel: int | str | None) -> RawFile:
     """
     require(channel is None, "channel", "left out for NPZ", repr(channel), "store the voltage as `voltage_mv` instead")
     data = _fields(path)
-    time, current, voltage = (np.asarray(data[name], np.float64) for name in FIELDS)
+    time, current = (np.asarray(data[name], np.float64) for name in FIELDS[:2])
+    voltage = np.asarray(data["voltage_mv"], np.float32 if data["voltage_mv"].dtype == np.float32 else np.float64)
     axes = tuple(str(name) for name in np.atleast_1d(data["axes"])) if "axes" in data else ()
     steps = _steps(data.get("steps"), time, current, path.name)
     sweeps = sweeps_of(time, current, voltage, axes, path.name, steps=steps)

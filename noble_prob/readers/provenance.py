@@ -18,7 +18,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def fingerprint(name: str, files: Sequence[Path]) -> dict[str, Any]:
+def name_and_hash(name: str, files: Sequence[Path]) -> dict[str, Any]:
     """Name and hash of what was read; of several files, one hash over their names and hashes, and the list.
 
     Args:

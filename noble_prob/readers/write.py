@@ -18,6 +18,7 @@ import numpy as np
 
 from noble_prob.errors import require
 from noble_prob.recording import Recording, Step
+from noble_prob.recording.made import made_by
 
 _DIGITS = "%.10g"
 
@@ -30,8 +31,8 @@ def write_npz(recording: Recording, path: str | Path) -> Path:
         path: Destination, ``.npz``; replaced if it exists.
 
     Returns:
-        The destination. :func:`noble_prob.readers.read` restores the recording (its provenance under
-        ``made_from``), with time from its first sample.
+        The destination. :func:`noble_prob.readers.read` restores the recording (its provenance under ``made_from``,
+        with the version of this package under ``written_by``), with time from its first sample.
 
     Raises:
         UsageError: If the destination is no ``.npz`` file in an existing folder.
@@ -85,7 +86,7 @@ def _fields(recording: Recording) -> dict[str, Any]:
         "current_pa": recording.current_pa.cpu().numpy(),
         "voltage_mv": recording.voltage_mv.detach().cpu().numpy(),
         "steps": np.array([_row(step) for step in recording.steps], dtype=np.float64),
-        "provenance": np.array(json.dumps(dict(recording.provenance), default=str)),
+        "provenance": np.array(json.dumps({**recording.provenance, "written_by": made_by()}, default=str)),
     }
     return fields | ({"axes": np.array(recording.axes)} if recording.axes else {})
 

@@ -29,7 +29,8 @@ class Recording:
             not copied; arrays, tables and lists are copied, and their masked samples become NaN.
         axes: Names of the leading batch axes, ``draw``, ``neuron`` or ``trial``, outermost first (``()`` for one neuron
             recorded once).
-        provenance: Where it came from: file, hash, seed, versions, remarks.
+        provenance: Where it came from: file, hash, seed, versions, remarks; of an ensemble ``labels``, the names of the
+            members of its outermost axis.
 
     Raises:
         UsageError: If the voltage is not on the grid of the protocol, or an axis has no name of its own, or another.
@@ -116,6 +117,8 @@ class Recording:
     ) -> Recording:
         """The same sweeps of only some members of an ensemble, in the given order; the axis stays, one member or many.
 
+        Names of members in ``provenance["labels"]`` go with them.
+
         Args:
             index: Indices along the axis, one index, a slice, or True and False for every member.
             axis: Name of the batch axis; may be left out where there is only one.
@@ -132,8 +135,19 @@ class Recording:
             "name the axis whose members to take; sweeps are taken by select",
         )
         at = self.axes.index(str(name))
-        chosen = torch.tensor(indices(index, self.voltage_mv.shape[at], "index", f"members of '{name}'"))
-        return replace(self, voltage_mv=self.voltage_mv.index_select(at, chosen.to(self.voltage_mv.device)))
+        chosen = indices(index, self.voltage_mv.shape[at], "index", f"members of '{name}'")
+        provenance = dict(self.provenance)
+        if at == 0 and self.labels:
+            provenance["labels"] = [self.labels[i] for i in chosen]
+        picked = torch.tensor(chosen, device=self.voltage_mv.device)
+        return replace(self, voltage_mv=self.voltage_mv.index_select(at, picked), provenance=provenance)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the members of the outermost batch axis (``provenance["labels"]``); empty where there are none."""
+        found = self.provenance.get("labels", ())
+        known = self.axes and isinstance(found, list | tuple) and len(found) == len(self.voltage_mv)
+        return tuple(str(label) for label in found) if known else ()
 
 
 def _require_axes(axes: tuple[str, ...], n: int) -> None:

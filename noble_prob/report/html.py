@@ -45,7 +45,7 @@ def render_html(report: ReportData) -> str:
         no_posterior=no_posterior(report.findings),
         latent_table=latent_table(report.latents),
         latent_cells=latent_cells(report.latents),
-        provenance=jsonable(report.provenance),
+        provenance={k: v for k, v in jsonable(report.provenance).items() if not isinstance(v, dict)},  # JSON has those
         figures=_figures(report),
         groups=_groups(report),
         overlay_caption=overlay_caption,

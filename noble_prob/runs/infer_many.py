@@ -15,7 +15,7 @@ from __future__ import annotations
 import errno
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from noble_prob.amortised import fingerprint
 from noble_prob.cells import Cell, load_cell
 from noble_prob.errors import UsageError, require, require_seed
 from noble_prob.findings.registry import judge
-from noble_prob.inference import Observation, Posterior, infer_evidence, to_datatree, to_json
+from noble_prob.inference import Observation, Posterior, infer_evidence, to_json
+from noble_prob.inference.export_file import as_netcdf
 from noble_prob.inference.looked import observe_steps
 from noble_prob.inference.task import ONE_BY_ONE, WEIGHTED, Method
 from noble_prob.inference.together import one_by_one_if_broken
@@ -85,15 +86,12 @@ class Settings:
     def plan(self, cell: Cell) -> dict[str, Any]:
         """The settings as JSON values, with what tells the decoder, the prior and the estimator that was used."""
         used = cell.estimator if self.method == "npe" else None
-        settings = asdict(self)
-        if self.fall_back:
-            del settings["fall_back"]  # as runs have it that were begun when there was no choice
         return {
             "format": "noble_prob run, version 2",
             "decoder_sha256": cell.card.get("weights_sha256"),
             "belongs_to": fingerprint(cell.decoder, cell.prior),
             "estimator": used and dict(used.facts),
-            **settings,
+            **asdict(self),
         }
 
 
@@ -228,10 +226,9 @@ def _cell(where: str, prior: Kind | None, device: str) -> Cell:
 
 def _files(source: Source, posterior: Posterior, cell: Cell) -> Files:
     """``posterior.nc`` and ``posterior.json``, as the verb ``infer`` writes them, with the hash of the recording."""
-    posterior = replace(posterior, provenance={**posterior.provenance, **cell.identity})
     findings = [f for f in judge(posterior) if f not in posterior.notes]
     values = {"file": source.path.name, "cell": cell.name, "sha256": source.sha256, **to_json(posterior, findings)}
-    tree = bytes(to_datatree(posterior).to_netcdf())  # in memory: HDF5 that can not write to its file may crash
+    tree = as_netcdf(posterior)
     return {TREE: tree, POSTERIOR: _json({**values, TREE_HASH: sha256(tree)})}
 
 

@@ -15,8 +15,9 @@ SHIPPED = "pvalb-689331391"
 
 
 def test_a_cell_remembers_its_folder_unless_it_ships():
-    own, shipped = cells.load_cell(cell_folder(SHIPPED)), cells.load_cell(SHIPPED)
-    assert own.identity == {**shipped.identity, "cell_folder": str(cell_folder(SHIPPED).resolve())}
+    own, shipped = (cells.load_cell(where).decoder.identity for where in (cell_folder(SHIPPED), SHIPPED))
+    assert own == {**shipped, "cell_folder": str(cell_folder(SHIPPED).resolve())}
+    assert shipped == {"cell": SHIPPED, "decoder_sha256": cells.load_cell(SHIPPED).card["weights_sha256"]}
 
 
 def test_a_posterior_finds_the_folder_of_its_cell_again(toy_file, tmp_path, monkeypatch, capsys):
@@ -24,7 +25,8 @@ def test_a_posterior_finds_the_folder_of_its_cell_again(toy_file, tmp_path, monk
 
     def load(where, **_):
         asked.append(Path(where))
-        return replace(toy, name="mine", folder=tmp_path / "cells" / "mine")
+        known = {"cell": "mine", "decoder_sha256": "none", "cell_folder": str(tmp_path / "cells" / "mine")}
+        return replace(toy, name="mine", decoder=replace(toy.decoder, identity=known))
 
     monkeypatch.setattr(cells, "load_cell", load)
     own = (*QUICK[2:], "--noiseless", "--quiet", "--cell", tmp_path / "cells" / "mine")

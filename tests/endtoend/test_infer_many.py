@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import arviz as az
@@ -55,7 +54,7 @@ def day(tmp_path_factory) -> Path:
     cell = nb.load_cell("toy")
     neurons = nb.draw(cell.prior, N, seed=4)
     for k in range(N):
-        one = replace(neurons, value=neurons.value[k : k + 1])
+        one = neurons.select(k)
         ensemble = nb.respond(cell.decoder, one, [-110.0, 90.0, 180.0])
         write_npz(Recording(protocol=ensemble.protocol, voltage_mv=ensemble.voltage_mv[0]), folder / f"cell_{k}.npz")
     (folder / "cell_2b.npz").write_bytes(b"PK no archive")

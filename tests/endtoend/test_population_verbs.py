@@ -11,8 +11,10 @@ from cli_example import call
 from torch import from_numpy
 
 from noble_prob.features import find_spikes
+from noble_prob.population.builtin import builtin_hof
 from noble_prob.population.store import Store
 from noble_prob.readers import read
+from noble_prob.recording.made import made_by
 from noble_prob.training.sources import unfinished
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,7 +39,10 @@ def test_simulate_writes_the_agreed_file(tmp_path):
     )
     assert code == 0
     with np.load(out) as data:
-        assert set(data.files) == {"voltage_mv", "time_ms", "models", "amps_na"}
+        assert set(data.files) == {"voltage_mv", "time_ms", "models", "amps_na", "provenance"}
+        made = json.loads(str(data["provenance"]))
+        assert made["made_by"] == made_by()
+        assert made["models_sha256"] == builtin_hof().digest
         assert data["models"].tolist() == [0, 2, 3]
         assert data["amps_na"].tolist() == [-0.11, 0.18]
         voltage, time = from_numpy(data["voltage_mv"]), from_numpy(data["time_ms"])

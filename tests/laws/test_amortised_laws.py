@@ -116,7 +116,8 @@ def test_an_estimator_of_another_program_is_refused(toy, estimator, tmp_path, mo
     assert stranger(known, decoder, prior, noise=usual) == ""
     assert stranger(known, decoder, prior, noise=QUIET) == ""  # the caller's wish; weights make up for it
     assert "program" in stranger(estimator, decoder, prior, noise=usual)  # trained for QUIET
-    assert "program" in stranger(replace(known, noise=None, probe=()), decoder, prior, noise=usual)  # an old card
+    assert "program" in stranger(replace(known, probe=()), decoder, prior, noise=usual)
+    assert "sweeps" in stranger(replace(known, answers=()), decoder, prior, noise=usual)
     monkeypatch.setitem(scales.USUAL, decoder.summary_names[0], 1.05 * scales.usual_sd(decoder.summary_names[0]))
     assert stranger(known, decoder, prior, noise=usual) == "another version of the program"
     found = infer_evidence(problems[:1], decoder=decoder, prior=prior, method="npe", estimator=known, seed=1, draws=50)

@@ -128,7 +128,7 @@ def test_what_is_no_number_of_things_is_refused(decoder, prior, change, match):
 
 def test_no_neurons_and_repeats_of_repeats_are_refused(decoder, prior):
     neurons = draw(prior, 2, seed=0)
-    none = replace(neurons, value=neurons.value[:0])
+    none = replace(neurons, value=neurons.value[:0], labels=())
     for verb in (
         lambda: respond(decoder, none, [100.0]),
         lambda: respond_features(decoder, none, 100.0, names=["spike_count"]),

@@ -133,12 +133,6 @@ def test_np104_asks_for_means_exact_to_a_tenth_of_the_sd(worth, severity):
     assert "exact to about 0.10 posterior SDs" in found.sentence
 
 
-def test_np104_of_an_older_file_takes_what_the_weights_were_worth():
-    p = posterior(torch.zeros(5), torch.ones(5))
-    (found,) = said(replace(p, provenance={"k_hat": 0.3, "effective": 50.0}), "NP104")
-    assert (found.severity, found.evidence["worth"]) == ("caution", 50.0)
-
-
 def test_what_is_not_drawn_that_way_is_not_judged_that_way():
     """Without trajectories nothing is said of divergences, without weights nothing of weights."""
     p = posterior(torch.zeros(5), torch.ones(5))

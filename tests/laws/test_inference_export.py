@@ -20,7 +20,7 @@ from noble_prob.ensemble import draw, respond
 from noble_prob.errors import UsageError
 from noble_prob.examination import examine_posterior
 from noble_prob.findings.registry import judge
-from noble_prob.inference import convergence, from_pyro, infer, observe, to_datatree, to_json
+from noble_prob.inference import convergence, from_pyro, infer, observe, to_datatree, to_json, write_posterior
 from noble_prob.inference.export import agreed, worst_r_hat
 from noble_prob.inference.restore import read_posterior, stored
 from noble_prob.noise import NoisePrior
@@ -75,10 +75,23 @@ def test_the_tree_survives_the_disk_with_units_and_groups(posterior, tmp_path):
 def test_a_file_can_be_written_anew_while_what_was_read_from_it_is_in_use(posterior, decoder, prior, tmp_path):
     read = []
     for seed in (4, 5, 6):
-        to_datatree(replace(posterior, seed=seed)).to_netcdf(tmp_path / "posterior.nc")
-        read.append(read_posterior(tmp_path, decoder=decoder, prior=prior))
+        assert write_posterior(replace(posterior, seed=seed), tmp_path) == tmp_path / "posterior.nc"
+        opened = az.from_netcdf(tmp_path / "posterior.nc")  # a notebook that is run twice
+        read.append((read_posterior(tmp_path, decoder=decoder, prior=prior), opened))
         assert stored(tmp_path)["seed"] == seed
-    assert [p.seed for p in read] == [4, 5, 6]
+    assert [(p.seed, tree.attrs["seed"]) for p, tree in read] == [(4, 4), (5, 5), (6, 6)]
+    with pytest.raises(UsageError, match=r"`path` should be in an existing folder"):
+        write_posterior(posterior, tmp_path / "none" / "posterior.nc")
+
+
+def test_a_posterior_comes_back_with_its_provenance_in_plain_values(posterior, decoder, prior, tmp_path):
+    odd = {"none": None, "yes": True, "half": 0.5, "many": [1, 2], "word": "nuts", "deep": {"no": False}}
+    whole = replace(posterior, provenance={**posterior.provenance, **odd})
+    again = read_posterior(write_posterior(whole, tmp_path / "a.nc"), decoder=decoder, prior=prior)
+    assert {k: (type(v), v) for k, v in again.provenance.items()} == {
+        k: (type(v), v) for k, v in whole.provenance.items()
+    }
+    assert json.loads(json.dumps(to_json(again)))["provenance"] == again.provenance
 
 
 def test_the_json_has_what_others_rely_on(posterior):

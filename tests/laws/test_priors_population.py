@@ -1,6 +1,7 @@
 """Populations of which a prior can be fitted, those of which none can, and what counts in the fit."""
 
 import hashlib
+import json
 from importlib import resources
 
 import pytest
@@ -125,6 +126,7 @@ def test_the_shipped_priors_are_what_their_estimators_were_trained_with(cell):
     """
     file = resources.files("noble_prob") / "data" / cell / "prior" / "prior.safetensors"
     assert hashlib.sha256(file.read_bytes()).hexdigest() == SHIPPED[cell]
+    assert json.loads(file.with_name("prior.json").read_text())["tensors_sha256"] == SHIPPED[cell]
     kept = load_cell(cell).prior
     base = gaussian.fit(kept.points, eta=2.0, seed=0)
     again = {**base, "scale_tril": shrunk(base["scale_tril"], float(kept.tensors["share"]))}

@@ -12,6 +12,7 @@ from noble_prob.errors import UsageError
 from noble_prob.features import measure
 from noble_prob.readers import from_arrays, read, write_csv, write_npz
 from noble_prob.recording import Protocol, Recording, Step
+from noble_prob.recording.made import made_by
 
 SETTINGS = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -48,7 +49,16 @@ def test_npz_restores_everything(recording, tmp_path):
     assert torch.allclose(again.time_ms, recording.time_ms, rtol=0, atol=1e-9)
     assert again.steps == recording.steps
     assert again.axes == recording.axes
-    assert again.provenance["made_from"] == recording.provenance
+    assert again.provenance["made_from"] == {**recording.provenance, "written_by": made_by()}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_npz_keeps_the_precision_of_the_voltage(dtype, tmp_path):
+    time, current, voltage = whole()
+    recording = from_arrays(time, current, voltage)
+    again = read(write_npz(replace(recording, voltage_mv=recording.voltage_mv.to(dtype)), tmp_path / "a.npz"))
+    assert again.voltage_mv.dtype == dtype
+    assert again.current_pa.dtype == again.time_ms.dtype == torch.float64
 
 
 @SETTINGS

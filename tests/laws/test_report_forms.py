@@ -248,7 +248,7 @@ def made(method, shape=(4, 200), sweeps=6, seed=1, **provenance):
         sweeps=tuple(range(sweeps)),
         seed=seed,
         wall_s=12.0,
-        provenance=provenance,
+        provenance={"decoder": "ToyDecoder", "prior": "student", "robust": True, "noise_prior": {}, **provenance},
     )
 
 
@@ -264,7 +264,7 @@ def test_chains_are_told_with_their_warm_up():
 
 @pytest.mark.parametrize("method", ["npe", "importance"])
 def test_weighted_draws_are_told_with_their_weights_and_without_chains(method):
-    (text,) = posterior_methods([made(method, (1, 500), k_hat=0.3123, effective=1234.5, chains=4, warmup=200)])
+    (text,) = posterior_methods([made(method, (1, 500), k_hat=0.3123, effective=1234.5, worth=1500.0, warmup=200)])
     for words in (f"({method}: 500 draws", "weights", "k-hat was 0.31", "sample size 1234", "Vehtari et al. 2024"):
         assert words in text
     for words in ("chain", "warm", "R-hat"):
@@ -280,7 +280,7 @@ def test_a_variational_flow_has_neither_chains_nor_weights():
 
 
 def test_several_recordings_get_one_paragraph_per_method():
-    many = [made("npe", (1, 500), sweeps=n, seed=n, k_hat=0.1 * n, effective=900.0) for n in (3, 4, 5)]
+    many = [made("npe", (1, 500), sweeps=n, seed=n, k_hat=0.1 * n, effective=900.0, worth=950.0) for n in (3, 4, 5)]
     weighted, chains = posterior_methods([*many, made("hmc", (4, 800), warmup=200)])
     assert "from each of 3 recordings, 3 to 5 sweeps each," in weighted
     assert "seeds 3 to 5, 12 s each" in weighted

@@ -8,14 +8,13 @@ import numpy as np
 
 from noble_prob.calibration import Calibration, Drift, FeatureVerdict
 from noble_prob.calibration.power import SMALL
-from noble_prob.calibration.wording import percent
+from noble_prob.calibration.wording import ROWS, percent
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import judge
 from noble_prob.report.data import ReportData, Table, Verdict
 from noble_prob.report.panels import CoverageCurve, FeaturePanel
 
 LEVELS = {"trial": "Trial to trial", "neuron": "Between neurons", "draw": "Posterior predictive"}
-ROWS = {"trial": "repeats", "neuron": "cells", "draw": "sweeps"}
 COLUMNS = {
     "feature": "name",
     "unit": "unit",

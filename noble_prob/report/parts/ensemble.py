@@ -55,8 +55,8 @@ def ensemble_report(ensemble: Ensemble) -> ReportData:
     Args:
         ensemble: From :func:`noble_prob.sampling.sample_ensemble`.
     """
-    title, seed = f"Novel neurons like {ensemble.cell}", {"seed": ensemble.seed}
-    return replace(merge(title, [ensemble_part(ensemble)], provenance=seed), pairs=_pairs(ensemble))
+    title, made = f"Novel neurons like {ensemble.cell}", {"cell": ensemble.cell, **ensemble.made}
+    return replace(merge(title, [ensemble_part(ensemble)], provenance=made), pairs=_pairs(ensemble))
 
 
 def _steps(summary: dict[str, Any]) -> list[dict[str, Any]]:

@@ -52,12 +52,12 @@ def examination_report(
         *(trains_part(c, level="Trial to trial", window_ms=(0.0, _end(e)), xlabel=AFTER_ONSET) for c in e.trains),
         *further,
     ]
-    made = {k: v for k, v in posterior.provenance.items() if k not in ("recording", "noise_prior")}
     source = posterior.provenance.get("recording", {})
     file = {k: source[k] for k in ("file", "sha256", "liquid_junction_potential_mv") if source.get(k) is not None}
     known = {"cell": e.cell.name, "decoder_sha256": e.cell.card.get("weights_sha256", "none"), **file}
+    known |= posterior.provenance
     subtitle = f"decoder of {e.cell.name}, {posterior.method}, {count(len(posterior.sweeps), 'sweep')}"
-    return merge(title, parts, subtitle=subtitle, provenance={**known, **made, **(provenance or {})})
+    return merge(title, parts, subtitle=subtitle, provenance={**known, **(provenance or {})})
 
 
 def _without_repeats(part: ReportData, e: Examination) -> ReportData:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from noble_prob.inference import Posterior
 from noble_prob.inference.looked import looked_at
+from noble_prob.noise import NoisePrior
 from noble_prob.report.plain import number
 
 HOW = {
@@ -45,10 +47,40 @@ def _paragraph(method: str, found: Sequence[Posterior]) -> str:
     return (
         f"Latent features were inferred from {each}{sweeps} sweep{'' if sweeps == '1' else 's'}"
         f"{' each,' if each else ''} by {HOW.get(method, method)} ({method}: {detail}; {seeds}, {seconds}{instead}) "
-        "through the spike-time and summary-feature likelihood of noble_prob, under the prior of the cell's "
-        f"population. Intervals are equal-tailed 89 % intervals; {judged}."
+        f"{_model(found)}. Intervals are equal-tailed 89 % intervals; {judged}."
         f"{_looked(found)}"
     )
+
+
+def _model(found: Sequence[Posterior]) -> str:
+    """Decoder, likelihood, prior, and the priors of the noise where they are not the usual ones."""
+    made = [p.provenance for p in found]
+    decoders = sorted({_decoder(p) for p in made})
+    priors = ", ".join(sorted({str(p["prior"]) for p in made}))
+    shapes = sorted({"Student-t" if p["robust"] else "Gaussian" for p in made}, reverse=True)
+    noises = {_noise(NoisePrior.from_dict(p["noise_prior"])) for p in made}
+    return (
+        f"through the likelihood of spike times and of summary features ({' or '.join(shapes)}) of noble_prob, with "
+        f"{' or '.join(decoders)}, under a prior over neurons of the kind {priors}{''.join(sorted(noises))}"
+    )
+
+
+def _decoder(made: Mapping[str, Any]) -> str:
+    """The decoder by its cell and the beginning of its hash."""
+    if "cell" not in made:
+        return f"a decoder of no named cell ({made['decoder']})"
+    return f"the decoder of {made['cell']} (SHA-256 {made['decoder_sha256'][:12]})"
+
+
+def _noise(noise: NoisePrior) -> str:
+    """Which priors of noise scales were others than usual."""
+    usual = asdict(NoisePrior())
+    if noise == NoisePrior():
+        return ""
+    if noise == NoisePrior.simulated():
+        return ", and the priors of a noiseless simulation over noise"
+    other = [name for name, value in asdict(noise).items() if value != usual[name]]
+    return f", and priors over noise that differ from the usual ones in {', '.join(other)}"
 
 
 def _looked(found: Sequence[Posterior]) -> str:
@@ -60,30 +92,25 @@ def _looked(found: Sequence[Posterior]) -> str:
 def _chains(found: Sequence[Posterior]) -> str:
     """Chains, their length and their warm-up."""
     chains, draws = (_span(p.latents.shape[k] for p in found) for k in (0, 1))
-    known = all("warmup" in p.provenance for p in found)
-    warm = f"{_span(int(p.provenance['warmup']) for p in found)} of " if known else ""
-    return f"{chains} chains of {draws} draws after {warm}warm-up"
+    return f"{chains} chains of {draws} draws after {_span(int(p.provenance['warmup']) for p in found)} of warm-up"
 
 
 def _weighted(found: Sequence[Posterior]) -> str:
     """Draws, what their weights were worth, and the move that followed."""
     shape = _span((float(p.provenance["k_hat"]) for p in found), 2)
     effective = _span(round(float(p.provenance["effective"])) for p in found)
-    known = all("worth" in p.provenance for p in found)
-    worth = (
-        f", after which they were worth {_span(round(float(p.provenance['worth'])) for p in found)}" if known else ""
-    )
+    worth = _span(round(float(p.provenance["worth"])) for p in found)
     return (
         f"{_draws(found)} draws resampled by Pareto-smoothed weights, whose k-hat was {shape} and whose "
-        f"effective sample size {effective}, then moved by one Hamiltonian trajectory each{worth}"
+        f"effective sample size {effective}, then moved by one Hamiltonian trajectory each, after which they were "
+        f"worth {worth}"
     )
 
 
 def _flow(found: Sequence[Posterior]) -> str:
     """Draws of a flow that are taken as they are."""
-    known = all("guide_k_hat" in p.provenance for p in found)
-    shape = f", k-hat {_span((float(p.provenance['guide_k_hat']) for p in found), 2)}" if known else ""
-    return f"fitted by its evidence lower bound; {_draws(found)} draws, not weighted{shape}"
+    shape = _span((float(p.provenance["guide_k_hat"]) for p in found), 2)
+    return f"fitted by its evidence lower bound; {_draws(found)} draws, not weighted, k-hat {shape}"
 
 
 def _judged(weighted: bool, flow: bool) -> str:
