@@ -136,7 +136,7 @@ def from_datatree(tree: Any, *, decoder: Decoder, prior: Prior) -> Posterior:
         provenance={k: v for k, v in attrs.items() if k not in KNOWN},
         notes=tuple(Finding(**note) for note in attrs.get("notes", ())),
     )
-    _require_same_densities(posterior, decoder, prior)
+    require_same_densities(posterior, decoder, prior)
     return posterior
 
 
@@ -152,8 +152,17 @@ def _require_latents(names: tuple[str, ...], draws: Any) -> None:
     )
 
 
-def _require_same_densities(posterior: Posterior, decoder: Decoder, prior: Prior) -> None:
-    """Refuse a decoder and a prior that give the draws other densities than were stored with them."""
+def require_same_densities(posterior: Posterior, decoder: Decoder, prior: Prior) -> None:
+    """Refuse a decoder and a prior that give the draws other densities than were stored with them.
+
+    Args:
+        posterior: Draws and what was stored with them.
+        decoder: Taken for the one it was inferred with.
+        prior: Likewise.
+
+    Raises:
+        UsageError: If one of them is another.
+    """
     z = posterior.standardised
     before = posterior.stats.get("log_prior")
     require(
@@ -168,7 +177,7 @@ def _require_same_densities(posterior: Posterior, decoder: Decoder, prior: Prior
     pick = torch.linspace(0, z.shape[1] - 1, min(PROBED, z.shape[1])).long()
     values = {"z": z[:1, pick], **{name: draws[:1, pick] for name, draws in posterior.scales.items()}}
     evidence, robust = posterior.evidence, bool(posterior.provenance.get("robust", True))
-    noise = _noise(posterior.provenance["noise_prior"])
+    noise = noise_of(posterior)
     density = LogDensity(partial(program, decoder, prior, evidence.design, evidence, noise=noise, robust=robust))
     now, _ = likelihoods(density, values, evidence)
     require(
@@ -180,8 +189,13 @@ def _require_same_densities(posterior: Posterior, decoder: Decoder, prior: Prior
     )
 
 
-def _noise(stored: Mapping[str, Any]) -> NoisePrior:
-    """The priors of the noise scales, from plain values."""
+def noise_of(posterior: Posterior) -> NoisePrior:
+    """The priors of the noise scales that a posterior was inferred with.
+
+    Args:
+        posterior: With its provenance.
+    """
+    stored: Mapping[str, Any] = posterior.provenance["noise_prior"]
     values: dict[str, Any] = {k: Scale(**v) if isinstance(v, Mapping) else v for k, v in stored.items()}
     return NoisePrior(**values)
 
