@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from noble_prob.calibration import FeatureTable, calibrate_population, calibrate_repeats, compare_experiments
+    from noble_prob.calibration.left_out import check_left_out
     from noble_prob.cells import Cell, load_cell
     from noble_prob.ensemble import draw, respond
     from noble_prob.errors import UsageError
@@ -49,6 +50,7 @@ _HOME = {
     "calibration": "FeatureTable calibrate_repeats calibrate_population compare_experiments",
     "findings.base": "Finding",
     "findings.registry": "judge",
+    "calibration.left_out": "check_left_out",
     "examination": "Examination examine",
     "report": "render",
     "errors": "UsageError",
@@ -72,6 +74,7 @@ __all__ = [
     "UsageError",
     "calibrate_population",
     "calibrate_repeats",
+    "check_left_out",
     "compare_experiments",
     "draw",
     "evaluate",

@@ -15,8 +15,8 @@ and of the set of all rows is exchangeable if rows are, gaps included, so the p 
 gaps are not of the model's making (a sweep cut short) is still held against the same cells of the draws. A cell that
 the recording has and hardly any row does (a share ``alpha`` at most) is not judged: that is a misfit of its own.
 
-Limit: the posterior has seen these sweeps, so these p values lean towards one half (Gelman et al., 2013): a misfit is
-believable, a pass is a weak one.
+Limit: a posterior that has seen these sweeps leans towards them, so that p values lean towards one half (Gelman et al.,
+2013): a misfit is believable, a pass is a weak one. Sweeps that were held back (``seen=False``) have not this limit.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class PredictiveCheck:
         p_too_wide: Of the whole recording being this close to their middle.
         missing: Share of cells that exist in the recording but hardly in the draws.
         alpha: Level of each of the three.
+        seen: Whether the posterior has seen these sweeps.
     """
 
     names: tuple[str, ...]
@@ -71,6 +72,7 @@ class PredictiveCheck:
     p_too_wide: float
     missing: float
     alpha: float = 0.05
+    seen: bool = True
 
     @property
     def n_cells(self) -> int:
@@ -107,6 +109,7 @@ def check_predictive(
     sweeps: Sequence[str],
     alpha: float = 0.05,
     seed: int = 0,
+    seen: bool = True,
 ) -> PredictiveCheck:
     """Compare a recording's features with their predictive draws.
 
@@ -118,6 +121,7 @@ def check_predictive(
         sweeps: Label of each sweep.
         alpha: Level of a misfit.
         seed: Of ties.
+        seen: Whether the posterior has seen the recording.
 
     Raises:
         UsageError: If the shapes do not fit or there are fewer than 20 draws.
@@ -148,6 +152,7 @@ def check_predictive(
         p_too_wide=_above(-total) if judged.any() else float("nan"),
         missing=float((exists & ~judged).sum() / max(exists.sum(), 1)),
         alpha=alpha,
+        seen=seen,
     )
 
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from noble_prob.calibration.predictive import PredictiveCheck, check_predictive
 from noble_prob.features import FEATURES
-from noble_prob.inference.posterior import Posterior
+from noble_prob.inference.posterior import Posterior, Predictive
+from noble_prob.noise import Evidence
 from noble_prob.recording.step import step_label
 
 TRAIN = {
@@ -72,7 +73,19 @@ def check_posterior(
         alpha: Level of a misfit.
         seed: Of ties.
     """
-    evidence, draws = posterior.evidence, posterior.prior_predictive if prior else posterior.predictive
+    return against(posterior.evidence, posterior.prior_predictive if prior else posterior.predictive, alpha, seed)
+
+
+def against(evidence: Evidence, draws: Predictive, alpha: float, seed: int, *, seen: bool = True) -> PredictiveCheck:
+    """Sweeps against predictive draws of the same steps.
+
+    Args:
+        evidence: What was observed.
+        draws: What was predicted.
+        alpha: Level of a misfit.
+        seed: Of ties.
+        seen: Whether the posterior has seen these sweeps.
+    """
     design = evidence.design
     observed, units = sweep_features(evidence.times_ms, evidence.summary, design.summary_names)
     predicted, _ = sweep_features(draws.times_ms, draws.summary, design.summary_names)
@@ -84,4 +97,5 @@ def check_posterior(
         sweeps=tuple(step_label(a) for a in design.current_pa.tolist()),
         alpha=alpha,
         seed=seed,
+        seen=seen,
     )

@@ -134,7 +134,7 @@ def from_datatree(tree: Any, *, decoder: Decoder, prior: Prior) -> Posterior:
         provenance={k: v for k, v in attrs.items() if k not in KNOWN},
         notes=tuple(Finding(**note) for note in attrs.get("notes", ())),
     )
-    _require_same_densities(posterior, decoder, prior)
+    require_same_densities(posterior, decoder, prior)
     return posterior
 
 
@@ -150,8 +150,17 @@ def _require_latents(names: tuple[str, ...], draws: Any) -> None:
     )
 
 
-def _require_same_densities(posterior: Posterior, decoder: Decoder, prior: Prior) -> None:
-    """Refuse a decoder and a prior that give the draws other densities than were stored with them."""
+def require_same_densities(posterior: Posterior, decoder: Decoder, prior: Prior) -> None:
+    """Refuse a decoder and a prior that give the draws other densities than were stored with them.
+
+    Args:
+        posterior: Draws and what was stored with them.
+        decoder: Taken for the one it was inferred with.
+        prior: Likewise.
+
+    Raises:
+        UsageError: If one of them is another.
+    """
     z = posterior.standardised
     require(
         _near(prior.log_prob(z), posterior.stats["log_prior"]),

@@ -11,12 +11,15 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "inference.md"
 
 
 def test_the_program_recovers_its_neuron():
-    program, pooling = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    program, pooling, held = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     names: dict = {}
     exec(compile(program, PAGE.name, "exec"), names)
     short = pooling.replace("prior=cell.prior, seed=1)", "prior=cell.prior, seed=1, warmup=80, draws=80)")
     assert short != pooling
     exec(compile(short, PAGE.name, "exec"), names)
+    exec(compile(held, PAGE.name, "exec"), names)
+    assert not names["check"].seen
+    assert names["check"].p_misfit > 0.05
     assert len(pooling.strip().splitlines()) <= 10
     assert names["verdict"][0].code == "NP120"
     assert names["unseen"].value.shape == (100, 5)
