@@ -168,7 +168,7 @@ def _features(
     if wanted:
         found = measure(respond(cell.decoder, novel, [current_pa], device=device, progress=progress), names=wanted)
         names += found.names
-        units += ["" if unit == "1" else unit for unit in found.units]
+        units += found.units
         columns.append(found.value[:, 0].double().numpy())
     return with_height(
         FeatureTable(
