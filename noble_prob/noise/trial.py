@@ -97,6 +97,16 @@ class TrialModel:
         require(self.phase_diffusion >= 0, "phase_diffusion", "zero or positive", self.phase_diffusion, "give an SD")
         require(self.electrode_mv >= 0, "electrode_mv", "zero or positive", self.electrode_mv, "give an SD in mV")
 
+    def __repr__(self) -> str:
+        """One line for people."""
+        spread = self.latent_tril.square().sum(-1).mean().sqrt()
+        timing = "" if self.timing is None else ", latency and rate by current"
+        return (
+            f"TrialModel({len(self.latent_tril)} latents by {float(spread):.3g} of their spread{timing}, "
+            f"phase diffusion {self.phase_diffusion:.3g} spikes/sqrt(s), electrode {self.electrode_mv:.3g} mV"
+            f"{'' if self.drift is None else ', drift'})"
+        )
+
     @property
     def moves_spikes(self) -> bool:
         """Whether spike times scatter beyond what the latents do."""

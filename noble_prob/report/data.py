@@ -131,3 +131,8 @@ class ReportData:
     methods: Sequence[str] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """One line for people."""
+        verdicts = ", ".join(f"{verdict.level}: {verdict.severity}" for verdict in self.verdicts)
+        return f"ReportData({self.title!r}; {verdicts or 'no verdict'}; findings {len(self.findings)})"
