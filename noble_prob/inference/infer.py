@@ -72,7 +72,7 @@ def infer(
             too, for recordings are sampled side by side: the same list and seed give the same posteriors, the same
             recording twice in a list two sets of draws.
         chains: Number of chains.
-        warmup: Draws thrown away per chain; by the method if not given.
+        warmup: Draws thrown away per chain of ``nuts`` and ``hmc``; by the method if not given.
         draws: Draws kept per chain; by the method if not given, and for ``nuts`` as many as it takes to converge.
         estimator: The cell's amortised posterior, for ``npe``.
         fall_back: Whether chains, which can take minutes, are run where weights fail; False keeps the weighted draws,
@@ -84,10 +84,10 @@ def infer(
         A posterior, or one per recording: none for an empty list.
 
     Raises:
-        UsageError: If a recording has no usable step or is an ensemble, an argument is out of range or of another kind,
-            or the device is not there.
+        UsageError: If a recording has no usable step or is an ensemble, an argument is out of range, of another kind or
+            none of the method's, or the device is not there.
     """
-    _require_length(chains, warmup, draws)
+    _require_length(method, chains, warmup, draws)
     seed = require_seed(seed)
     require_device(device)
     one = isinstance(recordings, Recording)
@@ -151,7 +151,7 @@ def infer_evidence(
         UsageError: As :func:`infer`.
     """
     _require_choices(method, noise)
-    _require_length(chains, warmup, draws)
+    _require_length(method, chains, warmup, draws)
     seed = require_seed(seed)
     require_device(device)
     _require_of_one_cell(decoder, prior, estimator)
@@ -241,8 +241,15 @@ def _require_of_one_cell(decoder: Decoder, prior: Prior, estimator: Estimator | 
         require_kind(estimator, Estimator, "estimator", "pass cell.estimator", "an Estimator")
 
 
-def _require_length(chains: int, warmup: int | None, draws: int | None) -> None:
-    """Refuse chains that no diagnostic can judge, before any work."""
+def _require_length(method: Method, chains: int, warmup: int | None, draws: int | None) -> None:
+    """Refuse chains that no diagnostic can judge, and a warm-up that no chain would have, before any work."""
+    require(
+        warmup is None or method not in (*WEIGHTED, "svi"),
+        "warmup",
+        f"left out for {method}, which runs no chains that warm up",
+        warmup,
+        "leave it out, or ask for method='nuts' or 'hmc'",
+    )
     require_count(chains, "chains", "chains, for R-hat compares them", 2)
     for name, n in (("warmup", warmup), ("draws", draws)):
         if n is not None:
