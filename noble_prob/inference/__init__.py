@@ -9,6 +9,7 @@ from noble_prob.inference.observe import Observation, observe
 from noble_prob.inference.population import Population
 from noble_prob.inference.posterior import Posterior, Predictive
 from noble_prob.inference.pyro_export import from_pyro
+from noble_prob.inference.restore import read_posterior
 
 __all__ = [
     "Observation",
@@ -22,6 +23,7 @@ __all__ = [
     "infer_population",
     "observe",
     "population_datatree",
+    "read_posterior",
     "to_datatree",
     "to_json",
     "train_estimator",
