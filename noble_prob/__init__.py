@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from noble_prob.readers import from_arrays, read
     from noble_prob.recording import Protocol, Recording, Step
     from noble_prob.report.render import render
-    from noble_prob.runs import infer_many
+    from noble_prob.runs.infer_many import infer_many
 
 _HOME = {
     "recording": "Protocol Recording Step",
