@@ -159,7 +159,7 @@ def panels(
         out.append(
             FeaturePanel(
                 name=f"second - first {NAMES[k]}",
-                unit=str(row[1]).replace("1", ""),
+                unit=str(row[1]),
                 observed=seen,
                 ensemble=alone,
                 pit=pit(seen[None], alone[None], seed=1)[0],

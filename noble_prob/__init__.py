@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from noble_prob.features import fi_curve, find_spikes, measure
     from noble_prob.findings.base import Finding
     from noble_prob.findings.registry import judge
-    from noble_prob.inference import Posterior, from_pyro, infer, infer_population
+    from noble_prob.inference import Posterior, from_pyro, infer, infer_population, read_posterior
     from noble_prob.latent import LatentSpace, Neurons
     from noble_prob.noise import NoisePrior, TrialModel
     from noble_prob.population.simulate import simulate
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from noble_prob.readers import from_arrays, read
     from noble_prob.recording import Protocol, Recording, Step
     from noble_prob.report.render import render
+    from noble_prob.runs.infer_many import infer_many
 
 _HOME = {
     "recording": "Protocol Recording Step",
@@ -44,7 +45,7 @@ _HOME = {
     "population.simulate": "simulate",
     "priors": "Prior fit_prior plausibility",
     "cells": "Cell load_cell",
-    "inference": "Posterior infer infer_population from_pyro",
+    "inference": "Posterior infer infer_population read_posterior from_pyro",
     "ensemble": "draw respond",
     "evaluation": "evaluate",
     "calibration": "FeatureTable calibrate_repeats calibrate_population compare_experiments",
@@ -53,6 +54,7 @@ _HOME = {
     "calibration.left_out": "check_left_out",
     "examination": "Examination examine",
     "report": "render",
+    "runs": "infer_many",
     "errors": "UsageError",
 }
 _ROOM = {name: room for room, names in _HOME.items() for name in names.split()}
@@ -85,12 +87,14 @@ __all__ = [
     "from_arrays",
     "from_pyro",
     "infer",
+    "infer_many",
     "infer_population",
     "judge",
     "load_cell",
     "measure",
     "plausibility",
     "read",
+    "read_posterior",
     "render",
     "respond",
     "simulate",

@@ -35,7 +35,8 @@ class Latent:
     """One latent feature: a per-sweep feature, measured at one step of the standard protocol, maybe in log.
 
     Attributes:
-        name: Short name with its unit or log, for example ``log_mean_isi_180pa``.
+        name: Short name with ``log`` and its step where several are told apart, for example ``log_mean_isi_180pa``; the
+            unit is not part of it.
         unit: Unit of the value (``"mV"``, ``"ln(ms)"``).
         feature: Name of the per-sweep feature it is (see :mod:`noble_prob.features`).
         current_pa: Step of the standard protocol it is measured at (pA).
@@ -87,7 +88,7 @@ class LatentSpace:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Coordinate names."""
+        """Coordinate names; ArviZ's ``var_names`` takes them as a list."""
         return tuple(item.name for item in self.latents)
 
     @property

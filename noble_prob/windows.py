@@ -19,7 +19,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from noble_prob.errors import UsageError, require
@@ -120,21 +120,6 @@ def common_until_ms(recording: Recording, *, trained_ms: float = TRAINED_STEP_MS
         UsageError: If a sweep is no single step of at least 100 ms.
     """
     return torch.tensor([_until(step, trained_ms) for step in _steps(recording)], dtype=torch.float64)
-
-
-def common_mask(recording: Recording, *, trained_ms: float = TRAINED_STEP_MS) -> Bool[Tensor, "*batch sweep time"]:
-    """True where a sample exists and lies in its sweep's common window.
-
-    Args:
-        recording: Sweeps of one step each, shape ``(*batch, sweep, time)``.
-        trained_ms: Length of the step that the decoder was trained on (ms).
-
-    Raises:
-        UsageError: If a sweep is no single step of at least 100 ms.
-    """
-    until = common_until_ms(recording, trained_ms=trained_ms)
-    inside = recording.time_ms < until[:, None] - 1e-9
-    return inside.to(recording.voltage_mv.device) & torch.isfinite(recording.voltage_mv)
 
 
 def _origins(recording: Recording) -> list[dict[str, object]]:

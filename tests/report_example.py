@@ -8,7 +8,7 @@ from noble_prob.findings import Finding
 from noble_prob.report import (
     CoverageCurve,
     FeaturePanel,
-    FiCurve,
+    FiPanel,
     LatentRow,
     Overlay,
     PairPlot,
@@ -74,7 +74,7 @@ def example() -> ReportData:
         ],
         coverage=[CoverageCurve(title="all", nominal=grid, observed=grid, low=grid - 0.1, high=grid + 0.1, n=30)],
         fi=[
-            FiCurve(
+            FiPanel(
                 title="f-I", current_pa=[0, 100], median=[0, 9], bands={0.89: ([0, 7], [1, 12])}, observed=[[50, 4]]
             )
         ],

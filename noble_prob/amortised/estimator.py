@@ -63,6 +63,11 @@ class Estimator:
     probe: tuple[float, ...]
     answers: tuple[float, ...] = ()
 
+    def __repr__(self) -> str:
+        """One line for people."""
+        size = sum(p.numel() for p in self.network.parameters())
+        return f"Estimator({sum(n for _, n in self.sites)} numbers of the program, {size:,} weights)"
+
     @torch.no_grad()
     def given(self, evidence: Evidence) -> Conditional:
         """Its density for the sweeps of a recording, or of every recording of a batch.

@@ -74,6 +74,13 @@ class PredictiveCheck:
     alpha: float = 0.05
     seen: bool = True
 
+    def __repr__(self) -> str:
+        """One line for people."""
+        return (
+            f"PredictiveCheck(draws {len(self.draws)}, sweeps {len(self.sweeps)}, features {len(self.names)}, "
+            f"values judged {self.n_cells}; p of misfit {self.p_misfit:.3g}, of too wide {self.p_too_wide:.3g})"
+        )
+
     @property
     def n_cells(self) -> int:
         """Number of values that were judged."""

@@ -58,7 +58,7 @@ def sweep_features(times_ms: Tensor, summary: Tensor, names: Sequence[str]) -> t
     """
     kept = [k for k, name in enumerate(names) if name not in TRAIN]
     trains, others = (x.detach().cpu().numpy() for x in (times_ms, summary))
-    units = {names[k]: "" if FEATURES[names[k]].unit == "1" else FEATURES[names[k]].unit for k in kept}
+    units = {names[k]: FEATURES[names[k]].unit for k in kept}
     return np.concatenate([train_features(trains), others[..., kept].astype(float)], -1), {**TRAIN, **units}
 
 

@@ -69,6 +69,10 @@ class FeatureVerdict:
     severity: Severity
     sentence: str
 
+    def __repr__(self) -> str:
+        """One line for people."""
+        return f"FeatureVerdict({self.severity}: {self.sentence})"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Coverage:

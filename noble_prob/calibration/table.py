@@ -25,7 +25,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from noble_prob.calibration.table_csv import LABEL, read_columns
-from noble_prob.errors import UsageError, listed, require
+from noble_prob.errors import UsageError, listed, require, require_kind
 from noble_prob.features import Features
 from noble_prob.jobs.whole import write_atomically
 from noble_prob.latent import Axis
@@ -149,16 +149,17 @@ class FeatureTable:
             source: Where the table came from.
 
         Raises:
-            UsageError: If axes, steps and ``sweep`` do not fit: a row would not be what ``axis`` says.
+            UsageError: If these are no features, or axes, steps and ``sweep`` do not fit: a row would not be what
+                ``axis`` says.
         """
+        require_kind(features, Features, "features", "pass measure(recording)", "Features")
         value = features.value.detach().cpu().numpy().astype(float)
         if features.axes:
             value = _members(features, value, axis, sweep)
         else:
             _require_repeats(features, axis, sweep)
-        units = tuple("" if unit == "1" else unit for unit in features.units)
         labels = features.labels if features.axes[:1] == (axis,) else ()
-        return cls(names=features.names, units=units, value=value, axis=axis, source=source, labels=labels)
+        return cls(names=features.names, units=features.units, value=value, axis=axis, source=source, labels=labels)
 
     @classmethod
     def from_csv(cls, path: str | Path, *, axis: Axis, where: Mapping[str, str] | None = None) -> FeatureTable:

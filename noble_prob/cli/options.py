@@ -220,7 +220,7 @@ def sampling(args: argparse.Namespace, cell: Any) -> dict[str, Any]:
         "method": args.method,
         "seed": args.seed,
         "chains": args.chains,
-        "warmup": args.warmup,
+        "warmup": args.warmup if args.method in ("nuts", "hmc") else None,  # a verb's own default is for chains
         "draws": args.draws,
         "noise": NoisePrior.simulated() if args.noiseless else None,
         "progress": not args.quiet,

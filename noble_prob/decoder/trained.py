@@ -31,6 +31,11 @@ class TrainedDecoder(nn.Module):
         self.register_buffer("support_precision", torch.eye(len(space)))
         self.register_buffer("support_radius", torch.tensor(float(len(space))).sqrt())
 
+    def __repr__(self) -> str:
+        """One line for people, in place of a line for every layer."""
+        size = sum(p.numel() for p in self.parameters())
+        return f"{type(self).__name__}({self.space!r}, {size:,} weights)"
+
     @property
     def error(self) -> DecoderError:
         """Error on unseen neurons.

@@ -31,7 +31,7 @@ Move = Literal["none", "tilt", "widen", "both"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Population:
+class PopulationComparison:
     """Measured cells against a prior ensemble, before and after recalibration.
 
     Attributes:
@@ -57,7 +57,7 @@ def examine_population(
     seed: int = 0,
     progress: bool = False,
     device: str | None = None,
-) -> Population:
+) -> PopulationComparison:
     """Compare measured cells with novel neurons.
 
     Args:
@@ -98,7 +98,7 @@ def examine_population(
     weights = tilt(rows, measured.select(_matched(measured, rows))) if recalibrate in ("tilt", "both") else None
     moved = _moved(novel, measured) if recalibrate in ("widen", "both") else None
     after = None if moved is None else compare(ensemble(moved, ", moved"))
-    return Population(before=compare(rows), weights=weights, moved=moved, after=after)
+    return PopulationComparison(before=compare(rows), weights=weights, moved=moved, after=after)
 
 
 def _require_any(kept: list[str], absent: dict[str, str], current_pa: float) -> None:
@@ -168,7 +168,7 @@ def _features(
     if wanted:
         found = measure(respond(cell.decoder, novel, [current_pa], device=device, progress=progress), names=wanted)
         names += found.names
-        units += ["" if unit == "1" else unit for unit in found.units]
+        units += found.units
         columns.append(found.value[:, 0].double().numpy())
     return with_height(
         FeatureTable(

@@ -3,17 +3,20 @@
 With ``r(I)`` the inverse of the mean interval (the plain rate where a sweep has one spike):
 
 rheobase_pa
-    the smallest current that gives a spike: exact to the spacing of the currents, and only for these durations;
+    the smallest current that gives a spike: exact to the spacing of the currents, and only for these durations.
+    Undefined where no step at or below it is silent, for then it is only an upper bound; a neuron that fires at 0 pA or
+    below has its lowest such step;
 fi_slope_hz_per_na
-    slope of the least-squares line through ``(I, r)`` of the sweeps with two spikes or more, from the rheobase to 100
-    pA above it: a local slope, since f-I curves bend;
-fi_intercept_na
-    the current at which the line through ``(I, r ** 1.5)``, from the rheobase to 200 pA above it, crosses zero: a
-    threshold current that does not snap to the currents used. Near threshold ``r ~ (I - I0) ** (1 / p)`` with p = 2
-    for a saddle-node on a circle (Ermentrout 1996) and p = 1 far above it; 1.5 describes the two together.
+    slope of the least-squares line through ``(I, r)`` of the sweeps with two spikes or more, from the lowest step with
+    a spike to 100 pA above it: a local slope, since f-I curves bend;
+fi_intercept_pa
+    the current at which the line through ``(I, r ** 1.5)``, from the lowest step with a spike to 200 pA above it,
+    crosses zero: a threshold current that does not snap to the currents used. Near threshold ``r ~ (I - I0) ** (1 /
+    p)`` with p = 2 for a saddle-node on a circle (Ermentrout 1996) and p = 1 far above it; 1.5 describes the two
+    together.
 
 The published table of the PVALB models calls two columns ``slope`` and ``intercept`` without a definition. Over its 60
-models, simulated at 24 currents, ``fi_intercept_na`` equals the published intercept within 0.8 pA (mean absolute
+models, simulated at 24 currents, ``fi_intercept_pa`` equals the published intercept within 0.8 pA (mean absolute
 difference; correlation 0.87), and the published slope is 1.86 times ``fi_slope_hz_per_na`` (standard deviation 0.04,
 correlation 0.81). The slope that the same source gives for the recorded cell, 381 Hz/nA, is close to
 ``fi_slope_hz_per_na`` of its models (mean 423, SD 17): the published slopes of models and of cells are not on one
@@ -33,9 +36,9 @@ from noble_prob.features.measure import measure, require_recording
 from noble_prob.recording import Recording
 
 SLOPE_RANGE_PA = 100.0
-"""Currents above the rheobase that the slope is fitted to (pA)."""
+"""Currents above the lowest step with a spike that the slope is fitted to (pA)."""
 INTERCEPT_RANGE_PA = 200.0
-"""Currents above the rheobase that the intercept is fitted to (pA)."""
+"""Currents above the lowest step with a spike that the intercept is fitted to (pA)."""
 INTERCEPT_POWER = 1.5
 """Power of the rate that is taken to be linear in the current."""
 
@@ -47,8 +50,8 @@ class FICurve:
     Attributes:
         current_pa: Step amplitudes in increasing order (pA), shape ``(step,)``.
         rate_hz: Inverse mean interval, or count over duration below two spikes (Hz), shape ``(*batch, step)``.
-        names: ``rheobase_pa``, ``fi_slope_hz_per_na``, ``fi_intercept_na``.
-        units: ``pA``, ``Hz/nA``, ``nA``.
+        names: ``rheobase_pa``, ``fi_slope_hz_per_na``, ``fi_intercept_pa``.
+        units: ``pA``, ``Hz/nA``, ``pA``.
         value: Their values, NaN where undefined, shape ``(*batch, 3)``.
         mask: Whether they are defined, shape ``(*batch, 3)``.
         axes: Names of the batch axes.
@@ -87,8 +90,8 @@ def fi_curve(recording: Recording, *, threshold_mv: float = -20.0, window_ms: fl
         window_ms: Look at the first so many ms of each step only (ms); None for the whole step.
 
     Returns:
-        The curve and its three summaries. The slope needs two sweeps with two spikes or more in its range, the
-        intercept three sweeps with spikes.
+        The curve and its three summaries. The rheobase needs a silent step at or below it, or 0 pA or less; the slope
+        two sweeps with two spikes or more in its range, the intercept three sweeps with spikes.
 
     Raises:
         UsageError: If this is no recording, no sweep is a step, or an argument is none that ``measure`` takes.
@@ -101,23 +104,24 @@ def fi_curve(recording: Recording, *, threshold_mv: float = -20.0, window_ms: fl
     count, rate, isi = (found[name][0].to(torch.float64) for name in found.names)
     current = part.protocol.amplitudes_pa.to(rate.device)
     rate = torch.where(count >= 2, 1000.0 / isi, rate)
-    rheobase = torch.where(count >= 1, current, torch.inf).amin(-1)
-    above = current - rheobase[..., None]
+    lowest = torch.where(count >= 1, current, torch.inf).amin(-1)
+    above = current - lowest[..., None]
+    bounded = (lowest <= 0) | ((count == 0) & (above <= 0)).any(-1)
     slope, _, n_slope = _line(current, rate, (count >= 2) & (above <= SLOPE_RANGE_PA))
     gain, zero, n_zero = _line(current, rate**INTERCEPT_POWER, (count >= 1) & (above <= INTERCEPT_RANGE_PA))
     value = torch.stack(
         [
-            torch.where(torch.isfinite(rheobase), rheobase, torch.nan),
+            torch.where(torch.isfinite(lowest) & bounded, lowest, torch.nan),
             torch.where(n_slope >= 2, 1000.0 * slope, torch.nan),
-            torch.where((n_zero >= 3) & (gain > 0), zero / 1000.0, torch.nan),
+            torch.where((n_zero >= 3) & (gain > 0), zero, torch.nan),
         ],
         -1,
     )
     return FICurve(
         current_pa=current,
         rate_hz=rate,
-        names=("rheobase_pa", "fi_slope_hz_per_na", "fi_intercept_na"),
-        units=("pA", "Hz/nA", "nA"),
+        names=("rheobase_pa", "fi_slope_hz_per_na", "fi_intercept_pa"),
+        units=("pA", "Hz/nA", "pA"),
         value=value,
         mask=torch.isfinite(value),
         axes=recording.axes,

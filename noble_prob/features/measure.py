@@ -51,7 +51,7 @@ class Features:
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{n} {size}" for n, size in zip((*self.axes, "sweep"), self.value.shape, strict=False))
-        units = [f"{name} ({unit})" for name, unit in zip(self.names, self.units, strict=True)]
+        units = [f"{name} ({unit})" if unit else name for name, unit in zip(self.names, self.units, strict=True)]
         return f"Features({sizes}; {listed(units, 4)}; {int(self.mask.sum())} of {self.mask.numel()} values defined)"
 
     def __getitem__(self, name: str) -> tuple[Tensor, Tensor]:

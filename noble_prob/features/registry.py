@@ -39,7 +39,7 @@ class Feature:
 
     Attributes:
         name: Name with its unit, for example ``ap1_width_ms``.
-        unit: Unit, ``"1"`` for a pure number.
+        unit: Unit, empty for a pure number.
         doc: One sentence that defines it.
         defined_when: One clause that says when it exists.
         efel_name: The eFEL feature it agrees with, empty if there is none.

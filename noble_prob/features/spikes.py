@@ -44,6 +44,10 @@ class Spikes:
     peak_mv: Float[Tensor, "*batch spike"]
     peak_index: Int[Tensor, "*batch spike"]
 
+    def __repr__(self) -> str:
+        """One line for people."""
+        return f"Spikes(traces {self.count.numel()}, spikes {int(self.count.sum())})"
+
 
 def find_spikes(
     voltage_mv: Float[Tensor, "*batch time"],

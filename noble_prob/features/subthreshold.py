@@ -75,7 +75,7 @@ def sag_mv(s: Sweeps) -> Tensor:
 
 
 @feature(
-    "1",
+    "",
     defined_when="sag_mv is, and the voltage falls below the baseline",
     needs=HYPERPOLARISED,
     efel_name="sag_ratio1",

@@ -27,7 +27,7 @@ def _at(s: Sweeps, values: Tensor, k: Tensor) -> Tensor:
 
 
 @feature(
-    "1", defined_when="the whole step was recorded", efel_name="Spikecount_stimint", needs_step=False, whole_step=True
+    "", defined_when="the whole step was recorded", efel_name="Spikecount_stimint", needs_step=False, whole_step=True
 )
 def spike_count(s: Sweeps) -> Tensor:
     """Spikes whose peak lies within the step."""
@@ -112,7 +112,7 @@ def mean_isi_to_200ms_ms(s: Sweeps) -> Tensor:
 
 
 @feature(
-    "1",
+    "",
     defined_when="three spikes or more",
     needs=Needs(spikes=3),
     efel_name="ISI_CV (ignore_first_ISI off)",
@@ -128,7 +128,7 @@ def isi_cv(s: Sweeps) -> Tensor:
 
 
 @feature(
-    "1",
+    "",
     defined_when="four spikes or more, after dropping the first tenth (two at most)",
     needs=Needs(spikes=4),
     efel_name="adaptation_index",

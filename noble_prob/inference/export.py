@@ -145,6 +145,10 @@ def to_datatree(posterior: Posterior) -> Any:
 
     Args:
         posterior: The posterior.
+
+    Returns:
+        The groups that the module names. Latents are variables of the group ``posterior``, with their unit in the
+        attribute ``units``; ArviZ takes their names as a list, ``var_names=list(posterior.space.names)[:3]``.
     """
     columns = {name: _array(posterior.latents[..., k]) for k, name in enumerate(posterior.space.names)}
     before = _array(posterior.prior_predictive.latents[None])

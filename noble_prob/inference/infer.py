@@ -70,7 +70,7 @@ def infer(
             too, for recordings are sampled side by side: the same list and seed give the same posteriors, the same
             recording twice in a list two sets of draws.
         chains: Number of chains.
-        warmup: Draws thrown away per chain; by the method if not given.
+        warmup: Draws thrown away per chain of ``nuts`` and ``hmc``; by the method if not given.
         draws: Draws kept per chain; by the method if not given, and for ``nuts`` as many as it takes to converge.
         estimator: The cell's amortised posterior, for ``npe``.
         fall_back: Whether chains, which can take minutes, are run where weights fail; False keeps the weighted draws,
@@ -82,10 +82,11 @@ def infer(
         A posterior, or one per recording: none for an empty list.
 
     Raises:
-        UsageError: If a recording has no usable step or is an ensemble, an argument is out of range or of another kind,
-            or the device is not there.
+        UsageError: If a recording has no usable step or is an ensemble, an argument is out of range, of another kind or
+            none of the method's, or the device is not there.
     """
     require_length(chains, warmup, draws)
+    _require_warms_up(method, warmup)
     seed = require_seed(seed)
     require_device(device)
     one = isinstance(recordings, Recording)
@@ -150,6 +151,7 @@ def infer_evidence(
     """
     _require_choices(method, noise)
     require_length(chains, warmup, draws)
+    _require_warms_up(method, warmup)
     seed = require_seed(seed)
     require_device(device)
     _require_of_one_cell(decoder, prior, estimator)
@@ -217,6 +219,17 @@ def _require_choices(method: Method, noise: NoisePrior | None) -> None:
     """Refuse a method that there is not, and noise of another kind."""
     require(method in get_args(Method), "method", f"one of {get_args(Method)}", method, "pick one of them")
     require_kind(noise or NoisePrior(), NoisePrior, "noise", "pass noble_prob.NoisePrior(), or NoisePrior.simulated()")
+
+
+def _require_warms_up(method: Method, warmup: int | None) -> None:
+    """Refuse a warm-up that no chain would have."""
+    require(
+        warmup is None or method not in (*WEIGHTED, "svi"),
+        "warmup",
+        f"left out for {method}, which runs no chains that warm up",
+        warmup,
+        "leave it out, or ask for method='nuts' or 'hmc'",
+    )
 
 
 def _require_of_one_cell(decoder: Decoder, prior: Prior, estimator: Estimator | None) -> None:

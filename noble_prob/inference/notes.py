@@ -14,6 +14,9 @@ from noble_prob.recording.step import SHORTEST_STEP_MS
 HELD_PA = 5.0
 """Holding current beyond which a neuron is not at rest (pA): amplifiers are off by less."""
 
+THRESHOLD_MV = -20.0
+"""Voltage that a spike exceeds (mV)."""
+
 
 def told(reasons: Sequence[str], steps: Sequence[Step | None]) -> str:
     """Every reason once, with the range of the steps that it is about."""
@@ -86,12 +89,11 @@ def read_with_choices(recording: Recording) -> tuple[Finding, ...]:
     )
 
 
-def without_baseline(recording: Recording, *, threshold_mv: float = -20.0) -> tuple[Finding, ...]:
+def without_baseline(recording: Recording) -> tuple[Finding, ...]:
     """Findings on the resting voltage: nothing recorded, gaps, pulses of current or spikes before the step.
 
     Args:
         recording: Repeats count as sweeps of their own.
-        threshold_mv: Voltage that a spike exceeds (mV).
     """
     absent, gaps, fired, total = 0, [], 0, 0
     moved: list[Window | None] = []
@@ -108,7 +110,7 @@ def without_baseline(recording: Recording, *, threshold_mv: float = -20.0) -> tu
             absent += int((~known.any(-1)).sum())
             gaps += missing[missing > 0].tolist()
             total += len(known)
-            fired += int((voltage > threshold_mv).any(-1).sum()) if rest else 0
+            fired += int((voltage > THRESHOLD_MV).any(-1).sum()) if rest else 0
             if rest != plain_window(recording, step):
                 moved += [rest and (step.onset_ms - rest[0], step.onset_ms - rest[1])] * len(known)
     return (*_absent(absent, total), *_gaps(gaps, total), *_moved(moved, total), *_fired(fired, total))

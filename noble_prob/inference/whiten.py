@@ -18,6 +18,10 @@ from torch import Tensor
 
 from noble_prob.inference.density import LogDensity
 
+MEMORY = 12
+"""Pairs of steps and slopes that an ascent remembers."""
+ROUNDS = 2
+"""Times the Hessian is taken; each uses the step length the last one suggests."""
 LARGEST_SD = 3.0
 """No direction is stretched beyond so many times its starting scale: the prior bounds it anyway."""
 
@@ -68,7 +72,7 @@ class Affine:
 
 
 def climb(
-    density: LogDensity, start: Affine, w: Float[Tensor, "*starts size"], *, steps: int = 60, memory: int = 12
+    density: LogDensity, start: Affine, w: Float[Tensor, "*starts size"], *, steps: int = 60
 ) -> tuple[Float[Tensor, "*starts size"], Float[Tensor, "*starts"]]:
     """Ascend from many starting points at once (L-BFGS with backtracking, every point with its own history).
 
@@ -77,7 +81,6 @@ def climb(
         start: Coordinates to ascend in.
         w: Starting points in these coordinates.
         steps: Iterations.
-        memory: Pairs of steps and slopes remembered.
 
     Returns:
         The points reached and their log densities.
@@ -102,7 +105,7 @@ def climb(
                 break
             rate = torch.where(better, rate, 0.4 * rate)
         gain = float((new_value - value).max())
-        pairs = [*pairs[-memory + 1 :], (new - w, slope - new_slope)]
+        pairs = [*pairs[-MEMORY + 1 :], (new - w, slope - new_slope)]
         w, value, slope = new, new_value, new_slope
         if gain < 1e-4:
             break
@@ -132,18 +135,17 @@ def _two_loop(slope: Tensor, pairs: list[tuple[Tensor, Tensor]]) -> Tensor:
     return q
 
 
-def laplace(density: LogDensity, start: Affine, w: Float[Tensor, "*batch size"], *, rounds: int = 2) -> Affine:
+def laplace(density: LogDensity, start: Affine, w: Float[Tensor, "*batch size"]) -> Affine:
     """White coordinates around a mode.
 
     Args:
         density: The log density.
         start: Coordinates the mode is given in.
         w: The mode.
-        rounds: Times the Hessian is taken; each uses the step length the last one suggests.
     """
     here = Affine(centre=start(w), scale=start.scale.expand(*w.shape, w.shape[-1]))
     step = 0.02
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         size = w.shape[-1]
         eye = torch.eye(size, dtype=w.dtype, device=w.device)
         probe = step * torch.cat([eye, -eye]).reshape(2 * size, *[1] * (w.ndim - 1), size)

@@ -92,6 +92,11 @@ class Evidence:
             "sort the spikes and count time from the onset",
         )
 
+    def __repr__(self) -> str:
+        """One line for people."""
+        shape, spikes = " x ".join(map(str, self.counts.shape)), int(self.counts.sum())
+        return f"Evidence(sweeps {shape}, spikes {spikes}; {', '.join(self.design.summary_names)})"
+
     def intervals(self, error_ms: float, most: int) -> Intervals:
         """Latencies and intervals, diagonalised; remembered, since samplers ask thousands of times.
 

@@ -82,6 +82,11 @@ class SpikeRepeats:
             "repeat every stimulus",
         )
 
+    def __repr__(self) -> str:
+        """One line for people."""
+        trains = sum(len(group) for group in self.times_ms)
+        return f"SpikeRepeats(trains {trains}, groups {len(self.times_ms)}, cells {len(set(self.cell))})"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pieces:
@@ -193,6 +198,14 @@ class RepeatFit:
     r_hat: float
     divergences: int
     seed: int
+
+    def __repr__(self) -> str:
+        """One line for people."""
+        draws, groups = self.scales.shape[:2]
+        return (
+            f"RepeatFit(draws {draws}, groups {groups}, cells {len(self.cells)}, seed {self.seed}; "
+            f"worst R-hat {self.r_hat:.3f}, divergences {self.divergences})"
+        )
 
     def summary(self, mass: float = 0.89) -> list[Mapping[str, object]]:
         """Per group and scale the posterior median and interval, JSON values."""

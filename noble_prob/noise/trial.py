@@ -103,6 +103,16 @@ class TrialModel:
         plain = {k: v.tolist() if isinstance(v, Tensor) else v for k, v in vars(self).items()}
         return {**plain, "timing": timing, "provenance": dict(self.provenance)}
 
+    def __repr__(self) -> str:
+        """One line for people."""
+        spread = self.latent_tril.square().sum(-1).mean().sqrt()
+        timing = "" if self.timing is None else ", latency and rate by current"
+        return (
+            f"TrialModel({len(self.latent_tril)} latents by {float(spread):.3g} of their spread{timing}, "
+            f"phase diffusion {self.phase_diffusion:.3g} spikes/sqrt(s), electrode {self.electrode_mv:.3g} mV"
+            f"{'' if self.drift is None else ', drift'})"
+        )
+
     @property
     def moves_spikes(self) -> bool:
         """Whether spike times scatter beyond what the latents do."""

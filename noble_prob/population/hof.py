@@ -67,6 +67,10 @@ class CellModel:
             expected = f"Ra, or soma/dend with one of {SCALARS + CHANNELS}"
             require(known, "parameters", expected, name, "rename or remove the parameter")
 
+    def __repr__(self) -> str:
+        """One line for people."""
+        return f"CellModel({self.label!r}, {len(self.parameters)} parameters)"
+
 
 @dataclass(frozen=True, kw_only=True)
 class HallOfFame:
@@ -88,6 +92,10 @@ class HallOfFame:
 
     def __len__(self) -> int:
         return len(self.models)
+
+    def __repr__(self) -> str:
+        """One line for people."""
+        return f"HallOfFame({self.name!r}, {len(self)} models)"
 
     def select(self, keys: Iterable[int]) -> HallOfFame:
         """The models with these numbers, in this order.

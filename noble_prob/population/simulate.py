@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from noble_prob.errors import require
+from noble_prob.errors import require, require_kind
 from noble_prob.jobs.attempt import Outcome
 from noble_prob.jobs.fanout import Engine, fan_out
 from noble_prob.population.hof import CellModel, HallOfFame
@@ -24,7 +24,7 @@ from noble_prob.recording.made import made_by
 
 def simulate(
     models: CellModel | HallOfFame | Sequence[CellModel],
-    protocol: Protocol,
+    protocol: Protocol | Sequence[float] | Tensor,
     *,
     numerics: Numerics | None = None,
     noise: OUNoise | None = None,
@@ -39,7 +39,8 @@ def simulate(
 
     Args:
         models: One model, several, or a Hall of Fame.
-        protocol: The current; sweeps that are steps get exact edges, other waveforms are linear between samples.
+        protocol: The current; sweeps that are steps get exact edges, other waveforms are linear between samples. Step
+            amplitudes (pA) stand for :meth:`Protocol.step_family` of them.
         numerics: Time step, compartments, pre-roll.
         noise: Background current on top of the protocol; each neuron, trial and sweep gets its own realisation,
             named by the model's label, the stimulus and the repeat of both: what else is simulated does not matter.
@@ -56,10 +57,11 @@ def simulate(
         ``provenance["failures"]``; there are also the versions, and of a Hall of Fame its digest.
 
     Raises:
-        UsageError: If there is no model, an argument is not positive, or Arbor is not installed.
+        UsageError: If there is no model, an argument is of another kind or not positive, or Arbor is not installed.
     """
     require_arbor()
     cells = _cells(models)
+    protocol = protocol if isinstance(protocol, Protocol) else Protocol.step_family(protocol)
     require(bool(cells), "models", "at least one model", "none", "select a model")
     require(trials is None or trials > 0, "trials", "a positive number", trials, "repeat at least once")
     numerics = numerics or Numerics()
@@ -118,9 +120,14 @@ def _gather(outcomes: Iterable[Outcome], tasks: Sequence[Trace], protocol: Proto
 
 def _cells(models: CellModel | HallOfFame | Sequence[CellModel]) -> list[CellModel]:
     """The models as a list."""
-    if isinstance(models, CellModel):
-        return [models]
-    return list(models.models if isinstance(models, HallOfFame) else models)
+    if isinstance(models, HallOfFame):
+        return list(models.models)
+    many = isinstance(models, Sequence) and not isinstance(models, str)
+    cells: list[Any] = list(models) if many else [models]  # type: ignore[arg-type]
+    remedy = "take those of noble_prob.population.builtin.builtin_hof(); a cell's decoder is asked by `respond`"
+    for cell in cells:
+        require_kind(cell, CellModel, "models", remedy, "a CellModel, several, or a HallOfFame")
+    return cells
 
 
 def _sweep(protocol: Protocol, s: int) -> Protocol:

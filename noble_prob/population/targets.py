@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -135,14 +134,6 @@ def read_targets(path: str | Path, *, k_sd: float) -> tuple[Criterion, ...]:
             "correct the row or leave it out",
         )
     return tuple(target(f, a, mean=mean, sd=sd, k_sd=k_sd, source=source) for f, a, mean, sd, source in rows)
-
-
-def write_targets(path: str | Path, targets: Sequence[Criterion]) -> None:
-    """Write targets as a CSV file that :func:`read_targets` reads."""
-    with Path(path).open("w", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["feature", "current_pa", "mean", "sd", "source"])
-        writer.writerows([c.feature, c.current_pa, c.mean, c.sd, c.source] for c in targets)
 
 
 def _nanstd(values: Tensor) -> Tensor:

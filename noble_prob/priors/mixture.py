@@ -2,7 +2,7 @@
 
 ``mixture``
     K components with their own means and one shared covariance, fitted by expectation-maximisation; the covariance is
-    shrunk towards that of the whole population as if ``shrink`` extra neurons had been seen, so a component of five
+    shrunk towards that of the whole population as if ``SHRINK`` extra neurons had been seen, so a component of five
     models does not collapse.
 
 ``empirical``
@@ -29,6 +29,11 @@ from noble_prob.errors import require, require_count
 from noble_prob.priors.base import builder
 from noble_prob.priors.gaussian import kish
 
+SHRINK = 20.0
+"""Weight of the population's covariance in that of the components, in neurons."""
+STEPS = 200
+"""Iterations of expectation-maximisation."""
+
 
 @builder("mixture")
 @builder("empirical")
@@ -53,8 +58,6 @@ def fit_mixture(
     *,
     components: int,
     seed: int,
-    shrink: float = 20.0,
-    steps: int = 200,
 ) -> dict[str, Tensor]:
     """Expectation-maximisation with a shared, shrunken covariance.
 
@@ -63,8 +66,6 @@ def fit_mixture(
         covariance: Shrinkage target, the population's covariance.
         components: Number of Gaussians.
         seed: Seed of the starting means, neurons picked at random.
-        shrink: Weight of the target, in neurons.
-        steps: Iterations.
 
     Raises:
         UsageError: If there are more Gaussians than neurons, or none.
@@ -74,7 +75,7 @@ def fit_mixture(
     generator = torch.Generator().manual_seed(seed)
     loc = x[torch.randperm(len(x), generator=generator)[:components]].clone()
     logits, cov = torch.zeros(components, dtype=x.dtype), covariance.clone()
-    for _ in range(steps):
+    for _ in range(STEPS):
         normal = dist.MultivariateNormal(loc, covariance_matrix=cov)
         share = torch.softmax(normal.log_prob(x[:, None]) + logits, -1)
         mass = share.sum(0) + 1.0  # one imaginary neuron per component, at the population's mean
@@ -82,7 +83,7 @@ def fit_mixture(
         logits = mass.log()
         off = x[:, None] - loc
         within = torch.einsum("nk,nki,nkj->ij", share, off, off)
-        cov = (within + shrink * covariance) / (len(x) + shrink)
+        cov = (within + SHRINK * covariance) / (len(x) + SHRINK)
     return {"loc": loc, "scale_tril": torch.linalg.cholesky(cov), "logits": torch.log_softmax(logits, 0)}
 
 

@@ -23,7 +23,8 @@ class Plausibility:
         nearest_sd: Distance to the nearest known neuron (root mean square over latents, in population SDs), ``(n,)``.
         nearest_label: Name of that neuron (its index if the prior has no names).
         support: Distance from the decoder's training population, 1 at its edge, ``(n,)``; NaN without a decoder.
-        outside_range: Which latents leave the range of the known neurons, shape ``(n, latent)``.
+        outside_range: Which latents leave the range of the known neurons, shape ``(n, latent)``. In many dimensions
+            most neurons leave it in some latent, those that the prior itself draws too.
     """
 
     density_quantile: Float[Tensor, " n"]
@@ -34,10 +35,12 @@ class Plausibility:
 
     def __repr__(self) -> str:
         """One line for people."""
-        beyond = int(self.outside_range.any(-1).sum())
+        known = self.support[torch.isfinite(self.support)]
+        support = f", {int((known > 1).sum())} beyond the decoder's support" if len(known) else ""
+        density, distance = float(self.density_quantile.median()), float(self.nearest_sd.median())
         return (
-            f"Plausibility({len(self.nearest_sd)} neurons, {beyond} outside the known range; "
-            f"median distance {float(self.nearest_sd.median()):.3g} SD)"
+            f"Plausibility({len(self.nearest_sd)} neurons{support}; "
+            f"medians: density quantile {density:.2g}, nearest known neuron {distance:.3g} SD)"
         )
 
 

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from noble_prob.errors import require
+from noble_prob.errors import require, require_kind
 from noble_prob.recording import Recording, Step
 from noble_prob.recording.made import made_by
 
@@ -35,8 +35,9 @@ def write_npz(recording: Recording, path: str | Path) -> Path:
         with the version of this package under ``written_by``), with time from its first sample.
 
     Raises:
-        UsageError: If the destination is no ``.npz`` file in an existing folder.
+        UsageError: If this is no recording, or the destination no ``.npz`` file in an existing folder.
     """
+    _require_recording(recording)
     path = _destination(path, ".npz")
     with _whole(path) as stream:
         np.savez_compressed(stream, **_fields(recording))
@@ -54,8 +55,10 @@ def write_csv(recording: Recording, path: str | Path) -> Path:
         The destination. Numbers have ten significant digits; a missing voltage is ``nan``.
 
     Raises:
-        UsageError: If the recording has leading axes, or the destination is no ``.csv`` file in an existing folder.
+        UsageError: If this is no recording or has leading axes, or the destination is no ``.csv`` file in an existing
+            folder.
     """
+    _require_recording(recording)
     require(
         not recording.axes, "recording", "without leading axes for CSV", recording.axes, "use write_npz for ensembles"
     )
@@ -77,6 +80,11 @@ def write_csv(recording: Recording, path: str | Path) -> Path:
                 fmt=["%d", _DIGITS, _DIGITS, _DIGITS],
             )
     return path
+
+
+def _require_recording(recording: object) -> None:
+    """Refuse what is no recording: numpy writes the path first."""
+    require_kind(recording, Recording, "recording", "pass the recording first and the path second")
 
 
 def _fields(recording: Recording) -> dict[str, Any]:

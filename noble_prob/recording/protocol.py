@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -63,7 +65,8 @@ class Protocol:
         """Square pulses of several amplitudes, one sweep each.
 
         Args:
-            amplitudes_pa: Pulse heights (pA), one per sweep.
+            amplitudes_pa: Pulse heights (pA), one per sweep. Where none but zeros reaches 1 pA they look like nA, and a
+                warning says so.
             onset_ms: Start of every pulse (ms).
             duration_ms: Length of every pulse (ms).
             total_ms: Length of a sweep (ms).
@@ -81,6 +84,7 @@ class Protocol:
             amps.tolist(),
             "pass the pulse heights as numbers",
         )
+        _warn_of_na(amps.tolist())
         require_pulse(onset_ms=onset_ms, duration_ms=duration_ms, total_ms=total_ms, dt_ms=dt_ms, holding_pa=holding_pa)
         time = torch.arange(round(total_ms / dt_ms), dtype=torch.float64) * dt_ms
         on = (time >= onset_ms - 1e-9) & (time < onset_ms + duration_ms - 1e-9)
@@ -111,3 +115,15 @@ class Protocol:
     def amplitudes_pa(self) -> Float[Tensor, " sweep"]:
         """Step heights (pA); NaN for a sweep that is not a step."""
         return torch.tensor([float("nan") if s is None else s.amplitude_pa for s in self.steps], dtype=torch.float64)
+
+
+def _warn_of_na(amplitudes_pa: Sequence[float]) -> None:
+    """Warn where every step but zero is below 1 pA, which no neuron feels."""
+    largest = max(map(abs, amplitudes_pa))
+    if 0 < largest < 1:
+        warnings.warn(
+            f"no step of these reaches 1 pA (the largest is {largest:g} pA), which no neuron feels: if they are in nA, "
+            "multiply them by 1000",
+            UserWarning,
+            skip_file_prefixes=(str(Path(__file__).parents[1]),),
+        )

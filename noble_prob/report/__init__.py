@@ -1,13 +1,13 @@
 """Values to text, JSON and one self-contained HTML page; computes nothing."""
 
 from noble_prob.report.data import LatentRow, ReportData, Table, Verdict
-from noble_prob.report.panels import CoverageCurve, FeaturePanel, FiCurve, Overlay, PairPlot, Raster
+from noble_prob.report.panels import CoverageCurve, FeaturePanel, FiPanel, Overlay, PairPlot, Raster
 from noble_prob.report.render import render
 
 __all__ = [
     "CoverageCurve",
     "FeaturePanel",
-    "FiCurve",
+    "FiPanel",
     "LatentRow",
     "Overlay",
     "PairPlot",

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from noble_prob.findings.base import Finding, Severity
-from noble_prob.report.panels import CoverageCurve, FeaturePanel, FiCurve, Overlay, PairPlot, Raster
+from noble_prob.report.panels import CoverageCurve, FeaturePanel, FiPanel, Overlay, PairPlot, Raster
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,9 +125,14 @@ class ReportData:
     rasters: Sequence[Raster] = ()
     features: Sequence[FeaturePanel] = ()
     coverage: Sequence[CoverageCurve] = ()
-    fi: Sequence[FiCurve] = ()
+    fi: Sequence[FiPanel] = ()
     pairs: PairPlot | None = None
     tables: Sequence[Table] = ()
     methods: Sequence[str] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """One line for people."""
+        verdicts = ", ".join(f"{verdict.level}: {verdict.severity}" for verdict in self.verdicts)
+        return f"ReportData({self.title!r}; {verdicts or 'no verdict'}; findings {len(self.findings)})"

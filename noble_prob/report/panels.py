@@ -144,7 +144,7 @@ class CoverageCurve:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FiCurve:
+class FiPanel:
     """Mean rate, or a feature, against current, with bands of the ensemble.
 
     Attributes:

@@ -85,6 +85,8 @@ def test_results_are_equal_to_themselves_only_and_fit_on_a_line(decoder, prior):
         assert thing == thing
         assert thing != replace(thing)
     assert repr(shown[0]) == "FeatureTable(3 rows of axis 'neuron' from 'table'; a_mv (mV), b_mv (mV))"
-    assert repr(shown[1]).startswith("Plausibility(3 neurons, ")
+    assert repr(shown[1]).startswith("Plausibility(3 neurons; medians: density quantile 0.")
+    known = repr(plausibility(prior, neurons, decoder=decoder))
+    assert known.startswith("Plausibility(3 neurons, 0 beyond the decoder's support; ")
     assert repr(shown[2]).startswith("FICurve(neuron 3, 2 steps of 50 to 180 pA; ")
     assert all(len(repr(thing).splitlines()) == 1 for thing in shown)

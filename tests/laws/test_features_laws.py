@@ -239,7 +239,7 @@ def test_export_says_none_where_undefined():
     f = measure(recording([voltage([], 60.0)], [60.0]), names=["ap1_peak_mv", "spike_count"])
     assert f.to_dict() == {
         "ap1_peak_mv": {"unit": "mV", "value": [None]},
-        "spike_count": {"unit": "1", "value": [0.0]},
+        "spike_count": {"unit": "", "value": [0.0]},
     }
 
 

@@ -108,13 +108,31 @@ def test_fi_curve_of_a_silent_neuron_is_undefined():
     assert not curve.mask.any()
 
 
+@pytest.mark.parametrize(
+    ("amps", "rates", "rheobase"),
+    [
+        ([100.0, 180.0, 250.0], [10.0, 20.0, 30.0], None),  # 100 pA is only an upper bound
+        ([50.0, 100.0, 180.0], [0.0, 20.0, 30.0], 100.0),
+        ([-20.0, 100.0], [10.0, 20.0], -20.0),  # it fires by itself
+        ([50.0, 100.0, 180.0], [float("nan"), 20.0, 30.0], None),  # whether it fires at 50 pA was not recorded
+    ],
+)
+def test_a_rheobase_has_a_silent_step_below_it(amps, rates, rheobase):
+    protocol = Protocol.step_family(amps, onset_ms=10, duration_ms=500, total_ms=520, dt_ms=0.1)
+    v = trains(protocol, [0.0 if rate != rate else rate for rate in rates])
+    v[[rate != rate for rate in rates]] = torch.nan
+    value, defined = fi_curve(Recording(protocol=protocol, voltage_mv=v))["rheobase_pa"]
+    assert bool(defined) == (rheobase is not None)
+    assert bool(torch.isnan(value)) if rheobase is None else float(value) == rheobase
+
+
 def test_fi_intercept_is_where_the_power_law_ends():
     """Rates ``3 (I - 20 pA) ** (2/3)`` extrapolate to 20 pA, between the currents used."""
     amps = [15.0, 25.0, 35.0, 55.0, 85.0, 125.0]
     protocol = Protocol.step_family(amps, onset_ms=10, duration_ms=500, total_ms=520, dt_ms=0.1)
     v = trains(protocol, [3.0 * max(a - 20.0, 0.0) ** (2 / 3) for a in amps])
     curve = fi_curve(Recording(protocol=protocol, voltage_mv=v))
-    assert float(curve["fi_intercept_na"][0]) == pytest.approx(0.020, abs=2e-4)
+    assert float(curve["fi_intercept_pa"][0]) == pytest.approx(20.0, abs=0.2)
 
 
 @pytest.mark.parametrize("name", ["pvalb-689331391", "vip-650077366"])
@@ -170,4 +188,4 @@ def test_slope_and_intercept_are_fitted_to_their_own_ranges_of_current():
     slope = np.polyfit(amps[near], rates[near], 1)[0]
     assert float(curve["fi_slope_hz_per_na"][0]) == pytest.approx(1000 * slope, rel=0.01)
     gain, offset = np.polyfit(amps[mid], rates[mid] ** 1.5, 1)
-    assert float(curve["fi_intercept_na"][0]) == pytest.approx(-offset / gain / 1000, abs=5e-4)
+    assert float(curve["fi_intercept_pa"][0]) == pytest.approx(-offset / gain, abs=0.5)

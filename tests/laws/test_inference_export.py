@@ -146,8 +146,11 @@ def test_what_can_not_be_inferred_is_refused(decoder, prior, recording):
     for wrong in ({"draws": 3}, {"warmup": 3}, {"chains": 1}, {"seed": 2**63}):
         with pytest.raises(UsageError, match=f"^.{next(iter(wrong))}. should be"):
             infer(recording, decoder=decoder, prior=prior, **wrong)
+    for method in ("importance", "npe", "svi"):
+        with pytest.raises(UsageError, match=f"`warmup` should be left out for {method}, which runs no chains"):
+            infer(recording, decoder=decoder, prior=prior, method=method, warmup=50)
     with pytest.raises(UsageError, match="nuts"):
-        infer(recording, decoder=decoder, prior=prior, method="magic")
+        infer(recording, decoder=decoder, prior=prior, method="magic", warmup=50)
 
 
 def test_from_pyro_keeps_plates_and_vector_sites():

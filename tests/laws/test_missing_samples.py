@@ -141,7 +141,7 @@ def test_a_recording_in_other_units_is_refused_as_a_file_is(decoder, unit, match
 @pytest.mark.parametrize("method", ["importance", "hmc"])
 def test_a_recording_without_any_spike_is_inferred(decoder, prior, method):
     silent = recorded(decoder, [-110.0, -50.0])
-    found = infer(silent, decoder=decoder, prior=prior, method=method, seed=1, warmup=20, draws=20)
+    found = infer(silent, decoder=decoder, prior=prior, method=method, seed=1, draws=20)
     rest = found.space.names.index("resting_voltage_mv")
     assert float(found.mean()[rest]) == pytest.approx(float(decoder.space.mean[rest]), abs=1.0)
 

@@ -5,7 +5,7 @@ import torch
 
 from noble_prob.errors import UsageError
 from noble_prob.population.accept import FIRES, Criterion, judge_models
-from noble_prob.population.targets import read_targets, target, targets_of, write_targets
+from noble_prob.population.targets import read_targets, target, targets_of
 from noble_prob.recording import Protocol, Recording
 
 
@@ -50,9 +50,10 @@ def test_a_count_is_not_judged_finer_than_one_spike():
     assert target("sag_mv", -110.0, mean=2.0, sd=0.3, k_sd=2.0, source="test").low == pytest.approx(1.4)
 
 
-def test_tables_survive_a_file_and_bad_ones_are_refused(tmp_path):
+def test_tables_are_read_from_a_file_and_bad_ones_are_refused(tmp_path):
     table = (target("sag_mv", -110.0, mean=2.0, sd=0.3, k_sd=2.0, source="these, here"),)
-    write_targets(tmp_path / "targets.csv", table)
+    row = 'feature,current_pa,mean,sd,source\nsag_mv,-110,2,0.3,"these, here"\n'
+    (tmp_path / "targets.csv").write_text(row)
     assert read_targets(tmp_path / "targets.csv", k_sd=2.0) == table
     (tmp_path / "bad.csv").write_text("feature,current_pa,mean,sd,source\nsga_mv,-110,2,0.3,x\n")
     with pytest.raises(UsageError, match="sga_mv"):

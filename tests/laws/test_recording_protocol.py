@@ -1,11 +1,13 @@
 """A protocol says what its current shows; what holds numbers becomes tensors, or is refused in a sentence."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+import noble_prob as nb
 from noble_prob.errors import UsageError
 from noble_prob.features import measure
 from noble_prob.recording import Protocol, Recording, Step
@@ -184,7 +186,7 @@ def test_recordings_are_compared_and_shown_without_their_samples():
     )
     assert repr(many).startswith("Recording(neuron 2, trial 5; 1 sweep of 8192 samples")
     assert repr(measure(many, names=["spike_count"])) == (
-        "Features(neuron 2, trial 5, sweep 1; spike_count (1); 10 of 10 values defined)"
+        "Features(neuron 2, trial 5, sweep 1; spike_count; 10 of 10 values defined)"
     )
 
 
@@ -205,3 +207,19 @@ def test_a_grid_that_drifts_is_refused():
     time = np.cumsum(np.r_[0.0, np.where(np.arange(999) < 500, 0.1, 0.104)])
     with pytest.raises(UsageError, match="intervals off an even grid"):
         Protocol(time_ms=time, current_pa=np.zeros((1, 1000)), steps=(None,))
+
+
+@pytest.mark.parametrize("amps", [[0.1, 0.0, -0.2], [1e-10]])
+def test_steps_that_look_like_na_are_warned_of_where_they_are_written(amps):
+    toy = nb.load_cell("toy")
+    for ask in (Protocol.step_family, lambda a: nb.respond(toy.decoder, toy.models.select(0), a)):
+        with pytest.warns(UserWarning, match=r"no step of these reaches 1 pA .* multiply them by 1000") as said:
+            ask(amps)
+        assert {warning.filename for warning in said} == {__file__}
+
+
+@pytest.mark.parametrize("amps", [[0.0], [0.5, 1.0], [-1.0]])
+def test_steps_of_a_picoampere_and_no_current_are_left_alone(amps):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Protocol.step_family(amps)

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_hex
 from report_example import example
 
-from noble_prob.report import FeaturePanel, FiCurve, Overlay, PairPlot, Raster
+from noble_prob.report import FeaturePanel, FiPanel, Overlay, PairPlot, Raster
 from noble_prob.report.figures import features, latents, pairs, traces
 from noble_prob.report.svg import ENSEMBLE, MUTED, PRIOR, TRUTH, drawing
 
@@ -114,7 +114,7 @@ def test_axes_hold_the_draws_but_not_the_farthest(corner):
 
 def fi(currents):
     n = len(currents)
-    return FiCurve(
+    return FiPanel(
         title="sag",
         current_pa=currents,
         median=[2.0] * n,

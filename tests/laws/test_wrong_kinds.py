@@ -11,9 +11,10 @@ from noble_prob.calibration import FeatureTable, calibrate_population
 from noble_prob.ensemble import respond_features
 from noble_prob.errors import UsageError
 from noble_prob.inference.hierarchy import infer_population
+from noble_prob.population.builtin import builtin_cell
 from noble_prob.population.trace import Numerics
 from noble_prob.priors import widened
-from noble_prob.readers import write_npz
+from noble_prob.readers import write_csv, write_npz
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,25 @@ WRONG = {
     "pool recordings": (lambda c, r: infer_population([r] * 9, prior=c.prior), "Posterior; found a Recording"),
     "pool one": (lambda c, r: infer_population(r, prior=c.prior), "`posteriors` should be a list of posteriors; found"),
     "pool by a cell": (lambda c, r: infer_population([], prior=c), "`prior` should be a Prior"),
+    "simulate a cell": (
+        lambda c, r: nb.simulate(c, [100.0]),
+        "`models` should be a CellModel, several, or a HallOfFame; found a Cell; ",
+    ),
+    "simulate names": (lambda c, r: nb.simulate(["b0"], [100.0]), "`models` should be .*; found a str"),
+    "simulate under a word": (lambda c, r: nb.simulate(builtin_cell(), "x"), "`amplitudes_pa` should be numbers"),
+    "rows of a recording": (
+        lambda c, r: FeatureTable.from_features(r, axis="neuron"),
+        "`features` should be Features; found a Recording",
+    ),
+    "rows of neurons": (
+        lambda c, r: FeatureTable.from_features(c.models, axis="neuron"),
+        "`features` should be Features; found a Neurons",
+    ),
+    "write in the order of numpy": (
+        lambda c, r: write_npz("x.npz", r),
+        "`recording` should be a Recording; found a str; pass the recording first",
+    ),
+    "write a path as CSV": (lambda c, r: write_csv("x.csv", r), "`recording` should be a Recording; found a str"),
     "read nothing": (lambda c, r: nb.read(None), "`path` should be the name of a file .* found None"),
     "read bytes": (lambda c, r: nb.read(b"x.csv"), "`path` should be the name of a file .* found b'x.csv'"),
     "read an empty path": (lambda c, r: nb.read(""), "`path` should be the name of a file .* found ''"),

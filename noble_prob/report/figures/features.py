@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from noble_prob.report.panels import CoverageCurve, FeaturePanel, FiCurve
+from noble_prob.report.panels import CoverageCurve, FeaturePanel, FiPanel
 from noble_prob.report.plain import label
 from noble_prob.report.svg import ENSEMBLE, EXPERIMENT, MUTED, RULE, drawing, tidy, to_svg
 
@@ -90,7 +90,7 @@ def draw_coverage(panel: CoverageCurve, salt: str) -> str:
         return to_svg(figure, f"Coverage curve, {panel.title}, n = {panel.n}, with the {100 * panel.band:.0f} % band.")
 
 
-def draw_fi(panel: FiCurve, salt: str) -> str:
+def draw_fi(panel: FiPanel, salt: str) -> str:
     """Response against current with the bands of the ensemble and the recorded points; bars at a single current."""
     current, points = np.asarray(panel.current_pa), np.asarray(panel.observed)
     single = np.unique(np.concatenate([current, points[:, 0]]))
@@ -110,7 +110,7 @@ def draw_fi(panel: FiCurve, salt: str) -> str:
         )
 
 
-def _draw_bands(axes: Axes, panel: FiCurve) -> None:
+def _draw_bands(axes: Axes, panel: FiPanel) -> None:
     """Median and bands over several currents."""
     for probability in sorted(panel.bands, reverse=True):
         low, high = (_by_current(panel, end) for end in panel.bands[probability])
@@ -118,7 +118,7 @@ def _draw_bands(axes: Axes, panel: FiCurve) -> None:
     axes.plot(np.unique(panel.current_pa), _by_current(panel, panel.median), color=ENSEMBLE)
 
 
-def _draw_bars(axes: Axes, panel: FiCurve) -> None:
+def _draw_bars(axes: Axes, panel: FiPanel) -> None:
     """Median and intervals at a single current, where a band has no width: the narrower the interval the thicker."""
     current = np.unique(panel.current_pa)
     for k, probability in enumerate(sorted(panel.bands, reverse=True)):
@@ -127,7 +127,7 @@ def _draw_bars(axes: Axes, panel: FiCurve) -> None:
     axes.plot(current, _by_current(panel, panel.median), "_", color=ENSEMBLE, ms=16, mew=2.0)
 
 
-def _by_current(panel: FiCurve, values: ArrayLike) -> NDArray[np.float64]:
+def _by_current(panel: FiPanel, values: ArrayLike) -> NDArray[np.float64]:
     """Mean over the sweeps of each current, which are alike but for the chance of their draws."""
     _, at, n = np.unique(panel.current_pa, return_inverse=True, return_counts=True)
     return np.bincount(at, weights=np.asarray(values, dtype=float)) / n

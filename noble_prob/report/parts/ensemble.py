@@ -11,7 +11,7 @@ from noble_prob.features import find_spikes
 from noble_prob.findings import Severity
 from noble_prob.recording import Recording
 from noble_prob.report.data import ReportData, Table, Verdict
-from noble_prob.report.panels import AFTER_ONSET, FiCurve, Overlay, PairPlot, Raster
+from noble_prob.report.panels import AFTER_ONSET, FiPanel, Overlay, PairPlot, Raster
 from noble_prob.report.parts.merge import merge
 from noble_prob.report.parts.pairs import latent_pairs
 from noble_prob.report.parts.traces import ensemble_overlays, repeat_raster
@@ -113,7 +113,7 @@ def _rasters(ensemble: Ensemble) -> tuple[Raster, ...]:
     return (raster,)
 
 
-def _fi(ensemble: Ensemble) -> tuple[FiCurve, ...]:
+def _fi(ensemble: Ensemble) -> tuple[FiPanel, ...]:
     """Mean rate against current, where there are several steps: median and central intervals over neurons."""
     order = np.argsort(ensemble.current_pa, kind="stable")
     if len(order) < 2:
@@ -122,7 +122,7 @@ def _fi(ensemble: Ensemble) -> tuple[FiCurve, ...]:
     seconds = np.array([step.duration_ms / 1000.0 if step else np.nan for step in ensemble.responses.steps])
     each = (count.reshape(len(ensemble.neurons), -1, len(order)).mean(1).numpy() / seconds)[:, order]  # over repeats
     ends = {p: tuple(np.quantile(each, [0.5 - p / 2, 0.5 + p / 2], axis=0)) for p in (0.5, 0.89)}
-    curve = FiCurve(
+    curve = FiPanel(
         title="f-I curve",
         current_pa=np.array(ensemble.current_pa)[order],
         median=np.median(each, axis=0),

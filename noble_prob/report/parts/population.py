@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from noble_prob.calibration import Calibration, Recalibration
-from noble_prob.examination import Population
+from noble_prob.examination import PopulationComparison
 from noble_prob.findings.registry import judge
 from noble_prob.report.data import ReportData, Table, Verdict
 from noble_prob.report.panels import PairPlot
@@ -29,7 +29,7 @@ COLUMNS = {
 """Heads of the table of a reweighted prior, and what of the weights stands below each."""
 
 
-def population_part(population: Population) -> ReportData:
+def population_part(population: PopulationComparison) -> ReportData:
     """What a report shows of a population: the prior as it is first, then what recalibration makes of it.
 
     Args:

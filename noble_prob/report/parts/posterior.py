@@ -18,7 +18,7 @@ from noble_prob.inference import Posterior, to_json
 from noble_prob.inference.looked import looked_at
 from noble_prob.latent import Neurons
 from noble_prob.report.data import LatentRow, ReportData, Verdict
-from noble_prob.report.panels import AFTER_ONSET, FiCurve, PairPlot, Raster
+from noble_prob.report.panels import AFTER_ONSET, FiPanel, PairPlot, Raster
 from noble_prob.report.parts.cautions import cautions, further_issues
 from noble_prob.report.parts.methods import posterior_methods
 from noble_prob.report.parts.pairs import ALIKE, latent_pairs, told_apart
@@ -205,7 +205,7 @@ def _raster(posterior: Posterior, sweep: int, title: str) -> Raster:
     return Raster(title=title, groups=groups, window_ms=(0.0, end), xlabel=AFTER_ONSET)
 
 
-def _rate(check: PredictiveCheck, current: np.ndarray, ms: np.ndarray) -> FiCurve:
+def _rate(check: PredictiveCheck, current: np.ndarray, ms: np.ndarray) -> FiPanel:
     """Spikes per second of what was looked at of each step."""
     k = check.names.index("spike_count")
     return _curve(check, current, k, per=ms / 1000.0, title="f-I curve", ylabel="mean rate (Hz)")
@@ -219,7 +219,7 @@ def _curve(
     per: np.ndarray | float = 1.0,
     title: str = "",
     ylabel: str = "",
-) -> FiCurve:
+) -> FiPanel:
     """One feature against current, where some draw has it; divided by a number per sweep."""
     some = check.share_defined[:, k] > 0.05
     order = np.flatnonzero(some)[np.argsort(current[some], kind="stable")]
@@ -227,7 +227,7 @@ def _curve(
     middle, *ends = ([end[order, k] / scale[order] for end in check.band(p)] for p in (0.0, 0.5, 0.89))
     seen = check.observed[:, k] / scale
     points = [(current[s], seen[s]) for s in range(len(current)) if np.isfinite(seen[s])]
-    return FiCurve(
+    return FiPanel(
         title=title or words(check.names[k], check.units[k]),
         current_pa=current[order],
         median=middle[0],

@@ -8,7 +8,7 @@ from noble_prob.calibration.train_contrast import TrainContrast
 from noble_prob.calibration.wording import percent
 from noble_prob.findings.registry import judge
 from noble_prob.report.data import ReportData
-from noble_prob.report.panels import FeaturePanel, FiCurve
+from noble_prob.report.panels import FeaturePanel, FiPanel
 from noble_prob.report.parts.traces import repeat_raster
 
 MOST_SPIKES = 60
@@ -52,11 +52,11 @@ def trains_part(
     )
 
 
-def _jitter(c: TrainContrast, level: str) -> FiCurve:
+def _jitter(c: TrainContrast, level: str) -> FiPanel:
     """SD of spike times by spike number."""
     known = np.flatnonzero(np.isfinite(c.jitter_predicted) & np.isfinite(c.jitter_band).all(0))
     seen = np.flatnonzero(np.isfinite(c.jitter_observed))
-    return FiCurve(
+    return FiPanel(
         title=f"spike-time jitter {c.stimulus}".strip(),
         current_pa=known + 1,
         median=c.jitter_predicted[known],

@@ -7,7 +7,7 @@ from typing import Any
 
 from noble_prob.calibration import Calibration, Drift
 from noble_prob.errors import UsageError
-from noble_prob.examination import Examination, Population, Session
+from noble_prob.examination import Examination, PopulationComparison, Session
 from noble_prob.findings.registry import judge
 from noble_prob.inference import Posterior
 from noble_prob.report.data import ReportData
@@ -18,7 +18,7 @@ from noble_prob.report.parts.population import population_part
 from noble_prob.report.parts.posterior import posterior_part
 from noble_prob.sampling import Ensemble
 
-Result = ReportData | Examination | Session | Posterior | Calibration | Drift | Population | Ensemble
+Result = ReportData | Examination | Session | Posterior | Calibration | Drift | PopulationComparison | Ensemble
 """What there is a report of."""
 
 
@@ -38,7 +38,7 @@ _PARTS: Mapping[type, Callable[[Any], ReportData]] = {
     Posterior: _posterior,
     Calibration: calibration_part,
     Drift: drift_part,
-    Population: population_part,
+    PopulationComparison: population_part,
     Ensemble: ensemble_report,
 }
 
