@@ -14,7 +14,7 @@ from noble_prob.calibration.result import FeatureVerdict
 from noble_prob.calibration.scores import crps, crps_ratio
 from noble_prob.calibration.table import FeatureTable
 from noble_prob.calibration.verdict import Test
-from noble_prob.calibration.wording import feature_sentence
+from noble_prob.calibration.wording import feature_clauses
 
 
 def feature_verdicts(
@@ -74,29 +74,10 @@ def _verdict(
         power_narrow=float(power.feature_narrow[k]),
         power_wide=float(power.feature_wide[k]),
         severity="not judged",
-        sentence="",
+        clauses=(),
     )
-    return _told(row, test.p_value <= alpha, alpha, (len(observed), len(ensemble)))
-
-
-def _told(row: FeatureVerdict, named: bool, alpha: float, rows: tuple[int, int]) -> FeatureVerdict:
-    """The same row with its severity and sentence; ``rows`` are those of the experiment and of the ensemble."""
-    severity, sentence = feature_sentence(
-        row.name,
-        named,
-        alpha,
-        row.p_spread,
-        row.p_location,
-        row.p_defined,
-        (row.sd_ratio, row.sd_ratio_low, row.sd_ratio_high),
-        row.predicted_mean - row.observed_mean,
-        row.observed_sd,
-        row.unit,
-        (row.n, rows[0]),
-        (row.m, rows[1]),
-        min(row.power_narrow, row.power_wide),
-    )
-    return replace(row, severity=severity, sentence=sentence)
+    severity, clauses = feature_clauses(row, test.p_value <= alpha, alpha, (len(observed), len(ensemble)))
+    return replace(row, severity=severity, clauses=clauses)
 
 
 def sd_ratio(observed_sd: float, predicted_sd: float, log_ratio: ndarray) -> tuple[float, float, float]:

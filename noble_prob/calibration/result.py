@@ -11,6 +11,7 @@ from numpy import ndarray
 from noble_prob.calibration.table import FeatureTable
 from noble_prob.errors import listed, require
 from noble_prob.findings.base import Severity
+from noble_prob.findings.words import begun, in_words
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,7 +42,7 @@ class FeatureVerdict:
         power_narrow: Probability that half the right spread, in this feature alone, would have been named.
         power_wide: The same for twice the right spread.
         severity: ``issue`` if named as misfit, ``passed``, or ``not judged``.
-        sentence: The verdict in one sentence.
+        clauses: What is said of it, each a clause without its subject (``is never defined in the ensemble``).
     """
 
     name: str
@@ -67,7 +68,12 @@ class FeatureVerdict:
     power_narrow: float
     power_wide: float
     severity: Severity
-    sentence: str
+    clauses: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one sentence."""
+        return f"{begun(in_words(self.name))} {', and '.join(self.clauses)}."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,4 +1,7 @@
-"""Names of latents and features as people say them: ``log_mean_isi_50pa`` is the mean interval at 50 pA."""
+"""Names of latents and features as people say them: ``log_mean_isi_50pa`` is the mean interval at 50 pA.
+
+It knows nothing of this package, so any room may speak in these words.
+"""
 
 from __future__ import annotations
 
@@ -55,11 +58,26 @@ def amount(sd: float, unit: str) -> str:
     return f"{100 * sd:.1f} %" if unit.startswith("ln(") else f"{sd:.2g} {unit}"
 
 
-def with_unit(value: float, unit: str) -> str:
-    """A value to three digits with its unit, a number alone where there is none.
+def with_unit(value: float, unit: str, digits: int = 3) -> str:
+    """A value with its unit and a minus sign of its own, a number alone where there is no unit.
+
+    Args:
+        value: Any number.
+        unit: Its unit, empty for counts and ratios.
+        digits: Significant digits.
 
     Example:
-        >>> with_unit(38.81, "ms"), with_unit(4.0, "")
-        ('38.8 ms', '4')
+        >>> with_unit(38.81, "ms"), with_unit(-4.0, ""), with_unit(0.2468, "mV", 2)
+        ('38.8 ms', '−4', '0.25 mV')
     """
-    return f"{value:.3g} {unit}".rstrip()
+    return f"{value:.{digits}g} {unit}".rstrip().replace("-", "−", 1 if value < 0 else 0)
+
+
+def begun(words: str) -> str:
+    """Words at the beginning of a sentence; a first word with capitals of its own (``dV/dt``) stays as it is.
+
+    Example:
+        >>> begun("sag at -110 pA"), begun("dV/dt")
+        ('Sag at -110 pA', 'dV/dt')
+    """
+    return words[:1].upper() + words[1:] if words.split(" ")[0].islower() else words
