@@ -3,7 +3,7 @@
 ``calibrate_repeats`` asks about one cell (do repeats scatter as much as predicted?), ``calibrate_population`` about
 many (do cells differ as much as predicted?), ``compare_experiments`` puts a second experiment in the ensemble's
 place. All take tables, from whatever source, so no decoder is needed; the two levels can not be mixed, because the
-tables say what a row is.
+tables say what a row is. Columns that number the rows are no features (:mod:`noble_prob.calibration.numbering`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from noble_prob.calibration.coverage import coverage
 from noble_prob.calibration.matching import common_features, left_out
 from noble_prob.calibration.mean_power import mean_power
+from noble_prob.calibration.numbering import numbering, without
 from noble_prob.calibration.per_feature import feature_verdicts
 from noble_prob.calibration.pit import pit
 from noble_prob.calibration.power import spread_power
@@ -133,6 +134,8 @@ def _calibrate(
     """Everything that the three verbs share."""
     seed = _checked(observed, ensemble, level, alpha, permutations, seed)
     rng = np.random.default_rng(seed)
+    numbers = numbering(observed, ensemble)
+    observed, ensemble = without(observed, numbers), without(ensemble, numbers)
     alone = left_out(observed, ensemble)
     observed, ensemble, skipped = _comparable(*common_features(observed, ensemble))
     n, names = len(observed), observed.names
@@ -141,7 +144,7 @@ def _calibrate(
         found = _unjudged(observed, ensemble, level, alpha, reason)
     else:
         found = _judged(observed, ensemble, level, alpha, permutations, rng, against, fitted_to)
-    return replace(found, skipped=skipped, seed=seed, left_out=alone)
+    return replace(found, skipped=skipped | numbers, seed=seed, left_out=alone)
 
 
 def _judged(

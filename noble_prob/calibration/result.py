@@ -125,7 +125,7 @@ class Calibration:
         sentence: The verdict in one sentence.
         power_sentence: What the test could have seen.
         skipped: Feature to the reason why it was not compared.
-        left_out: Column that only one table has to that table, ``first`` (experiment) or ``second``.
+        left_out: Column that only one table has to that table, ``observed`` or ``ensemble``.
         offered: Names that the ensemble could have had, where it is no table of the user's.
         seed: Of all randomness.
     """

@@ -18,10 +18,11 @@ import numpy as np
 
 from noble_prob.calibration import Calibration, FeatureTable, Recalibration, calibrate_population, tilt, widen
 from noble_prob.calibration.matching import aligned, nearest, require_alike
+from noble_prob.calibration.numbering import numbering, without
 from noble_prob.cells import Cell
 from noble_prob.ensemble import draw, respond
 from noble_prob.errors import listed, require, require_seed
-from noble_prob.examination.columns import numbering, rename_published, with_height, without
+from noble_prob.examination.columns import rename_published, with_height
 from noble_prob.examination.steps import impossible
 from noble_prob.features import FEATURES, measure
 from noble_prob.latent import Neurons
@@ -61,7 +62,8 @@ def examine_population(
     """Compare measured cells with novel neurons.
 
     Args:
-        table: One row per measured cell, axis ``neuron``; published names are understood (:data:`PUBLISHED`).
+        table: One row per measured cell, axis ``neuron``; published names are understood
+            (:data:`noble_prob.calibration.matching.PUBLISHED`).
         cell: Whose prior is judged.
         current_pa: Step at which the table's features were measured (pA).
         neurons: Size of the ensemble.

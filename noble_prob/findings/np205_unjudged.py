@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from noble_prob.calibration.matching import nearest
+from noble_prob.calibration.numbering import NUMBERS
 from noble_prob.calibration.result import Calibration
 from noble_prob.calibration.wording import percent
 from noble_prob.errors import listed
-from noble_prob.examination.columns import NUMBERS
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
 from noble_prob.findings.words import in_words
@@ -39,10 +39,10 @@ def _alone(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding
         yield from _unnamed(result, say)
         return
     told = []
-    for which, source in (("first", result.observed.source), ("second", result.ensemble.source)):
+    for nth, which, table in (("first", "observed", result.observed), ("second", "ensemble", result.ensemble)):
         names = [name for name, owner in result.left_out.items() if owner == which]
         if names:
-            told.append(f"only the {which} table ({source}) has numbers for {listed(names, 12)}")
+            told.append(f"only the {nth} table ({table.source}) has numbers for {listed(names, 12)}")
     if told:
         yield say(
             "not judged",
@@ -54,7 +54,7 @@ def _alone(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding
 
 def _unnamed(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
     """Columns of the only table that the ensemble has no name for, and what they may have been meant as."""
-    names = [name for name, owner in result.left_out.items() if owner == "first"]
+    names = [name for name, owner in result.left_out.items() if owner == "observed"]
     if names:
         free = [name for name in result.offered if name not in result.observed.names]
         meant = {name: near for name in names if (near := nearest(name, free))}
