@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from noble_prob.calibration import FeatureTable, calibrate_population, calibrate_repeats, compare_experiments
+    from noble_prob.calibration.trials import fit_trials, trial_model
     from noble_prob.cells import Cell, load_cell
     from noble_prob.ensemble import draw, respond
     from noble_prob.errors import UsageError
@@ -47,6 +48,7 @@ _HOME = {
     "ensemble": "draw respond",
     "evaluation": "evaluate",
     "calibration": "FeatureTable calibrate_repeats calibrate_population compare_experiments",
+    "calibration.trials": "fit_trials trial_model",
     "findings.base": "Finding",
     "findings.registry": "judge",
     "examination": "Examination examine",
@@ -79,6 +81,7 @@ __all__ = [
     "fi_curve",
     "find_spikes",
     "fit_prior",
+    "fit_trials",
     "from_arrays",
     "from_pyro",
     "infer",
@@ -91,6 +94,7 @@ __all__ = [
     "render",
     "respond",
     "simulate",
+    "trial_model",
 ]
 
 

@@ -98,9 +98,8 @@ def feature_clauses(
         rows: Of the experiment and of the ensemble, whether the feature is defined in them or not.
     """
     if f.n == 0 or f.m == 0:
-        wrong = named and f.p_defined <= alpha
         side = "experiment" if f.n == 0 else "ensemble"
-        return "issue" if wrong else "not judged", (f"is never defined in the {side}",)
+        return "issue" if named and f.p_defined <= alpha else "not judged", (f"is never defined in the {side}",)
     spread = f"has {f.sd_ratio:.2g} times the observed SD ({f.sd_ratio_low:.2g} .. {f.sd_ratio_high:.2g})"
     alike = f.sd_ratio_low <= 1 <= f.sd_ratio_high
     if named and (wrong := tuple(_misfits(f, alpha, rows, spread, alike))):

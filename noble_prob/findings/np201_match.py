@@ -16,8 +16,7 @@ from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
 
 REMEDY = {
-    "trial": "Fit the trial model to these repeats (noble_prob.calibration.trials.fit_trials), or report "
-    "the ensemble's spread as uncalibrated.",
+    "trial": "Fit the trial model to these repeats (nb.fit_trials), or report the ensemble's spread as uncalibrated.",
     "neuron": "Recalibrate the prior to this population, or report the ensemble as one of its own models.",
     "draw": "Look at the features named below.",
 }
