@@ -35,22 +35,20 @@ def feature_verdicts(
         power: Its power.
         alpha: Its level.
     """
-    return tuple(_verdict(k, observed, ensemble, u[k], test, power, alpha) for k in range(len(observed.names)))
+    named, rows = test.p_value <= alpha, (len(observed), len(ensemble))
+    found = [_numbers(k, observed, ensemble, u[k], test, power) for k in range(len(observed.names))]
+    told = [feature_clauses(row, named, alpha, rows) for row in found]
+    return tuple(replace(row, severity=s, clauses=c) for row, (s, c) in zip(found, told, strict=True))
 
 
-def _verdict(
-    k: int,
-    observed: FeatureTable,
-    ensemble: FeatureTable,
-    u: ndarray,
-    test: Test,
-    power: Power,
-    alpha: float,
+def _numbers(
+    k: int, observed: FeatureTable, ensemble: FeatureTable, u: ndarray, test: Test, power: Power
 ) -> FeatureVerdict:
+    """The row of one feature, before anything is said of it."""
     y, x = (column[np.isfinite(column)] for column in (observed.value[:, k], ensemble.value[:, k]))
     sd_y, sd_x = _sd(y), _sd(x)
     ratio, low, high = sd_ratio(sd_y, sd_x, power.log_ratio[:, k])
-    row = FeatureVerdict(
+    return FeatureVerdict(
         name=observed.names[k],
         unit=observed.units[k],
         n=len(y),
@@ -76,8 +74,6 @@ def _verdict(
         severity="not judged",
         clauses=(),
     )
-    severity, clauses = feature_clauses(row, test.p_value <= alpha, alpha, (len(observed), len(ensemble)))
-    return replace(row, severity=severity, clauses=clauses)
 
 
 def sd_ratio(observed_sd: float, predicted_sd: float, log_ratio: ndarray) -> tuple[float, float, float]:
