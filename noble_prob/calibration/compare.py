@@ -27,6 +27,7 @@ from noble_prob.calibration.table import FeatureTable
 from noble_prob.calibration.verdict import LEVEL, QUESTIONS, SMALLEST_LEVEL, fewest_relabellings, relabel_test
 from noble_prob.calibration.wording import power_sentence, verdict_sentence
 from noble_prob.errors import require, require_count, require_kind, require_seed
+from noble_prob.findings.words import count
 
 MOST_ROWS = 2000
 """Rows of an ensemble beyond which evenly spaced ones stand for all."""
@@ -140,7 +141,9 @@ def _calibrate(
     observed, ensemble, skipped = _comparable(*common_features(observed, ensemble))
     n, names = len(observed), observed.names
     if not names or n < 2 or len(ensemble) < 2:
-        reason = "no shared feature is defined and varies" if not names else f"{n} rows against {len(ensemble)}"
+        reason = (
+            "no shared feature is defined and varies" if not names else f"{count(n, 'row')} against {len(ensemble)}"
+        )
         found = _unjudged(observed, ensemble, level, alpha, reason)
     else:
         found = _judged(observed, ensemble, level, alpha, permutations, rng, against, fitted_to)

@@ -11,7 +11,7 @@ from numpy import ndarray
 from noble_prob.calibration.table import FeatureTable
 from noble_prob.errors import listed, require
 from noble_prob.findings.base import Severity
-from noble_prob.findings.words import begun, in_words
+from noble_prob.findings.words import begun, count, in_words
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -126,6 +126,7 @@ class Calibration:
         power_sentence: What the test could have seen.
         skipped: Feature to the reason why it was not compared.
         left_out: Column that only one table has to that table, ``observed`` or ``ensemble``.
+        recalibrated: Whether the ensemble was moved to the experiment's means and SDs before.
         offered: Names that the ensemble could have had, where it is no table of the user's.
         seed: Of all randomness.
     """
@@ -149,14 +150,15 @@ class Calibration:
     power_sentence: str
     skipped: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    recalibrated: bool = False
     offered: tuple[str, ...] = ()
     seed: int = 0
 
     def __repr__(self) -> str:
         """One line for people."""
         return (
-            f"Calibration({self.level!r}, {self.severity}: {len(self.observed)} rows against {len(self.ensemble)}, "
-            f"{len(self.features)} features, p = {self.p_value:.3g}, seed {self.seed})"
+            f"Calibration({self.level!r}, {self.severity}: {count(len(self.observed), 'row')} against "
+            f"{len(self.ensemble)}, {count(len(self.features), 'feature')}, p = {self.p_value:.3g}, seed {self.seed})"
         )
 
     def __getitem__(self, name: str) -> FeatureVerdict:

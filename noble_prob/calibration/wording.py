@@ -9,7 +9,7 @@ from noble_prob.calibration.power import Power
 from noble_prob.calibration.result import FeatureVerdict
 from noble_prob.calibration.verdict import QUESTIONS, Test
 from noble_prob.findings.base import Severity
-from noble_prob.findings.words import in_words, with_unit
+from noble_prob.findings.words import in_words, two_digits, with_unit
 
 ROWS = {"trial": "repeats", "neuron": "cells", "draw": "sweeps"}
 ENOUGH = 0.8
@@ -76,9 +76,9 @@ def _what(test: Test, features: Sequence[FeatureVerdict]) -> str:
         more = f", and {len(worst) - 3} more" if len(worst) > 3 else ""
         return "; ".join(f"{in_words(f.name)} {f.clauses[0]}" for f in worst[:3]) + more
     ratios = [math.log(f.sd_ratio) for f in features if f.sd_ratio > 0]
-    typical = math.exp(sum(ratios) / len(ratios)) if ratios else float("nan")
+    typical = two_digits(math.exp(sum(ratios) / len(ratios)) if ratios else float("nan"))
     words = {
-        "joint_spread": f"over all features its spread is {typical:.2g} times the observed, no single one stands out",
+        "joint_spread": f"over all features its spread is {typical} times the observed, no single one stands out",
         "any_spread": "the spread of single features differs",
         "location": "the means differ jointly, no single feature stands out",
         "defined": "features exist in another share of the rows",
@@ -100,7 +100,8 @@ def feature_clauses(
     if f.n == 0 or f.m == 0:
         side = "experiment" if f.n == 0 else "ensemble"
         return "issue" if named and f.p_defined <= alpha else "not judged", (f"is never defined in the {side}",)
-    spread = f"has {f.sd_ratio:.2g} times the observed SD ({f.sd_ratio_low:.2g} .. {f.sd_ratio_high:.2g})"
+    ratio, low, high = map(two_digits, (f.sd_ratio, f.sd_ratio_low, f.sd_ratio_high))
+    spread = f"has {ratio} times the observed SD ({low} .. {high})"
     alike = f.sd_ratio_low <= 1 <= f.sd_ratio_high
     if named and (wrong := tuple(_misfits(f, alpha, rows, spread, alike))):
         return "issue", wrong

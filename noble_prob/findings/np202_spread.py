@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from noble_prob.calibration.result import Calibration, FeatureVerdict
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
-from noble_prob.findings.words import begun, in_words, with_unit
+from noble_prob.findings.words import begun, in_words, two_digits
 
 
 @check("NP202", "Spread of a feature", Calibration)
@@ -26,11 +26,12 @@ def spread(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding
 
 
 def _sentence(item: FeatureVerdict) -> str:
-    predicted, observed = (with_unit(sd, item.unit, 2) for sd in (item.predicted_sd, item.observed_sd))
+    predicted, observed = (f"{two_digits(x)} {item.unit}".rstrip() for x in (item.predicted_sd, item.observed_sd))
+    ratio, low, high = map(two_digits, (item.sd_ratio, item.sd_ratio_low, item.sd_ratio_high))
     return (
         f"{begun(in_words(item.name))}: the ensemble's SD is {predicted}, the experiment's {observed}, "
-        f"a ratio of {item.sd_ratio:.2g} (89 % interval {item.sd_ratio_low:.2g} .. {item.sd_ratio_high:.2g}, n = "
-        f"{item.n})" + (", so it is the shape of the distribution that differs." if _alike(item) else ".")
+        f"a ratio of {ratio} (89 % interval {low} .. {high}, n = {item.n})"
+        + (", so it is the shape of the distribution that differs." if _alike(item) else ".")
     )
 
 

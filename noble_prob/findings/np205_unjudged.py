@@ -21,7 +21,7 @@ from noble_prob.calibration.wording import percent
 from noble_prob.errors import listed
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
-from noble_prob.findings.words import in_words
+from noble_prob.findings.words import count, in_words
 
 
 @check("NP205", "Features not judged", Calibration)
@@ -90,7 +90,7 @@ def _not_comparable(result: Calibration, say: Callable[..., Finding]) -> Iterato
     if told:
         yield say(
             "not judged",
-            f"{len(told)} feature{'s' if len(told) > 1 else ''} could not be judged: {'; '.join(told)}.",
+            f"{count(len(told), 'feature')} could not be judged: {'; '.join(told)}.",
             "Give more rows, or a stimulus that defines them.",
             features=[*reasons, *(item.name for item in alone)],
         )

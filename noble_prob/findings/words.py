@@ -5,6 +5,7 @@ It knows nothing of this package, so any room may speak in these words.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 
@@ -71,6 +72,24 @@ def with_unit(value: float, unit: str, digits: int = 3) -> str:
         ('38.8 ms', '−4', '0.25 mV')
     """
     return f"{value:.{digits}g} {unit}".rstrip().replace("-", "−", 1 if value < 0 else 0)
+
+
+def two_digits(value: float) -> str:
+    """A spread or a ratio of spreads: two digits and no exponent, for a third says nothing.
+
+    Example:
+        >>> two_digits(8.0), two_digits(0.2), two_digits(123.4), two_digits(0.04222)
+        ('8.0', '0.20', '120', '0.042')
+    """
+    if value == 0 or not math.isfinite(value) or not 1e-4 <= abs(value) < 1e6:
+        return f"{value:.2g}"
+    places = 1 - int(f"{value:.1e}".split("e")[1])
+    return f"{round(value, places):.{max(places, 0)}f}"
+
+
+def count(n: int, noun: str) -> str:
+    """``1 row``, ``2 rows``."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def begun(words: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from noble_prob.calibration import FeatureTable, calibrate_repeats
 from noble_prob.calibration.wording import p_text
 from noble_prob.findings.registry import judge
-from noble_prob.findings.words import begun, with_unit
+from noble_prob.findings.words import begun, two_digits, with_unit
 from noble_prob.report.parts import calibration_part
 
 
@@ -70,4 +70,11 @@ def test_p_values_have_two_digits(p, text):
 def test_numbers_have_a_minus_sign_and_first_words_keep_their_capitals():
     assert with_unit(-41.678, "mV", 4) == "−41.68 mV"
     assert with_unit(1e-7, "") == "1e-07"
+    assert [two_digits(x) for x in (1.0, 0.0966, 0.0999, 123.4, float("nan"))] == ["1.0", "0.097", "0.10", "120", "nan"]
     assert (begun("dV/dt"), begun("sag at -110 pA")) == ("dV/dt", "Sag at -110 pA")
+
+
+def test_a_single_row_is_no_rows():
+    found = calibrate_repeats(*pair(("x",), n=1))
+    assert found.sentence == "No spread could be compared: 1 row against 200."
+    assert repr(found).startswith("Calibration('trial', not judged: 1 row against 200, 0 features")
