@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from noble_prob.calibration import FeatureTable, calibrate_population, calibrate_repeats, compare_experiments
     from noble_prob.calibration.left_out import check_left_out
+    from noble_prob.calibration.trials import fit_trials, trial_model
     from noble_prob.cells import Cell, load_cell
     from noble_prob.ensemble import draw, respond
     from noble_prob.errors import UsageError
@@ -49,6 +50,7 @@ _HOME = {
     "ensemble": "draw respond",
     "evaluation": "evaluate",
     "calibration": "FeatureTable calibrate_repeats calibrate_population compare_experiments",
+    "calibration.trials": "fit_trials trial_model",
     "findings.base": "Finding",
     "findings.registry": "judge",
     "calibration.left_out": "check_left_out",
@@ -84,6 +86,7 @@ __all__ = [
     "fi_curve",
     "find_spikes",
     "fit_prior",
+    "fit_trials",
     "from_arrays",
     "from_pyro",
     "infer",
@@ -98,6 +101,7 @@ __all__ = [
     "render",
     "respond",
     "simulate",
+    "trial_model",
 ]
 
 

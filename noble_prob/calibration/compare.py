@@ -3,7 +3,7 @@
 ``calibrate_repeats`` asks about one cell (do repeats scatter as much as predicted?), ``calibrate_population`` about
 many (do cells differ as much as predicted?), ``compare_experiments`` puts a second experiment in the ensemble's
 place. All take tables, from whatever source, so no decoder is needed; the two levels can not be mixed, because the
-tables say what a row is.
+tables say what a row is. Columns that number the rows are no features (:mod:`noble_prob.calibration.numbering`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from noble_prob.calibration.coverage import coverage
 from noble_prob.calibration.matching import common_features, left_out
 from noble_prob.calibration.mean_power import mean_power
+from noble_prob.calibration.numbering import numbering, without
 from noble_prob.calibration.per_feature import feature_verdicts
 from noble_prob.calibration.pit import pit
 from noble_prob.calibration.power import spread_power
@@ -26,6 +27,7 @@ from noble_prob.calibration.table import FeatureTable
 from noble_prob.calibration.verdict import LEVEL, QUESTIONS, SMALLEST_LEVEL, fewest_relabellings, relabel_test
 from noble_prob.calibration.wording import power_sentence, verdict_sentence
 from noble_prob.errors import require, require_count, require_kind, require_seed
+from noble_prob.findings.words import counted
 
 MOST_ROWS = 2000
 """Rows of an ensemble beyond which evenly spaced ones stand for all."""
@@ -133,15 +135,19 @@ def _calibrate(
     """Everything that the three verbs share."""
     seed = _checked(observed, ensemble, level, alpha, permutations, seed)
     rng = np.random.default_rng(seed)
+    numbers = numbering(observed, ensemble)
+    observed, ensemble = without(observed, numbers), without(ensemble, numbers)
     alone = left_out(observed, ensemble)
     observed, ensemble, skipped = _comparable(*common_features(observed, ensemble))
     n, names = len(observed), observed.names
     if not names or n < 2 or len(ensemble) < 2:
-        reason = "no shared feature is defined and varies" if not names else f"{n} rows against {len(ensemble)}"
+        reason = (
+            "no shared feature is defined and varies" if not names else f"{counted(n, 'row')} against {len(ensemble)}"
+        )
         found = _unjudged(observed, ensemble, level, alpha, reason)
     else:
         found = _judged(observed, ensemble, level, alpha, permutations, rng, against, fitted_to)
-    return replace(found, skipped=skipped, seed=seed, left_out=alone)
+    return replace(found, skipped=skipped | numbers, seed=seed, left_out=alone)
 
 
 def _judged(

@@ -26,6 +26,16 @@ ALIASES = {
     "tau_m": "membrane_time_constant",
 }
 """What people call a feature whose name here is nothing like it."""
+PUBLISHED = {
+    "voltage_base": ("resting_voltage", "mV"),
+    "sag_amplitude": ("sag", "mV"),
+    "AP1_peak": ("ap1_peak", "mV"),
+    "AP1_width": ("ap1_width", "ms"),
+    "AHP1_depth_from_peak": ("ap1_peak_to_trough", "mV"),
+}
+"""Published name (after eFEL, maybe behind a sweep and a dot) to our name and unit: those that were compared on the
+same models (docs/calibration.md gives the correlations). Spike counts and latencies are missing on purpose: their step
+differs from cell to cell."""
 
 
 def common_features(observed: FeatureTable, ensemble: FeatureTable) -> tuple[FeatureTable, FeatureTable]:
@@ -131,7 +141,7 @@ def nearest(name: str, offered: Iterable[str]) -> str:
 
 
 def left_out(observed: FeatureTable, ensemble: FeatureTable) -> dict[str, str]:
-    """Columns that only one of two tables has, and which: ``first`` or ``second``."""
+    """Columns that only one of two tables has, and which: ``observed`` or ``ensemble``."""
     ensemble = aligned(ensemble, zip(observed.names, observed.units, strict=True))
-    first = {name: "first" for name in observed.names if name not in ensemble.names}
-    return first | {name: "second" for name in ensemble.names if name not in observed.names}
+    first = {name: "observed" for name in observed.names if name not in ensemble.names}
+    return first | {name: "ensemble" for name in ensemble.names if name not in observed.names}

@@ -11,18 +11,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from noble_prob.calibration.contrast import CLIP, FLOOR, Contrast, Scaled, principal_axes, scale
-from noble_prob.calibration.power import FEW, REPLAYS, SMALL, smooth_bootstrap, weighted
-from noble_prob.calibration.verdict import (
-    LEVEL,
-    WEIGHTS,
-    allowance,
-    fewest_relabellings,
-    p_values,
-    questions,
-    relabel_test,
-    standardise,
-)
+from noble_prob.calibration.contrast import CLIP, FLOOR, Scaled, principal_axes, scale
+from noble_prob.calibration.power import caught, replays, too_small, weighted
+from noble_prob.calibration.verdict import LEVEL, allowance
 
 
 def mean_power(
@@ -52,8 +43,13 @@ def mean_power(
     varying = np.flatnonzero(sd > FLOOR)
     if not len(varying):
         return 0.0
-    if len(ensemble) < SMALL * n or n <= FEW:
-        return _replay(scaled, n, sd, varying, alpha, rng, fitted_to)
+    if too_small(len(ensemble), n):
+
+        def spoil(rows: ndarray, turn: int) -> None:
+            k = varying[turn % len(varying)]
+            rows[:, k] += sd[k]
+
+        return float(np.mean([t.p_value <= alpha for t in replays(scaled, n, alpha, rng, spoil, fitted_to)]))
     return _shortcut(scaled, n, sd, varying, alpha, rng, simulations, fitted_to)
 
 
@@ -71,24 +67,20 @@ def _shortcut(
 
     Both sides are bootstrapped: means of the ensemble err, too.
     """
-    m, found = len(scaled.z), []
+    m, wrong = len(scaled.z), []
 
     def drawn(rows: int, times: int) -> ndarray:
         return rng.multinomial(rows, np.full(m, 1 / m), size=times).astype(float)
 
-    found.append(weighted(scaled, drawn(n, simulations), drawn(m, simulations)))
+    chance = weighted(scaled, drawn(n, simulations), drawn(m, simulations))
     each = -(-simulations // len(varying))
     nothing = np.zeros((each, m))
     for k in varying:
         both = _both(scaled, _moved(scaled, k, sd[k]))
-        found.append(weighted(both, np.c_[nothing, drawn(n, each)], np.c_[drawn(m, each), nothing]))
-    c = Contrast(**{name: np.concatenate([getattr(part, name) for part in found]) for name in vars(found[0])})
-    chance = slice(0, simulations)
-    if fitted_to is not None:
-        c.joint_location[simulations:] /= allowance(n, m, fitted_to)
-    smallest = (p_values(questions(standardise(c, chance)), chance) / WEIGHTS).min(-1)
-    p = np.searchsorted(np.sort(smallest[chance]), smallest[simulations:] + 1e-12, side="right") / simulations
-    return float((p <= alpha).mean())
+        wrong.append(weighted(both, np.c_[nothing, drawn(n, each)], np.c_[drawn(m, each), nothing]))
+        if fitted_to is not None:
+            wrong[-1].joint_location[:] /= allowance(n, m, fitted_to)
+    return caught(chance, wrong, alpha)[0]
 
 
 def _moved(scaled: Scaled, k: int, by: float) -> Scaled:
@@ -102,23 +94,3 @@ def _moved(scaled: Scaled, k: int, by: float) -> Scaled:
 def _both(a: Scaled, b: Scaled) -> Scaled:
     """The rows of two tables, one below the other."""
     return Scaled(**{name: np.concatenate([value, getattr(b, name)]) for name, value in vars(a).items()})
-
-
-def _replay(
-    scaled: Scaled,
-    n: int,
-    sd: ndarray,
-    varying: ndarray,
-    alpha: float,
-    rng: np.random.Generator,
-    fitted_to: int | None,
-) -> float:
-    """Power against a small ensemble: the relabelling test itself, the features shifted in turn."""
-    m, caught, relabellings = len(scaled.z), [], max(199, fewest_relabellings(alpha))
-    for turn in range(REPLAYS):
-        rows = smooth_bootstrap(np.where(scaled.defined, scaled.z, np.nan), n + m, rng)
-        k = varying[turn % len(varying)]
-        rows[:n, k] += sd[k]
-        test = relabel_test(rows[:n], rows[n:], permutations=relabellings, seed=rng, fitted_to=fitted_to)
-        caught.append(test.p_value <= alpha)
-    return float(np.mean(caught))

@@ -14,7 +14,7 @@ from noble_prob.calibration.result import FeatureVerdict
 from noble_prob.calibration.scores import crps, crps_ratio
 from noble_prob.calibration.table import FeatureTable
 from noble_prob.calibration.verdict import Test
-from noble_prob.calibration.wording import feature_sentence
+from noble_prob.calibration.wording import feature_clauses
 
 
 def feature_verdicts(
@@ -35,22 +35,20 @@ def feature_verdicts(
         power: Its power.
         alpha: Its level.
     """
-    return tuple(_verdict(k, observed, ensemble, u[k], test, power, alpha) for k in range(len(observed.names)))
+    named, rows = test.p_value <= alpha, (len(observed), len(ensemble))
+    found = [_numbers(k, observed, ensemble, u[k], test, power) for k in range(len(observed.names))]
+    told = [feature_clauses(row, named, alpha, rows) for row in found]
+    return tuple(replace(row, severity=s, clauses=c) for row, (s, c) in zip(found, told, strict=True))
 
 
-def _verdict(
-    k: int,
-    observed: FeatureTable,
-    ensemble: FeatureTable,
-    u: ndarray,
-    test: Test,
-    power: Power,
-    alpha: float,
+def _numbers(
+    k: int, observed: FeatureTable, ensemble: FeatureTable, u: ndarray, test: Test, power: Power
 ) -> FeatureVerdict:
+    """The row of one feature, before anything is said of it."""
     y, x = (column[np.isfinite(column)] for column in (observed.value[:, k], ensemble.value[:, k]))
     sd_y, sd_x = _sd(y), _sd(x)
     ratio, low, high = sd_ratio(sd_y, sd_x, power.log_ratio[:, k])
-    row = FeatureVerdict(
+    return FeatureVerdict(
         name=observed.names[k],
         unit=observed.units[k],
         n=len(y),
@@ -74,29 +72,8 @@ def _verdict(
         power_narrow=float(power.feature_narrow[k]),
         power_wide=float(power.feature_wide[k]),
         severity="not judged",
-        sentence="",
+        clauses=(),
     )
-    return _told(row, test.p_value <= alpha, alpha, (len(observed), len(ensemble)))
-
-
-def _told(row: FeatureVerdict, named: bool, alpha: float, rows: tuple[int, int]) -> FeatureVerdict:
-    """The same row with its severity and sentence; ``rows`` are those of the experiment and of the ensemble."""
-    severity, sentence = feature_sentence(
-        row.name,
-        named,
-        alpha,
-        row.p_spread,
-        row.p_location,
-        row.p_defined,
-        (row.sd_ratio, row.sd_ratio_low, row.sd_ratio_high),
-        row.predicted_mean - row.observed_mean,
-        row.observed_sd,
-        row.unit,
-        (row.n, rows[0]),
-        (row.m, rows[1]),
-        min(row.power_narrow, row.power_wide),
-    )
-    return replace(row, severity=severity, sentence=sentence)
 
 
 def sd_ratio(observed_sd: float, predicted_sd: float, log_ratio: ndarray) -> tuple[float, float, float]:

@@ -76,7 +76,7 @@ def ecdf(u: Float[ndarray, "*batch n"], grid: Float[ndarray, " grid"]) -> Float[
 
 
 def rank_ecdf_band(
-    n: int, prob: float = 0.95, *, points: int | None = None, simulations: int | None = None, seed: int = 0
+    n: int, prob: float = 0.95
 ) -> tuple[Float[ndarray, " grid"], Float[ndarray, " grid"], Float[ndarray, " grid"]]:
     """Simultaneous band of the ECDF of ``n`` independent uniform values (or normalised ranks).
 
@@ -84,29 +84,26 @@ def rank_ecdf_band(
         n: Number of values.
         prob: Probability that the whole curve stays inside, for example 0.99; for several latents pass
             ``1 - (1 - prob) / latents``.
-        points: Grid points in (0, 1]; at most 100 and ``n`` if not given.
-        simulations: Simulated curves; if not given, so many that forty leave the band, at least 4,000.
-        seed: Of the simulation.
 
     Returns:
-        Grid, lower and upper end of the band, each of shape ``(grid,)``. Compare ``ecdf(u, grid)`` with ``<=`` at
-        both ends.
+        Grid in (0, 1] of at most 100 points, lower and upper end of the band, each of shape ``(grid,)``. Compare
+        ``ecdf(u, grid)`` with ``<=`` at both ends.
 
     Raises:
         UsageError: If ``n`` or ``prob`` makes no sense.
     """
     require(n >= 1, "n", "at least 1", n, "give the number of ranks")
     require(0 < prob < 1, "prob", "between 0 and 1", prob, "give a probability such as 0.95")
-    curves = simulations or max(4000, math.ceil(BEYOND / (1 - prob)))
-    grid, low, high = _band(n, prob, points or min(100, max(n, 10)), curves, seed)
+    grid, low, high = _band(n, prob)
     return grid.copy(), low.copy(), high.copy()
 
 
 @lru_cache(maxsize=64)
-def _band(n: int, prob: float, points: int, simulations: int, seed: int) -> tuple[ndarray, ndarray, ndarray]:
-    """The band, remembered: a report asks for the same one many times."""
+def _band(n: int, prob: float) -> tuple[ndarray, ndarray, ndarray]:
+    """The band, remembered: a report asks for the same one many times. Of the simulated curves some forty leave it."""
+    points, simulations = min(100, max(n, 10)), max(4000, math.ceil(BEYOND / (1 - prob)))
     grid = np.arange(1, points + 1) / points
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     k = np.arange(n + 1)[:, None]
     tails = 2 * np.minimum(stats.binom.cdf(k, n, grid), stats.binom.sf(k - 1, n, grid))
     tail = []

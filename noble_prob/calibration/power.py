@@ -16,6 +16,7 @@ that of plain SDs, so values far out are not held back here as they are in the t
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,6 +28,7 @@ from noble_prob.calibration.contrast import CLIP, Contrast, Scaled, assemble, mo
 from noble_prob.calibration.verdict import (
     LEVEL,
     WEIGHTS,
+    Test,
     fewest_relabellings,
     largest,
     p_values,
@@ -68,25 +70,23 @@ def spread_power(
     n: int,
     *,
     alpha: float = LEVEL,
-    factor: float = 2.0,
     simulations: int = 1000,
     seed: int | np.random.Generator = 0,
 ) -> Power:
-    """Power of :func:`noble_prob.calibration.verdict.relabel_test` against a spread off by ``factor``.
+    """Power of :func:`noble_prob.calibration.verdict.relabel_test` against a spread off by two.
 
     Args:
         ensemble: Rows of the ensemble, NaN where undefined.
         n: Rows of the experiment.
         alpha: Level of the test.
-        factor: By how much the spread is off.
         simulations: Pseudo-experiments without misfit, and as many of each kind of misfit.
         seed: Of the pseudo-experiments.
     """
     rng = np.random.default_rng(seed)
     scaled = scale(ensemble)
-    method = _replay if len(ensemble) < SMALL * n or n <= FEW else partial(_shortcut, simulations=simulations)
-    narrow, by_narrow = method(scaled, n, factor, alpha, rng)
-    wide, by_wide = method(scaled, n, 1.0 / factor, alpha, rng)
+    method = _replay if too_small(len(ensemble), n) else partial(_shortcut, simulations=simulations)
+    narrow, by_narrow = method(scaled, n, 2.0, alpha, rng)
+    wide, by_wide = method(scaled, n, 0.5, alpha, rng)
     scatter = _scatter(scale(ensemble, clip=np.inf), n, simulations, rng)
     return Power(n=n, narrow=narrow, wide=wide, feature_narrow=by_narrow, feature_wide=by_wide, log_ratio=scatter)
 
@@ -120,26 +120,54 @@ def _shortcut(
     mixed = (m * plain + n * stretched) / (n + m)
     right = weighted(pool, rng.multinomial(n, mixed / m, size=simulations).astype(float), mixed[None])
     wrong = weighted(pool, rng.multinomial(n, stretched / m, size=simulations).astype(float), plain[None])
-    chance, fresh = slice(0, simulations), slice(simulations, None)
-    both = Contrast(**{name: np.concatenate([value, getattr(wrong, name)]) for name, value in vars(right).items()})
-    z = standardise(both, chance)
-    smallest = (p_values(questions(z), chance) / WEIGHTS).min(-1)
-    p = np.searchsorted(np.sort(smallest[chance]), smallest[fresh] + 1e-12, side="right") / simulations
-    caught = (p <= alpha).mean()
-    limit = np.quantile(largest(z.spread[chance]), 1 - alpha)
-    size = np.abs(np.nan_to_num(z.spread[fresh]))
-    return float(caught), np.where(np.isfinite(z.spread[fresh]).any(0), (size > limit).mean(0), np.nan)
+    share, z = caught(right, [wrong], alpha)
+    limit = np.quantile(largest(z.spread[:simulations]), 1 - alpha)
+    fresh = z.spread[simulations:]
+    size = np.abs(np.nan_to_num(fresh))
+    return share, np.where(np.isfinite(fresh).any(0), (size > limit).mean(0), np.nan)
 
 
 def _replay(scaled: Scaled, n: int, factor: float, alpha: float, rng: np.random.Generator) -> tuple[float, ndarray]:
-    """Power against a small ensemble: the relabelling test itself on smoothly bootstrapped pseudo-experiments."""
-    m, tests, relabellings = len(scaled.z), [], max(199, fewest_relabellings(alpha))
-    for _ in range(REPLAYS):
-        rows = smooth_bootstrap(np.where(scaled.defined, scaled.z, np.nan), n + m, rng)
-        tests.append(relabel_test(factor * rows[:n], rows[n:], permutations=relabellings, seed=rng))
+    """Power against a small ensemble, with the features that are named."""
+    tests = replays(scaled, n, alpha, rng, lambda rows, _: np.multiply(rows, factor, out=rows))
     named = np.stack([t.p_spread for t in tests])
     by_feature = np.where(np.isfinite(named).any(0), (np.nan_to_num(named, nan=1.0) <= alpha).mean(0), np.nan)
     return float(np.mean([t.p_value <= alpha for t in tests])), by_feature
+
+
+def too_small(m: int, n: int) -> bool:
+    """Whether an ensemble of ``m`` rows is replayed in full for an experiment of ``n``: no one null would serve."""
+    return m < SMALL * n or n <= FEW
+
+
+def caught(chance: Contrast, wrong: Sequence[Contrast], alpha: float) -> tuple[float, Contrast]:
+    """Share of wrong pseudo-experiments that the questions catch, and all in units of chance, right ones first."""
+    n = len(chance.joint_spread)
+    parts = (chance, *wrong)
+    z = standardise(
+        Contrast(**{k: np.concatenate([getattr(part, k) for part in parts]) for k in vars(chance)}), slice(n)
+    )
+    smallest = (p_values(questions(z), slice(n)) / WEIGHTS).min(-1)
+    p = np.searchsorted(np.sort(smallest[:n]), smallest[n:] + 1e-12, side="right") / n
+    return float((p <= alpha).mean()), z
+
+
+def replays(
+    scaled: Scaled,
+    n: int,
+    alpha: float,
+    rng: np.random.Generator,
+    spoil: Callable[[ndarray, int], object],
+    fitted_to: int | None = None,
+) -> list[Test]:
+    """The relabelling test itself on smoothly bootstrapped pseudo-experiments, each spoilt in place, by its number."""
+    gaps, tests = np.where(scaled.defined, scaled.z, np.nan), []
+    relabellings = max(199, fewest_relabellings(alpha))
+    for turn in range(REPLAYS):
+        rows = smooth_bootstrap(gaps, n + len(gaps), rng)
+        spoil(rows[:n], turn)
+        tests.append(relabel_test(rows[:n], rows[n:], permutations=relabellings, seed=rng, fitted_to=fitted_to))
+    return tests
 
 
 def smooth_bootstrap(

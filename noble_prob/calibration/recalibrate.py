@@ -28,6 +28,9 @@ from noble_prob.calibration.table import FeatureTable
 from noble_prob.errors import listed, require
 from noble_prob.latent import Neurons
 
+RIDGE = 1e-4
+"""Penalty on the multipliers (population units), which keeps weights finite where the population is out of reach."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recalibration:
@@ -62,15 +65,15 @@ class Recalibration:
     reached: bool
 
 
-def _weights(statistics: Float[ndarray, "row statistic"], ridge: float) -> Float[ndarray, " row"]:
+def _weights(statistics: Float[ndarray, "row statistic"]) -> Float[ndarray, " row"]:
     """Weights nearest to equal ones under which the statistics have mean zero (exponential family, convex dual)."""
 
     def dual(multiplier: ndarray) -> tuple[float, ndarray]:
         energy = statistics @ multiplier
         top = energy.max()
         w = np.exp(energy - top)
-        value = top + np.log(w.mean()) + 0.5 * ridge * multiplier @ multiplier
-        return value, (w / w.sum()) @ statistics + ridge * multiplier
+        value = top + np.log(w.mean()) + 0.5 * RIDGE * multiplier @ multiplier
+        return value, (w / w.sum()) @ statistics + RIDGE * multiplier
 
     start = np.zeros(statistics.shape[1])
     found = optimize.minimize(dual, start, jac=True, method="L-BFGS-B", options={"maxiter": 2000})
@@ -98,14 +101,12 @@ def _require_moments(observed: FeatureTable, usable: int) -> None:
     )
 
 
-def tilt(ensemble: FeatureTable, population: FeatureTable, *, ridge: float = 1e-4) -> Recalibration:
+def tilt(ensemble: FeatureTable, population: FeatureTable) -> Recalibration:
     """Weights under which the ensemble has the population's means and SDs.
 
     Args:
         ensemble: One row per novel neuron, axis ``neuron``.
         population: One row per recorded cell, axis ``neuron``.
-        ridge: Penalty on the multipliers (population units), which keeps weights finite where the population is out of
-            reach.
 
     Raises:
         UsageError: If a row is not a neuron, fewer than three rows of the ensemble have every feature, or a feature is
@@ -117,7 +118,7 @@ def tilt(ensemble: FeatureTable, population: FeatureTable, *, ridge: float = 1e-
     _require_moments(observed, int(whole.sum()))
     mean, sd = np.nanmean(observed.value, 0), np.nanstd(observed.value, 0, ddof=1)
     x = (predicted.value[whole] - mean) / sd
-    w = _weights(np.concatenate([x, x**2 - 1], 1), ridge)  # both have mean zero in the population
+    w = _weights(np.concatenate([x, x**2 - 1], 1))  # both have mean zero in the population
     centre = w @ x
     spread = np.sqrt(np.maximum(w @ x**2 - centre**2, 0))
     weight = np.zeros(len(ensemble))

@@ -11,6 +11,7 @@ from numpy import ndarray
 from noble_prob.calibration.table import FeatureTable
 from noble_prob.errors import listed, require
 from noble_prob.findings.base import Severity
+from noble_prob.findings.words import begun, counted, in_words
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,7 +42,7 @@ class FeatureVerdict:
         power_narrow: Probability that half the right spread, in this feature alone, would have been named.
         power_wide: The same for twice the right spread.
         severity: ``issue`` if named as misfit, ``passed``, or ``not judged``.
-        sentence: The verdict in one sentence.
+        clauses: What is said of it, each a clause without its subject (``is never defined in the ensemble``).
     """
 
     name: str
@@ -67,7 +68,12 @@ class FeatureVerdict:
     power_narrow: float
     power_wide: float
     severity: Severity
-    sentence: str
+    clauses: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one sentence."""
+        return f"{begun(in_words(self.name))} {', and '.join(self.clauses)}."
 
     def __repr__(self) -> str:
         """One line for people."""
@@ -123,7 +129,8 @@ class Calibration:
         sentence: The verdict in one sentence.
         power_sentence: What the test could have seen.
         skipped: Feature to the reason why it was not compared.
-        left_out: Column that only one table has to that table, ``first`` (experiment) or ``second``.
+        left_out: Column that only one table has to that table, ``observed`` or ``ensemble``.
+        recalibrated: Whether the ensemble was moved to the experiment's means and SDs before.
         offered: Names that the ensemble could have had, where it is no table of the user's.
         seed: Of all randomness.
     """
@@ -147,14 +154,15 @@ class Calibration:
     power_sentence: str
     skipped: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    recalibrated: bool = False
     offered: tuple[str, ...] = ()
     seed: int = 0
 
     def __repr__(self) -> str:
         """One line for people."""
         return (
-            f"Calibration({self.level!r}, {self.severity}: {len(self.observed)} rows against {len(self.ensemble)}, "
-            f"{len(self.features)} features, p = {self.p_value:.3g}, seed {self.seed})"
+            f"Calibration({self.level!r}, {self.severity}: {counted(len(self.observed), 'row')} against "
+            f"{len(self.ensemble)}, {counted(len(self.features), 'feature')}, p = {self.p_value:.3g}, seed {self.seed})"
         )
 
     def __getitem__(self, name: str) -> FeatureVerdict:

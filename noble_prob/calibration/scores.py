@@ -57,26 +57,6 @@ def self_crps(observed: Float[ndarray, "*batch n"]) -> Float[ndarray, "*batch"]:
     return (weight * np.sort(observed, -1)).sum(-1) / (n * (n - 1))
 
 
-def energy_score(observed: Float[ndarray, "n feature"], ensemble: Float[ndarray, "m feature"]) -> float:
-    """Mean fair energy score of rows without gaps; scale the features first.
-
-    Args:
-        observed: Shape ``(n, feature)``; rows with NaN are left out.
-        ensemble: Shape ``(m, feature)``; rows with NaN are left out.
-    """
-    y, x = (z[np.isfinite(z).all(-1)] for z in (observed, ensemble))
-    if not len(y) or len(x) < 2:
-        return float("nan")
-    return float(_distance(y, x).mean() - 0.5 * _distance(x, x).sum() / (len(x) * (len(x) - 1)))
-
-
-def self_energy_score(observed: Float[ndarray, "n feature"]) -> float:
-    """Mean fair energy score of each row against the others: half their mean distance."""
-    y = observed[np.isfinite(observed).all(-1)]
-    n = len(y)
-    return float("nan") if n < 3 else float(0.5 * _distance(y, y).sum() / (n * (n - 1)))
-
-
 def crps_ratio(observed: Float[ndarray, " n"], ensemble: Float[ndarray, " m"]) -> float:
     """CRPS of the ensemble over the experiment's own; NaN with fewer than three members or values, or equal values.
 

@@ -17,37 +17,19 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from noble_prob.errors import require, require_count, require_seed
+from noble_prob.errors import require_count, require_seed
 
 Trains = Sequence[ndarray]
+TAU_MS = 10.0
+"""Time constant (ms): below it timing counts, above it only the number of spikes."""
 
 
-def van_rossum(a: Float[ndarray, " spike"], b: Float[ndarray, " spike"], *, tau_ms: float = 10.0) -> float:
-    """Distance of van Rossum between two trains.
-
-    Args:
-        a: Spike times (ms).
-        b: Spike times (ms).
-        tau_ms: Time constant (ms): below it timing counts, above it only the number.
-
-    Raises:
-        UsageError: If ``tau_ms`` is not positive.
-    """
-    require(tau_ms > 0, "tau_ms", "positive", tau_ms, "give a time constant in ms")
-
-    def kernel(s: ndarray, t: ndarray) -> float:
-        return float(np.exp(-np.abs(s[:, None] - t) / tau_ms).sum())
-
-    return float(np.sqrt(max(kernel(a, a) + kernel(b, b) - 2 * kernel(a, b), 0.0)))
-
-
-def distances(a: Trains, b: Trains, *, tau_ms: float = 10.0) -> Float[ndarray, "n m"]:
-    """Distances (:func:`van_rossum`) of every train of ``a`` to every train of ``b``, one row at a time.
+def distances(a: Trains, b: Trains) -> Float[ndarray, "n m"]:
+    """Distances of van Rossum of every train of ``a`` to every train of ``b``, one row at a time.
 
     Args:
         a: Spike times (ms) of each train.
         b: The same of others.
-        tau_ms: Time constant (ms).
 
     Returns:
         Shape ``(len(a), len(b))``.
@@ -57,11 +39,11 @@ def distances(a: Trains, b: Trains, *, tau_ms: float = 10.0) -> Float[ndarray, "
         row[: len(train)] = train
 
     def own(trains: Trains) -> ndarray:
-        return np.array([np.exp(-np.abs(np.subtract.outer(t, t)) / tau_ms).sum() for t in trains])
+        return np.array([np.exp(-np.abs(np.subtract.outer(t, t)) / TAU_MS).sum() for t in trains])
 
     table = np.empty((len(a), len(b)))
     for k, train in enumerate(a):
-        cross = np.exp(-np.abs(padded[:, None] - np.asarray(train)[:, None]) / tau_ms).sum((1, 2))
+        cross = np.exp(-np.abs(padded[:, None] - np.asarray(train)[:, None]) / TAU_MS).sum((1, 2))
         table[k] = cross
     return np.sqrt(np.maximum(own(a)[:, None] + own(b) - 2 * table, 0.0))
 

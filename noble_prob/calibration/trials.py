@@ -18,6 +18,7 @@ from noble_prob.calibration.table import FeatureTable
 from noble_prob.errors import require
 from noble_prob.features import find_spikes
 from noble_prob.latent import Latent, LatentSpace
+from noble_prob.noise.chains import warn_unsettled
 from noble_prob.noise.forecast import forecast
 from noble_prob.noise.repeats import RepeatFit, SpikeRepeats, fit_repeats
 from noble_prob.noise.state import StateFit
@@ -121,6 +122,8 @@ def trial_model(
     state that is a latent, or the logarithm of which is); without it they do not vary, because spike trains say nothing
     about them. ``log_latency`` and ``log_rate`` in a state give the drift of all latencies and intervals.
 
+    A fit whose chains have not settled (R-hat above 1.01) is used with a ``UserWarning``.
+
     Args:
         fit: The fitted trial model of the spike trains.
         space: Latents of the decoder.
@@ -133,6 +136,9 @@ def trial_model(
         UsageError: If the cell was not fitted.
     """
     require(cell is None or cell in fit.cells, "cell", f"among {', '.join(fit.cells)}", cell, "name a fitted cell")
+    warn_unsettled(fit.r_hat, "the trial model")
+    if state is not None:
+        warn_unsettled(state.r_hat, "the state")
     groups = [g for g, name in enumerate(fit.repeats.cell) if cell in (None, name)]
     scales = fit.scales[:, groups].median(0).values
     current = torch.tensor([fit.repeats.current_pa[g] for g in groups], dtype=torch.float64)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from noble_prob.calibration.power import Power
 from noble_prob.calibration.result import FeatureVerdict
 from noble_prob.calibration.verdict import QUESTIONS, Test
 from noble_prob.findings.base import Severity
+from noble_prob.findings.words import in_words, two_digits, with_unit
 
 ROWS = {"trial": "repeats", "neuron": "cells", "draw": "sweeps"}
 ENOUGH = 0.8
@@ -26,8 +27,8 @@ def percent(share: float) -> str:
 
 
 def p_text(p: float) -> str:
-    """A p value with its sign."""
-    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
+    """A p value to two digits with its sign."""
+    return f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"
 
 
 def power_sentence(level: str, n: int, power: Power, shift: float, against: str = "ensemble") -> str:
@@ -73,11 +74,11 @@ def _what(test: Test, features: Sequence[FeatureVerdict]) -> str:
     if named:
         worst = sorted(named, key=lambda f: min(f.p_spread, f.p_location, f.p_defined))
         more = f", and {len(worst) - 3} more" if len(worst) > 3 else ""
-        return "; ".join(f.sentence.split(": ", 1)[1].split(", and ")[0].rstrip(".") for f in worst[:3]) + more
+        return "; ".join(f"{in_words(f.name)} {f.clauses[0]}" for f in worst[:3]) + more
     ratios = [math.log(f.sd_ratio) for f in features if f.sd_ratio > 0]
-    typical = math.exp(sum(ratios) / len(ratios)) if ratios else float("nan")
+    typical = two_digits(math.exp(sum(ratios) / len(ratios)) if ratios else float("nan"))
     words = {
-        "joint_spread": f"over all features its spread is {typical:.2g} times the observed, no single one stands out",
+        "joint_spread": f"over all features its spread is {typical} times the observed, no single one stands out",
         "any_spread": "the spread of single features differs",
         "location": "the means differ jointly, no single feature stands out",
         "defined": "features exist in another share of the rows",
@@ -85,46 +86,40 @@ def _what(test: Test, features: Sequence[FeatureVerdict]) -> str:
     return words[QUESTIONS[int(test.p_question.argmin())]]
 
 
-def feature_sentence(
-    name: str,
-    named: bool,
-    alpha: float,
-    p_spread: float,
-    p_location: float,
-    p_defined: float,
-    ratio: tuple[float, float, float],
-    shift: float,
-    sd: float,
-    unit: str,
-    n: tuple[int, int],
-    m: tuple[int, int],
-    power: float = 1.0,
-) -> tuple[Severity, str]:
-    """Severity and sentence of one feature; the part after ``: `` stands alone in the verdict of the whole."""
-    if n[0] == 0 or m[0] == 0:
-        side = "experiment" if n[0] == 0 else "ensemble"
-        wrong = named and p_defined <= alpha
-        return "issue" if wrong else "not judged", f"{name}: {name} is never defined in the {side}."
-    spread = f"{name} has {ratio[0]:.2g} times the observed SD ({ratio[1]:.2g} .. {ratio[2]:.2g})"
-    where = f"{name} is {abs(shift):.3g} {unit}".rstrip() + f" {'above' if shift > 0 else 'below'} the observed mean"
-    if sd > 0:
-        where += f" ({abs(shift) / sd:.1f} observed SDs)"
-    parts = []
-    if named and p_spread <= alpha:
-        shape = "" if not ratio[1] <= 1 <= ratio[2] else ", but its values are distributed otherwise"
-        parts.append(spread + shape if math.isfinite(ratio[0]) else f"{name} varies on one side only")
-    if named and p_location <= alpha:
-        parts.append(where)
-    if named and p_defined <= alpha:
-        parts.append(
-            f"{name} is defined in {percent(n[0] / n[1])} of the rows, in {percent(m[0] / m[1])} of the ensemble"
-        )
-    if parts:
-        return "issue", f"{name}: {', and '.join(parts)}."
-    if not math.isfinite(ratio[0]):
-        return "not judged", f"{name}: {name} does not vary, or has too few values."
-    if not power >= ENOUGH:
-        return "not judged", f"{name}: {spread}; too few rows to judge this feature alone."
-    if not ratio[1] <= 1 <= ratio[2]:
-        return "passed", f"{name}: {spread}; not more than chance among so many features."
-    return "passed", f"{name}: {spread}."
+def feature_clauses(
+    f: FeatureVerdict, named: bool, alpha: float, rows: tuple[int, int]
+) -> tuple[Severity, tuple[str, ...]]:
+    """Severity and clauses of one feature.
+
+    Args:
+        f: Its numbers.
+        named: Whether the whole comparison is a misfit, so that features may be named.
+        alpha: Level of the comparison.
+        rows: Of the experiment and of the ensemble, whether the feature is defined in them or not.
+    """
+    if f.n == 0 or f.m == 0:
+        side = "experiment" if f.n == 0 else "ensemble"
+        return "issue" if named and f.p_defined <= alpha else "not judged", (f"is never defined in the {side}",)
+    ratio, low, high = map(two_digits, (f.sd_ratio, f.sd_ratio_low, f.sd_ratio_high))
+    spread = f"has {ratio} times the observed SD ({low} .. {high})"
+    alike = f.sd_ratio_low <= 1 <= f.sd_ratio_high
+    if named and (wrong := tuple(_misfits(f, alpha, rows, spread, alike))):
+        return "issue", wrong
+    if not math.isfinite(f.sd_ratio):
+        return "not judged", ("does not vary, or has too few values",)
+    if not min(f.power_narrow, f.power_wide) >= ENOUGH:
+        return "not judged", (f"{spread}; too few rows to judge this feature alone",)
+    return "passed", (spread if alike else f"{spread}; not more than chance among so many features",)
+
+
+def _misfits(f: FeatureVerdict, alpha: float, rows: tuple[int, int], spread: str, alike: bool) -> Iterator[str]:
+    """What is wrong with a feature: spread, mean, and how often it is defined."""
+    if f.p_spread <= alpha:
+        shape = ", but its values are distributed otherwise" if alike else ""
+        yield spread + shape if math.isfinite(f.sd_ratio) else "varies on one side only"
+    if f.p_location <= alpha:
+        shift = f.predicted_mean - f.observed_mean
+        sds = f" ({abs(shift) / f.observed_sd:.1f} observed SDs)" if f.observed_sd > 0 else ""
+        yield f"is {with_unit(abs(shift), f.unit)} {'above' if shift > 0 else 'below'} the observed mean{sds}"
+    if f.p_defined <= alpha:
+        yield f"is defined in {percent(f.n / rows[0])} of the rows, in {percent(f.m / rows[1])} of the ensemble"

@@ -18,16 +18,18 @@ import numpy as np
 
 from noble_prob.calibration import Calibration, FeatureTable, Recalibration, calibrate_population, tilt, widen
 from noble_prob.calibration.matching import aligned, nearest, require_alike
+from noble_prob.calibration.numbering import numbering, without
 from noble_prob.cells import Cell
 from noble_prob.ensemble import draw, respond
 from noble_prob.errors import listed, require, require_seed
-from noble_prob.examination.columns import numbering, rename_published, with_height, without
+from noble_prob.examination.columns import rename_published, with_height
+from noble_prob.examination.moved import Move, look_at_move
 from noble_prob.examination.steps import impossible
 from noble_prob.features import FEATURES, measure
 from noble_prob.latent import Neurons
 
 NEURONS, CURRENT_PA = 400, 180.0
-Move = Literal["none", "tilt", "widen", "both"]
+Recalibrate = Literal["none", "tilt", "widen", "both"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,12 +40,14 @@ class PopulationComparison:
         before: The comparison with the prior as it is.
         weights: The reweighted prior, where it was asked for.
         moved: The neurons with moved latents, where they were asked for.
+        move: How many of them can not be, or are unknown to the decoder.
         after: The comparison with them.
     """
 
     before: Calibration
     weights: Recalibration | None = None
     moved: Neurons | None = None
+    move: Move | None = None
     after: Calibration | None = None
 
 
@@ -53,7 +57,7 @@ def examine_population(
     *,
     current_pa: float = CURRENT_PA,
     neurons: int = NEURONS,
-    recalibrate: Move = "none",
+    recalibrate: Recalibrate = "none",
     seed: int = 0,
     progress: bool = False,
     device: str | None = None,
@@ -61,7 +65,8 @@ def examine_population(
     """Compare measured cells with novel neurons.
 
     Args:
-        table: One row per measured cell, axis ``neuron``; published names are understood (:data:`PUBLISHED`).
+        table: One row per measured cell, axis ``neuron``; published names are understood
+            (:data:`noble_prob.calibration.matching.PUBLISHED`).
         cell: Whose prior is judged.
         current_pa: Step at which the table's features were measured (pA).
         neurons: Size of the ensemble.
@@ -97,8 +102,11 @@ def examine_population(
     rows, measured = rows.select(kept), whole.select(kept)
     weights = tilt(rows, measured.select(_matched(measured, rows))) if recalibrate in ("tilt", "both") else None
     moved = _moved(novel, measured) if recalibrate in ("widen", "both") else None
-    after = None if moved is None else compare(ensemble(moved, ", moved"))
-    return PopulationComparison(before=compare(rows), weights=weights, moved=moved, after=after)
+    if moved is None:
+        return PopulationComparison(before=compare(rows), weights=weights)
+    after = replace(compare(ensemble(moved, ", moved")), recalibrated=True)
+    move = look_at_move(novel, moved, cell.decoder)
+    return PopulationComparison(before=compare(rows), weights=weights, moved=moved, move=move, after=after)
 
 
 def _require_any(kept: list[str], absent: dict[str, str], current_pa: float) -> None:

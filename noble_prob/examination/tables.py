@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from noble_prob.calibration import (
     Calibration,
     FeatureTable,
@@ -12,7 +10,7 @@ from noble_prob.calibration import (
     compare_experiments,
 )
 from noble_prob.errors import require
-from noble_prob.examination.columns import numbering, require_measured, without
+from noble_prob.examination.columns import require_measured
 
 
 def examine_tables(
@@ -29,8 +27,6 @@ def examine_tables(
     Raises:
         UsageError: If the rows are of different kinds, no feature is shared, or a value can not be measured.
     """
-    numbers = numbering(observed, other)
-    observed, other = without(observed, numbers), without(other, numbers)
     require_measured(observed)
     require_measured(other)
     require(
@@ -40,12 +36,6 @@ def examine_tables(
         observed.axis,
         "say what a row is",
     )
-    found = _compared(observed, other, experiment, seed)
-    return replace(found, skipped={**found.skipped, **numbers})
-
-
-def _compared(observed: FeatureTable, other: FeatureTable, experiment: bool, seed: int) -> Calibration:
-    """By the verb that fits the rows."""
     if experiment:
         return compare_experiments(observed, other, seed=seed)
     verb = calibrate_repeats if observed.axis == "trial" else calibrate_population

@@ -16,11 +16,11 @@ from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
 
 REMEDY = {
-    "trial": "Fit the trial model to these repeats (noble_prob.calibration.trials.fit_trials), or report "
-    "the ensemble's spread as uncalibrated.",
+    "trial": "Fit the trial model to these repeats (nb.fit_trials), or report the ensemble's spread as uncalibrated.",
     "neuron": "Recalibrate the prior to this population, or report the ensemble as one of its own models.",
     "draw": "Look at the features named below.",
 }
+RECALIBRATED = "Report the ensemble as one of its own models: moving means and SDs did not make it match."
 
 
 @check("NP201", "Ensemble against experiment", Calibration)
@@ -28,6 +28,8 @@ def match(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]
     """The verdict of the whole comparison, with its power."""
     more = {"trial": "Record more repeats.", "neuron": "Measure more cells.", "draw": "Record more sweeps."}
     remedy = REMEDY[result.level] if result.severity == "issue" else ""
+    if remedy and result.recalibrated:
+        remedy = RECALIBRATED
     if result.severity == "not judged":
         remedy = more[result.level]
     yield say(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from noble_prob.calibration.result import Calibration, FeatureVerdict
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
+from noble_prob.findings.words import begun, in_words, two_digits
 
 
 @check("NP202", "Spread of a feature", Calibration)
@@ -25,12 +26,12 @@ def spread(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding
 
 
 def _sentence(item: FeatureVerdict) -> str:
-    unit = f" {item.unit}" if item.unit else ""
+    predicted, observed = (f"{two_digits(x)} {item.unit}".rstrip() for x in (item.predicted_sd, item.observed_sd))
+    ratio, low, high = map(two_digits, (item.sd_ratio, item.sd_ratio_low, item.sd_ratio_high))
     return (
-        f"{item.name}: the ensemble's SD is {item.predicted_sd:.3g}{unit}, the experiment's "
-        f"{item.observed_sd:.3g}{unit}, "
-        f"a ratio of {item.sd_ratio:.2g} (89 % interval {item.sd_ratio_low:.2g} .. {item.sd_ratio_high:.2g}, n = "
-        f"{item.n})" + (", so it is the shape of the distribution that differs." if _alike(item) else ".")
+        f"{begun(in_words(item.name))}: the ensemble's SD is {predicted}, the experiment's {observed}, "
+        f"a ratio of {ratio} (89 % interval {low} .. {high}, n = {item.n})"
+        + (", so it is the shape of the distribution that differs." if _alike(item) else ".")
     )
 
 
@@ -41,10 +42,10 @@ def _alike(item: FeatureVerdict) -> bool:
 
 def _remedy(item: FeatureVerdict, level: str) -> str:
     if _alike(item):
-        return f"Look at the tails of {item.name} in its panel."
+        return f"Look at the tails of {in_words(item.name)} in its panel."
     verb = "Lower" if item.sd_ratio > 1 else "Raise"
     where = "the trial model's variance" if level == "trial" else "the prior's spread"
-    return f"{verb} {where} for {item.name}."
+    return f"{verb} {where} for {in_words(item.name)}."
 
 
 def _evidence(item: FeatureVerdict) -> dict[str, object]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from noble_prob.calibration.result import Calibration, FeatureVerdict
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
+from noble_prob.findings.words import begun, in_words, listed
 
 
 @check("NP204", "Definedness of a feature", Calibration)
@@ -22,13 +23,13 @@ def defined(result: Calibration, say: Callable[..., Finding]) -> Iterator[Findin
         if result.miscalibrated and item.p_defined <= result.alpha:
             groups.setdefault((item.n, item.m), []).append(item)
     for (seen, drawn), items in groups.items():
-        names = ", ".join(item.name for item in items)
+        names = begun(listed(in_words(item.name) for item in items))
         yield say(
             "issue",
             f"{names} {'is' if len(items) == 1 else 'are'} defined in {seen} of {n} rows of the experiment, in "
             f"{drawn} of {m} of the ensemble.",
             "Look at the traces in which it is undefined: a missing spike, a depolarisation block, a cut-off sweep.",
-            feature=names,
+            feature=", ".join(item.name for item in items),
             observed_share=seen / n,
             predicted_share=drawn / m,
             p_corrected=min(item.p_defined for item in items),

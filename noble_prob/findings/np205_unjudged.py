@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from noble_prob.calibration.matching import nearest
+from noble_prob.calibration.numbering import NUMBERS
 from noble_prob.calibration.result import Calibration
 from noble_prob.calibration.wording import percent
 from noble_prob.errors import listed
-from noble_prob.examination.columns import NUMBERS
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
+from noble_prob.findings.words import counted, in_words
 
 
 @check("NP205", "Features not judged", Calibration)
@@ -38,10 +39,10 @@ def _alone(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding
         yield from _unnamed(result, say)
         return
     told = []
-    for which, source in (("first", result.observed.source), ("second", result.ensemble.source)):
+    for nth, which, table in (("first", "observed", result.observed), ("second", "ensemble", result.ensemble)):
         names = [name for name, owner in result.left_out.items() if owner == which]
         if names:
-            told.append(f"only the {which} table ({source}) has numbers for {listed(names, 12)}")
+            told.append(f"only the {nth} table ({table.source}) has numbers for {listed(names, 12)}")
     if told:
         yield say(
             "not judged",
@@ -53,7 +54,7 @@ def _alone(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding
 
 def _unnamed(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
     """Columns of the only table that the ensemble has no name for, and what they may have been meant as."""
-    names = [name for name, owner in result.left_out.items() if owner == "first"]
+    names = [name for name, owner in result.left_out.items() if owner == "observed"]
     if names:
         free = [name for name in result.offered if name not in result.observed.names]
         meant = {name: near for name in names if (near := nearest(name, free))}
@@ -83,17 +84,15 @@ def _running(result: Calibration, say: Callable[..., Finding]) -> Iterator[Findi
 def _not_comparable(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding]:
     """Features whose spread has no ratio."""
     reasons = {name: reason for name, reason in result.skipped.items() if reason != NUMBERS}
-    for item in result.features:
-        if item.severity == "not judged" and not np.isfinite(item.sd_ratio):
-            reasons[item.name] = item.sentence.split(": ", 1)[1].rstrip(".")
-    if reasons:
-        listed = "; ".join(reason if name in reason else f"{name}: {reason}" for name, reason in reasons.items())
-        count = f"{len(reasons)} feature{'s' if len(reasons) > 1 else ''}"
+    told = [reason if name in reason else f"{in_words(name)}: {reason}" for name, reason in reasons.items()]
+    alone = [item for item in result.features if item.severity == "not judged" and not np.isfinite(item.sd_ratio)]
+    told += [f"{in_words(item.name)} {item.clauses[0]}" for item in alone]
+    if told:
         yield say(
             "not judged",
-            f"{count} could not be judged: {listed}.",
+            f"{counted(len(told), 'feature')} could not be judged: {'; '.join(told)}.",
             "Give more rows, or a stimulus that defines them.",
-            features=list(reasons),
+            features=[*reasons, *(item.name for item in alone)],
         )
 
 
@@ -105,7 +104,7 @@ def _too_weak(result: Calibration, say: Callable[..., Finding]) -> Iterator[Find
         yield say(
             "not judged",
             f"Too few rows to judge each of these features alone (power at most {percent(most)}): "
-            f"{', '.join(item.name for item in weak)}.",
+            f"{', '.join(in_words(item.name) for item in weak)}.",
             "Give more rows; the joint verdict (NP201) still holds.",
             features=[item.name for item in weak],
             power=float(most),

@@ -1,7 +1,11 @@
-"""Names of latents and features as people say them: ``log_mean_isi_50pa`` is the mean interval at 50 pA."""
+"""Names of latents and features as people say them: ``log_mean_isi_50pa`` is the mean interval at 50 pA.
+
+It knows nothing of this package, so any room may speak in these words.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 
@@ -67,16 +71,39 @@ def counted(n: int, noun: str) -> str:
     return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
-def begun(words: str) -> str:
-    """Words at the beginning of a sentence."""
-    return words[:1].upper() + words[1:]
+def with_unit(value: float, unit: str, digits: int = 3) -> str:
+    """A value with its unit and a minus sign of its own, a number alone where there is no unit.
 
-
-def with_unit(value: float, unit: str) -> str:
-    """A value to three digits with its unit, a number alone where there is none.
+    Args:
+        value: Any number.
+        unit: Its unit, empty for counts and ratios.
+        digits: Significant digits.
 
     Example:
-        >>> with_unit(38.81, "ms"), with_unit(4.0, "")
-        ('38.8 ms', '4')
+        >>> with_unit(38.81, "ms"), with_unit(-4.0, ""), with_unit(0.2468, "mV", 2)
+        ('38.8 ms', '−4', '0.25 mV')
     """
-    return f"{value:.3g} {unit}".rstrip()
+    return f"{value:.{digits}g} {unit}".rstrip().replace("-", "−", 1 if value < 0 else 0)
+
+
+def two_digits(value: float) -> str:
+    """A spread or a ratio of spreads: two digits and no exponent, for a third says nothing.
+
+    Example:
+        >>> two_digits(8.0), two_digits(0.2), two_digits(123.4), two_digits(0.04222)
+        ('8.0', '0.20', '120', '0.042')
+    """
+    if value == 0 or not math.isfinite(value) or not 1e-4 <= abs(value) < 1e6:
+        return f"{value:.2g}"
+    places = 1 - int(f"{value:.1e}".split("e")[1])
+    return f"{round(value, places):.{max(places, 0)}f}"
+
+
+def begun(words: str) -> str:
+    """Words at the beginning of a sentence; a first word with capitals of its own (``dV/dt``) stays as it is.
+
+    Example:
+        >>> begun("sag at -110 pA"), begun("dV/dt")
+        ('Sag at -110 pA', 'dV/dt')
+    """
+    return words[:1].upper() + words[1:] if words.split(" ")[0].islower() else words

@@ -18,6 +18,8 @@ from noble_prob.priors.undisturbed import undisturbed
 
 STRIDE = 1000
 """Between the seeds of two chains."""
+SETTLED = 1.01
+"""Largest R-hat of chains that agree."""
 
 
 @undisturbed()
@@ -59,3 +61,17 @@ def run_chains(
 def worst_split_r_hat(x: Float[Tensor, "chain draw *event"]) -> float:
     """Largest split R-hat over the event: without ranks, which only the rooms that know ArviZ take."""
     return float(split_gelman_rubin(x, chain_dim=0, sample_dim=1).max())
+
+
+def warn_unsettled(r_hat: float, what: str) -> None:
+    """Warn whoever uses a fit whose chains do not agree; R-hat is NaN where one stood still.
+
+    Args:
+        r_hat: Largest split R-hat of the fit.
+        what: The fit, in words.
+    """
+    if not r_hat <= SETTLED:
+        text = (
+            f"The chains of {what} have not settled: R-hat is {r_hat:.3f}, not {SETTLED} or less. Fit with more draws."
+        )
+        warnings.warn(text, UserWarning, stacklevel=3)

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from noble_prob.errors import require, require_count, require_seed
+from noble_prob.noise.chains import warn_unsettled
 from noble_prob.noise.repeats import RepeatFit
 
 BEYOND = 12
@@ -36,6 +37,8 @@ def mean_train(trains: list[Tensor]) -> Float[Tensor, " spike"]:
 def forecast(fit: RepeatFit, group: int, n: int, *, seed: int = 0) -> Float[Tensor, "repeat spike"]:
     """Draw further repeats of one group, the uncertainty of scales and mean train included.
 
+    A fit whose chains have not settled (R-hat above 1.01) is used with a ``UserWarning``.
+
     Args:
         fit: The fitted trial model.
         group: Index of the cell and stimulus.
@@ -58,6 +61,7 @@ def forecast(fit: RepeatFit, group: int, n: int, *, seed: int = 0) -> Float[Tens
     require(
         len(mean) > 0, "group", "one whose every repeat fires", f"{group}, with silent repeats", "use a stronger step"
     )
+    warn_unsettled(fit.r_hat, "the trial model")
     generator = torch.Generator().manual_seed(seed)
     pick = torch.randint(len(fit.scales), (n,), generator=generator)
     latency, rate, sigma = fit.scales[pick, group, None].unbind(-1)

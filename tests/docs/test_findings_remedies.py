@@ -25,7 +25,7 @@ def test_a_remedy_names_what_exists():
         "nb.NoisePrior",
         "noble_prob.priors.widened",
         "noble_prob.noise.Scale",
-        "noble_prob.calibration.trials.fit_trials",
+        "nb.fit_trials",
     }
     for name in names:
         room, _, last = name.replace("nb.", "noble_prob.").rpartition(".")

@@ -134,7 +134,7 @@ def test_calibrate_names_what_only_one_table_has(tmp_path, capsys):
     ask = ("calibrate", "--repeats", tmp_path / "a.csv", "--ensemble", tmp_path / "b.csv", "--out", tmp_path / "out")
     assert call(*ask, "--quiet", "--json") == 0
     values = json.loads(capsys.readouterr().out)
-    assert values["calibration"]["trial"]["left_out"] == {"width_ms": "first", "breadth_ms": "second"}
+    assert values["calibration"]["trial"]["left_out"] == {"width_ms": "observed", "breadth_ms": "ensemble"}
     assert [f["name"] for f in values["features"]] == ["latency_ms"]
     sentence = "(a.csv) has numbers for width_ms; only the second table (b.csv) has numbers for breadth_ms"
     assert any(f["code"] == "NP205" and sentence in f["sentence"] for f in values["findings"])
@@ -153,7 +153,7 @@ def test_calibrate_names_columns_that_are_no_feature(tmp_path, capsys):
     (tmp_path / "cells.csv").write_text("\n".join(["slice,resting_voltage_mv", *rows]))
     assert call(*ask, "--json") == 0
     values = json.loads(capsys.readouterr().out)
-    assert values["calibration"]["neuron"]["left_out"] == {"slice": "first"}
+    assert values["calibration"]["neuron"]["left_out"] == {"slice": "observed"}
     (tmp_path / "cells.csv").write_text("\n".join(["voltage_deflection_mv,resting_voltage_v", *rows]))
     assert call(*ask) == 2
     assert "'resting_voltage_v' in the first and 'resting_voltage_mv'" in capsys.readouterr().err

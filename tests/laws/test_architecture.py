@@ -16,6 +16,7 @@ PACKAGE = ROOT / "noble_prob"
 ROOMS = (
     "errors",
     "findings.base",
+    "findings.words",
     "strict_json",
     "jobs",
     "recording",
@@ -100,8 +101,8 @@ TEXTS = (".py", ".md", ".toml", ".yml", ".yaml", ".html", ".css", ".json", ".sh"
 def room_of(module: str) -> str:
     """The room that a module of the package belongs to."""
     parts = module.split(".")[1:]
-    if parts[:2] == ["findings", "base"]:
-        return "findings.base"
+    if parts[:2] in (["findings", "base"], ["findings", "words"]):
+        return ".".join(parts[:2])
     return parts[0] if parts else "__init__"
 
 

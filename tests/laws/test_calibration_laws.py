@@ -226,7 +226,7 @@ def test_columns_of_one_table_alone_are_named():
     )
     observed = replace(table(rows(30)), names=("spike_count", "latency", "breadth"), source="seen.csv")
     result = quick(calibrate_repeats, observed, more)
-    assert result.left_out == {"breadth": "first", "width": "second", "sag": "second"}
+    assert result.left_out == {"breadth": "observed", "width": "ensemble", "sag": "ensemble"}
     (found,) = (f for f in judge(result) if f.code == "NP205" and "left_out" in f.evidence)
     assert found.severity == "not judged"
     assert "only the first table (seen.csv) has numbers for breadth; only the second" in found.sentence

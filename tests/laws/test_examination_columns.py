@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from noble_prob.calibration import FeatureTable
+from noble_prob.calibration import FeatureTable, calibrate_population
 from noble_prob.calibration.matching import nearest
+from noble_prob.calibration.numbering import NUMBERS, numbering
 from noble_prob.cells import load_cell
 from noble_prob.ensemble import draw
 from noble_prob.errors import UsageError
 from noble_prob.examination import examine_population, examine_tables
-from noble_prob.examination.columns import NUMBERS, numbering
 from noble_prob.findings.registry import judge
 
 
@@ -57,7 +57,7 @@ def test_numbers_of_the_rows_are_never_compared(name):
         table.value[:, 1] = rng.normal(size=len(table))
         if name != "whatever":  # known by its name, in any order
             table.value[:, 0] = rng.permutation(len(table))
-    found = examine_tables(a, b)
+    found = calibrate_population(a, b, permutations=399)
     assert [f.name for f in found.features] == ["x"]
     assert not found.miscalibrated
     (said,) = (f for f in judge(found) if "numbers" in f.evidence)

@@ -1,5 +1,6 @@
 """The trial model of repeats: its density, recovery of known scales, and forecasts that hold what they promise."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +21,7 @@ from noble_prob.decoder.toy import ToyDecoder, toy_space
 from noble_prob.ensemble import respond
 from noble_prob.errors import UsageError
 from noble_prob.latent import Neurons
-from noble_prob.noise.repeats import JITTER_MS, SpikeRepeats, contrasts, log_likelihood, pieces
+from noble_prob.noise.repeats import JITTER_MS, RepeatFit, SpikeRepeats, contrasts, log_likelihood, pieces
 from noble_prob.noise.trial import TimingScatter, TrialModel
 
 TRUTH = (0.12, 0.02, 0.4)
@@ -142,6 +143,17 @@ def test_fitted_scales_reach_the_ensemble(fit):
     assert np.nanstd(table.column("first_spike_latency_ms")) > 0
     with pytest.raises(UsageError, match="fitted cell"):
         trial_model(fit, space, cell="nobody")
+
+
+@pytest.mark.parametrize(("r_hat", "told"), [(1.009, False), (1.038, True), (float("nan"), True)])
+def test_a_fit_whose_chains_do_not_agree_is_used_with_a_warning(r_hat, told):
+    scales = torch.tensor(TRUTH).double().expand(20, 6, 3)
+    fit = RepeatFit(repeats=simulate(3, 2), scales=scales, cells=("0", "1"), r_hat=r_hat, divergences=0, seed=0)
+    for use in (lambda: trial_model(fit, toy_space()), lambda: forecast_table(fit, 0, n=5)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            use()
+        assert any("chains of the trial model have not settled" in str(w.message) for w in caught) == told
 
 
 def test_latency_that_varies_leaves_intervals_alone():

@@ -95,7 +95,7 @@ def _panel(c: Calibration, item: FeatureVerdict, level: str) -> FeaturePanel:
         ensemble=c.ensemble.column(item.name),
         pit=item.pit,
         severity=item.severity,
-        verdict=item.sentence.split(": ", 1)[-1],
+        verdict=item.sentence,
         power=power,
         level=level,
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from noble_prob.calibration import Calibration, Recalibration
 from noble_prob.examination import PopulationComparison
+from noble_prob.examination.moved import Move
 from noble_prob.findings.registry import judge
 from noble_prob.report.data import ReportData, Table, Verdict
 from noble_prob.report.panels import PairPlot
@@ -38,20 +39,28 @@ def population_part(population: PopulationComparison) -> ReportData:
     parts = [calibration_part(population.before, level=PRIOR)]
     if population.weights is not None:
         parts.append(weights_part(population.weights))
-    if population.after is not None:
-        parts.append(_renamed(calibration_part(population.after, level=MOVED)))
+    if population.after is not None and population.move is not None:
+        parts.append(_after(calibration_part(population.after, level=MOVED), population.move))
     joined: dict[str, Any] = {
         name: [item for part in parts for item in getattr(part, name)]
         for name in ("verdicts", "findings", "features", "coverage", "tables", "methods")
     }
     values = {key: value for part in parts for key, value in part.values.items()}
-    return ReportData(title="Population", pairs=pairs(population.before), values=values, **joined)
+    return ReportData(title="PopulationComparison", pairs=pairs(population.before), values=values, **joined)
 
 
-def _renamed(part: ReportData) -> ReportData:
-    """The comparison after the move: its verdict and its panels, told apart from those before."""
-    found = [f for f in part.findings if f.code == "NP201"]
-    return replace(part, findings=found, values={"calibration_after": part.values["calibration"]})
+def _after(part: ReportData, move: Move) -> ReportData:
+    """The comparison after the move, told apart from that before; its verdict says which neurons can not be."""
+    (found,), (verdict,) = judge(move), part.verdicts
+    if found.severity == "caution":
+        severity = "caution" if verdict.severity == "passed" else verdict.severity
+        verdict = replace(verdict, severity=severity, sentence=f"{verdict.sentence} {found.sentence}")
+    return replace(
+        part,
+        verdicts=(verdict,),
+        findings=[*(f for f in part.findings if f.code == "NP201"), found],
+        values={"calibration_after": part.values["calibration"]},
+    )
 
 
 def weights_part(weights: Recalibration) -> ReportData:
