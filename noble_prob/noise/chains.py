@@ -14,7 +14,7 @@ from torch import Tensor
 
 from noble_prob.priors.rng import seeded
 from noble_prob.priors.threads import single_thread
-from noble_prob.priors.undisturbed import undisturbed
+from noble_prob.priors.pyro_state import undisturbed
 
 STRIDE = 1000
 """Between the seeds of two chains."""

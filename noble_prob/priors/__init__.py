@@ -6,7 +6,7 @@ from noble_prob.priors.gaussian import HyperPrior, factor_correlation, widened
 from noble_prob.priors.plausible import Plausibility, plausibility
 from noble_prob.priors.rng import seeded, stream
 from noble_prob.priors.threads import single_thread
-from noble_prob.priors.undisturbed import undisturbed
+from noble_prob.priors.pyro_state import undisturbed
 
 __all__ = [
     "HyperPrior",

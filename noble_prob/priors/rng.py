@@ -1,16 +1,21 @@
 """Seeds for libraries that only know a global generator.
 
 Pyro and torch distributions draw from torch's global state. Inside :func:`seeded` that state is set from a seed; behind
-it the caller's state is as it was: no global seeding is left behind. CUDA generators are treated the same way.
+it the caller's state is as it was: no global seeding is left behind. CUDA generators are treated the same way. There is
+one global state for all threads, so a second thread waits until the first has left.
 """
 
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+ONE_AT_A_TIME = threading.RLock()
+"""Held by the thread that works with global state of torch or Pyro."""
 
 
 @contextmanager
@@ -21,7 +26,7 @@ def seeded(seed: int) -> Iterator[None]:
         seed: Any integer.
     """
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
-    with torch.random.fork_rng(devices=devices):
+    with ONE_AT_A_TIME, torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
 
