@@ -12,9 +12,9 @@ from pyro.infer import MCMC, NUTS
 from pyro.ops.stats import split_gelman_rubin
 from torch import Tensor
 
+from noble_prob.priors.pyro_state import undisturbed
 from noble_prob.priors.rng import seeded
 from noble_prob.priors.threads import single_thread
-from noble_prob.priors.pyro_state import undisturbed
 
 STRIDE = 1000
 """Between the seeds of two chains."""

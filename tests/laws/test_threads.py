@@ -1,4 +1,4 @@
-"""Pyro and torch keep one state for all threads: threads that infer or draw take turns, and give what one would give."""
+"""Pyro and torch keep one state for all threads: threads that infer or draw take turns, each as if it were alone."""
 
 import threading
 
