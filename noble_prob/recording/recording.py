@@ -116,6 +116,8 @@ class Recording:
     ) -> Recording:
         """The same sweeps of only some members of an ensemble, in the given order; the axis stays, one member or many.
 
+        One member can be inferred, measured and written as it is; :meth:`squeeze` takes its axis away.
+
         Args:
             index: Indices along the axis, one index, a slice, or True and False for every member.
             axis: Name of the batch axis; may be left out where there is only one.
@@ -134,6 +136,14 @@ class Recording:
         at = self.axes.index(str(name))
         chosen = torch.tensor(indices(index, self.voltage_mv.shape[at], "index", f"members of '{name}'"))
         return replace(self, voltage_mv=self.voltage_mv.index_select(at, chosen.to(self.voltage_mv.device)))
+
+    def squeeze(self) -> Recording:
+        """The same without the batch axes that have one member: one member of an ensemble is one recording."""
+        sizes = zip(self.axes, self.voltage_mv.shape, strict=False)
+        axes = tuple(name for name, n in sizes if n != 1)
+        shape = [n for n in self.voltage_mv.shape[:-2] if n != 1]
+        voltage = self.voltage_mv.reshape(*shape, *self.voltage_mv.shape[-2:])
+        return self if axes == self.axes else replace(self, voltage_mv=voltage, axes=axes)
 
 
 def _require_axes(axes: tuple[str, ...], n: int) -> None:
