@@ -15,6 +15,7 @@ from torch import Tensor
 from noble_prob.priors.pyro_state import undisturbed
 from noble_prob.priors.rng import seeded
 from noble_prob.priors.threads import single_thread
+from noble_prob.priors.tracing import can_trace
 
 STRIDE = 1000
 """Between the seeds of two chains."""
@@ -45,9 +46,14 @@ def run_chains(
     options = {} if start is None else {"init_strategy": start}
     for chain in range(chains):
         with warnings.catch_warnings(), seeded(seed + STRIDE * chain), single_thread(), pyro.validation_enabled(False):
-            warnings.simplefilter("ignore", FutureWarning)  # tracing is 2.5 times faster, and will be replaced one day
+            warnings.simplefilter("ignore", FutureWarning)  # tracing is 2.5 times faster, and deprecated
             kernel = NUTS(
-                model, max_tree_depth=6, target_accept_prob=0.85, jit_compile=True, ignore_jit_warnings=True, **options
+                model,
+                max_tree_depth=6,
+                target_accept_prob=0.85,
+                jit_compile=can_trace(),
+                ignore_jit_warnings=True,
+                **options,
             )
             mcmc = MCMC(kernel, num_samples=draws, warmup_steps=warmup, disable_progbar=True)
             mcmc.run(*data)
