@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
 from noble_prob.findings.words import amount, in_words, listed
-from noble_prob.inference.export import worst_r_hat
 from noble_prob.inference.posterior import Posterior
+from noble_prob.noise.chains import worst_r_hat
 
 WEAK, WIDER = 0.5, 1.2
 """Shares of the prior variance above which a latent counts as not informed, and as less certain than before."""

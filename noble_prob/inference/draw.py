@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from noble_prob.inference import hmc, importance, nuts, refresh, svi
+from noble_prob.inference.agreement import settled
 from noble_prob.inference.density import LogDensity
-from noble_prob.inference.export import agreed
 from noble_prob.inference.locate import columns, locate, locate_near
 from noble_prob.inference.straight import white_coordinates
 from noble_prob.inference.task import WEIGHTED, Method, Task
@@ -110,7 +110,7 @@ def _no_u_turns(task: Task, density: LogDensity, warm: hmc.Chains, seed: int) ->
         progress=task.progress,
     )
     chains = run(warm.coordinates.white(warm.flat[:, -1]), draws=task.draws, seed=seed)
-    while task.until_converged and chains.flat.shape[1] < LONGEST * task.draws and not agreed(chains.flat):
+    while task.until_converged and chains.flat.shape[1] < LONGEST * task.draws and not settled(chains.flat):
         seed += 1
         more = run(warm.coordinates.white(chains.flat[:, -1]), draws=MORE, seed=seed)
         chains = chains.followed_by(more)

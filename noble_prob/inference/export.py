@@ -16,11 +16,10 @@ from typing import Any
 import arviz as az
 import numpy as np
 import torch
-from arviz_stats import ess, rhat
-from jaxtyping import Float
 from torch import Tensor
 
 from noble_prob.findings.base import Finding
+from noble_prob.inference.agreement import record
 from noble_prob.inference.looked import looked_at
 from noble_prob.inference.posterior import Posterior, Predictive
 
@@ -45,47 +44,11 @@ def convergence(posterior: Posterior) -> dict[str, dict[str, float | None]]:
     Returns:
         ``{name: {"r_hat", "ess_bulk", "ess_tail"}}``.
     """
-    columns = {name: posterior.latents[..., k] for k, name in enumerate(posterior.space.names)}
-    out: dict[str, dict[str, float | None]] = {}
-    for name, value in {**columns, **posterior.scales}.items():
-        x = value.numpy()
-        if len(x) < 2:
-            out[name] = dict.fromkeys(("r_hat", "ess_bulk", "ess_tail"))
-            continue
-        out[name] = {**_record(x)}
-    return out
-
-
-R_HAT, ESS = 1.01, 400.0
-"""Largest R-hat and smallest effective sample size (bulk and tail) of chains that agree."""
-
-
-def agreed(draws: Tensor) -> bool:
-    """Whether chains of several quantities agree and are long enough.
-
-    Args:
-        draws: Shape ``(chain, draw, quantity)``; ranks count, so any monotone scale will do.
-    """
-    records = [_record(x) for x in draws.movedim(-1, 0).numpy()]
-    return all(r["r_hat"] <= R_HAT and min(r["ess_bulk"], r["ess_tail"]) >= ESS for r in records)
-
-
-def worst_r_hat(draws: Float[Tensor, "chain draw quantity"]) -> float:
-    """Largest rank-normalised split R-hat of several quantities.
-
-    Args:
-        draws: Of the chains.
-    """
-    return max(float(rhat(x)) for x in draws.movedim(-1, 0).numpy())
-
-
-def _record(x: np.ndarray) -> dict[str, float]:
-    """R-hat, bulk and tail effective sample size of one quantity, ``(chain, draw)``."""
-    return {
-        "r_hat": float(rhat(x)),
-        "ess_bulk": float(ess(x, method="bulk")),
-        "ess_tail": float(ess(x, method="tail", prob=(0.05, 0.95))),
-    }
+    chains = len(posterior.latents)
+    draws = torch.cat([posterior.latents, *(value[..., None] for value in posterior.scales.values())], -1)
+    none: dict[str, float | None] = dict.fromkeys(("r_hat", "ess_bulk", "ess_tail"))
+    rows = [{**none, **row} for row in record(draws)] if chains > 1 else [none] * draws.shape[-1]
+    return dict(zip((*posterior.space.names, *posterior.scales), rows, strict=True))
 
 
 def to_json(posterior: Posterior, findings: Sequence[Finding] = ()) -> dict[str, Any]:
@@ -101,16 +64,16 @@ def to_json(posterior: Posterior, findings: Sequence[Finding] = ()) -> dict[str,
         ``window_ms`` (what was looked at of each step), ``looked_at`` (``first 400 ms of 1000 ms steps``, empty where
         all of it was), ``findings``, and how it was made.
     """
-    record = convergence(posterior)
+    chains = convergence(posterior)
     noise = {
-        name: {"unit": SCALE_UNITS.get(name, ""), **_moments(value), **record[name]}
+        name: {"unit": SCALE_UNITS.get(name, ""), **_moments(value), **chains[name]}
         for name, value in posterior.scales.items()
     }
     return {
         "method": posterior.method,
         "seed": posterior.seed,
         "wall_s": posterior.wall_s,
-        "latents": _latents(posterior, record),
+        "latents": _latents(posterior, chains),
         "noise": noise,
         "sweeps": list(posterior.sweeps),
         "current_pa": posterior.evidence.design.current_pa.tolist(),

@@ -27,10 +27,9 @@ from torch import Tensor
 
 from noble_prob.errors import require_seed
 from noble_prob.inference import hmc
+from noble_prob.inference.agreement import effective, settled
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.draw import SPREAD
-from noble_prob.inference.export import ESS, R_HAT
-from noble_prob.inference.export_population import convergence_of, effective_draws
 from noble_prob.inference.importance import BELIEVABLE, pareto_smooth
 from noble_prob.inference.locate import locate
 from noble_prob.inference.poolable import require_length, require_poolable
@@ -95,7 +94,7 @@ def infer_population(
     hyper = hyper or HyperPrior(loc_sd=2.0, scale_log_sd=0.75)
     generator = torch.Generator().manual_seed(seed)
     frame, points = Frame.of(prior), torch.stack([_some(p, generator) for p in posteriors])
-    worth = torch.tensor([effective_draws(p) for p in posteriors], dtype=torch.float64)
+    worth = torch.tensor([effective(p.standardised) for p in posteriors], dtype=torch.float64)
     stand_ins = implied_likelihoods([frame.white(p.standardised.flatten(0, 1)) for p in posteriors], worth)
     values, stats = _settled(
         *stand_ins, hyper, frame, seed=seed, chains=chains, warmup=warmup, draws=draws, progress=progress
@@ -187,8 +186,7 @@ def _settled(
             seen, blur, hyper, seed=seed, chains=chains, warmup=warmup << k, draws=draws << k, progress=progress
         )
         mean, sd, _ = _in_latents(values, frame)
-        rows = convergence_of({"mean": mean, "log_sd": sd.log()}).values()
-        if all(row["r_hat"] <= R_HAT and min(row["ess_bulk"], row["ess_tail"]) >= ESS for row in rows):
+        if settled(torch.cat([mean, sd.log()], -1)):
             break
     return values, stats
 

@@ -14,6 +14,7 @@ from noble_prob.errors import require_mass
 from noble_prob.findings.base import Finding
 from noble_prob.latent import LatentSpace, Neurons
 from noble_prob.noise import Evidence
+from noble_prob.noise.chains import worst_r_hat
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,8 +83,6 @@ class Posterior:
 
     def __repr__(self) -> str:
         """One line for people."""
-        from noble_prob.inference.export import worst_r_hat  # exports are made of posteriors
-
         chains, draws = self.latents.shape[:2]
         k_hat = f", k-hat {self.provenance['k_hat']:.2f}" if "k_hat" in self.provenance else ""
         worst = f", worst R-hat {worst_r_hat(self.latents):.3f}" if chains > 1 else ""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 
+import arviz as az
+import numpy as np
 import pyro
 import torch
 from jaxtyping import Float
 from pyro.infer import MCMC, NUTS
-from pyro.ops.stats import split_gelman_rubin
 from torch import Tensor
 
 from noble_prob.priors.pyro_state import undisturbed
@@ -62,6 +63,10 @@ def run_chains(
     return {name: torch.stack([run[name] for run in runs]) for name in runs[0]}, divergences
 
 
-def worst_split_r_hat(x: Float[Tensor, "chain draw *event"]) -> float:
-    """Largest split R-hat over the event: without ranks, which only the rooms that know ArviZ take."""
-    return float(split_gelman_rubin(x, chain_dim=0, sample_dim=1).max())
+def worst_r_hat(draws: Float[Tensor, "chain draw *event"]) -> float:
+    """Largest rank-normalised split R-hat over the event.
+
+    Args:
+        draws: Of the chains; one chain is split, too.
+    """
+    return float(np.max(az.rhat(draws.numpy())))

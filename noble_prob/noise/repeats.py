@@ -31,7 +31,7 @@ from pyro.infer.autoguide import init_to_value
 from torch import Tensor
 
 from noble_prob.errors import require, require_seed
-from noble_prob.noise.chains import run_chains, worst_split_r_hat
+from noble_prob.noise.chains import run_chains, worst_r_hat
 
 SCALES = ("latency", "rate", "phase_diffusion")
 """The three scales, in the order of the last axis of everything here."""
@@ -240,7 +240,7 @@ def fit_repeats(
         repeats=repeats,
         scales=log.exp().flatten(0, 1),
         cells=names,
-        r_hat=worst_split_r_hat(log),
+        r_hat=worst_r_hat(log),
         divergences=divergences,
         seed=seed,
     )

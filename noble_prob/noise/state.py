@@ -28,7 +28,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from noble_prob.errors import require, require_seed
-from noble_prob.noise.chains import run_chains, worst_split_r_hat
+from noble_prob.noise.chains import run_chains, worst_r_hat
 
 SPREAD = -1.0
 """Log of the median spread of log scales between cells."""
@@ -256,7 +256,7 @@ def fit_state(states: SweepStates, *, draws: int = 500, warmup: int = 300, chain
         drift=log_drift.exp().flatten(0, 1) * rows.unit,
         correlation=tril @ tril.mT,
         electrode_mv=electrode.exp().flatten(0, 1),
-        r_hat=worst_split_r_hat(log),
+        r_hat=worst_r_hat(log),
         divergences=divergences,
         seed=seed,
         chains=chains,

@@ -21,9 +21,10 @@ from noble_prob.errors import UsageError
 from noble_prob.examination import examine_posterior
 from noble_prob.findings.registry import judge
 from noble_prob.inference import convergence, from_pyro, infer, observe, to_datatree, to_json
-from noble_prob.inference.export import agreed, worst_r_hat
+from noble_prob.inference.agreement import settled
 from noble_prob.inference.restore import read_posterior, stored
 from noble_prob.noise import NoisePrior
+from noble_prob.noise.chains import worst_r_hat
 from noble_prob.priors import seeded
 from noble_prob.recording import Protocol, Recording
 from noble_prob.report import render
@@ -219,4 +220,11 @@ def test_chains_agree_when_they_mix_and_are_long_enough(draws, apart, agree):
     x = torch.randn(2, draws, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     x[1, :, 2] += apart
     assert worst_r_hat(x) < 1.01 or apart
-    assert agreed(x) == agree
+    assert settled(x) == agree
+
+
+def test_acceptance_is_told_without_the_private_name_of_pyro():
+    from noble_prob.inference.nuts import _each
+
+    assert _each([0.5, 0.75, 0.75], 0.9).tolist() == pytest.approx([0.5, 1.0, 0.75])
+    assert _each([math.nan, math.nan], 0.9).tolist() == [0.9, 0.9]
