@@ -3,8 +3,10 @@
 Groups: ``posterior`` (latents in their units, noise scales), ``sample_stats`` (among them ``log_likelihood``, that of
 all sweeps together), ``log_prior`` (of the latents), ``log_likelihood`` (per sweep),
 ``posterior_predictive`` and ``prior_predictive`` (spike counts, times, summary features), ``prior`` (latents), and
-``observed_data``. Units are in the attributes of every variable. The JSON names, per latent, mean, SD, 89 % interval,
-R-hat and effective sample sizes, with names that other programs may rely on.
+``observed_data``. A replay bears the chain and draw that it was made with, in ``posterior_predictive`` those of some
+draws of ``posterior``, in ``prior_predictive`` those of ``prior``: what is aligned belongs together. Units are in the
+attributes of every variable. The JSON names, per latent, mean, SD, 89 % interval, R-hat and effective sample sizes,
+with names that other programs may rely on.
 """
 
 from __future__ import annotations
@@ -141,7 +143,6 @@ def _responses(posterior: Posterior) -> Any:
     seen = Predictive(times_ms=e.times_ms[None], summary=e.summary[None], latents=torch.zeros(1, 0))
     data = {
         "log_likelihood": {"sweeps": _array(posterior.log_likelihood)},
-        "posterior_predictive": _replays(after, names, width),
         "prior_predictive": _replays(before, names, width),
         "observed_data": {name: value[0, 0] for name, value in _replays(seen, names, width).items()},
         "constant_data": {
@@ -152,21 +153,27 @@ def _responses(posterior: Posterior) -> Any:
     }
     dims = {name: ["sweep"] for name in ("spike_count", "current_pa", "end_ms", "recorded_sweep", "sweeps", *names)}
     coords = {"sweep": list(range(len(e.design))), "spike": list(range(1, width + 1))}
-    return az.from_dict(data, dims={**dims, "spike_time_ms": ["sweep", "spike"]}, coords=coords)
+    dims["spike_time_ms"] = ["sweep", "spike"]
+    tree = az.from_dict(data, dims=dims, coords=coords)
+    chains, draws = posterior.latents.shape[:2] if after.made_from is not None else (1, len(after.latents))
+    replays = _replays(after, names, width, chains)
+    place = range(draws) if after.made_from is None else (after.made_from % draws).unique().tolist()
+    paired = az.from_dict({"posterior_predictive": replays}, dims=dims, coords={**coords, "draw": list(place)})
+    tree["posterior_predictive"] = paired["posterior_predictive"]
+    return tree
 
 
 def _array(value: Tensor) -> np.ndarray:
     return value.detach().cpu().numpy()
 
 
-def _replays(p: Predictive, names: Sequence[str], width: int) -> dict[str, np.ndarray]:
-    """Counts, spike times (NaN behind the last) and features with one chain axis in front."""
+def _replays(p: Predictive, names: Sequence[str], width: int, chains: int = 1) -> dict[str, np.ndarray]:
+    """Counts, spike times (NaN behind the last) and features, chain and draw in front, in the order of these."""
+    order = torch.arange(len(p.times_ms)) if p.made_from is None else p.made_from.argsort()
     times = torch.nn.functional.pad(p.times_ms, (0, width - p.times_ms.shape[-1]), value=torch.inf)
-    out = {
-        "spike_count": _array(p.counts)[None],
-        "spike_time_ms": _array(torch.where(times < 1e9, times, torch.nan))[None],
-    }
-    return out | {name: _array(p.summary[..., k])[None] for k, name in enumerate(names)}
+    out = {"spike_count": p.counts, "spike_time_ms": torch.where(times < 1e9, times, torch.nan)}
+    out |= {name: p.summary[..., k] for k, name in enumerate(names)}
+    return {name: _array(value[order].unflatten(0, (chains, -1))) for name, value in out.items()}
 
 
 def _annotate(tree: Any, posterior: Posterior) -> None:

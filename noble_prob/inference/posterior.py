@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from noble_prob.errors import require_mass
@@ -25,11 +25,14 @@ class Predictive:
         times_ms: Spike times (ms after onset), infinity behind the last, shape ``(draw, sweep, spike)``.
         summary: Summary features in their units, NaN where undefined, shape ``(draw, sweep, feature)``.
         latents: Latents that each draw was made with (coordinate units), shape ``(draw, latent)``.
+        made_from: Place of the draw of the posterior that each was made with, chain behind chain, as many of every
+            chain; in random order, so that the first few are a sample. None for draws of the prior.
     """
 
     times_ms: Float[Tensor, "draw sweep spike"]
     summary: Float[Tensor, "draw sweep feature"]
     latents: Float[Tensor, "draw latent"]
+    made_from: Int[Tensor, " draw"] | None = None
 
     def __repr__(self) -> str:
         """One line for people."""

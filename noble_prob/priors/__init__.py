@@ -5,7 +5,7 @@ from noble_prob.priors.fit import fit_prior, score
 from noble_prob.priors.gaussian import HyperPrior, factor_correlation, widened
 from noble_prob.priors.plausible import Plausibility, plausibility
 from noble_prob.priors.pyro_state import undisturbed
-from noble_prob.priors.rng import seeded, stream
+from noble_prob.priors.rng import derive, seeded, stream
 from noble_prob.priors.threads import single_thread
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Kind",
     "Plausibility",
     "Prior",
+    "derive",
     "factor_correlation",
     "fit_prior",
     "plausibility",

@@ -31,12 +31,26 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def stream(purpose: str, seed: int) -> torch.Generator:
-    """Random numbers of one purpose, on the CPU, unrelated to those of another purpose with the same seed.
+def derive(purpose: str, seed: int, *index: int) -> int:
+    """A seed of one purpose, unrelated to those of another purpose, of another seed and of another index.
+
+    Sums do not do: those of neighbouring seeds and indices meet.
+
+    Args:
+        purpose: What it is for.
+        seed: Any integer.
+        index: Numbers of the batch, chain or round that it is for.
+    """
+    digest = hashlib.sha256(" ".join([purpose, *map(str, (seed, *index))]).encode()).digest()
+    return int.from_bytes(digest[:7], "big")
+
+
+def stream(purpose: str, seed: int, *index: int) -> torch.Generator:
+    """Random numbers from the seed that :func:`derive` gives, on the CPU.
 
     Args:
         purpose: What they are for.
         seed: Any integer.
+        index: Numbers of the batch, chain or round that they are for.
     """
-    digest = hashlib.sha256(f"{purpose} {seed}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+    return torch.Generator().manual_seed(derive(purpose, seed, *index))
