@@ -10,6 +10,7 @@ from numpy import ndarray
 
 from noble_prob.inference.agreement import record
 from noble_prob.inference.population import Population
+from noble_prob.priors import stream
 
 
 def population_convergence(population: Population) -> dict[str, dict[str, float]]:
@@ -64,7 +65,7 @@ def _resampled(population: Population) -> ndarray:
     """Positions of draws, each as often as its weight says (systematic resampling), shuffled; ``(chain, draw)``."""
     weight = population.flat_weights
     n = len(weight)
-    generator = torch.Generator().manual_seed(population.seed)
+    generator = stream("resample", population.seed)
     at = torch.searchsorted(weight.cumsum(0), (torch.arange(n) + torch.rand((), generator=generator)).double() / n)
     order = torch.randperm(n, generator=generator)
     return at.clamp(max=n - 1)[order].reshape(population.loc.shape[:2]).numpy()

@@ -38,7 +38,7 @@ from noble_prob.inference.posterior import Posterior
 from noble_prob.inference.reweigh import Reweighed, reweigh
 from noble_prob.inference.standin import Frame, conditional_draws, implied_likelihoods
 from noble_prob.latent import Neurons
-from noble_prob.priors import HyperPrior, Prior, factor_correlation, single_thread, undisturbed
+from noble_prob.priors import HyperPrior, Prior, derive, factor_correlation, single_thread, stream, undisturbed
 from noble_prob.program import population_program
 
 MOST_DRAWS, CHECKED = 1000, 4000
@@ -92,7 +92,7 @@ def infer_population(
     require_length(chains, warmup, draws)
     require_poolable(posteriors, prior, labels)
     hyper = hyper or HyperPrior(loc_sd=2.0, scale_log_sd=0.75)
-    generator = torch.Generator().manual_seed(seed)
+    generator = stream("population", seed)
     frame, points = Frame.of(prior), torch.stack([_some(p, generator) for p in posteriors])
     worth = torch.tensor([effective(p.standardised) for p in posteriors], dtype=torch.float64)
     stand_ins = implied_likelihoods([frame.white(p.standardised.flatten(0, 1)) for p in posteriors], worth)
@@ -183,7 +183,14 @@ def _settled(
     """:func:`sample_hyper_parameters`, with longer chains while they have not settled."""
     for k in range(ROUNDS):
         values, stats = sample_hyper_parameters(
-            seen, blur, hyper, seed=seed, chains=chains, warmup=warmup << k, draws=draws << k, progress=progress
+            seen,
+            blur,
+            hyper,
+            seed=derive("hyper-parameters", seed, k),
+            chains=chains,
+            warmup=warmup << k,
+            draws=draws << k,
+            progress=progress,
         )
         mean, sd, _ = _in_latents(values, frame)
         if settled(torch.cat([mean, sd.log()], -1)):
@@ -218,7 +225,7 @@ def sample_hyper_parameters(
     density = LogDensity(partial(population_program, seen, blur, hyper=hyper))
     with single_thread(), pyro.validation_enabled(False):
         coordinates, _ = locate(density, rows, seed)
-        generator = torch.Generator().manual_seed(seed)
+        generator = stream("start", seed)
         start = SPREAD * torch.randn(chains, *rows, density.size, generator=generator, dtype=torch.float64)
         result = hmc.sample(density, coordinates, start, warmup=warmup, draws=draws, seed=seed, progress=progress)
         values = density.unpack(result.flat)[0]

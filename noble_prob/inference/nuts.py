@@ -25,7 +25,7 @@ from noble_prob.inference.hmc import Chains
 from noble_prob.inference.recorded import Recorded
 from noble_prob.inference.straight import Coordinates
 from noble_prob.jobs.bars import counter
-from noble_prob.priors import seeded
+from noble_prob.priors import derive, seeded
 
 GROUPS = 2
 """Groups of chains on a processor."""
@@ -84,7 +84,11 @@ def sample(
     """
     shown = counter(total=len(start) * draws, desc="nuts", unit="draw", leave=None, show=progress)
     flags = {name: value for name, value in pyro.settings.get().items() if name.startswith("validate")}
-    with seeded(seed), shown, pyro.settings.context(**flags):  # kernels switch these off and on, each in its own time
+    with (
+        seeded(derive("nuts", seed)),
+        shown,
+        pyro.settings.context(**flags),
+    ):  # kernels switch these off and on, each in its own time
         chains = [partial(_chain, w, step_size, draws, shown) for w in start]
         runs, gradients = lockstep.run(chains, energy, groups=energy.groups(start))
     flat, acceptance, diverging, steps = (torch.stack([run[i] for run in runs]) for i in range(4))
