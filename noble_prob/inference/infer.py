@@ -55,7 +55,7 @@ def infer(
     """Posterior of a neuron's latent features from its recording.
 
     Chains are NUTS (Hoffman and Gelman 2014) or Hamiltonian Monte Carlo; importance weights are smoothed and judged by
-    the shape of their Pareto tail (PSIS, Vehtari et al. 2024).
+    the shape of their Pareto tail (PSIS, Vehtari et al. 2024). Threads that infer wait for each other.
 
     Args:
         recordings: Sweeps of one neuron under current steps of 100 ms or more; or several recordings of that kind.

@@ -74,7 +74,7 @@ def predict(
         prior: For the units of the latents.
         values: Draws of the latent sites, axes ``(chain, draw, *recording, ...)``; None for the prior predictive.
         evidence: Whose sweeps are replayed.
-        n: Number of draws; with values at most that many, as many of every chain, evenly apart.
+        n: Number of draws; with values at most that many, but one of every chain, as many of each, evenly apart.
         seed: Seed of the noise, and of the draws of the prior.
     """
     rows = tuple(evidence.design.current_pa.shape[:-1])
