@@ -176,8 +176,8 @@ def _predict(decoder: Decoder, latents: Tensor, truth: Recording, device: str | 
     """The decoder's answer to the sweeps of one model."""
     neuron = Neurons(space=decoder.space, value=latents[None], axis="neuron")
     asked = truth.protocol.amplitudes_pa  # those of the reference, whatever the decoder was trained on
-    answer = respond(decoder, neuron, asked, device=device, extrapolate=True)
-    return replace(answer, protocol=truth.protocol, voltage_mv=answer.voltage_mv[0].to(truth.voltage_mv), axes=())
+    answer = respond(decoder, neuron, asked, device=device, extrapolate=True).squeeze()
+    return replace(answer, protocol=truth.protocol, voltage_mv=answer.voltage_mv.to(truth.voltage_mv))
 
 
 def _unseen(truth: Recording, trained_pa: Sequence[float]) -> Recording:

@@ -30,7 +30,7 @@ from noble_prob.jobs.fanout import fan_out
 from noble_prob.jobs.place import require_folder
 from noble_prob.jobs.whole import write_atomically
 from noble_prob.noise import Evidence
-from noble_prob.priors import single_thread, undisturbed
+from noble_prob.priors import derive, single_thread, undisturbed
 
 RUN = "run.json"
 
@@ -98,7 +98,7 @@ def thinned_draws(
             index=k,
             task=task,
             evidences=evidences[at : at + batch],
-            seed=seed + 1 + at,
+            seed=derive("batch", seed, at),
             keep=keep,
             alone=jobs > 1,
             path=None if folder is None else folder / f"draws_{k:05d}.npy",

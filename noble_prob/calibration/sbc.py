@@ -32,7 +32,7 @@ from noble_prob.errors import require, require_count, require_seed
 from noble_prob.inference.predict import predict
 from noble_prob.inference.task import Task
 from noble_prob.noise import Design, Evidence, NoisePrior
-from noble_prob.priors import Prior, undisturbed
+from noble_prob.priors import Prior, derive, undisturbed
 from noble_prob.program import program
 
 
@@ -138,7 +138,7 @@ def recordings_from_program(
     model = partial(program, decoder, prior, design, noise=noise, robust=robust)
     blank = torch.full((len(design), len(design.summary_names)), torch.nan, dtype=torch.float64)
     empty = Evidence(design=design, times_ms=torch.full((len(design), 1), torch.inf).double(), summary=blank)
-    drawn = predict(model, prior, None, empty, n=n, seed=seed)
+    drawn = predict(model, prior, None, empty, n=n, seed=derive("recordings to calibrate", seed))
     evidence = [
         Evidence(design=design, times_ms=_trim(t), summary=s)
         for t, s in zip(drawn.times_ms, drawn.summary, strict=True)

@@ -57,7 +57,14 @@ def repeats_of(recording: Recording) -> SpikeRepeats:
     return SpikeRepeats(times_ms=trains, end_ms=ends, cell=cells, current_pa=currents)
 
 
-def fit_trials(recording: Recording | SpikeRepeats, *, draws: int = 300, warmup: int = 200, seed: int = 0) -> RepeatFit:
+def fit_trials(
+    recording: Recording | SpikeRepeats,
+    *,
+    draws: int = 300,
+    warmup: int = 200,
+    seed: int = 0,
+    progress: bool = False,
+) -> RepeatFit:
     """Fit the trial model to repeats: hierarchical over neurons and stimuli, with posterior uncertainty.
 
     Args:
@@ -65,12 +72,13 @@ def fit_trials(recording: Recording | SpikeRepeats, *, draws: int = 300, warmup:
         draws: Draws kept of each of two chains.
         warmup: Draws thrown away.
         seed: Seed of everything random.
+        progress: Show a bar on stderr.
 
     Raises:
         UsageError: If there are no repeats, or no stimulus makes every repeat fire.
     """
     repeats = recording if isinstance(recording, SpikeRepeats) else repeats_of(recording)
-    return fit_repeats(repeats, draws=draws, warmup=warmup, seed=seed)
+    return fit_repeats(repeats, draws=draws, warmup=warmup, seed=seed, progress=progress)
 
 
 def train_table(times_ms: np.ndarray, *, source: str) -> FeatureTable:

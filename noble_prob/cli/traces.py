@@ -35,9 +35,7 @@ def write_recordings(recording: Recording, labels: tuple[str, ...], folder: Path
     from noble_prob.readers import write_npz
 
     for k, label in enumerate(labels):
-        one = replace(
-            recording, voltage_mv=recording.voltage_mv[k], axes=(), provenance={**recording.provenance, "model": label}
-        )
+        one = replace(recording.members(k).squeeze(), provenance={**recording.provenance, "model": label})
         whole = one.voltage_mv.isfinite().all(-1).nonzero().flatten().tolist()
         if whole:
             write_npz(one.select(whole), folder / f"{label}.npz")

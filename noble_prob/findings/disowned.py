@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from noble_prob.findings.base import Finding
-from noble_prob.inference.export import worst_r_hat
 from noble_prob.inference.importance import BELIEVABLE
 from noble_prob.inference.posterior import Posterior
+from noble_prob.noise.chains import worst_r_hat
 
 UNSETTLED = 1.1
 """R-hat above which the spread of chains says nothing."""

@@ -12,7 +12,8 @@ from math import isfinite
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
 from noble_prob.findings.words import in_words, listed
-from noble_prob.inference.export import ESS, R_HAT, convergence
+from noble_prob.inference.agreement import ESS, R_HAT
+from noble_prob.inference.export import convergence
 from noble_prob.inference.posterior import Posterior
 
 REMEDY = (

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
-from noble_prob.inference.export import ESS, R_HAT
+from noble_prob.inference.agreement import ESS, R_HAT
 from noble_prob.inference.export_population import population_convergence
 from noble_prob.inference.importance import BELIEVABLE
 from noble_prob.inference.population import Population

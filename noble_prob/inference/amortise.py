@@ -30,7 +30,7 @@ from noble_prob.inference.density import LogDensity
 from noble_prob.inference.observe import mask_late
 from noble_prob.jobs.bars import bar
 from noble_prob.noise import Design, Evidence, NoisePrior, mask_undefined
-from noble_prob.priors import Prior, seeded, undisturbed
+from noble_prob.priors import Prior, derive, seeded, stream, undisturbed
 from noble_prob.program import program
 from noble_prob.recording.step import SHORTEST_STEP_MS
 from noble_prob.training.loop import fit
@@ -123,7 +123,9 @@ def train_estimator(
     pool, facts = draw_pool(decoder, prior, noise=noise, robust=robust, n=n, seed=seed, progress=progress)
     centre, scale = pool.truth.mean(0), torch.linalg.cholesky(torch.cov(pool.truth.T))
     target = torch.linalg.solve_triangular(scale, (pool.truth - centre).T, upper=False).T
-    network = new_network(Sizes(token=pool.rows.shape[-1], size=target.shape[-1], **(sizes or {})), seed=seed)
+    network = new_network(
+        Sizes(token=pool.rows.shape[-1], size=target.shape[-1], **(sizes or {})), seed=derive("weights", seed)
+    )
     task = FlowTask(network.to(device), Pool(rows=pool.rows.to(device), truth=pool.truth), target.float().to(device))
     belongs, answers = fingerprint(decoder, prior), probe(decoder, prior, noise=noise, robust=robust)
     about = {"belongs_to": belongs, "n": n, "robust": robust, "program": [f"{x:.4g}" for x in answers]}
@@ -175,11 +177,11 @@ def draw_pool(
     """
     density, truths, evidences = None, [], []
     for k in bar(range(0, n, CHUNK), desc="recordings", unit="batch", show=progress):
-        generator = torch.Generator().manual_seed((seed * 1_000_003 + k) % 2**63)
+        generator = stream("designs", seed, k)
         design = random_design(decoder, min(CHUNK, n - k), generator)
         model = partial(program, decoder, prior, design, noise=noise, robust=robust)
         density = density or LogDensity(partial(program, decoder, prior, _one(design), noise=noise), observed=OBSERVED)
-        with seeded((seed * 1_000_003 + k) % 2**63), torch.no_grad():
+        with seeded(derive("recordings", seed, k)), torch.no_grad():
             nodes: Any = poutine.trace(model).get_trace(batch=(len(design.end_ms),)).nodes
         truths.append(density.pack({site.name: nodes[site.name]["value"] for site in density.sites}))
         times = nodes["spikes"]["value"]

@@ -27,7 +27,7 @@ from noble_prob.inference.posterior import Posterior
 from noble_prob.inference.predict import Replays, likelihoods, predict
 from noble_prob.inference.task import ONE_BY_ONE, WEIGHTED, Task
 from noble_prob.noise import Evidence
-from noble_prob.priors import single_thread
+from noble_prob.priors import derive, single_thread
 from noble_prob.recording.made import made_by
 
 PREDICTIVE = 400
@@ -57,7 +57,7 @@ def draw_latents(
     shapes = found.record.get("k_hat")
     bad = [] if shapes is None else [k for k, shape in enumerate(shapes.tolist()) if not shape <= BELIEVABLE]
     if bad:
-        z[bad] = draw_latents(replace(task, method="hmc"), [evidences[k] for k in bad], seed=seed)
+        z[bad] = draw_latents(replace(task, method="hmc"), [evidences[k] for k in bad], seed=derive("instead", seed))
     return z
 
 
@@ -107,8 +107,8 @@ def _sampled(task: Task, evidence: Evidence, seed: int) -> tuple[Draws, dict[str
     found = draw(task, density, evidence, rows, seed)
     values, _ = density.unpack(found.flat)
     drawn = _about(task, density, evidence, found, values)
-    after = predict(model, task.prior, values, evidence, n=PREDICTIVE, seed=seed).cpu()
-    before = predict(model, task.prior, None, evidence, n=PREDICTIVE, seed=seed + 1).cpu()
+    after = predict(model, task.prior, values, evidence, n=PREDICTIVE, seed=derive("predictive", seed)).cpu()
+    before = predict(model, task.prior, None, evidence, n=PREDICTIVE, seed=derive("prior predictive", seed)).cpu()
     return found, drawn, after, before
 
 
@@ -145,9 +145,9 @@ def _provenance(task: Task, found: Draws, row: int | None, item: Observation, ba
         "made_by": made_by(),
         "prior": task.prior.kind,
         "robust": task.robust,
-        "chains": task.chains,
+        "chains": found.flat.shape[0],
         "warmup": task.warmup,
-        "draws": task.draws,
+        "draws": found.flat.shape[1],
         "batch": batch,
         "noise_prior": asdict(task.noise),
         **record,

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import count
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from noble_prob.inference import hmc, importance, nuts, refresh, svi
+from noble_prob.inference.agreement import settled
 from noble_prob.inference.density import LogDensity
-from noble_prob.inference.export import agreed
 from noble_prob.inference.locate import columns, locate, locate_near
 from noble_prob.inference.straight import white_coordinates
 from noble_prob.inference.task import WEIGHTED, Method, Task
 from noble_prob.inference.whiten import Affine
 from noble_prob.noise import Evidence
+from noble_prob.priors import derive, stream
 
 SPREAD, LONGEST, MORE = 1.5, 8, 50
 """Starting points of chains in posterior SDs; chains that do not agree yet are continued by so many draws at a time,
@@ -72,7 +74,7 @@ def _weighted(
     """Weighted draws, resampled and moved."""
     n = task.chains * task.draws
     found = importance.sample(density, coordinates, draws=PROPOSALS[task.method] * n, seed=seed, companion=companion)
-    at = found.resample(n, torch.Generator().manual_seed(seed))
+    at = found.resample(n, stream("resample", seed))
     moved = refresh.move(density, found, at, seed=seed)
     return Draws(
         flat=moved.flat[None],
@@ -88,10 +90,10 @@ def _chains(
 
     For NUTS a batched run does the warm-up: it settles coordinates, step size and starting points.
     """
-    seeds = iter((seed + 1, seed + 2))
+    seeds = (derive("adapt", seed, k) for k in count())
     proposal, _ = importance.adapted(density, coordinates, seeds)
     white = white_coordinates(proposal.coordinates, proposal.funnel)
-    generator = torch.Generator().manual_seed(seed)
+    generator = stream("start", seed)
     start = SPREAD * torch.randn(task.chains, *rows, density.size, generator=generator, dtype=torch.float64)
     start = start.to(coordinates.centre.device)
     batched = partial(hmc.sample, density, white, start, warmup=task.warmup, seed=seed, progress=task.progress)
@@ -110,8 +112,8 @@ def _no_u_turns(task: Task, density: LogDensity, warm: hmc.Chains, seed: int) ->
         progress=task.progress,
     )
     chains = run(warm.coordinates.white(warm.flat[:, -1]), draws=task.draws, seed=seed)
-    while task.until_converged and chains.flat.shape[1] < LONGEST * task.draws and not agreed(chains.flat):
-        seed += 1
-        more = run(warm.coordinates.white(chains.flat[:, -1]), draws=MORE, seed=seed)
+    while task.until_converged and chains.flat.shape[1] < LONGEST * task.draws and not settled(chains.flat):
+        again = derive("continued", seed, chains.flat.shape[1])
+        more = run(warm.coordinates.white(chains.flat[:, -1]), draws=MORE, seed=again)
         chains = chains.followed_by(more)
     return chains

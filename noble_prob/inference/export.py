@@ -3,8 +3,10 @@
 Groups: ``posterior`` (latents in their units, noise scales), ``sample_stats`` (among them ``log_likelihood``, that of
 all sweeps together), ``log_prior`` (of the latents), ``log_likelihood`` (per sweep),
 ``posterior_predictive`` and ``prior_predictive`` (spike counts, times, summary features), ``prior`` (latents), and
-``observed_data``. Units are in the attributes of every variable. The JSON names, per latent, mean, SD, 89 % interval,
-R-hat and effective sample sizes, with names that other programs may rely on.
+``observed_data``. A replay bears the chain and draw that it was made with, in ``posterior_predictive`` those of some
+draws of ``posterior``, in ``prior_predictive`` those of ``prior``: what is aligned belongs together. Units are in the
+attributes of every variable. The JSON names, per latent, mean, SD, 89 % interval, R-hat and effective sample sizes,
+with names that other programs may rely on.
 """
 
 from __future__ import annotations
@@ -16,11 +18,10 @@ from typing import Any
 import arviz as az
 import numpy as np
 import torch
-from arviz_stats import ess, rhat
-from jaxtyping import Float
 from torch import Tensor
 
 from noble_prob.findings.base import Finding
+from noble_prob.inference.agreement import record
 from noble_prob.inference.looked import looked_at
 from noble_prob.inference.posterior import Posterior, Predictive
 
@@ -45,47 +46,11 @@ def convergence(posterior: Posterior) -> dict[str, dict[str, float | None]]:
     Returns:
         ``{name: {"r_hat", "ess_bulk", "ess_tail"}}``.
     """
-    columns = {name: posterior.latents[..., k] for k, name in enumerate(posterior.space.names)}
-    out: dict[str, dict[str, float | None]] = {}
-    for name, value in {**columns, **posterior.scales}.items():
-        x = value.numpy()
-        if len(x) < 2:
-            out[name] = dict.fromkeys(("r_hat", "ess_bulk", "ess_tail"))
-            continue
-        out[name] = {**_record(x)}
-    return out
-
-
-R_HAT, ESS = 1.01, 400.0
-"""Largest R-hat and smallest effective sample size (bulk and tail) of chains that agree."""
-
-
-def agreed(draws: Tensor) -> bool:
-    """Whether chains of several quantities agree and are long enough.
-
-    Args:
-        draws: Shape ``(chain, draw, quantity)``; ranks count, so any monotone scale will do.
-    """
-    records = [_record(x) for x in draws.movedim(-1, 0).numpy()]
-    return all(r["r_hat"] <= R_HAT and min(r["ess_bulk"], r["ess_tail"]) >= ESS for r in records)
-
-
-def worst_r_hat(draws: Float[Tensor, "chain draw quantity"]) -> float:
-    """Largest rank-normalised split R-hat of several quantities.
-
-    Args:
-        draws: Of the chains.
-    """
-    return max(float(rhat(x)) for x in draws.movedim(-1, 0).numpy())
-
-
-def _record(x: np.ndarray) -> dict[str, float]:
-    """R-hat, bulk and tail effective sample size of one quantity, ``(chain, draw)``."""
-    return {
-        "r_hat": float(rhat(x)),
-        "ess_bulk": float(ess(x, method="bulk")),
-        "ess_tail": float(ess(x, method="tail", prob=(0.05, 0.95))),
-    }
+    chains = len(posterior.latents)
+    draws = torch.cat([posterior.latents, *(value[..., None] for value in posterior.scales.values())], -1)
+    none: dict[str, float | None] = dict.fromkeys(("r_hat", "ess_bulk", "ess_tail"))
+    rows = [{**none, **row} for row in record(draws)] if chains > 1 else [none] * draws.shape[-1]
+    return dict(zip((*posterior.space.names, *posterior.scales), rows, strict=True))
 
 
 def to_json(posterior: Posterior, findings: Sequence[Finding] = ()) -> dict[str, Any]:
@@ -101,16 +66,16 @@ def to_json(posterior: Posterior, findings: Sequence[Finding] = ()) -> dict[str,
         ``window_ms`` (what was looked at of each step), ``looked_at`` (``first 400 ms of 1000 ms steps``, empty where
         all of it was), ``findings``, and how it was made.
     """
-    record = convergence(posterior)
+    chains = convergence(posterior)
     noise = {
-        name: {"unit": SCALE_UNITS.get(name, ""), **_moments(value), **record[name]}
+        name: {"unit": SCALE_UNITS.get(name, ""), **_moments(value), **chains[name]}
         for name, value in posterior.scales.items()
     }
     return {
         "method": posterior.method,
         "seed": posterior.seed,
         "wall_s": posterior.wall_s,
-        "latents": _latents(posterior, record),
+        "latents": _latents(posterior, chains),
         "noise": noise,
         "sweeps": list(posterior.sweeps),
         "current_pa": posterior.evidence.design.current_pa.tolist(),
@@ -182,7 +147,6 @@ def _responses(posterior: Posterior) -> Any:
     seen = Predictive(times_ms=e.times_ms[None], summary=e.summary[None], latents=torch.zeros(1, 0))
     data = {
         "log_likelihood": {"sweeps": _array(posterior.log_likelihood)},
-        "posterior_predictive": _replays(after, names, width),
         "prior_predictive": _replays(before, names, width),
         "observed_data": {name: value[0, 0] for name, value in _replays(seen, names, width).items()},
         "constant_data": {
@@ -193,21 +157,27 @@ def _responses(posterior: Posterior) -> Any:
     }
     dims = {name: ["sweep"] for name in ("spike_count", "current_pa", "end_ms", "recorded_sweep", "sweeps", *names)}
     coords = {"sweep": list(range(len(e.design))), "spike": list(range(1, width + 1))}
-    return az.from_dict(data, dims={**dims, "spike_time_ms": ["sweep", "spike"]}, coords=coords)
+    dims["spike_time_ms"] = ["sweep", "spike"]
+    tree = az.from_dict(data, dims=dims, coords=coords)
+    chains, draws = posterior.latents.shape[:2] if after.made_from is not None else (1, len(after.latents))
+    replays = _replays(after, names, width, chains)
+    place = range(draws) if after.made_from is None else (after.made_from % draws).unique().tolist()
+    paired = az.from_dict({"posterior_predictive": replays}, dims=dims, coords={**coords, "draw": list(place)})
+    tree["posterior_predictive"] = paired["posterior_predictive"]
+    return tree
 
 
 def _array(value: Tensor) -> np.ndarray:
     return value.detach().cpu().numpy()
 
 
-def _replays(p: Predictive, names: Sequence[str], width: int) -> dict[str, np.ndarray]:
-    """Counts, spike times (NaN behind the last) and features with one chain axis in front."""
+def _replays(p: Predictive, names: Sequence[str], width: int, chains: int = 1) -> dict[str, np.ndarray]:
+    """Counts, spike times (NaN behind the last) and features, chain and draw in front, in the order of these."""
+    order = torch.arange(len(p.times_ms)) if p.made_from is None else p.made_from.argsort()
     times = torch.nn.functional.pad(p.times_ms, (0, width - p.times_ms.shape[-1]), value=torch.inf)
-    out = {
-        "spike_count": _array(p.counts)[None],
-        "spike_time_ms": _array(torch.where(times < 1e9, times, torch.nan))[None],
-    }
-    return out | {name: _array(p.summary[..., k])[None] for k, name in enumerate(names)}
+    out = {"spike_count": p.counts, "spike_time_ms": torch.where(times < 1e9, times, torch.nan)}
+    out |= {name: p.summary[..., k] for k, name in enumerate(names)}
+    return {name: _array(value[order].unflatten(0, (chains, -1))) for name, value in out.items()}
 
 
 def _annotate(tree: Any, posterior: Posterior) -> None:

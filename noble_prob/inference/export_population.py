@@ -2,50 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import arviz as az
 import torch
-from arviz_stats import ess, rhat
-from jaxtyping import Float
-from torch import Tensor
 
+from noble_prob.inference.agreement import record
 from noble_prob.inference.importance import resampled
 from noble_prob.inference.population import Population
-from noble_prob.inference.posterior import Posterior
-
-
-def effective_draws(posterior: Posterior) -> float:
-    """How many independent draws a posterior's moments are worth: its distinct draws, or fewer in slow chains.
-
-    Args:
-        posterior: Draws of one neuron's latents.
-    """
-    draws = posterior.standardised
-    distinct = float(len(torch.unique(draws.flatten(0, 1), dim=0)))
-    if draws.shape[0] < 2:
-        return distinct
-    each = [float(ess(draws[..., k].numpy(), method="bulk")) for k in range(draws.shape[-1])]
-    return min(distinct, float(torch.tensor(each).median()))
-
-
-def convergence_of(sites: Mapping[str, Float[Tensor, "chain draw latent"]]) -> dict[str, dict[str, float]]:
-    """R-hat, bulk and tail effective sample size of every column of each site, by ``site[column]``.
-
-    Args:
-        sites: Draws by name.
-    """
-    out = {}
-    for name, draws in sites.items():
-        for k in range(draws.shape[-1]):
-            x = draws[..., k].numpy()
-            out[f"{name}[{k}]"] = {
-                "r_hat": float(rhat(x)),
-                "ess_bulk": float(ess(x, method="bulk")),
-                "ess_tail": float(ess(x, method="tail", prob=(0.05, 0.95))),
-            }
-    return out
 
 
 def population_convergence(population: Population) -> dict[str, dict[str, float]]:
@@ -54,7 +18,7 @@ def population_convergence(population: Population) -> dict[str, dict[str, float]
     Args:
         population: Its draws, before weights.
     """
-    rows = convergence_of({"mean": population.loc, "sd": population.sd.log()}).values()
+    rows = record(torch.cat([population.loc, population.sd.log()], -1))
     names = [f"{what} of {name}" for what in ("mean", "sd") for name in population.space.names]
     return dict(zip(names, rows, strict=True))
 

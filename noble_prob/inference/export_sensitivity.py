@@ -7,7 +7,6 @@ power-scaling, Statistics and Computing 34.
 from __future__ import annotations
 
 import arviz as az
-from arviz_stats import psense
 
 from noble_prob.inference.posterior import Posterior
 
@@ -32,5 +31,5 @@ def sensitivity(posterior: Posterior) -> dict[str, tuple[float, float]]:
             "log_likelihood": {"recording": posterior.stats["log_likelihood"].numpy()},
         }
     )
-    prior, likelihood = (psense(tree, group=group) for group in ("prior", "likelihood"))
+    prior, likelihood = (az.psense(tree, group=group) for group in ("prior", "likelihood"))
     return {name: (float(prior[name]), float(likelihood[name])) for name in columns}

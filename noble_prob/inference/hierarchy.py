@@ -27,10 +27,9 @@ from torch import Tensor
 
 from noble_prob.errors import require_seed
 from noble_prob.inference import hmc
+from noble_prob.inference.agreement import effective, settled
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.draw import SPREAD
-from noble_prob.inference.export import ESS, R_HAT
-from noble_prob.inference.export_population import convergence_of, effective_draws
 from noble_prob.inference.importance import BELIEVABLE, pareto_smooth
 from noble_prob.inference.locate import locate
 from noble_prob.inference.poolable import require_poolable
@@ -40,7 +39,7 @@ from noble_prob.inference.reweigh import Reweighed, reweigh
 from noble_prob.inference.standin import Frame, conditional_draws, implied_likelihoods
 from noble_prob.inference.task import require_length
 from noble_prob.latent import Neurons
-from noble_prob.priors import HyperPrior, Prior, factor_correlation, single_thread, undisturbed
+from noble_prob.priors import HyperPrior, Prior, derive, factor_correlation, single_thread, stream, undisturbed
 from noble_prob.program import population_program
 
 MOST_DRAWS, CHECKED = 1000, 4000
@@ -94,9 +93,9 @@ def infer_population(
     require_length(chains, warmup, draws)
     require_poolable(posteriors, prior, labels)
     hyper = hyper or HyperPrior(loc_sd=2.0, scale_log_sd=0.75)
-    generator = torch.Generator().manual_seed(seed)
+    generator = stream("population", seed)
     frame, points = Frame.of(prior), torch.stack([_some(p, generator) for p in posteriors])
-    worth = torch.tensor([effective_draws(p) for p in posteriors], dtype=torch.float64)
+    worth = torch.tensor([effective(p.standardised) for p in posteriors], dtype=torch.float64)
     stand_ins = implied_likelihoods([frame.white(p.standardised.flatten(0, 1)) for p in posteriors], worth)
     values, stats = _settled(
         *stand_ins, hyper, frame, seed=seed, chains=chains, warmup=warmup, draws=draws, progress=progress
@@ -186,11 +185,17 @@ def _settled(
     """:func:`sample_hyper_parameters`, with longer chains while they have not settled."""
     for k in range(ROUNDS):
         values, stats = sample_hyper_parameters(
-            seen, blur, hyper, seed=seed, chains=chains, warmup=warmup << k, draws=draws << k, progress=progress
+            seen,
+            blur,
+            hyper,
+            seed=derive("hyper-parameters", seed, k),
+            chains=chains,
+            warmup=warmup << k,
+            draws=draws << k,
+            progress=progress,
         )
         mean, sd, _ = _in_latents(values, frame)
-        rows = convergence_of({"mean": mean, "log_sd": sd.log()}).values()
-        if all(row["r_hat"] <= R_HAT and min(row["ess_bulk"], row["ess_tail"]) >= ESS for row in rows):
+        if settled(torch.cat([mean, sd.log()], -1)):
             break
     return values, stats
 
@@ -222,7 +227,7 @@ def sample_hyper_parameters(
     density = LogDensity(partial(population_program, seen, blur, hyper=hyper))
     with single_thread(), pyro.validation_enabled(False):
         coordinates, _ = locate(density, rows, seed)
-        generator = torch.Generator().manual_seed(seed)
+        generator = stream("start", seed)
         start = SPREAD * torch.randn(chains, *rows, density.size, generator=generator, dtype=torch.float64)
         result = hmc.sample(density, coordinates, start, warmup=warmup, draws=draws, seed=seed, progress=progress)
         values = density.unpack(result.flat)[0]

@@ -23,6 +23,7 @@ from torch import Tensor
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.straight import Coordinates
 from noble_prob.jobs.bars import bar
+from noble_prob.priors import stream
 
 TARGET_ACCEPTANCE = 0.85
 DIVERGENCE = 1000.0
@@ -112,7 +113,7 @@ def sample(
         seed: Seed of momenta, lengths and acceptances.
         progress: Show a bar on stderr.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = stream("hmc", seed)
     w = start.clone()
     state = (w, *coordinates.pull_back(density, w))
     rate = _DualAveraging(state[1][0])

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Protocol
 
 import torch
@@ -24,6 +25,7 @@ from noble_prob.inference.density import LogDensity
 from noble_prob.inference.funnel import measure
 from noble_prob.inference.proposal import Proposal, around
 from noble_prob.inference.whiten import Affine
+from noble_prob.priors import derive
 
 SHARE, PLAIN = 0.05, 0.1
 """Shares of draws that a companion makes, and a t in coordinates that do not widen, where the others do."""
@@ -109,7 +111,7 @@ def sample(
         pilot: Draws of each earlier round.
         companion: Mixed into the proposal of the last round, a twentieth of its draws.
     """
-    seeds = iter(torch.randint(2**31, (rounds + 3,), generator=torch.Generator().manual_seed(seed)).tolist())
+    seeds = (derive("importance", seed, k) for k in count())
     proposal, plain = adapted(density, coordinates, seeds, rounds=rounds, pilot=pilot)
     parts: list[tuple[float, Companion]] = [(PLAIN, plain)] if proposal.funnel else []
     parts += [(SHARE, companion)] if companion else []

@@ -18,7 +18,7 @@ from noble_prob.inference.observe import Observation
 from noble_prob.inference.posterior import Posterior
 from noble_prob.inference.task import BATCH, ONE_BY_ONE, SETTINGS, WEIGHTED, Method, Task, require_length
 from noble_prob.noise import Evidence, NoisePrior
-from noble_prob.priors import Prior, undisturbed
+from noble_prob.priors import Prior, derive, undisturbed
 from noble_prob.priors.base import require_prior
 from noble_prob.recording import Recording
 
@@ -53,7 +53,7 @@ def infer(
     """Posterior of a neuron's latent features from its recording.
 
     Chains are NUTS (Hoffman and Gelman 2014) or Hamiltonian Monte Carlo; importance weights are smoothed and judged by
-    the shape of their Pareto tail (PSIS, Vehtari et al. 2024).
+    the shape of their Pareto tail (PSIS, Vehtari et al. 2024). Threads that infer wait for each other.
 
     Args:
         recordings: Sweeps of one neuron under current steps of 100 ms or more; or several recordings of that kind.
@@ -175,16 +175,16 @@ def infer_evidence(
     )
     if method == "npe":
         task, items = without_stranger(task, items)
-    return [_asked(p, method) for p in _sampled(task, items, seed, fall_back)]
+    return [_asked(p, method, seed) for p in _sampled(task, items, seed, fall_back)]
 
 
 def _sampled(task: Task, items: Sequence[Observation], seed: int, fall_back: FallBack) -> list[Posterior]:
     """Posteriors one by one or batch by batch, as the method has it, with chains where weights fail."""
     if task.method in ONE_BY_ONE:
-        return [posteriors(task, [item], seed=seed + 104729 * k)[0] for k, item in enumerate(items)]
+        return [posteriors(task, [item], seed=derive("recording", seed, k))[0] for k, item in enumerate(items)]
     size = BATCH if task.device == "cpu" else BATCH_GPU
     starts = range(0, len(items), size)
-    found = [p for at in starts for p in posteriors(task, items[at : at + size], seed=seed + at)]
+    found = [p for at in starts for p in posteriors(task, items[at : at + size], seed=derive("recording", seed, at))]
     return replace_unbelievable(found, items, task, seed, fall_back) if task.method in WEIGHTED else found
 
 
@@ -252,8 +252,7 @@ def _require_of_one_cell(decoder: Decoder, prior: Prior, estimator: Estimator | 
         require_kind(estimator, Estimator, "estimator", "pass cell.estimator", "an Estimator")
 
 
-def _asked(posterior: Posterior, method: Method) -> Posterior:
-    """The posterior, which remembers the method that was asked for where it is another."""
-    if posterior.method == method:
-        return posterior
-    return replace(posterior, provenance={**posterior.provenance, "asked": method})
+def _asked(posterior: Posterior, method: Method, seed: int) -> Posterior:
+    """The posterior, which remembers the seed it was asked for with, and the method where it is another."""
+    other = {} if posterior.method == method else {"asked": method}
+    return replace(posterior, seed=seed, provenance={**posterior.provenance, **other})

@@ -14,6 +14,7 @@ from noble_prob.inference.observe import Observation
 from noble_prob.inference.posterior import Posterior
 from noble_prob.inference.task import BATCH, SETTINGS, Method, Task
 from noble_prob.jobs.bars import say
+from noble_prob.priors import derive
 
 FallBack = bool | Callable[[Posterior], bool]
 """Whether chains replace weighted draws that can not be believed, or who decides."""
@@ -76,7 +77,11 @@ def replace_unbelievable(
         )
         noted.append(replace(items[k], notes=(*items[k].notes, note)))
     for at in range(0, len(bad), BATCH):
-        for k, p in zip(bad[at : at + BATCH], posteriors(again, noted[at : at + BATCH], seed=seed + at), strict=True):
+        for k, p in zip(
+            bad[at : at + BATCH],
+            posteriors(again, noted[at : at + BATCH], seed=derive("instead", seed, at)),
+            strict=True,
+        ):
             found[k] = p
     return found
 

@@ -18,7 +18,7 @@ from noble_prob.amortised import Conditional
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.newton import ascend
 from noble_prob.inference.whiten import Affine, climb, laplace
-from noble_prob.priors import seeded
+from noble_prob.priors import derive, seeded
 
 STARTS = 24
 FINALISTS = 8
@@ -61,7 +61,7 @@ def prior_coordinates(density: LogDensity, rows: tuple[int, ...], seed: int) -> 
         seed: Seed of the prior draws.
     """
     n = max(STARTS, 1024 // prod(rows))
-    with seeded(seed), torch.no_grad():
+    with seeded(derive("locate", seed)), torch.no_grad():
         trace: Any = poutine.trace(density.program).get_trace(batch=(n, *rows))
     flat = density.pack({site.name: trace.nodes[site.name]["value"] for site in density.sites})
     pool = flat.reshape(-1, density.size)
@@ -84,7 +84,7 @@ def locate_near(
         seed: Seed of the draws.
     """
     keep = columns(density, sites)
-    flat = about.sample(CANDIDATES, seed=seed)[..., keep]
+    flat = about.sample(CANDIDATES, seed=derive("locate", seed))[..., keep]
     centre, scale = about.moments
     covariance = (scale @ scale.transpose(-1, -2))[..., keep, :][..., keep]
     broad = Affine(centre=centre[..., keep], scale=torch.linalg.cholesky(covariance))

@@ -25,7 +25,7 @@ from noble_prob.inference.hmc import Chains
 from noble_prob.inference.recorded import Recorded
 from noble_prob.inference.straight import Coordinates
 from noble_prob.jobs.bars import counter
-from noble_prob.priors import seeded
+from noble_prob.priors import derive, seeded
 
 GROUPS = 2
 """Groups of chains on a processor."""
@@ -84,7 +84,11 @@ def sample(
     """
     shown = counter(total=len(start) * draws, desc="nuts", unit="draw", leave=None, show=progress)
     flags = {name: value for name, value in pyro.settings.get().items() if name.startswith("validate")}
-    with seeded(seed), shown, pyro.settings.context(**flags):  # kernels switch these off and on, each in its own time
+    with (
+        seeded(derive("nuts", seed)),
+        shown,
+        pyro.settings.context(**flags),
+    ):  # kernels switch these off and on, each in its own time
         chains = [partial(_chain, w, step_size, draws, shown) for w in start]
         runs, gradients = lockstep.run(chains, energy, groups=energy.groups(start))
     flat, acceptance, diverging, steps = (torch.stack([run[i] for run in runs]) for i in range(4))
@@ -107,7 +111,7 @@ def _chain(
     start: Tensor, step_size: float, draws: int, shown: Any, potential: lockstep.Potential
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
     """One chain: draws in white coordinates, acceptance, divergences, leapfrog steps, step size."""
-    calls, kept, mean, steps = [0], [], [], []
+    calls, kept, mean = [0], [], []
 
     def energy(params: dict[str, Tensor]) -> Tensor:
         calls[0] += 1
@@ -116,15 +120,20 @@ def _chain(
     kernel = NUTS(potential_fn=energy, step_size=step_size, adapt_step_size=False, adapt_mass_matrix=False)
     params = kernel.initial_params = {"w": start}
     kernel.setup(0)
+    steps = [calls[0]]  # of all draws so far
     for _ in range(draws):
-        before = calls[0]
         params = kernel.sample(params)
         shown.update(1)
         kept.append(params["w"].detach())
-        mean.append(float(kernel._mean_accept_prob))  # of all draws so far
-        steps.append(calls[0] - before)
+        mean.append(getattr(kernel, "_mean_accept_prob", torch.nan))  # of all draws so far, too
+        steps.append(calls[0])
     diverging = torch.zeros(draws, dtype=torch.bool)
     diverging[list(kernel.diagnostics()["divergences"])] = True
-    total = torch.tensor([0.0, *mean], dtype=torch.float64) * torch.arange(draws + 1)
-    acceptance = torch.diff(total).clamp(0.0, 1.0)
-    return torch.stack(kept), acceptance, diverging, torch.tensor(steps), float(kernel.step_size)
+    acceptance = _each(mean, float(kernel.diagnostics()["acceptance rate"]))
+    return torch.stack(kept), acceptance, diverging, torch.diff(torch.tensor(steps)), float(kernel.step_size)
+
+
+def _each(mean: list[float], overall: float) -> Float[Tensor, " draw"]:
+    """Acceptance of each draw from the means of all so far; the overall one where Pyro keeps none by this name."""
+    total = torch.tensor([0.0, *mean], dtype=torch.float64) * torch.arange(len(mean) + 1)
+    return torch.diff(total).clamp(0.0, 1.0).nan_to_num(overall)

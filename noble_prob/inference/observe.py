@@ -58,14 +58,14 @@ def observe(recording: Recording, decoder: Decoder) -> Observation:
     """Extract spike times and summary features on the common window.
 
     Args:
-        recording: One neuron: no batch axis, or a ``trial`` axis whose repeats become further sweeps.
+        recording: One neuron: no batch axis but of one member, or a ``trial`` axis whose repeats become further sweeps.
         decoder: Its window, current range and summary features are used.
 
     Raises:
         UsageError: If the recording is an ensemble, in units that no file would be read in, or no sweep has a usable
             step.
     """
-    _require_one_neuron(recording)
+    recording = _one_neuron(recording)
     check_recording(recording, "this recording")
     recorded = _recorded_ms(recording)
     reasons = [_why_not(step, ms, decoder) for step, ms in zip(recording.steps, recorded, strict=True)]
@@ -95,15 +95,18 @@ def observe(recording: Recording, decoder: Decoder) -> Observation:
     return Observation(evidence=evidence, sweeps=tuple(kept) * repeats, notes=notes, source=dict(part.provenance))
 
 
-def _require_one_neuron(recording: Recording) -> None:
-    """Refuse an ensemble."""
+def _one_neuron(recording: Recording) -> Recording:
+    """The recording without axes of one member; an ensemble is refused."""
+    one = recording.squeeze()
+    batch = next((name for name in one.axes if name != "trial"), "")
     require(
-        recording.axes in ((), ("trial",)),
+        one.axes in ((), ("trial",)),
         "recording.axes",
         "() or ('trial',): one neuron",
-        recording.axes,
-        "infer one neuron at a time, or pass a list of recordings",
+        f"{one.axes} of {' x '.join(map(str, one.voltage_mv.shape[:-2]))}",
+        f"pass one member, `ensemble.members(0, axis={batch!r})`, or a list of such",
     )
+    return one
 
 
 def _require_usable(kept: Sequence[int], reasons: list[str], recording: Recording, decoder: Decoder) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from noble_prob.errors import require_count, require_mass, require_seed
 from noble_prob.latent import LatentSpace, Neurons
-from noble_prob.priors import HyperPrior, Prior
+from noble_prob.priors import HyperPrior, Prior, stream
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,7 +116,7 @@ class Population:
         """
         require_count(n, "n", "neurons")
         seed = require_seed(seed)
-        generator = torch.Generator().manual_seed(seed)
+        generator = stream("unseen neurons", seed)
         pick = torch.multinomial(self.flat_weights, n, replacement=True, generator=generator)
         root = torch.linalg.cholesky(self.correlation.flatten(0, 1)[pick])
         normal = torch.randn(n, len(self.space), generator=generator, dtype=torch.float64)

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from noble_prob.errors import require_mass
 from noble_prob.findings.base import Finding
 from noble_prob.latent import LatentSpace, Neurons
 from noble_prob.noise import Evidence
+from noble_prob.noise.chains import worst_r_hat
 
 CARRIED = ("cell", "decoder_sha256", "made_by")
 """What the draws carry on of a posterior's provenance."""
@@ -27,11 +28,14 @@ class Predictive:
         times_ms: Spike times (ms after onset), infinity behind the last, shape ``(draw, sweep, spike)``.
         summary: Summary features in their units, NaN where undefined, shape ``(draw, sweep, feature)``.
         latents: Latents that each draw was made with (coordinate units), shape ``(draw, latent)``.
+        made_from: Place of the draw of the posterior that each was made with, chain behind chain, as many of every
+            chain; in random order, so that the first few are a sample. None for draws of the prior.
     """
 
     times_ms: Float[Tensor, "draw sweep spike"]
     summary: Float[Tensor, "draw sweep feature"]
     latents: Float[Tensor, "draw latent"]
+    made_from: Int[Tensor, " draw"] | None = None
 
     def __repr__(self) -> str:
         """One line for people."""
@@ -86,8 +90,6 @@ class Posterior:
 
     def __repr__(self) -> str:
         """One line for people."""
-        from noble_prob.inference.export import worst_r_hat  # exports are made of posteriors
-
         chains, draws = self.latents.shape[:2]
         k_hat = f", k-hat {self.provenance['k_hat']:.2f}" if "k_hat" in self.provenance else ""
         worst = f", worst R-hat {worst_r_hat(self.latents):.3f}" if chains > 1 else ""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyro.poutine as poutine
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.posterior import Predictive
 from noble_prob.noise import Evidence, SpikeTrains, Summaries, mask_undefined
-from noble_prob.priors import Prior, seeded
+from noble_prob.priors import Prior, seeded, stream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,17 +24,35 @@ class Replays:
     times_ms: Tensor
     summary: Tensor
     latents: Tensor
+    made_from: Tensor | None = None
 
     def cpu(self) -> Replays:
         """The same on the CPU."""
-        return Replays(times_ms=self.times_ms.cpu(), summary=self.summary.cpu(), latents=self.latents.cpu())
+        parts = {name: getattr(self, name).cpu() for name in ("times_ms", "summary", "latents")}
+        return replace(self, **parts)
 
     def take(self, recording: int | None, sweeps: int) -> Predictive:
         """Those of one recording, without padding sweeps."""
         at = (slice(None),) if recording is None else (slice(None), recording)
         return Predictive(
-            times_ms=self.times_ms[at][:, :sweeps], summary=self.summary[at][:, :sweeps], latents=self.latents[at]
+            times_ms=self.times_ms[at][:, :sweeps],
+            summary=self.summary[at][:, :sweeps],
+            latents=self.latents[at],
+            made_from=self.made_from,
         )
+
+
+def shuffled(n: int) -> Int[Tensor, " draw"]:
+    """The order in which ``n`` replays are kept, the same for the same ``n``."""
+    return torch.randperm(n, generator=stream("order of replays", 0))
+
+
+def _evenly(chains: int, draws: int, n: int) -> Int[Tensor, " draw"]:
+    """Places of some ``n`` draws, chain behind chain: the same ones of every chain, evenly apart; in random order."""
+    each = min(draws, max(1, n // chains))
+    place = torch.linspace(0, draws - 1, each, dtype=torch.float64).round().long()
+    places = (draws * torch.arange(chains)[:, None] + place).flatten()
+    return places[shuffled(len(places))]
 
 
 def predict(
@@ -56,15 +74,14 @@ def predict(
         prior: For the units of the latents.
         values: Draws of the latent sites, axes ``(chain, draw, *recording, ...)``; None for the prior predictive.
         evidence: Whose sweeps are replayed.
-        n: Number of draws.
-        seed: Seed of choice and noise.
+        n: Number of draws; with values at most that many, but one of every chain, as many of each, evenly apart.
+        seed: Seed of the noise, and of the draws of the prior.
     """
     rows = tuple(evidence.design.current_pa.shape[:-1])
     chosen: dict[str, Tensor] = {}
-    if values is not None:
-        total = values["z"].shape[0] * values["z"].shape[1]
-        pick = torch.randperm(total, generator=torch.Generator().manual_seed(seed))[:n].to(values["z"].device)
-        chosen = {name: value.flatten(0, 1)[pick] for name, value in values.items()}
+    pick = None if values is None else _evenly(values["z"].shape[0], values["z"].shape[1], n)
+    if values is not None and pick is not None:
+        chosen = {name: value.flatten(0, 1)[pick.to(value.device)] for name, value in values.items()}
         n = len(pick)
     with seeded(seed), torch.no_grad():
         trace: Any = poutine.trace(poutine.condition(model, data=chosen)).get_trace(batch=(n, *rows))
@@ -74,6 +91,7 @@ def predict(
         times_ms=times[..., :width],
         summary=mask_undefined(summary, times, evidence.design),
         latents=prior.space.unstandardise(trace.nodes["z"]["value"]),
+        made_from=pick,
     )
 
 

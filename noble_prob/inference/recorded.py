@@ -18,13 +18,13 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from noble_prob.decoder.graphs import Replay, avoided
 from noble_prob.inference.tape import NotRecordableError, Tape
+from noble_prob.priors.tracing import can_trace
 
 PATIENCE = 40
 """Calls of one shape before it is recorded: recording costs as much as some twenty calls."""
@@ -95,12 +95,13 @@ def _replay(both: Both, x: Tensor) -> Both | None:
 
 def _on_cpu(player: Callable[[Tensor], tuple[Tensor, ...]], x: Tensor) -> Both | None:
     """Replayed by TorchScript."""
-    trace: Any = getattr(torch.jit, "trace", None)
-    if trace is None:
+    if not can_trace():
         return None
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # that it is deprecated; and that shapes become constants, as is meant here
-        frozen = torch.jit.freeze(trace(_Played(player).eval(), (x,), check_trace=False), optimize_numerics=False)
+        frozen = torch.jit.freeze(
+            torch.jit.trace(_Played(player).eval(), (x,), check_trace=False), optimize_numerics=False
+        )
 
     def replay(x: Tensor) -> tuple[Tensor, Tensor]:
         with torch.inference_mode(), torch.jit.optimized_execution(False):  # optimising takes longer than most chains

@@ -27,6 +27,7 @@ from torch import Tensor
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.importance import PART, Weighted
 from noble_prob.inference.whiten import Affine
+from noble_prob.priors import stream
 
 KICKS, ANGLE, JITTER = 3, math.pi / 2, 0.15
 """Kicks of a trajectory, the angle it turns by where nothing speaks against, and by how much angles differ."""
@@ -61,7 +62,7 @@ def move(density: LogDensity, found: Weighted, at: Int[Tensor, " draw *recording
         at: Which of them were resampled, in random order.
         seed: Of momenta, angles and acceptances.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = stream("move", seed)
     value = found.log_density.gather(0, at)
     flat = found.flat.gather(0, at[..., None].expand(*at.shape, found.flat.shape[-1]))
     rows = max(1, PART // (2 * max(1, at[0].numel())))

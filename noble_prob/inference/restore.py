@@ -1,7 +1,7 @@
 """A posterior back from the DataTree that was written of it, so that it can be judged and shown again.
 
-What the file does not hold is made anew from the decoder and the prior it belongs to (how each draw relates to the
-population) or is left undefined (the latents of single predictive draws).
+What the file does not hold is made anew from the decoder and the prior it belongs to: how each draw relates to the
+population.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from noble_prob.errors import UsageError, require
 from noble_prob.findings.base import Finding
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.posterior import Posterior, Predictive
-from noble_prob.inference.predict import likelihoods
+from noble_prob.inference.predict import likelihoods, shuffled
 from noble_prob.noise import Design, Evidence, NoisePrior
 from noble_prob.priors import Prior
 from noble_prob.program import program
@@ -125,8 +125,8 @@ def from_datatree(tree: Any, *, decoder: Decoder, prior: Prior) -> Posterior:
         scales={str(n): _tensor(v) for n, v in draws.data_vars.items() if n not in space.names},
         log_likelihood=_tensor(tree["log_likelihood"]["sweeps"]),
         evidence=_evidence(tree, names),
-        predictive=_replays(tree["posterior_predictive"], names, None),
-        prior_predictive=_replays(tree["prior_predictive"], names, before),
+        predictive=_replays(tree["posterior_predictive"], names, latents, paired=True),
+        prior_predictive=_replays(tree["prior_predictive"], names, before[None], paired=False),
         sweeps=tuple(tree["constant_data"]["recorded_sweep"].values.tolist()),
         method=str(attrs["method"]),
         seed=int(attrs["seed"]),
@@ -211,13 +211,16 @@ def _evidence(tree: Any, names: tuple[str, ...]) -> Evidence:
     )
 
 
-def _replays(group: Any, names: tuple[str, ...], latents: Tensor | None) -> Predictive:
-    """Predictive draws; their latents where they are known."""
-    times = _late(_tensor(group["spike_time_ms"])[0])
+def _replays(group: Any, names: tuple[str, ...], latents: Tensor, *, paired: bool) -> Predictive:
+    """Predictive draws in the order that they had, with the latents of their chain and draw."""
+    chain, draw = (_tensor(group.coords[name]) for name in ("chain", "draw"))
+    place = (latents.shape[1] * chain[:, None] + draw).long().flatten()
+    order = shuffled(len(place)) if paired else torch.arange(len(place))
     return Predictive(
-        times_ms=times,
-        summary=torch.stack([_tensor(group[name])[0] for name in names], -1),
-        latents=torch.full((len(times), 0), torch.nan, dtype=torch.float64) if latents is None else latents,
+        times_ms=_late(_tensor(group["spike_time_ms"]).flatten(0, 1))[order],
+        summary=torch.stack([_tensor(group[name]).flatten(0, 1) for name in names], -1)[order],
+        latents=latents.flatten(0, 1)[place[order]],
+        made_from=place[order] if paired else None,
     )
 
 

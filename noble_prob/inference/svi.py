@@ -23,7 +23,7 @@ from noble_prob.inference.density import LogDensity
 from noble_prob.inference.importance import pareto_smooth
 from noble_prob.inference.whiten import Affine
 from noble_prob.jobs.bars import bar
-from noble_prob.priors import seeded
+from noble_prob.priors import derive, seeded
 
 STEPS, PARTICLES, RATE = 400, 16, 0.01
 
@@ -74,7 +74,7 @@ def sample(density: LogDensity, coordinates: Affine, *, n: int, seed: int, progr
     Returns:
         ``flat`` ``(1, draw, size)``, ``stats``, and the ``record`` with ``guide_k_hat`` and the bound's last mean.
     """
-    with seeded(seed), torch.enable_grad():
+    with seeded(derive("svi", seed)), torch.enable_grad():
         guide = FlowGuide(density.program, coordinates).to(coordinates.centre.device)
         with pyro.get_param_store().scope():
             bound = _fit(density, guide, progress)

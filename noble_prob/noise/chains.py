@@ -5,19 +5,20 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 
+import arviz as az
+import numpy as np
 import pyro
 import torch
 from jaxtyping import Float
 from pyro.infer import MCMC, NUTS
-from pyro.ops.stats import split_gelman_rubin
 from torch import Tensor
 
-from noble_prob.priors.rng import seeded
+from noble_prob.jobs.bars import counter
+from noble_prob.priors.pyro_state import undisturbed
+from noble_prob.priors.rng import derive, seeded
 from noble_prob.priors.threads import single_thread
-from noble_prob.priors.undisturbed import undisturbed
+from noble_prob.priors.tracing import can_trace
 
-STRIDE = 1000
-"""Between the seeds of two chains."""
 SETTLED = 1.01
 """Largest R-hat of chains that agree."""
 
@@ -31,6 +32,7 @@ def run_chains(
     chains: int,
     seed: int,
     start: Callable[..., object] | None = None,
+    progress: bool = False,
 ) -> tuple[dict[str, Float[Tensor, "chain draw *event"]], int]:
     """Draws of every latent site, and the number of divergent trajectories.
 
@@ -40,27 +42,36 @@ def run_chains(
         draws: Draws kept per chain.
         warmup: Draws thrown away per chain.
         chains: Chains.
-        seed: Seed of the first chain.
+        seed: Seed of everything random.
         start: Initialisation strategy of Pyro; its own where not given.
+        progress: Show a bar on stderr.
     """
     runs, divergences = [], 0
     options = {} if start is None else {"init_strategy": start}
-    for chain in range(chains):
-        with warnings.catch_warnings(), seeded(seed + STRIDE * chain), single_thread(), pyro.validation_enabled(False):
-            warnings.simplefilter("ignore", FutureWarning)  # tracing is 2.5 times faster, and will be replaced one day
-            kernel = NUTS(
-                model, max_tree_depth=6, target_accept_prob=0.85, jit_compile=True, ignore_jit_warnings=True, **options
-            )
-            mcmc = MCMC(kernel, num_samples=draws, warmup_steps=warmup, disable_progbar=True)
-            mcmc.run(*data)
-            runs.append(mcmc.get_samples())
-            divergences += sum(map(len, mcmc.diagnostics()["divergences"].values()))
+    shown = counter(total=chains * (warmup + draws), desc="trial noise", unit="draw", leave=None, show=progress)
+    with shown, warnings.catch_warnings(), single_thread(), pyro.validation_enabled(False):
+        warnings.simplefilter("ignore", FutureWarning)  # tracing is 2.5 times faster, and deprecated
+        for chain in range(chains):
+            with seeded(derive("chain", seed, chain)):
+                kernel = NUTS(
+                    model,
+                    max_tree_depth=6,
+                    target_accept_prob=0.85,
+                    jit_compile=can_trace(),
+                    ignore_jit_warnings=True,
+                    **options,
+                )
+                mcmc = MCMC(
+                    kernel,
+                    num_samples=draws,
+                    warmup_steps=warmup,
+                    disable_progbar=True,
+                    hook_fn=lambda *_: shown.update(1),
+                )
+                mcmc.run(*data)
+                runs.append(mcmc.get_samples())
+                divergences += sum(map(len, mcmc.diagnostics()["divergences"].values()))
     return {name: torch.stack([run[name] for run in runs]) for name in runs[0]}, divergences
-
-
-def worst_split_r_hat(x: Float[Tensor, "chain draw *event"]) -> float:
-    """Largest split R-hat over the event: without ranks, which only the rooms that know ArviZ take."""
-    return float(split_gelman_rubin(x, chain_dim=0, sample_dim=1).max())
 
 
 def warn_unsettled(r_hat: float, what: str) -> None:
@@ -75,3 +86,12 @@ def warn_unsettled(r_hat: float, what: str) -> None:
             f"The chains of {what} have not settled: R-hat is {r_hat:.3f}, not {SETTLED} or less. Fit with more draws."
         )
         warnings.warn(text, UserWarning, stacklevel=3)
+
+
+def worst_r_hat(draws: Float[Tensor, "chain draw *event"]) -> float:
+    """Largest rank-normalised split R-hat over the event.
+
+    Args:
+        draws: Of the chains; one chain is split, too.
+    """
+    return float(np.max(az.rhat(draws.numpy())))

@@ -31,7 +31,8 @@ from pyro.infer.autoguide import init_to_value
 from torch import Tensor
 
 from noble_prob.errors import require, require_seed
-from noble_prob.noise.chains import run_chains, worst_split_r_hat
+from noble_prob.noise.chains import run_chains, worst_r_hat
+from noble_prob.priors.rng import derive
 
 SCALES = ("latency", "rate", "phase_diffusion")
 """The three scales, in the order of the last axis of everything here."""
@@ -226,7 +227,13 @@ class RepeatFit:
 
 
 def fit_repeats(
-    repeats: SpikeRepeats, *, draws: int = 300, warmup: int = 200, chains: int = 2, seed: int = 0
+    repeats: SpikeRepeats,
+    *,
+    draws: int = 300,
+    warmup: int = 200,
+    chains: int = 2,
+    seed: int = 0,
+    progress: bool = False,
 ) -> RepeatFit:
     """Fit the scales to repeats by NUTS.
 
@@ -236,6 +243,7 @@ def fit_repeats(
         warmup: Draws thrown away per chain.
         chains: Chains, one after the other.
         seed: Seed of everything random.
+        progress: Show a bar on stderr.
 
     Raises:
         UsageError: If no group has a spike in every repeat.
@@ -245,7 +253,9 @@ def fit_repeats(
     names = tuple(dict.fromkeys(repeats.cell))
     cell = torch.tensor([names.index(name) for name in repeats.cell])
     start = init_to_value(values={"group": rough_scales(data)})
-    site, divergences = run_chains(model, data, cell, draws=draws, warmup=warmup, chains=chains, seed=seed, start=start)
+    length = {"draws": draws, "warmup": warmup, "chains": chains}
+    of_fit = derive("repeats", seed)
+    site, divergences = run_chains(model, data, cell, **length, seed=of_fit, start=start, progress=progress)
     cell_log = site["common"].unsqueeze(-2) + site["between_cells"].unsqueeze(-2) * site["cell"]
     deviating = cell_log[..., cell, :] + site["between_stimuli"].unsqueeze(-2) * site["group"]
     log = torch.where(CENTRED, site["group"], deviating)
@@ -253,7 +263,7 @@ def fit_repeats(
         repeats=repeats,
         scales=log.exp().flatten(0, 1),
         cells=names,
-        r_hat=worst_split_r_hat(log),
+        r_hat=worst_r_hat(log),
         divergences=divergences,
         seed=seed,
     )

@@ -28,7 +28,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from noble_prob.errors import require, require_seed
-from noble_prob.noise.chains import run_chains, worst_split_r_hat
+from noble_prob.noise.chains import run_chains, worst_r_hat
+from noble_prob.priors.rng import derive
 
 SPREAD = -1.0
 """Log of the median spread of log scales between cells."""
@@ -245,7 +246,7 @@ def fit_state(states: SweepStates, *, draws: int = 500, warmup: int = 300, chain
     """
     seed = require_seed(seed)
     rows = rows_of(states)
-    site, divergences = run_chains(model, rows, draws=draws, warmup=warmup, chains=chains, seed=seed)
+    site, divergences = run_chains(model, rows, draws=draws, warmup=warmup, chains=chains, seed=derive("state", seed))
     log_jitter, log_drift = _cells(site, "jitter", "cell"), _cells(site, "drift", "drift_cell")
     tril = site["correlation"].flatten(0, 1)
     electrode = site["electrode_cell"] if "electrode_cell" in site else log_jitter[..., :0, 0]
@@ -256,7 +257,7 @@ def fit_state(states: SweepStates, *, draws: int = 500, warmup: int = 300, chain
         drift=log_drift.exp().flatten(0, 1) * rows.unit,
         correlation=tril @ tril.mT,
         electrode_mv=electrode.exp().flatten(0, 1),
-        r_hat=worst_split_r_hat(log),
+        r_hat=worst_r_hat(log),
         divergences=divergences,
         seed=seed,
         chains=chains,

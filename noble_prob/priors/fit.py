@@ -19,8 +19,8 @@ from noble_prob.latent import FEWEST_CELLS, LatentSpace, Neurons, require_neuron
 from noble_prob.priors import flow, gaussian, mixture, student
 from noble_prob.priors.base import Kind, Prior, require_prior
 from noble_prob.priors.dependence import dependent
+from noble_prob.priors.pyro_state import undisturbed
 from noble_prob.priors.threads import single_thread
-from noble_prob.priors.undisturbed import undisturbed
 
 CONSTANT = 1e-9
 """Neurons that differ by less are alike in a latent (standardised units)."""

@@ -45,7 +45,7 @@ def write_npz(recording: Recording, path: str | Path) -> Path:
 
 
 def write_csv(recording: Recording, path: str | Path) -> Path:
-    """Write a recording without leading axes as a table: ``sweep, time_ms, current_pa, voltage_mv``.
+    """Write one recording (no leading axes but of one member) as a table: ``sweep, time_ms, current_pa, voltage_mv``.
 
     Args:
         recording: What to write. Steps and provenance are not part of a table; the reader finds the steps again.
@@ -55,12 +55,16 @@ def write_csv(recording: Recording, path: str | Path) -> Path:
         The destination. Numbers have ten significant digits; a missing voltage is ``nan``.
 
     Raises:
-        UsageError: If this is no recording or has leading axes, or the destination is no ``.csv`` file in an existing
-            folder.
+        UsageError: If this is no recording or an ensemble, or the destination is no ``.csv`` file in an existing folder.
     """
     _require_recording(recording)
+    recording = recording.squeeze()
     require(
-        not recording.axes, "recording", "without leading axes for CSV", recording.axes, "use write_npz for ensembles"
+        not recording.axes,
+        "recording",
+        "one recording, for a table has no leading axes",
+        f"an ensemble with {recording.axes}",
+        "write one member, `ensemble.members(0)`, or all of them by write_npz",
     )
     path = _destination(path, ".csv")
     time = recording.time_ms.cpu().numpy()

@@ -118,6 +118,7 @@ class Recording:
         """The same sweeps of only some members of an ensemble, in the given order; the axis stays, one member or many.
 
         Names of members in ``provenance["labels"]`` go with them.
+        One member can be inferred, measured and written as it is; :meth:`squeeze` takes its axis away.
 
         Args:
             index: Indices along the axis, one index, a slice, or True and False for every member.
@@ -148,6 +149,14 @@ class Recording:
         found = self.provenance.get("labels", ())
         known = self.axes and isinstance(found, list | tuple) and len(found) == len(self.voltage_mv)
         return tuple(str(label) for label in found) if known else ()
+
+    def squeeze(self) -> Recording:
+        """The same without the batch axes that have one member: one member of an ensemble is one recording."""
+        sizes = zip(self.axes, self.voltage_mv.shape, strict=False)
+        axes = tuple(name for name, n in sizes if n != 1)
+        shape = [n for n in self.voltage_mv.shape[:-2] if n != 1]
+        voltage = self.voltage_mv.reshape(*shape, *self.voltage_mv.shape[-2:])
+        return self if axes == self.axes else replace(self, voltage_mv=voltage, axes=axes)
 
 
 def _require_axes(axes: tuple[str, ...], n: int) -> None:

@@ -14,6 +14,7 @@ from noble_prob.latent import Neurons
 from noble_prob.noise import TrialModel, diffuse
 from noble_prob.noise.trial import TimingScatter
 from noble_prob.priors import plausibility
+from noble_prob.readers import read, write_csv
 from noble_prob.recording import Protocol, Recording
 
 
@@ -178,6 +179,31 @@ def test_a_step_is_rendered_wherever_inference_looks_at_it(decoder, prior, curre
     """Amplifiers miss the step that was asked for: the same tolerance holds on the way there and back."""
     answer = respond(decoder, draw(prior, 1, seed=0), [current, -110.0])
     assert observe(Recording(protocol=answer.protocol, voltage_mv=answer.voltage_mv[0]), decoder).sweeps == (0, 1)
+
+
+def test_one_member_of_an_ensemble_is_one_recording(decoder, prior, tmp_path):
+    ensemble = respond(decoder, draw(prior, 3, seed=1), [-110.0, 150.0], trials=2, seed=4)
+    member = ensemble.members(1, axis="neuron")
+    bare = Recording(protocol=ensemble.protocol, voltage_mv=ensemble.voltage_mv[1], axes=("trial",))
+    ours, theirs = observe(member, decoder), observe(bare, decoder)
+    assert torch.equal(ours.evidence.times_ms, theirs.evidence.times_ms)
+    assert torch.equal(ours.evidence.summary.nan_to_num(), theirs.evidence.summary.nan_to_num())
+    assert ours.sweeps == (0, 1, 0, 1)
+    assert ours.source == ensemble.provenance
+    single = member.members(0, axis="trial")
+    assert single.squeeze().axes == ()
+    assert observe(single, decoder).sweeps == (0, 1)
+    write_csv(single, tmp_path / "one.csv")
+    assert torch.allclose(read(tmp_path / "one.csv").voltage_mv, single.voltage_mv[0, 0].double(), atol=1e-4)
+
+
+def test_an_ensemble_is_told_how_to_become_one_recording(decoder, prior, tmp_path):
+    ensemble = respond(decoder, draw(prior, 3, seed=1), [-110.0, 150.0], trials=2, seed=4)
+    with pytest.raises(UsageError, match=r"of 3 x 2; pass one member, `ensemble.members\(0, axis='neuron'\)`"):
+        observe(ensemble, decoder)
+    with pytest.raises(UsageError, match="an ensemble with"):
+        write_csv(ensemble, tmp_path / "many.csv")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+import xarray as xr
 from pyro.infer import MCMC, NUTS
 from toy_example import toy_prior
 
@@ -21,9 +22,10 @@ from noble_prob.errors import UsageError
 from noble_prob.examination import examine_posterior
 from noble_prob.findings.registry import judge
 from noble_prob.inference import convergence, from_pyro, infer, observe, to_datatree, to_json, write_posterior
-from noble_prob.inference.export import agreed, worst_r_hat
+from noble_prob.inference.agreement import settled
 from noble_prob.inference.restore import read_posterior, stored
 from noble_prob.noise import NoisePrior
+from noble_prob.noise.chains import worst_r_hat
 from noble_prob.priors import seeded
 from noble_prob.recording import Protocol, Recording
 from noble_prob.report import render
@@ -70,6 +72,26 @@ def test_the_tree_survives_the_disk_with_units_and_groups(posterior, tmp_path):
     counts = tree.observed_data["spike_count"].values
     assert counts.tolist() == posterior.evidence.counts.tolist()
     assert (np.isfinite(tree.observed_data["spike_time_ms"].values).sum(-1) == counts).all()
+
+
+@pytest.mark.parametrize("method", ["hmc", "importance"])
+def test_what_arviz_aligns_belongs_together(method, decoder, prior, recording, tmp_path):
+    """Draws and their replays share chain and draw; by chance the correlation would be near 0."""
+    settings = {"decoder": decoder, "prior": prior, "noise": NoisePrior(), "seed": 4, "fall_back": False}
+    found = infer(recording, method=method, warmup=40, draws=150, chains=4, **settings)
+    to_datatree(found).to_netcdf(tmp_path / "posterior.nc")
+    tree = az.from_netcdf(tmp_path / "posterior.nc")
+    ours, theirs = xr.align(tree.posterior["resting_voltage_mv"], tree.posterior_predictive["resting_voltage_mv"])
+    assert ours.shape == ((4, 100) if method == "hmc" else (1, 400))
+    own = np.corrcoef(found.predictive.latents[:, 0], found.predictive.summary[:, 0, 0])[0, 1]
+    assert np.corrcoef(ours.values.ravel(), theirs.values[..., 0].ravel())[0, 1] == pytest.approx(own)
+    assert abs(own) > 0.2
+    again = read_posterior(tmp_path / "posterior.nc", decoder=decoder, prior=prior)
+    for name in ("counts", "summary", "latents", "made_from"):
+        torch.testing.assert_close(getattr(again.predictive, name), getattr(found.predictive, name), equal_nan=True)
+    assert {k: found.provenance[k] for k in ("chains", "draws")} == dict(
+        zip(("chains", "draws"), found.latents.shape[:2], strict=True)
+    )
 
 
 def test_a_file_can_be_written_anew_while_what_was_read_from_it_is_in_use(posterior, decoder, prior, tmp_path):
@@ -235,4 +257,11 @@ def test_chains_agree_when_they_mix_and_are_long_enough(draws, apart, agree):
     x = torch.randn(2, draws, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     x[1, :, 2] += apart
     assert worst_r_hat(x) < 1.01 or apart
-    assert agreed(x) == agree
+    assert settled(x) == agree
+
+
+def test_acceptance_is_told_without_the_private_name_of_pyro():
+    from noble_prob.inference.nuts import _each
+
+    assert _each([0.5, 0.75, 0.75], 0.9).tolist() == pytest.approx([0.5, 1.0, 0.75])
+    assert _each([math.nan, math.nan], 0.9).tolist() == [0.9, 0.9]
