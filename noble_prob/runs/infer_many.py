@@ -36,6 +36,7 @@ from noble_prob.noise import NoisePrior
 from noble_prob.priors import Kind
 from noble_prob.readers import read
 from noble_prob.readers.cut import PulseChoice
+from noble_prob.recording import Recording
 from noble_prob.runs.record import POSTERIOR, REFUSED, TREE, TREE_HASH, Files, opened, sha256
 from noble_prob.runs.sources import Source, require_apart
 from noble_prob.runs.summary import Summary, summarise
@@ -183,19 +184,36 @@ def infer_batch(batch: Batch) -> dict[str, Files]:
     observations: dict[Source, Observation] = {}
     for source in batch.sources:
         try:
-            recording = read(
-                source.path,
-                channel=s.channel,
-                pulse=s.pulse,
-                sweeps=s.sweeps,
-                liquid_junction_potential_mv=s.liquid_junction_potential_mv,
-            )
+            recording = _read(source, s)
             observations[source] = observe_steps(recording, cell.decoder)
         except Exception as error:
             done[source.name] = _refusal(source, error)
     for source, result in _sample(batch, cell, observations):
         done[source.name] = _refusal(source, result) if isinstance(result, Exception) else _files(source, result, cell)
     return {source.name: done[source.name] for source in batch.sources}
+
+
+class _ChangedError(UsageError):
+    """A recording is no longer what was hashed; the next run takes it as it then is."""
+
+
+def _read(source: Source, s: Settings) -> Recording:
+    """The recording, with the content under whose hash its result is kept."""
+    recording = read(
+        source.path,
+        channel=s.channel,
+        pulse=s.pulse,
+        sweeps=s.sweeps,
+        liquid_junction_potential_mv=s.liquid_junction_potential_mv,
+    )
+    if source.now() != source.sha256:
+        raise _ChangedError(
+            "file",
+            "one that stays as it is while the run is under way",
+            f"{source.path.name!r}, which has changed since it began",
+            "run the same command again when it is complete",
+        )
+    return recording
 
 
 def _sample(
@@ -258,7 +276,7 @@ def _refusal(source: Source, error: Exception) -> Files:
 
 def _lasting(error: BaseException | None) -> bool:
     """Whether the recording is at fault, and neither memory nor disk nor network behind the sentence about it."""
-    lasting = isinstance(error, UsageError)
+    lasting = isinstance(error, UsageError) and not isinstance(error, _ChangedError)
     while error is not None and lasting:
         lasting = not isinstance(error, MemoryError) and getattr(error, "errno", None) in (None, errno.EINVAL)
         error = error.__cause__
