@@ -31,7 +31,7 @@ from noble_prob.inference.looked import observe_steps
 from noble_prob.inference.task import ONE_BY_ONE, WEIGHTED, Method
 from noble_prob.jobs.attempt import Outcome
 from noble_prob.jobs.bars import counter
-from noble_prob.jobs.fanout import Engine, fan_out
+from noble_prob.jobs.fanout import Engine, fan_out, require_workers
 from noble_prob.noise import NoisePrior
 from noble_prob.priors import Kind
 from noble_prob.readers import read
@@ -145,6 +145,14 @@ def infer_many(
     """
     require_apart(Path(out), sources)
     require(settings.batch >= 1, "batch", "a positive number of recordings", settings.batch, "pass 16")
+    require(
+        engine != "ray" or device == "cpu",
+        "device",
+        "cpu on a Ray cluster, which hides its graphics cards from tasks",
+        device,
+        "give each card a share of the files instead (docs/inference.md, Batch queues), or leave --engine ray out",
+    )
+    require_workers(jobs, engine)
     cell = load_cell(settings.cell, prior=settings.prior, device=device)
     _infer(settings, cell, [], 0, device)  # a wrong setting is said before any work
     alone = settings.method in ONE_BY_ONE or (settings.method in WEIGHTED and device == "cpu")
