@@ -112,6 +112,7 @@ def _no_u_turns(task: Task, density: LogDensity, warm: hmc.Chains, seed: int) ->
     chains = run(warm.coordinates.white(warm.flat[:, -1]), draws=task.draws, seed=seed)
     while task.until_converged and chains.flat.shape[1] < LONGEST * task.draws and not agreed(chains.flat):
         seed += 1
-        more = run(warm.coordinates.white(chains.flat[:, -1]), draws=MORE, seed=seed)
+        title = f"nuts, extended beyond {chains.flat.shape[1]} draws"
+        more = run(warm.coordinates.white(chains.flat[:, -1]), draws=MORE, seed=seed, title=title)
         chains = chains.followed_by(more)
     return chains
