@@ -12,6 +12,7 @@ trained on, and held-out models at all currents. No trace is dropped; a model wi
 
 from __future__ import annotations
 
+import math
 import re
 import zipfile
 import zlib
@@ -164,12 +165,19 @@ def table(result: Mapping[str, Any]) -> str:
     lines = [f"{'metric':<36}{'training models':>18}{'held-out models':>18}"]
     for name in METRICS:
         share = not name.endswith(("_mv", "_ms", "_p90", "gamma_2ms"))
-        cells = (f"{100 * side[name]:.2f} %" if share else f"{side[name]:.3f}" for side in (train, held))
+        cells = (_cell(side[name], share=share) for side in (train, held))
         lines.append(f"{name:<36}" + "".join(f"{cell:>18}" for cell in cells))
     lines.append(f"{'n_traces':<36}{train['n_traces']:>18}{held['n_traces']:>18}")
     if result["without_latents"]:
         lines.append(f"without latents, not asked: models {result['without_latents']}")
     return "\n".join(lines)
+
+
+def _cell(value: float, *, share: bool) -> str:
+    """A figure of the table; a dash where there was nothing to take it from."""
+    if math.isnan(value):
+        return "–"
+    return f"{100 * value:.2f} %" if share else f"{value:.3f}"
 
 
 def _predict(decoder: Decoder, latents: Tensor, truth: Recording, device: str | torch.device | None) -> Recording:

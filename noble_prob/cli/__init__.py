@@ -14,7 +14,8 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
@@ -38,8 +39,15 @@ VERBS = {
     "populate": "a data set of perturbed models, resumable",
 }
 
-RESUMABLE = ("sbc", "train", "train-npe", "populate")
-"""Verbs that keep what they have done when they are interrupted; ``sbc`` beside the file after ``--json``."""
+RESUMABLE: Mapping[str, Callable[[Namespace], bool]] = {
+    "infer": lambda args: (args.out / "run.json").exists(),
+    "sbc": lambda args: args.json is not None,
+    "train": lambda _: True,
+    "train-npe": lambda _: True,
+    "populate": lambda _: True,
+}
+"""Verbs that keep what they have done when they end early: ``infer`` of a folder, ``sbc`` beside ``--json OUT``."""
+KEPT = "what is finished is kept, the same command continues"
 USAGE = """usage: noble-prob VERB [options]
 
 Probabilistic surrogates of neurons: sample plausible cells, infer a neuron from its recording, check variability.
@@ -74,15 +82,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop.code if isinstance(stop.code, int) else 0
     except UnprintedError as error:
         return _complain(arguments, f"{error}.", error.code)
-    except KeyboardInterrupt:
-        kept = bool(arguments) and arguments[0] in RESUMABLE
-        kept &= "sbc" not in arguments[:1] or any(word.startswith("--json") for word in arguments)
-        outcome = "what is finished is kept, the same command continues" if kept else "nothing was written"
-        return _complain(arguments, f"interrupted; {outcome}.", 1)
+    except KeyboardInterrupt as stop:
+        return _complain(arguments, f"interrupted; {_kept(stop) or 'nothing was written'}.", 1)
     except Exception as error:
-        return _complain(
-            arguments, f"failed: {type(error).__name__}: {' '.join(str(error).split()) or 'no message'}", 1
-        )
+        usual = "out of memory" if isinstance(error, MemoryError) else "no message"
+        what = f"failed: {type(error).__name__}: {' '.join(str(error).split()) or usual}"
+        return _complain(arguments, f"{what}; {kept}." if (kept := _kept(error)) else what, 1)
+
+
+def _kept(error: BaseException) -> str:
+    """That what was finished is kept, where that is noted; else nothing."""
+    return KEPT if KEPT in getattr(error, "__notes__", ()) else ""
 
 
 def _open_streams() -> None:
@@ -143,7 +153,12 @@ def _dispatch(arguments: list[str]) -> int:
     args = parser.parse_args(arguments[1:])
     refuse_repeated(parser, arguments[1:])
     args.given = given(arguments[1:])
-    return int(_module(verb).run(args))
+    try:
+        return int(_module(verb).run(args))
+    except BaseException as error:
+        if RESUMABLE.get(verb, lambda _: False)(args):
+            error.add_note(KEPT)
+        raise
 
 
 def parser_of(verb: str) -> Parser:

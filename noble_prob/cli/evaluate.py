@@ -14,11 +14,17 @@ step 15 ms after the first sample. analyses/population_reference.py of the repos
 from __future__ import annotations
 
 import argparse
+import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from noble_prob.cli.options import add_cell, load_cell
 from noble_prob.cli.output import new_file, show, write_json
+from noble_prob.errors import listed
+
+if TYPE_CHECKING:
+    from noble_prob.cells import Cell
 
 JSON_FILE = True
 
@@ -45,7 +51,21 @@ def run(args: argparse.Namespace) -> int:
             device=args.device,
             progress=not args.quiet,
         )
+        missing = _missing(cell, args.reference)
         if draft:
-            write_json(draft, {"cell": cell.name, "weights_sha256": cell.card.get("weights_sha256"), **result})
+            known = {"cell": cell.name, "weights_sha256": cell.card.get("weights_sha256")}
+            write_json(draft, {**known, "without_reference": missing, **result})
     show(args, table(result))
     return 0
+
+
+def _missing(cell: Cell, reference: Path) -> list[int]:
+    """Models of the cell without a reference, which is said: one that was stopped looks like a whole one."""
+    from noble_prob.evaluation import reference_files
+
+    models = {int(label) for label in cell.models.labels if label.isdecimal()} | set(cell.held_out_numbers)
+    missing = sorted(models - set(reference_files(reference)))
+    if missing:
+        there = f"{len(models) - len(missing)} of the cell's {len(models)} models have a reference"
+        print(f"noble-prob evaluate: {there}; missing: {listed(missing)}.", file=sys.stderr)
+    return missing

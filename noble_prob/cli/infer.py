@@ -44,7 +44,9 @@ from noble_prob.cli.traces import is_traces
 from noble_prob.errors import UsageError, listed, require
 
 if TYPE_CHECKING:
-    from noble_prob.runs import Settings
+    from collections.abc import Sequence
+
+    from noble_prob.runs import Settings, Source
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -131,21 +133,18 @@ def _run_many(args: argparse.Namespace) -> int:
     """Many recordings, one folder each, and a table."""
     from noble_prob.runs import find_recordings, infer_many
 
-    settings = _settings(args)
-    try:
-        summary = infer_many(
-            find_recordings(args.file),
-            args.out,
-            settings,
-            device=args.device,
-            jobs=args.jobs,
-            engine=args.engine,
-            address=args.address,
-            progress=not args.quiet,
-        )
-    except KeyboardInterrupt:
-        print("noble-prob infer: interrupted; what is finished is kept, the same command continues.", file=sys.stderr)
-        return 1
+    sources = find_recordings(args.file)
+    _tell_alike(sources)
+    summary = infer_many(
+        sources,
+        args.out,
+        _settings(args),
+        device=args.device,
+        jobs=args.jobs,
+        engine=args.engine,
+        address=args.address,
+        progress=not args.quiet,
+    )
     tell(args, f"{summary.to_text()}\nThe table: {args.out / 'summary.csv'}", summary.to_dict())
     if len(summary.refused) == len(summary.rows):
         first = summary.refused[0]
@@ -155,7 +154,23 @@ def _run_many(args: argparse.Namespace) -> int:
             f"{len(summary.rows)} that can not (first {first['recording']}: {first['why']})",
             "check the files one by one",
         )
+    if summary.refused and args.json:
+        refused = f"{len(summary.refused)} of {len(summary.rows)} recordings have no posterior"
+        print(f"noble-prob infer: {refused}; {args.out / 'summary.csv'} says why.", file=sys.stderr)
     return 0
+
+
+def _tell_alike(sources: Sequence[Source]) -> None:
+    """Say which recordings are copies of each other: each is inferred, and a population must count them once."""
+    same: dict[str, list[str]] = {}
+    for source in sources:
+        same.setdefault(source.sha256, []).append(source.name)
+    copies = [" = ".join(names) for digest, names in same.items() if digest and len(names) > 1]
+    if copies:
+        print(
+            f"noble-prob infer: files of equal content, each of which is inferred: {listed(copies, 3)}.",
+            file=sys.stderr,
+        )
 
 
 def _settings(args: argparse.Namespace) -> Settings:

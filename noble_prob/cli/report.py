@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
         posterior = read_posterior(args.posterior, decoder=cell.decoder, prior=cell.prior)
         recording = None if args.recording is None else read(args, args.recording)
         found = examine_posterior(posterior, cell, recording, seed=posterior.seed)
-        text, values = write_report(examination_report(found, args.posterior.name), folder)
+        file = posterior.provenance.get("recording", {}).get("file", args.posterior.name)
+        text, values = write_report(examination_report(found, str(file)), folder)
     tell(args, text, values)
     return 0
 

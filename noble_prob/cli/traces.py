@@ -17,6 +17,8 @@ def is_traces(path: Path) -> bool:
     """Whether a file is one that `simulate` has written."""
     import numpy as np
 
+    if not path.is_file():  # a pipe would be waited for
+        return False
     try:
         with np.load(path) as file:
             return set(file.files) == FIELDS

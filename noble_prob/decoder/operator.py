@@ -18,19 +18,22 @@ products (:func:`noble_prob.decoder.spectral.spectral_product`); ``fast`` by wha
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from jaxtyping import Float
-from neuralop.layers.channel_mlp import ChannelMLP
-from neuralop.layers.spectral_convolution import SpectralConv
 from torch import Tensor, nn
 
 from noble_prob.decoder.availability import attempt, kernels_run
 from noble_prob.decoder.packed import PackedOperator
 from noble_prob.decoder.spectral import spectral_product
 from noble_prob.decoder.spike_map import mlp
+
+with warnings.catch_warnings():  # the package shows everybody's warnings once, from its import on
+    from neuralop.layers.channel_mlp import ChannelMLP
+    from neuralop.layers.spectral_convolution import SpectralConv
 
 if TYPE_CHECKING:
     from noble_prob.decoder.fused_decoders import FusedOperator

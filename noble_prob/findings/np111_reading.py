@@ -3,8 +3,9 @@
 *Caution* when a file left a choice: several voltage channels, electrodes, sweep families or pulses per sweep, series
 without a partner or without a stimulus, a bias current that was added, pulses that depart from a prepulse, sweeps that
 may begin inside their step, sweeps that no membrane gives (railed, lost, constant), stimuli that begin at other times
-than their responses, samples that are missing; and when a negative junction potential was given, which raises the
-voltage. The sentence says what was taken. Not emitted when there was nothing to choose.
+than their responses, samples that are missing, a table whose last sweep is shorter than the others; and when a negative
+junction potential was given, which raises the voltage. The sentence says what was taken. Not emitted when there was
+nothing to choose.
 """
 
 from __future__ import annotations

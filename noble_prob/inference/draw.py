@@ -113,7 +113,10 @@ def _no_u_turns(task: Task, density: LogDensity, warm: hmc.Chains, seed: int) ->
     )
     chains = run(warm.coordinates.white(warm.flat[:, -1]), draws=task.draws, seed=seed)
     while task.until_converged and chains.flat.shape[1] < LONGEST * task.draws and not settled(chains.flat):
-        again = derive("continued", seed, chains.flat.shape[1])
-        more = run(warm.coordinates.white(chains.flat[:, -1]), draws=MORE, seed=again)
+        again, title = (
+            derive("continued", seed, chains.flat.shape[1]),
+            f"nuts, extended beyond {chains.flat.shape[1]} draws",
+        )
+        more = run(warm.coordinates.white(chains.flat[:, -1]), draws=MORE, seed=again, title=title)
         chains = chains.followed_by(more)
     return chains

@@ -71,6 +71,7 @@ def sample(
     draws: int,
     seed: int,
     progress: bool = False,
+    title: str = "nuts",
 ) -> Chains:
     """Run the chains of one recording.
 
@@ -81,8 +82,9 @@ def sample(
         draws: Draws kept per chain.
         seed: Seed of everything random.
         progress: Show a bar on stderr.
+        title: Of the bar.
     """
-    shown = counter(total=len(start) * draws, desc="nuts", unit="draw", leave=None, show=progress)
+    shown = counter(total=len(start) * draws, desc=title, unit="draw", leave=None, show=progress)
     flags = {name: value for name, value in pyro.settings.get().items() if name.startswith("validate")}
     with (
         seeded(derive("nuts", seed)),

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from noble_prob.errors import UsageError, require
 from noble_prob.jobs.attempt import Outcome, attempt
 from noble_prob.jobs.bars import counter
-from noble_prob.jobs.ray_engine import ray_outcomes
+from noble_prob.jobs.ray_engine import ray_outcomes, require_ray
 
 Engine = Literal["processes", "ray"]
 
@@ -52,7 +54,7 @@ def fan_out(
         UsageError: If ``jobs`` or the limit is not positive.
     """
     require(timeout_s is None or timeout_s > 0, "timeout_s", "positive", timeout_s, "give seconds, or leave it out")
-    require(jobs >= 1, "jobs", "a positive number of processes", jobs, "give the number of cores to use")
+    require_workers(jobs, engine)
     stop = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     if engine == "ray":
         outcomes = ray_outcomes(task, items, address=address, timeout_s=timeout_s, stop=stop)
@@ -66,6 +68,21 @@ def fan_out(
         for outcome in outcomes:
             shown.update()
             yield outcome
+
+
+def require_workers(jobs: int, engine: Engine) -> None:
+    """Refuse workers that there can not be, before anything is begun.
+
+    Args:
+        jobs: Number of processes.
+        engine: See :func:`fan_out`.
+
+    Raises:
+        UsageError: If ``jobs`` is not positive, or Ray is not installed.
+    """
+    require(jobs >= 1, "jobs", "a positive number of processes", jobs, "give the number of cores to use")
+    if engine == "ray":
+        require_ray()
 
 
 def _serial(
@@ -127,12 +144,24 @@ def _require_ready(pool: ProcessPoolExecutor) -> None:
         ) from error
 
 
-def _executor(jobs: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+@contextmanager
+def _executor(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """Worker processes; what is under way when the caller leaves early is ended, not waited for and thrown away."""
+    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+    try:
+        yield pool
+    except BaseException:
+        workers = list((pool._processes or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in workers:
+            worker.kill()
+        raise
+    pool.shutdown()
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever: end with it."""
+    """A worker whose parent was killed would wait for work for ever: end with it; Ctrl-C is the parent's affair."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_await_parent, daemon=True).start()
 
 

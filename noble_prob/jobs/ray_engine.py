@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from typing import Any
 
 from noble_prob.errors import UsageError
@@ -18,6 +19,18 @@ from noble_prob.jobs.attempt import Outcome, attempt
 
 RETRIES = 5
 """How often an item is tried again after its worker or node was lost."""
+
+
+def require_ray() -> Any:
+    """Ray, where it is installed.
+
+    Raises:
+        UsageError: If it is not.
+    """
+    try:
+        return import_module("ray")
+    except ModuleNotFoundError as error:
+        raise UsageError("engine", "one that is installed", "ray", "run: pip install 'noble_prob[cluster]'") from error
 
 
 def ray_outcomes(
@@ -40,10 +53,7 @@ def ray_outcomes(
     Raises:
         UsageError: If Ray is not installed.
     """
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise UsageError("engine", "one that is installed", "ray", "run: pip install 'noble_prob[cluster]'") from error
+    ray = require_ray()
     if not ray.is_initialized():
         ray.init(address=address, log_to_driver=False)
     remote = ray.remote(attempt).options(max_retries=RETRIES, num_cpus=1)

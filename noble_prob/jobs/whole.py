@@ -15,8 +15,10 @@ def write_atomically(file: Path, content: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         draft.rename(file)
-    except BaseException:  # a full disk, an interruption
+    except BaseException as error:  # a full disk, an interruption
         draft.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(file)
         raise
     folder = os.open(file.parent, os.O_RDONLY)
     try:

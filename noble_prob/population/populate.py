@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from noble_prob.errors import listed, require, require_seed
-from noble_prob.jobs.fanout import Engine, fan_out
+from noble_prob.jobs.fanout import Engine, fan_out, require_workers
 from noble_prob.population.accept import FIRES, Criterion, judge_models
 from noble_prob.population.chunk import Chunk
 from noble_prob.population.codec import dequantise, quantise
@@ -156,6 +156,7 @@ def populate(
             installed.
     """
     require_arbor()
+    require_workers(jobs, engine)
     _require_chunks(plan, chunks)
     store = Store.create(path, plan.manifest())
     found = {i: store.condition(i) for i in (range(store.n_chunks) if chunks is None else sorted(set(chunks)))}

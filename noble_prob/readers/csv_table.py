@@ -54,7 +54,17 @@ def load_csv(path: Path, channel: int | str | None) -> RawFile:
     labels = list(dict.fromkeys(sweeps.tolist()))
     rows = [np.flatnonzero(sweeps == label) for label in labels]
     built = [_sweep(table, index, label, path.name) for index, label in zip(rows, labels, strict=True)]
-    return RawFile(name=path.name, format="CSV", files=(path,), sweeps=tuple(built))
+    return RawFile(name=path.name, format="CSV", files=(path,), sweeps=tuple(built), remarks=_cut_off(built))
+
+
+def _cut_off(sweeps: list[RawSweep]) -> tuple[str, ...]:
+    """That the end of the file seems to lack, in a sentence: where the last sweep alone is shorter than the others."""
+    *others, last = (len(sweep.current_pa) for sweep in sweeps)
+    if len(set(others)) != 1 or last >= others[0]:
+        return ()
+    return (
+        f"The last sweep has {last} samples, the others {others[0]}: unless it was aborted, the file has been cut off.",
+    )
 
 
 def _named(head: str) -> str:

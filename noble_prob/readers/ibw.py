@@ -119,7 +119,10 @@ def _require_whole(path: Path) -> None:
     Raises:
         ValueError: If the file is of an unknown version, or smaller than it says.
     """
-    head = path.read_bytes()[:64]
+    if not path.is_file():  # a pipe would be waited for
+        raise ValueError("no regular file")
+    with path.open("rb") as stream:
+        head = stream.read(64)
     order = "<" if head[1] == 0 else ">"
     version = struct.unpack_from(order + "h", head)[0]
     if version not in _SIZES:

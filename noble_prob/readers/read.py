@@ -187,12 +187,16 @@ def _require_waves(folder: Path) -> None:
 
 
 def _require_content(path: Path) -> None:
+    """Refuse what no loader knows, and what has no content; a pipe would be waited for, perhaps for ever."""
     require(
         path.suffix.lower() in _LOADERS,
         "path",
         f"a file of a known format ({_KNOWN})",
         f"{path.name!r}",
         "export it to one of these, CSV for one: python -m pydoc noble_prob.readers.csv_table names the columns",
+    )
+    require(
+        path.is_file(), "path", "a regular file", f"{path.name!r}, a pipe, socket or device", "save it as a file first"
     )
     try:
         with path.open("rb") as stream:

@@ -55,7 +55,7 @@ def write_csv(recording: Recording, path: str | Path) -> Path:
         The destination. Numbers have ten significant digits; a missing voltage is ``nan``.
 
     Raises:
-        UsageError: If this is no recording or an ensemble, or the destination is no ``.csv`` file in an existing folder.
+        UsageError: If this is no recording or is an ensemble, or the file is no ``.csv`` in an existing folder.
     """
     _require_recording(recording)
     recording = recording.squeeze()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from collections.abc import Sequence
 
@@ -10,15 +11,17 @@ from noble_prob.report.data import LatentRow, ReportData
 from noble_prob.report.estimates import plain_unit, told
 from noble_prob.report.plain import by_severity, number
 
-COLUMNS = 100
-"""Width of a report as text."""
+NARROW, WIDE = 80, 100
+"""Width of a report as text: that of the terminal, within these columns; the larger where there is none."""
+SPARED = ("ESS", "R-hat", "sd")
+"""Columns that a narrow table does without, in this order; findings and the interval say what matters of them."""
 MARKS = {"issue": "[!]", "caution": "[~]", "not judged": "[?]", "passed": "[ok]"}
 LEGEND = "  ".join(f"{mark} {severity}" for severity, mark in MARKS.items())
 """What the marks mean, in one line."""
 
 
 def render_text(report: ReportData) -> str:
-    """Verdicts, findings and the table of latents in at most :data:`COLUMNS` columns."""
+    """Verdicts, findings and the table of latents, as wide as the terminal (:data:`NARROW` to :data:`WIDE`)."""
     lines = [report.title, report.subtitle] if report.subtitle else [report.title]
     for verdict in report.verdicts:
         lines += ["", *_paragraph(f"{MARKS[verdict.severity]} {verdict.level}: {verdict.sentence} {verdict.power}")]
@@ -33,20 +36,32 @@ def render_text(report: ReportData) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _width() -> int:
+    return max(NARROW, min(WIDE, shutil.get_terminal_size((WIDE, 0)).columns))
+
+
 def _paragraph(text: str) -> list[str]:
-    return textwrap.wrap(text.strip(), COLUMNS, subsequent_indent="     ")
+    return textwrap.wrap(text.strip(), _width(), subsequent_indent="     ")
 
 
 def _latent_lines(rows: Sequence[LatentRow]) -> list[str]:
-    """The table of latents; what is known of no latent gets no column."""
+    """The table of latents; what is known of no latent gets no column, nor what there is no room for."""
     columns = [c for c in _latent_columns(rows) if set(c[1:]) - {"", "–"}]
+    for name in SPARED:
+        if _room(columns, " ") > _width():
+            columns = [column for column in columns if column[0] != name]
     width = [max(map(len, column)) for column in columns]
-    gap = "  " if sum(width) + 2 * (len(width) - 1) <= COLUMNS else " "
+    gap = "  " if _room(columns, "  ") <= _width() else " "
     words = [column[0] in ("latent", "unit", "") for column in columns]
     return [
         gap.join(c.ljust(w) if word else c.rjust(w) for c, w, word in zip(line, width, words, strict=True)).rstrip()
         for line in zip(*columns, strict=True)
     ]
+
+
+def _room(columns: Sequence[Sequence[str]], gap: str) -> int:
+    """Width of a table of these columns."""
+    return sum(max(map(len, column)) for column in columns) + len(gap) * (len(columns) - 1)
 
 
 def _latent_columns(rows: Sequence[LatentRow]) -> list[tuple[str, ...]]:

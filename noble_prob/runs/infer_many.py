@@ -33,11 +33,12 @@ from noble_prob.inference.task import ONE_BY_ONE, WEIGHTED, Method
 from noble_prob.inference.together import one_by_one_if_broken
 from noble_prob.jobs.attempt import Outcome
 from noble_prob.jobs.bars import counter
-from noble_prob.jobs.fanout import Engine, fan_out
+from noble_prob.jobs.fanout import Engine, fan_out, require_workers
 from noble_prob.noise import NoisePrior
 from noble_prob.priors import Kind
 from noble_prob.readers import read
 from noble_prob.readers.cut import PulseChoice
+from noble_prob.recording import Recording
 from noble_prob.runs.record import POSTERIOR, REFUSED, TREE, TREE_HASH, Files, opened, sha256
 from noble_prob.runs.sources import Source, require_apart
 from noble_prob.runs.summary import Summary, summarise
@@ -143,6 +144,14 @@ def infer_many(
     """
     require_apart(Path(out), sources)
     require(settings.batch >= 1, "batch", "a positive number of recordings", settings.batch, "pass 16")
+    require(
+        engine != "ray" or device == "cpu",
+        "device",
+        "cpu on a Ray cluster, which hides its graphics cards from tasks",
+        device,
+        "give each card a share of the files and an --out of its own, or leave --engine ray out",
+    )
+    require_workers(jobs, engine)
     cell = load_cell(settings.cell, prior=settings.prior, device=device)
     _infer(settings, cell, [], 0, device)  # a wrong setting is said before any work
     alone = settings.method in ONE_BY_ONE or (settings.method in WEIGHTED and device == "cpu")
@@ -182,13 +191,7 @@ def infer_batch(batch: Batch) -> dict[str, Files]:
     observations: dict[Source, Observation] = {}
     for source in batch.sources:
         try:
-            recording = read(
-                source.path,
-                channel=s.channel,
-                pulse=s.pulse,
-                sweeps=s.sweeps,
-                liquid_junction_potential_mv=s.liquid_junction_potential_mv,
-            )
+            recording = _read(source, s)
             observations[source] = observe_steps(recording, cell.decoder)
         except Exception as error:
             done[source.name] = _refusal(source, error)
@@ -196,6 +199,29 @@ def infer_batch(batch: Batch) -> dict[str, Files]:
     for source, result in zip(observations, one_by_one_if_broken(run, list(observations.values())), strict=True):
         done[source.name] = _refusal(source, result) if isinstance(result, Exception) else _files(source, result, cell)
     return {source.name: done[source.name] for source in batch.sources}
+
+
+class _ChangedError(UsageError):
+    """A recording is no longer what was hashed; the next run takes it as it then is."""
+
+
+def _read(source: Source, s: Settings) -> Recording:
+    """The recording, with the content under whose hash its result is kept."""
+    recording = read(
+        source.path,
+        channel=s.channel,
+        pulse=s.pulse,
+        sweeps=s.sweeps,
+        liquid_junction_potential_mv=s.liquid_junction_potential_mv,
+    )
+    if source.now() != source.sha256:
+        raise _ChangedError(
+            "file",
+            "one that stays as it is while the run is under way",
+            f"{source.path.name!r}, which has changed since it began",
+            "run the same command again when it is complete",
+        )
+    return recording
 
 
 def _infer(
@@ -241,7 +267,7 @@ def _refusal(source: Source, error: Exception) -> Files:
 
 def _lasting(error: BaseException | None) -> bool:
     """Whether the recording is at fault, and neither memory nor disk nor network behind the sentence about it."""
-    lasting = isinstance(error, UsageError)
+    lasting = isinstance(error, UsageError) and not isinstance(error, _ChangedError)
     while error is not None and lasting:
         lasting = not isinstance(error, MemoryError) and getattr(error, "errno", None) in (None, errno.EINVAL)
         error = error.__cause__

@@ -23,6 +23,8 @@ WAVE = ".ibw"
 RUN = "run.json"
 TAKEN = ("summary.csv", "summary.json", RUN)
 """Files of a run, after which no folder of results can be named."""
+BLOCK = 1 << 20
+"""Bytes that are read at once."""
 LONGEST = 200
 """Bytes of a name, well below what file systems take."""
 
@@ -41,11 +43,19 @@ class Source:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of its content when first asked for, with that of a wave's partner; empty if there is none to read."""
+        """Hash of its content when first asked for, see :meth:`now`."""
+        return self.now()
+
+    def now(self) -> str:
+        """Hash of its present content, with that of a wave's partner; empty if there is no file to read."""
         digest = hashlib.sha256()
         try:
             for file in sorted(_waves(self.path)) if self.path.is_dir() else _with_partners(self.path):
-                digest.update(file.read_bytes())
+                if not file.is_file():  # a pipe would be waited for
+                    return ""
+                with file.open("rb") as stream:
+                    while block := stream.read(BLOCK):  # a file may be larger than the memory
+                        digest.update(block)
         except OSError:
             return ""
         return digest.hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,9 +63,13 @@ def test_sbc(tmp_path):
     assert missing("sbc", out, "joint") == []
 
 
-def test_evaluate(tmp_path):
-    """The toy's own answer in place of a simulation."""
-    reference, (recording, _) = tmp_path / "reference", load_cell("toy").demo
+def test_evaluate(tmp_path, monkeypatch, capsys):
+    """The toy's own answer in place of a simulation; of three models one, as where the simulation was stopped."""
+    toy = load_cell("toy")
+    models = replace(toy.models, value=toy.models.value[:2], labels=("0", "1"))
+    held_out = replace(toy.models, value=toy.models.value[2:3], labels=("5",))
+    monkeypatch.setattr("noble_prob.cells.load_cell", lambda *_, **__: replace(toy, models=models, held_out=held_out))
+    reference, (recording, _) = tmp_path / "reference", toy.demo
     reference.mkdir()
     later = recording.time_ms.numpy() + 3.0  # the step of a reference begins at 15 ms
     v = [np.interp(np.arange(0.0, 530.0, 0.02), later, row) for row in recording.voltage_mv.numpy()]
@@ -72,4 +77,8 @@ def test_evaluate(tmp_path):
     np.savez_compressed(reference / "s1_h0.npz", V=np.round(np.array(v) * 100).astype(np.int16), scale=0.01, amps=amps)
     out = tmp_path / "evaluate.json"
     assert call("evaluate", "--cell", "toy", "--reference", reference, "--json", out, "--quiet") == 0
+    said = capsys.readouterr()
+    assert "1 of the cell's 3 models have a reference; missing: 1, 5." in said.err
+    assert "nan" not in said.out
+    assert json.loads(out.read_text())["without_reference"] == [1, 5]
     assert missing("evaluate", out) == []

@@ -112,13 +112,15 @@ def test_report_takes_cell_prior_and_notes_from_the_posterior(toy_file, tmp_path
     out = tmp_path / "posterior"
     reading = ("--prior", "mixture", "--noiseless", "--ljp-mv", 3)
     assert call("infer", tmp_path / "noted.npz", *QUICK, *reading, "--out", out, "--quiet") == 0
+    said = f"noted.npz\ndecoder of toy, hmc, {recording.n_sweeps} sweeps\n"
+    assert capsys.readouterr().out.startswith(said)
     made = json.loads((out / "posterior.json").read_text())["provenance"]
     assert (made["cell"], made["prior"]) == ("toy", "mixture")
     assert made["recording"]["sha256"] == hashlib.sha256((tmp_path / "noted.npz").read_bytes()).hexdigest()
     assert made["recording"]["liquid_junction_potential_mv"] == 3
-    capsys.readouterr()
     assert call("report", out, "--out", tmp_path / "page", "--json") == 0
     shown = json.loads(capsys.readouterr().out)
+    assert f"{shown['title']}\n{shown['subtitle']}\n" == said
     assert shown["provenance"]["sha256"] == made["recording"]["sha256"]
     for other in (("--prior", "gaussian"), ("--cell", "vip-650077366")):
         assert call("report", out, *other, "--out", tmp_path / "other") == 2

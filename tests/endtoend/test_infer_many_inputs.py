@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import shutil
+import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from cli_example import QUICK, call
 from foreign_files import step_family, write_ibw, write_table
 
+import noble_prob as nb
 from noble_prob.errors import UsageError
-from noble_prob.runs import find_recordings, is_many
+from noble_prob.jobs.attempt import attempt
+from noble_prob.runs import Settings, find_recordings, infer_many, is_many
+from noble_prob.runs.record import opened
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +77,51 @@ def test_a_wave_is_known_by_its_pair(tmp_path, capsys):
     assert call("calibrate", *waves[1:], "--cell", "toy", "--out", tmp_path / "out") == 2
     assert "X_ch0_1.ibw and X_ch1_1.ibw, which are the same" in capsys.readouterr().err
     assert find_recordings([tmp_path / "no" / "X_ch0_9.ibw"])[0].sha256 == ""
+
+
+def test_a_file_is_hashed_without_being_held_in_memory(tmp_path):
+    """It may be larger than the memory, and all other recordings of the folder wait behind it."""
+    with (tmp_path / "big.npz").open("wb") as file:
+        file.truncate(50_000_000)
+    tracemalloc.start()
+    digest = find_recordings([tmp_path])[0].sha256
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert digest == hashlib.sha256(bytes(50_000_000)).hexdigest()
+    assert peak < 5_000_000
+
+
+@pytest.mark.parametrize("name", ["pipe.npz", "pipe.csv", "waves/X_ch0_1.ibw"])
+def test_nobody_waits_for_a_pipe(name, day, tmp_path):
+    inputs = tmp_path / "day"
+    shutil.copytree(day, inputs)
+    (inputs / "waves").mkdir()
+    os.mkfifo(inputs / name)
+    for given, code in ((inputs, 0), (inputs / name, 2)):
+        ended = attempt(lambda _, g=given: call("infer", g, *QUICK, "--quiet", "--out", tmp_path / "out"), 0, 0, 60)
+        assert (ended.error, ended.value) == (None, code)
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+
+
+def test_a_recording_that_changes_during_the_run_is_taken_by_the_next(day, tmp_path, monkeypatch):
+    """It may still be on its way from the rig; no posterior is kept under the hash of what it was."""
+    inputs, module = tmp_path / "day", sys.modules[Settings.__module__]
+    shutil.copytree(day, inputs)
+    settings = Settings(cell="toy", method="importance", chains=2, draws=20)
+    real = module.read
+
+    def late(path, **how):
+        if path.name == "cell_1.npz":
+            nb.readers.write_npz(nb.read(day / "cell_1.npz").select([0, 1]), path)
+        return real(path, **how)
+
+    with monkeypatch.context() as copied:
+        copied.setattr(module, "read", late)
+        summary = infer_many(find_recordings([inputs]), tmp_path / "out", settings)
+    assert [row["status"] for row in summary.rows] == ["done", "refused"]
+    assert "'cell_1.npz', which has changed" in summary.refused[0]["why"]
+    with opened(tmp_path / "out", settings.plan(nb.load_cell("toy"))) as record:
+        assert [s.name for s in record.pending(find_recordings([inputs]))] == ["cell_1.npz"]
+    assert infer_many(find_recordings([inputs]), tmp_path / "out", settings).refused == []
+    told = json.loads((tmp_path / "out" / "cell_1.npz" / "posterior.json").read_text())
+    assert told["sha256"] == told["provenance"]["recording"]["sha256"]

@@ -131,3 +131,13 @@ def test_swapped_columns_are_refused_of_every_format(tmp_path):
             read_all(path)
     with pytest.raises(UsageError, match="swap the two"):
         nb.from_arrays(time, voltage, current)
+
+
+@pytest.mark.parametrize(("samples", "told"), [(5000, False), (4900, True), (2, True)])
+def test_a_table_that_was_cut_off_in_its_last_sweep_is_told(tmp_path, samples, told):
+    path = write_table(tmp_path / "a.csv", *step_family())
+    rows = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(rows[: 1 + 2 * 5000 + samples]))
+    recording = read(path)
+    assert ("the file has been cut off" in " ".join(recording.provenance["remarks"])) == told
+    assert recording.n_sweeps == (2 if told else 3)

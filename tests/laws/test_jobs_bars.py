@@ -1,9 +1,13 @@
 """A log file gets a line now and then, a terminal a bar, and nobody who asked for quiet anything."""
 
 import io
+from types import SimpleNamespace
 
 import pytest
+import torch
 
+from noble_prob.inference import draw as drawing
+from noble_prob.inference import nuts
 from noble_prob.jobs import bars
 
 
@@ -56,3 +60,24 @@ def test_a_terminal_has_its_bar(monkeypatch):
     monkeypatch.setattr("sys.stderr", Terminal())
     list(bars.bar(range(3), desc="files", unit="file", show=True))
     assert "\rfiles: 100%" in bars.sys.stderr.getvalue()
+
+
+def test_chains_that_are_extended_say_so(monkeypatch):
+    """Else the share of what is done would fall again and again, for no reason that is said."""
+    titles = []
+
+    def run(energy, start, *, draws, title="nuts", **_):
+        titles.append(title)
+        chains = SimpleNamespace(flat=torch.randn(2, draws, 3) + torch.tensor([0.0, 9.0])[:, None, None])
+        chains.followed_by = lambda more: run(None, None, draws=draws + more.flat.shape[1])
+        return chains
+
+    monkeypatch.setattr(nuts, "sample", run)
+    coordinates = SimpleNamespace(white=lambda x: x, log_density=max)
+    warm = SimpleNamespace(flat=torch.zeros(2, 1, 3), step_size=torch.ones(2), coordinates=coordinates)
+    task = SimpleNamespace(until_converged=True, draws=10, progress=True)
+    drawing._no_u_turns(task, max, warm, 1)
+    assert [title for title in titles if title != "nuts"] == [
+        "nuts, extended beyond 10 draws",
+        "nuts, extended beyond 60 draws",
+    ]

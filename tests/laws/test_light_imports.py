@@ -23,6 +23,15 @@ def test_importing_the_package_imports_no_library():
     assert answer.stdout.strip() == "[]", answer.stderr
 
 
+def test_no_import_brings_back_warnings_that_were_turned_off():
+    """As that of neuraloperator does, from which on ArviZ speaks to the users of the command line."""
+    answer = run(
+        "import warnings; import noble_prob.decoder.operator, noble_prob.inference, noble_prob.report.parts\n"
+        "warnings.warn('seen by nobody')"
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
+
+
 def test_help_of_every_verb_imports_no_library():
     code = """
 import contextlib, io, sys

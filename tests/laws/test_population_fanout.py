@@ -63,7 +63,26 @@ def alive(pid):
         return False
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at Linux's table of processes")
+LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at Linux's table of processes")
+
+
+@LINUX
+def test_whoever_leaves_early_does_not_wait_for_what_is_under_way(tmp_path):
+    """A scheduler kills what has not ended some seconds after its SIGTERM."""
+    outcomes = fan_out(note_and_wait, [None, *3 * [tmp_path]], jobs=2)
+    assert next(outcomes).error  # of the first
+    while not (notes := list(tmp_path.iterdir())):
+        time.sleep(0.01)
+    begin = time.monotonic()
+    outcomes.close()
+    assert time.monotonic() - begin < 20
+    until = time.monotonic() + 10
+    while any(alive(int(note.name)) for note in notes) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(alive(int(note.name)) for note in notes)
+
+
+@LINUX
 def test_workers_end_with_a_run_that_is_killed(tmp_path):
     script, notes = tmp_path / "run.py", tmp_path / "notes"
     notes.mkdir()

@@ -8,7 +8,7 @@ from base64 import b64decode
 import pytest
 
 from noble_prob.findings.words import with_step
-from noble_prob.report import LatentRow, ReportData, render
+from noble_prob.report import LatentRow, ReportData, Verdict, render
 from noble_prob.report.estimates import told
 from noble_prob.report.html import csv_uri, latent_table
 from noble_prob.report.plain import report_dict
@@ -70,3 +70,15 @@ def test_text_and_page_say_milliseconds_and_files_keep_logarithms():
     values = report_dict(report)["latents"][LOG.name]
     assert (values["mean"], values["unit"]) == (2.67209, "ln(ms)")
     assert values["interval_89_ms"] == [math.exp(LOG.low), math.exp(LOG.high)]
+
+
+@pytest.mark.parametrize(("terminal", "width", "kept"), [("40", 80, False), ("80", 80, False), ("300", 100, True)])
+def test_a_text_is_as_wide_as_its_terminal_and_spares_columns_before_it_breaks_lines(
+    terminal, width, kept, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", terminal)
+    verdict = Verdict(level="Level", severity="passed", sentence=40 * "word ", power="")
+    report = ReportData(title="x", verdicts=(verdict,), latents=[LOG])
+    lines = render(report, "text").splitlines()
+    assert width - 10 < max(map(len, lines)) <= width
+    assert any("ESS" in line for line in lines) == kept

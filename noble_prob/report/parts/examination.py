@@ -14,10 +14,10 @@ from noble_prob.report.panels import AFTER_ONSET
 from noble_prob.report.parts.calibration import calibration_part
 from noble_prob.report.parts.merge import merge
 from noble_prob.report.parts.methods import posterior_methods
-from noble_prob.report.parts.posterior import posterior_part, predictive_part
+from noble_prob.report.parts.posterior import heading, posterior_part, predictive_part
 from noble_prob.report.parts.traces import ensemble_overlays
 from noble_prob.report.parts.trains import trains_part
-from noble_prob.report.plain import SEVERITIES, count, to_sd
+from noble_prob.report.plain import SEVERITIES, to_sd
 
 NO_REPEATS = Verdict(
     level="Trial to trial",
@@ -56,8 +56,7 @@ def examination_report(
     file = {k: source[k] for k in ("file", "sha256", "liquid_junction_potential_mv") if source.get(k) is not None}
     known = {"cell": e.cell.name, "decoder_sha256": e.cell.card.get("weights_sha256", "none"), **file}
     known |= posterior.provenance
-    subtitle = f"decoder of {e.cell.name}, {posterior.method}, {count(len(posterior.sweeps), 'sweep')}"
-    return merge(title, parts, subtitle=subtitle, provenance={**known, **(provenance or {})})
+    return merge(title, parts, subtitle=heading(posterior, e.cell.name), provenance={**known, **(provenance or {})})
 
 
 def _without_repeats(part: ReportData, e: Examination) -> ReportData:

@@ -23,7 +23,7 @@ from noble_prob.report.parts.cautions import cautions, further_issues
 from noble_prob.report.parts.methods import posterior_methods
 from noble_prob.report.parts.pairs import ALIKE, latent_pairs, told_apart
 from noble_prob.report.parts.traces import shown_of, spread
-from noble_prob.report.plain import by_severity, label, words
+from noble_prob.report.plain import by_severity, count, label, words
 
 MOST_PAIRS = 6
 """Latents in the pair plot: those the recording says most about."""
@@ -53,8 +53,10 @@ def posterior_part(
     """
     rows = latent_rows(posterior, truth)
     found = (*posterior.notes, *findings)
+    source = posterior.provenance.get("recording", {})
     return ReportData(
-        title="Posterior",
+        title=str(source.get("file", "Posterior")),
+        subtitle=heading(posterior, posterior.provenance.get("cell")),
         verdicts=(latent_verdict(rows, found),),
         findings=found,
         latents=rows,
@@ -63,6 +65,12 @@ def posterior_part(
         provenance={"method": posterior.method, "seed": posterior.seed, "wall_s": posterior.wall_s},
         values={"wall_s": posterior.wall_s, "method": posterior.method, "seed": posterior.seed},
     )
+
+
+def heading(posterior: Posterior, cell: str | None) -> str:
+    """Cell, method and number of sweeps in one line; the cell where it is known."""
+    decoder = f"decoder of {cell}, " if cell else ""
+    return f"{decoder}{posterior.method}, {count(len(posterior.sweeps), 'sweep')}"
 
 
 def latent_rows(posterior: Posterior, truth: Mapping[str, float] | None = None) -> tuple[LatentRow, ...]:
