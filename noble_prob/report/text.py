@@ -20,7 +20,8 @@ def render_text(report: ReportData) -> str:
     """Verdicts, findings and the table of latents in at most :data:`COLUMNS` columns."""
     lines = [report.title, report.subtitle] if report.subtitle else [report.title]
     for verdict in report.verdicts:
-        lines += ["", *_paragraph(f"{MARKS[verdict.severity]} {verdict.level}: {verdict.sentence} {verdict.power}")]
+        mark = f"{MARKS[verdict.severity]} " if verdict.tested else ""
+        lines += ["", *_paragraph(f"{mark}{verdict.level}: {verdict.sentence} {verdict.power}")]
     if report.latents:
         lines += ["", *_latent_lines(report.latents)]
     if report.findings:

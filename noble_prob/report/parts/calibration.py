@@ -125,12 +125,13 @@ def _doubt(c: Calibration) -> str:
 
 def _methods(c: Calibration) -> str:
     return (
-        f"{LEVELS[c.level]} variability was calibrated on {len(c.observed)} {ROWS[c.level]} and {len(c.ensemble)} "
-        "predicted ones. Rows were relabelled at random; the log ratio of the spreads along the pooled principal axes, "
-        "the largest spread misfit of any feature, Welch's t along the axes, and the shares defined were combined by "
-        f"their weighted smallest p value (Westfall and Young), at a level of {100 * c.alpha:.0f} % for the whole "
-        "comparison. Power was found by playing the test through on pseudo-experiments drawn from the ensemble, "
-        f"stretched or shrunk by two, or shifted by one SD in a single feature. Calibration seed {c.seed}."
+        f"{LEVELS[c.level]} variability was calibrated on {len(c.observed)} {ROWS[c.level]} ({c.observed.source}) "
+        f"and {len(c.ensemble)} predicted ones. Rows were relabelled at random; the log ratio of the spreads along the "
+        "pooled principal axes, the largest spread misfit of any feature, Welch's t along the axes, and the shares "
+        "defined were combined by their weighted smallest p value (Westfall and Young), at a level of "
+        f"{100 * c.alpha:.0f} % for the whole comparison. Power was found by playing the test through on "
+        "pseudo-experiments drawn from the ensemble, stretched or shrunk by two, or shifted by one SD in a single feature. "
+        f"Calibration seed {c.seed}."
     )
 
 

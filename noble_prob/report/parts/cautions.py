@@ -25,9 +25,19 @@ def cautions(findings: Iterable[Finding]) -> str:
     Args:
         findings: Of any severity, in any order.
     """
-    found = sorted((f for f in findings if f.severity == "caution"), key=lambda f: (f.code not in INPUT, f.code))
-    said = dict.fromkeys(f"{_about(f)} ({f.code})" for f in found)
-    return f"Cautions: {', '.join(said)}" if said else ""
+    said = reasons(findings, "caution")
+    return f"Cautions: {said}" if said else ""
+
+
+def reasons(findings: Iterable[Finding], severity: str) -> str:
+    """Findings of a severity in a few words each: ``importance weights (NP104), noise needed (NP106)``.
+
+    Args:
+        findings: Of any severity, in any order.
+        severity: Of those that are told.
+    """
+    found = sorted((f for f in findings if f.severity == severity), key=lambda f: (f.code not in INPUT, f.code))
+    return ", ".join(dict.fromkeys(f"{_about(f)} ({f.code})" for f in found))
 
 
 def _about(finding: Finding) -> str:
