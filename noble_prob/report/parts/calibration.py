@@ -130,8 +130,8 @@ def _methods(c: Calibration) -> str:
         "pooled principal axes, the largest spread misfit of any feature, Welch's t along the axes, and the shares "
         "defined were combined by their weighted smallest p value (Westfall and Young), at a level of "
         f"{100 * c.alpha:.0f} % for the whole comparison. Power was found by playing the test through on "
-        "pseudo-experiments drawn from the ensemble, stretched or shrunk by two, or shifted by one SD in a single feature. "
-        f"Calibration seed {c.seed}."
+        "pseudo-experiments drawn from the ensemble, stretched or shrunk by two, or shifted by one SD in a single "
+        f"feature. Calibration seed {c.seed}."
     )
 
 
