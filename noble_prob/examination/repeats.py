@@ -70,10 +70,7 @@ def judge_repeats(posterior: Posterior, *, seed: int = 0) -> Calibration | None:
     observed = within(seen, steps)
     predicted = within(drawn, [f"{d} {step}" for d in range(draws) for step in steps])
     moved = predicted.value + _mean(observed.value) - _mean(predicted.value)  # the mean is the predictive check's
-    told = f"{len(seen)} recorded repeats as residuals about their running mean, one fewer per step"
-    return calibrate_repeats(
-        replace(observed, labels=(), source=told), replace(predicted, labels=(), value=moved), seed=seed
-    )
+    return calibrate_repeats(replace(observed, labels=()), replace(predicted, labels=(), value=moved), seed=seed)
 
 
 def _mean(value: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from noble_prob.calibration.result import Calibration, FeatureVerdict
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
+from noble_prob.findings.words import in_words
 
 
 @check("NP202", "Spread of a feature", Calibration)
@@ -27,11 +28,16 @@ def spread(result: Calibration, say: Callable[..., Finding]) -> Iterator[Finding
 def _sentence(item: FeatureVerdict) -> str:
     unit = f" {item.unit}" if item.unit else ""
     return (
-        f"{item.name}: the ensemble's SD is {item.predicted_sd:.3g}{unit}, the experiment's "
+        f"{_begun(in_words(item.name))}: the ensemble's SD is {item.predicted_sd:.3g}{unit}, the experiment's "
         f"{item.observed_sd:.3g}{unit}, "
         f"a ratio of {item.sd_ratio:.2g} (89 % interval {item.sd_ratio_low:.2g} .. {item.sd_ratio_high:.2g}, n = "
         f"{item.n})" + (", so it is the shape of the distribution that differs." if _alike(item) else ".")
     )
+
+
+def _begun(words: str) -> str:
+    """Words at the beginning of a sentence."""
+    return words[:1].upper() + words[1:]
 
 
 def _alike(item: FeatureVerdict) -> bool:
@@ -41,10 +47,10 @@ def _alike(item: FeatureVerdict) -> bool:
 
 def _remedy(item: FeatureVerdict, level: str) -> str:
     if _alike(item):
-        return f"Look at the tails of {item.name} in its panel."
+        return f"Look at the tails of the {in_words(item.name)} in its panel."
     verb = "Lower" if item.sd_ratio > 1 else "Raise"
     where = "the trial model's variance" if level == "trial" else "the prior's spread"
-    return f"{verb} {where} for {item.name}."
+    return f"{verb} {where} for the {in_words(item.name)}."
 
 
 def _evidence(item: FeatureVerdict) -> dict[str, object]:

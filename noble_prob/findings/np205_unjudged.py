@@ -21,6 +21,7 @@ from noble_prob.errors import listed
 from noble_prob.examination.columns import NUMBERS
 from noble_prob.findings.base import Finding
 from noble_prob.findings.registry import check
+from noble_prob.findings.words import in_words
 
 
 @check("NP205", "Features not judged", Calibration)
@@ -87,7 +88,9 @@ def _not_comparable(result: Calibration, say: Callable[..., Finding]) -> Iterato
         if item.severity == "not judged" and not np.isfinite(item.sd_ratio):
             reasons[item.name] = item.sentence.split(": ", 1)[1].rstrip(".")
     if reasons:
-        listed = "; ".join(reason if name in reason else f"{name}: {reason}" for name, reason in reasons.items())
+        listed = "; ".join(
+            reason if name in reason else f"{in_words(name)}: {reason}" for name, reason in reasons.items()
+        )
         count = f"{len(reasons)} feature{'s' if len(reasons) > 1 else ''}"
         yield say(
             "not judged",
@@ -105,7 +108,7 @@ def _too_weak(result: Calibration, say: Callable[..., Finding]) -> Iterator[Find
         yield say(
             "not judged",
             f"Too few rows to judge each of these features alone (power at most {percent(most)}): "
-            f"{', '.join(item.name for item in weak)}.",
+            f"{', '.join(in_words(item.name) for item in weak)}.",
             "Give more rows; the joint verdict (NP201) still holds.",
             features=[item.name for item in weak],
             power=float(most),

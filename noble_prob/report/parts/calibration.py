@@ -125,8 +125,8 @@ def _doubt(c: Calibration) -> str:
 
 def _methods(c: Calibration) -> str:
     return (
-        f"{LEVELS[c.level]} variability was calibrated on {len(c.observed)} {ROWS[c.level]} ({c.observed.source}) "
-        f"and {len(c.ensemble)} predicted ones. Rows were relabelled at random; the log ratio of the spreads along the "
+        f"{LEVELS[c.level]} variability was calibrated on {len(c.observed)} {ROWS[c.level]} ({c.observed.source}) and "
+        f"{len(c.ensemble)} predicted ones. Rows were relabelled at random; the log ratio of the spreads along the "
         "pooled principal axes, the largest spread misfit of any feature, Welch's t along the axes, and the shares "
         "defined were combined by their weighted smallest p value (Westfall and Young), at a level of "
         f"{100 * c.alpha:.0f} % for the whole comparison. Power was found by playing the test through on "

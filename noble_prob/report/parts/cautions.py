@@ -25,19 +25,9 @@ def cautions(findings: Iterable[Finding]) -> str:
     Args:
         findings: Of any severity, in any order.
     """
-    said = reasons(findings, "caution")
-    return f"Cautions: {said}" if said else ""
-
-
-def reasons(findings: Iterable[Finding], severity: str) -> str:
-    """Findings of a severity in a few words each: ``importance weights (NP104), noise needed (NP106)``.
-
-    Args:
-        findings: Of any severity, in any order.
-        severity: Of those that are told.
-    """
-    found = sorted((f for f in findings if f.severity == severity), key=lambda f: (f.code not in INPUT, f.code))
-    return ", ".join(dict.fromkeys(f"{_about(f)} ({f.code})" for f in found))
+    found = sorted((f for f in findings if f.severity == "caution"), key=lambda f: (f.code not in INPUT, f.code))
+    said = dict.fromkeys(f"{_about(f)} ({f.code})" for f in found)
+    return f"Cautions: {', '.join(said)}" if said else ""
 
 
 def _about(finding: Finding) -> str:
@@ -49,3 +39,12 @@ def _about(finding: Finding) -> str:
     title = PLAIN.get(finding.code, finding.title)
     title = next((words for key, words in USE.items() if key in finding.evidence), title)
     return title[:1].lower() + title[1:]
+
+
+def reasons(findings: Iterable[Finding]) -> str:
+    """``importance weights (NP104), noise needed (NP106)``; empty without any.
+
+    Args:
+        findings: Those that are told, in any order.
+    """
+    return ", ".join(dict.fromkeys(f"{_about(f)} ({f.code})" for f in sorted(findings, key=lambda f: f.code)))

@@ -191,7 +191,8 @@ def _over_files(level: str, verdicts: Mapping[str, Verdict], pages: Mapping[str,
 def _why(name: str, page: ReportData, level: str, severity: str) -> str:
     """A file with what its verdict rests on."""
     codes = CODES.get(level)
-    said = reasons([f for f in page.findings if f.code.startswith(codes)], severity) if codes else ""
+    found = [f for f in page.findings if codes and f.severity == severity and f.code.startswith(codes)]
+    said = reasons(found)
     misfits = [in_words(f.evidence["feature"]) for f in page.findings if f.code == "NP221"]
     if level == "Posterior predictive check" and misfits:
         said = f"misfit of {', '.join(misfits)} (NP221)"
