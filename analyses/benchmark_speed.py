@@ -7,7 +7,7 @@ its own eager throughput. Named for comparison: the NOBLE paper gives 10,000 tra
 
     python analyses/benchmark_speed.py                                       # a laptop
     python analyses/benchmark_speed.py --device cuda --batches 1,16,64,256,1024 --training 64,256 --ensemble 1000000 \
-        --simulator-cores 1,16 --json speed.json --plot speed.png            # a GPU
+        --simulator-cores 1,16 --json speed.json                             # a GPU
 """
 
 from __future__ import annotations
@@ -24,40 +24,6 @@ from noble_prob.bench import benchmark
 
 PAPER_GPU, PAPER_SOLVER = 10_000 / 8.59, 10_000 / 36_200
 """Traces per second of the NOBLE paper's decoder and of its serial solver."""
-
-
-COLOURS = {("fast", "float16"): "#0072b2", ("fast", "tf32"): "#e69f00", ("fast", "float32"): "#009e73"}
-"""Of path and arithmetic; black for the modules of neuraloperator, grey for anything else."""
-ARITHMETIC = {"float16": "half precision", "tf32": "TF32", "float32": "single precision"}
-NAMES = {"paper": "paper's architecture"}
-
-
-def plot(report: dict[str, Any], path: Path) -> None:
-    """Throughput over batch: colour for path and arithmetic, solid for the shipped decoder, dashed for the paper's."""
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    names = {(r["decoder"], r["path"], r["dtype"]) for r in report["results"]}
-    for name in sorted(names, key=lambda n: (n[0] != "shipped", n[1:])):
-        decoder, way, dtype = name
-        mine = [r for r in report["results"] if (r["decoder"], r["path"], r["dtype"]) == name]
-        colour = "black" if way == "reference" else COLOURS.get((way, dtype), "0.6")
-        axes.loglog(
-            [r["batch"] for r in mine],
-            [r["traces_per_s"] for r in mine],
-            color=colour,
-            ls="-" if decoder == "shipped" else "--",
-            marker="o" if decoder == "shipped" else "s",
-            ms=4,
-            label=f"{NAMES.get(decoder, decoder)}: {way}, {ARITHMETIC.get(dtype, dtype)}",
-        )
-    for s in report["simulator"]:
-        axes.axhline(s["traces_per_s"], color="grey", lw=0.8)
-        cores = f"{s['cores']} core{'s' * (s['cores'] != 1)}"
-        axes.text(1, 1.1 * s["traces_per_s"], f"Arbor, {cores}", fontsize=8)
-    axes.set(xlabel="traces per call", ylabel="traces per second")
-    axes.legend(fontsize=8)
-    figure.savefig(path, dpi=150)
 
 
 def table(report: dict[str, Any]) -> None:
@@ -113,7 +79,6 @@ def main() -> None:
     parser.add_argument("--simulator-cores", type=numbers, default=[])
     parser.add_argument("--hof", default="builtin", help="models that the simulator takes the first of")
     parser.add_argument("--json", type=Path, default=None)
-    parser.add_argument("--plot", type=Path, default=None)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     report = benchmark(
@@ -130,8 +95,6 @@ def main() -> None:
     table(report)
     if args.json is not None:
         args.json.write_text(json.dumps(report, indent=1))
-    if args.plot is not None:
-        plot(report, args.plot)
 
 
 if __name__ == "__main__":

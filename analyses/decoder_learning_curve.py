@@ -30,6 +30,8 @@ from noble_prob.training.sources import from_store
 from noble_prob.training.tasks import SpikeMapTask, timing_figures
 from noble_prob.training.traces import Traces
 
+SPLITS = {"validation": ("o", "perturbed models, validation"), "held_out": ("s", "published models, held out")}
+"""Marker and name of each split in the picture."""
 FIGURES = ("spike_time_error_ms", "spike_count_error", "spiking_mismatch")
 
 
@@ -87,14 +89,16 @@ def plot(results: list[dict[str, Any]], path: Path) -> None:
     figure = Figure(figsize=(7.5, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     best, largest = results[0]["space"], max(r["models"] for r in results)
-    for name, marker in (("validation", "o"), ("held_out", "s")):
+    for name, (marker, label) in SPLITS.items():
         rows = [r for r in results if r["space"] == best]
-        label = name.replace("_", " ")
         left.loglog([r["models"] for r in rows], [r[name]["spike_time_error_ms"] for r in rows], marker, label=label)
         rows = [r for r in results if r["models"] == largest and r["seed"] == 0]
         right.semilogy([len(SPACES[r["space"]]) for r in rows], [r[name]["spike_time_error_ms"] for r in rows], marker)
-    left.set(xlabel="training models", ylabel="median spike-time error (ms)", title=best)
-    right.set(xlabel="latent features", ylabel="median spike-time error (ms)", title=f"{largest} training models")
+    seeds = sum(r["space"] == best and r["models"] == largest for r in results)
+    each = f" ({seeds} seeds at {largest})" if seeds > 1 else ""
+    ylabel = "median spike-time error (ms)"
+    left.set(xlabel="training models", ylabel=ylabel, title=f"{len(SPACES[best])} latent features{each}")
+    right.set(xlabel="latent features", ylabel=ylabel, title=f"{largest} training models")
     left.set_xticks(sorted({r["models"] for r in results}), labels=sorted({r["models"] for r in results}))
     for axis in (left, right):
         axis.minorticks_off()

@@ -20,6 +20,7 @@ import numpy as np
 import noble_prob as nb
 from noble_prob.findings.words import with_step
 from noble_prob.noise import NoisePrior
+from noble_prob.report.plain import minus
 
 SHOWN = (0, 2, 4)
 """Sweeps of the demo recording that are drawn."""
@@ -49,12 +50,13 @@ def draw_latents(axis: plt.Axes, found: nb.Examination) -> None:
     after = space.standardise(posterior.interval(0.89)).numpy()
     truth = (np.array([found.truth[n] for n in names]) - space.mean.numpy()) / space.sd.numpy()
     axis.hlines(y, *np.quantile(prior, [0.055, 0.945], axis=0), color="lightgray", lw=6, label="prior")
-    axis.hlines(y, after[0], after[1], color="tab:orange", lw=6, label="posterior")
-    axis.plot(truth, y, "k|", ms=11, mew=1.5, label="truth")
+    axis.hlines(y, after[0], after[1], color="tab:orange", lw=2, label="posterior")
+    axis.vlines(after.flatten(), np.tile(y, 2) - 0.22, np.tile(y, 2) + 0.22, color="tab:orange", lw=1.2)
+    axis.plot(truth, y - 0.4, "k^", ms=4, label="truth")
     axis.set(
         yticks=y,
         xlabel="SDs of all training models",
-        yticklabels=[with_step(item.name, item.current_pa) for item in space.latents],
+        yticklabels=[minus(with_step(item.name, item.current_pa)) for item in space.latents],
     )
     axis.set_title("latent features, 89 % intervals", loc="left", fontsize=9)
     axis.tick_params(axis="y", length=0)

@@ -27,12 +27,14 @@ class Verdict:
         severity: As of a finding.
         sentence: One plain sentence.
         power: What the test could have seen, one sentence; empty where no test was made.
+        tested: Whether anything was judged; a mere statement has no badge.
     """
 
     level: str
     severity: Severity
     sentence: str
     power: str = ""
+    tested: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,22 +9,27 @@ from collections.abc import Sequence
 from typing import Any
 
 import jinja2
+import numpy as np
 from markupsafe import Markup
 
 from noble_prob.findings.disowned import no_posterior
 from noble_prob.report.data import LatentRow, ReportData, Table
-from noble_prob.report.estimates import is_log, plain_unit, told
+from noble_prob.report.estimates import is_log
 from noble_prob.report.figures.features import draw_coverage, draw_feature, draw_fi
 from noble_prob.report.figures.latents import draw_intervals
 from noble_prob.report.figures.pairs import MOST_POINTS, draw_pairs
-from noble_prob.report.figures.traces import draw_overlay, draw_raster, overlay_caption
-from noble_prob.report.plain import by_severity, label, number
+from noble_prob.report.figures.traces import draw_overlay, draw_raster, overlay_key
+from noble_prob.report.panels import FiPanel
+from noble_prob.report.parts.merge import PACKAGES
+from noble_prob.report.plain import by_severity, label, minus, number
+from noble_prob.report.shown import shown, shown_latents
 from noble_prob.strict_json import jsonable
 
 ENDS = ("5.5 %", "94.5 %")
 """Columns of the ends of an interval."""
 LOGARITHMS = (
-    "Of logarithms, exp of the mean and of the interval's ends, and the SD in per cent; the CSV has them as they are."
+    "Of logarithms, exp of the mean and of the interval's ends, and the SD in per cent; the CSV has them as they are, "
+    "with every latent's name in files."
 )
 """Caption of a table of latents with logarithms."""
 _SYMBOLS = {"issue": "✕", "caution": "!", "not judged": "?", "passed": "✓"}
@@ -37,21 +42,58 @@ def render_html(report: ReportData) -> str:
     )
     environment.filters["number"] = number
     environment.filters["csv_uri"] = csv_uri
+    environment.filters["minus"] = minus
+    environment.filters["shown"] = shown
     page = environment.get_template("page.html")
+    latents = latent_table(report.latents)
     return page.render(
         report=report,
         findings=by_severity(report.findings),
         symbols=_SYMBOLS,
         no_posterior=no_posterior(report.findings),
-        latent_table=latent_table(report.latents),
-        latent_cells=latent_cells(report.latents),
-        provenance={k: v for k, v in jsonable(report.provenance).items() if not isinstance(v, dict)},  # JSON has those
+        latent_table=latents,
+        latents_shown=shown_latents(report.latents, latents) if latents else None,
+        provenance=_told_once(report),
         figures=_figures(report),
         groups=_groups(report),
-        overlay_caption=overlay_caption,
+        overlay_key=overlay_key,
+        voltages=_voltages(report),
+        legend=_legend(report),
+        fi_caption=fi_caption,
         label=label,
         most_points=MOST_POINTS,
     )
+
+
+def _told_once(report: ReportData) -> dict[str, object]:
+    """Provenance but for the packages, which the methods name, and for nested values, which JSON has."""
+    values = jsonable(report.provenance).items()
+    return {k: v for k, v in values if k not in ("Python", *PACKAGES) and not isinstance(v, dict)}
+
+
+def _voltages(report: ReportData) -> str:
+    """Heading of the voltages and spike trains."""
+    if any(panel.observed_mv is not None for panel in report.overlays):
+        return "Recording and ensemble"
+    return "Voltages" if report.overlays else "Spike trains"
+
+
+def _legend(report: ReportData) -> dict[str, bool]:
+    """What the panels about features have that needs a key."""
+    return {
+        "experiment": any(
+            len(np.asarray(seen)) for seen in [p.observed for p in report.features] + [p.observed for p in report.fi]
+        ),
+        "second": bool(report.features),
+        "bands": bool(report.fi),
+        "pit": any(len(np.asarray(p.pit)) for p in report.features),
+    }
+
+
+def fi_caption(panel: FiPanel) -> str:
+    """How many values of either side a curve shows."""
+    seen = len(np.asarray(panel.observed))
+    return f"{f'recorded n = {seen}; ' if seen else ''}{panel.n_members or 'some'} {panel.members}"
 
 
 def _figures(report: ReportData) -> dict[str, Any]:
@@ -79,7 +121,7 @@ def _groups(report: ReportData) -> dict[str, list[tuple[str, Any, Markup]]]:
 
 
 def latent_table(rows: Sequence[LatentRow]) -> Table | None:
-    """The posterior table, logarithms as they are; columns that no latent fills are left out."""
+    """The posterior table of files, logarithms as they are; columns that no latent fills are left out."""
     if not rows:
         return None
     columns: dict[str, list[Any]] = {
@@ -102,27 +144,6 @@ def latent_table(rows: Sequence[LatentRow]) -> Table | None:
     kept = {name: cells for name, cells in columns.items() if any(cell is not None for cell in cells)}
     caption = LOGARITHMS if any(is_log(row.unit) for row in rows) else ""
     return Table(title="Latents", columns=tuple(kept), rows=list(zip(*kept.values(), strict=True)), caption=caption)
-
-
-def latent_cells(rows: Sequence[LatentRow]) -> list[list[str]]:
-    """The cells of :func:`latent_table` as the page shows them: see :mod:`noble_prob.report.estimates`."""
-    table = latent_table(rows)
-    if table is None:
-        return []
-    by = {
-        "mean": "mean",
-        "SD": "sd",
-        ENDS[0]: "low",
-        ENDS[1]: "high",
-        "truth": "truth",
-        "prior mean": "prior_mean",
-        "prior SD": "prior_sd",
-    }
-    shown = []
-    for row, cells in zip(rows, table.rows, strict=True):
-        words = {"unit": plain_unit(row.unit), **{name: told(row)[key] for name, key in by.items()}}
-        shown.append([words.get(name, number(cell, 4)) for name, cell in zip(table.columns, cells, strict=True)])
-    return shown
 
 
 def csv_uri(table: Table) -> str:

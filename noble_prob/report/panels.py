@@ -40,6 +40,7 @@ class Overlay:
         n_members: Size of the ensemble the drawn members were taken from.
         xlabel: What the zero of the time axis is, and its unit.
         shown: Of how many sweeps those of the page are, where some have no panel (``"6 of 7 sweeps shown"``).
+        note: What else a reader should know of this panel, without a full stop.
     """
 
     title: str
@@ -51,6 +52,7 @@ class Overlay:
     n_members: int | None = None
     xlabel: str = "time (ms)"
     shown: str = ""
+    note: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "time_ms", _array(self.time_ms, 1, "time_ms"))
@@ -69,6 +71,8 @@ class Raster:
         window_ms: Start and end of the axis.
         xlabel: What its zero is, and its unit.
         shown: As of an :class:`Overlay`.
+        recorded: Whether the first group was recorded; if not, all are drawn in the colour of ensembles.
+        total: How many there are of what the last group was taken from, if not all are drawn.
     """
 
     title: str
@@ -76,6 +80,8 @@ class Raster:
     window_ms: tuple[float, float]
     xlabel: str = "time (ms)"
     shown: str = ""
+    recorded: bool = True
+    total: int | None = None
 
     @property
     def wide(self) -> bool:
@@ -148,7 +154,7 @@ class FiPanel:
     """Mean rate, or a feature, against current, with bands of the ensemble.
 
     Attributes:
-        title: Heading.
+        title: Heading; empty where it would only repeat ``ylabel``.
         current_pa: Shape ``(current,)``.
         median: Of the ensemble, shape ``(current,)``.
         bands: Probability (0.5, 0.89) to (low, high), each of shape ``(current,)``.
@@ -156,8 +162,12 @@ class FiPanel:
         ylabel: Quantity and unit.
         xlabel: What it is drawn against, and its unit.
         n_members: Size of the ensemble.
+        members: What a member is.
         level: Heading it is shown under.
         caption: What is drawn, with n; made from the sizes if not given.
+        log: Whether the values, all positive, have a logarithmic axis.
+        severity: Of a finding about this curve; empty without any.
+        name: Feature.
     """
 
     title: str
@@ -168,8 +178,12 @@ class FiPanel:
     ylabel: str = "mean rate (Hz)"
     xlabel: str = "current (pA)"
     n_members: int | None = None
+    members: str = "ensemble members"
     level: str = ""
     caption: str = ""
+    log: bool = False
+    severity: str = ""
+    name: str = ""
 
     def __post_init__(self) -> None:
         for name, ndim in (("current_pa", 1), ("median", 1), ("observed", 2)):
@@ -178,18 +192,20 @@ class FiPanel:
 
 @dataclass(frozen=True, kw_only=True)
 class PairPlot:
-    """Posterior draws in every pair of latents, with prior draws and Hall-of-Fame models.
+    """Posterior draws in every pair of latents, with prior draws and published models.
 
     Attributes:
         names: Latents, in order.
         units: Their units.
         posterior: Shape ``(draw, latent)``.
         prior: Shape ``(draw, latent)``, may be empty.
-        population: Hall-of-Fame models, shape ``(neuron, latent)``, may be empty.
+        population: Published models or measured cells, shape ``(neuron, latent)``, may be empty.
         truth: Shape ``(latent,)``, where known.
         labels: What the three clouds are called.
         log: Which latents have a logarithmic axis, their values being positive; none if not given.
         caption: How these latents were chosen.
+        of: What the pairs are of.
+        measured: Whether the population was measured: it has the colour of experiments.
     """
 
     names: Sequence[str]
@@ -198,9 +214,11 @@ class PairPlot:
     prior: ArrayLike | None = None
     population: ArrayLike | None = None
     truth: ArrayLike | None = None
-    labels: tuple[str, str, str] = ("posterior", "prior", "Hall-of-Fame models")
+    labels: tuple[str, str, str] = ("posterior draws", "prior draws", "published models")
     log: Sequence[bool] = ()
     caption: str = ""
+    of: str = "latents"
+    measured: bool = False
 
     def __post_init__(self) -> None:
         for name in ("posterior", "prior", "population"):

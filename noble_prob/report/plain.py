@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from noble_prob.findings.base import Finding
+from noble_prob.findings.words import in_words
 from noble_prob.report.data import LatentRow, ReportData
 from noble_prob.strict_json import jsonable
 
@@ -64,14 +66,13 @@ def to_sd(value: float | None, sd: float | None) -> str:
 
 
 def label(name: str, unit: str) -> str:
-    """A feature's name for people: ``ap1_width_ms`` in ms becomes ``ap1 width (ms)``."""
-    words = name.removesuffix(f"_{unit.lower()}") if unit else name
-    return words.replace("_", " ") + (f" ({unit})" if unit else "")
+    """A feature's name for people: ``ap1_width_ms`` in ms becomes ``first spike width (ms)``."""
+    return in_words(name) + (f" ({unit})" if unit not in ("", "1") else "")
 
 
-def words(name: str, unit: str) -> str:
-    """The same without the unit: ``ap1 width``."""
-    return label(name, unit).removesuffix(f" ({unit})")
+def minus(text: str) -> str:
+    """The text with a minus sign where a number has a hyphen: ``sag at −110 pA``."""
+    return re.sub(r"(?<![\w.-])-(?=\d)", "−", text)
 
 
 def count(n: int, noun: str) -> str:

@@ -20,14 +20,17 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 INK, MUTED, RULE, PAPER = "#010101", "#020202", "#030303", "#0a0a0a"
 EXPERIMENT, ENSEMBLE, PRIOR, TRUTH, STIMULUS = "#040404", "#050505", "#060606", "#070707", "#080808"
+PALE = "#090909"
 _VARIABLES = {
     INK: "ink",
     MUTED: "muted",
@@ -38,6 +41,7 @@ _VARIABLES = {
     PRIOR: "prior",
     TRUTH: "truth",
     STIMULUS: "stimulus",
+    PALE: "pale",
 }
 _STYLE: Any = {
     "svg.fonttype": "none",
@@ -149,6 +153,21 @@ def tidy(axes: Axes, xlabel: str = "", ylabel: str = "", title: str = "") -> Non
     if title:
         axes.set_title(title)
     axes.locator_params(nbins=5)
+
+
+def scale(axis: Axis, ends: tuple[float, float]) -> None:
+    """A logarithmic axis with some three plain numbers, at powers of ten where it is that long.
+
+    Args:
+        axis: Of a pair of axes.
+        ends: Its lower and upper end.
+    """
+    axis.axes.set_xscale("log") if axis.axis_name == "x" else axis.axes.set_yscale("log")  # type: ignore[attr-defined]
+    ratio = ends[1] / ends[0]
+    by_ratio = LogLocator(numticks=4) if ratio > 20 else LogLocator(subs=(1, 2, 5))
+    axis.set_major_locator(by_ratio if ratio > 4 else MaxNLocator(3))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def thin(time: NDArray[np.float64], voltage: NDArray[np.float64], bins: int = 450) -> tuple[NDArray, NDArray]:

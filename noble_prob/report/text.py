@@ -24,7 +24,8 @@ def render_text(report: ReportData) -> str:
     """Verdicts, findings and the table of latents, as wide as the terminal (:data:`NARROW` to :data:`WIDE`)."""
     lines = [report.title, report.subtitle] if report.subtitle else [report.title]
     for verdict in report.verdicts:
-        lines += ["", *_paragraph(f"{MARKS[verdict.severity]} {verdict.level}: {verdict.sentence} {verdict.power}")]
+        mark = f"{MARKS[verdict.severity]} " if verdict.tested else ""
+        lines += ["", *_paragraph(f"{mark}{verdict.level}: {verdict.sentence} {verdict.power}")]
     if report.latents:
         head = ["Not a posterior:"] if no_posterior(report.findings) else []
         lines += ["", *head, *_latent_lines(report.latents)]

@@ -1,15 +1,16 @@
 """What figures show: shared axes and bins, no more points than said, labels with units, bars at a single current."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from report_example import example
 
-from noble_prob.report import FeaturePanel, FiPanel, Overlay, PairPlot, Raster
+from noble_prob.report import FeaturePanel, FiPanel, LatentRow, Overlay, PairPlot, Raster
 from noble_prob.report.figures import features, latents, pairs, traces
-from noble_prob.report.svg import ENSEMBLE, MUTED, PRIOR, TRUTH, drawing
+from noble_prob.report.svg import ENSEMBLE, EXPERIMENT, MUTED, PRIOR, TRUTH, drawing
 
 NAMES, UNITS = ("membrane_time_constant_m30pa_ms", "sag_mv"), ("ms", "mV")
 
@@ -138,6 +139,84 @@ def test_repeats_of_a_current_are_one_place_of_the_band(drawn):
     (axes,) = drawn[0].axes
     assert axes.lines[0].get_xdata().tolist() == [0, 100]
     assert len(axes.lines[1].get_xdata()) == 3
+
+
+def test_nothing_is_drawn_between_distant_currents(drawn):
+    features.draw_fi(fi([-110.0, 25.0, 50.0]), "fi")
+    (axes,) = drawn[0].axes
+    assert {type(c).__name__ for c in axes.collections} == {"LineCollection"}
+    assert axes.lines[0].get_linestyle() == "None"
+    features.draw_fi(fi([20.0, 50.0, 75.0]), "fi")
+    assert not any(type(c).__name__ == "LineCollection" for c in drawn[1].axes[0].collections)
+
+
+def test_a_curve_has_its_result_in_words():
+    svg = features.draw_fi(replace(fi([-110.0, -50.0]), observed=[[-110, 2.0], [-50, 9.0]], n_members=400), "fi")
+    assert "median of 400 ensemble members 2.00 at −110 to 2.00 at −50; 1 of 2 recorded points in the 89 % band" in svg
+
+
+def test_a_logarithmic_curve_holds_all_its_values(drawn):
+    wide = FiPanel(
+        title="",
+        current_pa=[0.0, 20.0],
+        median=[200.0, 3.0],
+        bands={0.89: ([100.0, 2.0], [300.0, 4.0])},
+        observed=[[0, 250]],
+        log=True,
+    )
+    features.draw_fi(wide, "fi")
+    (axes,) = drawn[0].axes
+    assert axes.get_yscale() == "log"
+    low, high = axes.get_ylim()
+    assert 1 < low < 2
+    assert 300 < high < 600
+
+
+def test_a_constant_count_does_not_fill_its_panel(drawn):
+    features.draw_feature(FeaturePanel(name="spike_count", unit="", observed=[24.0] * 9, ensemble=[24.0] * 50), "x")
+    (axes,) = drawn[0].axes
+    assert axes.get_xlim() == (21.5, 26.5)
+    assert all(tick == round(tick) for tick in axes.get_xticks())
+
+
+def test_neurons_that_were_drawn_are_not_black(drawn):
+    groups = {"neuron 1": [[1.0]], "neuron 2": [[2.0]]}
+    for recorded in (True, False):
+        traces.draw_raster(Raster(title="", groups=groups, window_ms=(0, 9), recorded=recorded, total=20), "raster")
+        colours = [to_hex(c.get_colors()[0]) for c in drawn[-1].axes[0].collections]
+        assert (EXPERIMENT in colours) == recorded
+        assert len(set(colours)) == 2
+    assert [t.get_text() for t in drawn[-1].axes[0].get_yticklabels()] == ["neuron 1\n(n = 1)", "neuron 2\n(1 of 20)"]
+
+
+def test_many_repeats_do_not_cover_the_draws(drawn):
+    for repeats, above in ((3, False), (4, True)):
+        panel = Overlay(title="", time_ms=[0.0, 1], ensemble_mv=np.zeros((1, 2)), observed_mv=np.zeros((repeats, 2)))
+        traces.draw_overlay(panel, "overlay")
+        order = {to_hex(line.get_color()): line.get_zorder() for line in drawn[-1].axes[0].lines}
+        assert (order[ENSEMBLE] > order[EXPERIMENT]) == above
+
+
+def test_a_narrow_interval_is_seen_beside_its_mean_and_truth(drawn):
+    row = LatentRow(name="x", unit="mV", mean=0, sd=0.1, low=-0.2, high=0.2, prior_mean=0, prior_sd=1, truth=0.1)
+    latents.draw_intervals([row], "intervals")
+    (axes,) = drawn[0].axes
+    ends, mean = (c.get_segments() for c in axes.collections)
+    assert [end[0, 0] for end in ends] == [-0.2, 0.2]
+    assert np.abs(mean[0][:, 1]).max() > np.abs(ends[0][:, 1]).max()
+    assert axes.lines[-1].get_ydata()[0] < np.min(mean[0][:, 1])  # above: the axis points down
+
+
+def test_measured_cells_have_the_colour_of_experiments_and_few_draws_are_large():
+    def clouds(n, measured):
+        panel = PairPlot(
+            names="ab", units=["", ""], posterior=np.zeros((n, 2)), population=np.ones((40, 2)), measured=measured
+        )
+        return {colour: size for _, colour, size, _ in pairs._clouds(panel)}
+
+    assert EXPERIMENT in clouds(200, True)
+    assert MUTED in clouds(200, False)
+    assert clouds(3, False)[ENSEMBLE] > clouds(3, False)[MUTED] > clouds(200, False)[ENSEMBLE]
 
 
 def test_a_raster_says_what_zero_is(drawn):

@@ -17,7 +17,7 @@ from noble_prob.errors import UsageError
 from noble_prob.report import LatentRow, ReportData, render
 from noble_prob.report.html import csv_uri
 from noble_prob.report.parts.methods import posterior_methods
-from noble_prob.report.plain import label, number, to_sd
+from noble_prob.report.plain import label, minus, number, to_sd
 from noble_prob.report.svg import thin
 
 
@@ -178,8 +178,13 @@ def test_numbers_for_people(value, text):
 
 
 def test_labels_for_people():
-    assert label("ap1_width_ms", "ms") == "ap1 width (ms)"
-    assert label("spike_count", "") == "spike count"
+    assert label("ap1_width_ms", "ms") == "first spike width (ms)"
+    assert label("spike_count", "") == label("spike_count", "1") == "spike count"
+
+
+def test_minus_signs_stand_before_numbers_only():
+    assert minus("sag at -110 pA, -41.7 mV") == "sag at −110 pA, −41.7 mV"
+    assert minus("2019-07-24 in f-I, 1e-05") == "2019-07-24 in f-I, 1e-05"
 
 
 @pytest.mark.parametrize(
@@ -226,7 +231,7 @@ def test_a_narrow_interval_has_two_ends_in_text_and_on_the_page():
     assert "−70.130 OUTSIDE" in text
     assert max(map(len, text.splitlines())) <= 100
     page = render(report)
-    for cell in ("−70.123", "0.0022", "−70.127", "−70.120", "−70.130", "−71.0", "1.5", "0.9997"):
+    for cell in ("−70.123", "0.0022", "−70.127", "−70.120", "−70.130", "−71.0 ± 1.5", "1.000"):
         assert f'<td class="num">{cell}</td>' in page
 
 

@@ -91,6 +91,20 @@ def test_the_strongest_step_is_shown_and_the_page_says_what_is_not(cell):
     assert spread([], 6) == []
 
 
+def test_the_bar_is_as_long_as_the_recorded_step_and_draws_end_with_theirs(cell, long):
+    found = respond(cell.decoder, draw(cell.prior, 2, seed=1), STEPS)
+    panel = ensemble_overlays(found, long)[0]
+    assert panel.stimulus_ms == (0.0, 450.0)
+    assert np.isnan(panel.ensemble_mv[:, panel.time_ms > 400]).all()
+    assert np.isfinite(panel.ensemble_mv[:, panel.time_ms <= 400]).all()
+    assert np.isfinite(panel.observed_mv[:, panel.time_ms < 450]).all()
+    page = render(ReportData(title="x", overlays=[panel]), "html")
+    assert "draws end with the decoder&#39;s step, at 400 of 450 ms" in page
+    alone = ensemble_overlays(found)[0]
+    assert (alone.stimulus_ms, alone.note) == ((0.0, 400.0), "")
+    assert np.isfinite(alone.ensemble_mv).all()
+
+
 def test_repeats_that_are_not_drawn_are_told(cell):
     found = respond(cell.decoder, draw(cell.prior, 3, seed=1), [100.0] * 5)
     (overlay,) = ensemble_overlays(

@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from noble_prob.report.panels import CoverageCurve, FeaturePanel, FiPanel
-from noble_prob.report.plain import label
-from noble_prob.report.svg import ENSEMBLE, EXPERIMENT, MUTED, RULE, drawing, tidy, to_svg
+from noble_prob.report.plain import label, minus, number
+from noble_prob.report.svg import ENSEMBLE, EXPERIMENT, MUTED, RULE, drawing, scale, tidy, to_svg
 
 FEW = 12
 """Values of an ensemble up to which each is a tick of its own: a histogram of four values shows bins, not values."""
+FAR = 30.0
+"""Distance of neighbouring currents (pA) beyond which nothing joins them: what lies between was not asked."""
 MANY = 40
 """Observed values from which on they are an outline and not ticks."""
 
@@ -26,14 +29,16 @@ def draw_feature(panel: FeaturePanel, salt: str) -> str:
         _draw_values(left, ensemble, observed)
         density = len(ensemble) > FEW or len(observed) > MANY
         tidy(left, label(panel.name, panel.unit), "density" if density else "")
+        if _counts(np.concatenate([ensemble, observed])):
+            left.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         left.set_yticks([])
         left.spines["left"].set_visible(density)
         for right in others:
             _draw_pit(right, pit)
         return to_svg(
             figure,
-            f"{panel.name}: {len(observed)} observed values against {len(ensemble)} of the ensemble, "
-            f"and their probability integral transform. {panel.verdict}",
+            f"{label(panel.name, panel.unit)}: {len(observed)} observed values against {len(ensemble)} of the "
+            f"ensemble, and their probability integral transform. {panel.verdict}",
         )
 
 
@@ -47,8 +52,9 @@ def _draw_values(axes: Axes, ensemble: NDArray[np.float64], observed: NDArray[np
     low, high = min(low, observed.min(initial=low)), max(high, observed.max(initial=high))
     pad = 0.06 * (high - low) or 0.5
     bins = np.linspace(low - pad, high + pad, 31).tolist()
-    if high - low < 40 and np.array_equal(both, np.round(both)):  # counts: one bar each
-        bins = (np.arange(low, high + 2) - 0.5).tolist()
+    if high - low < 40 and _counts(both):  # one bar each
+        room = 2 if high == low else 0  # a constant would fill the panel
+        bins = (np.arange(low - room, high + room + 2) - 0.5).tolist()
     if 0 < len(ensemble) <= FEW:
         _ticks(axes, ensemble, 0.4, ms=26, mew=2.2, color=ENSEMBLE)
     elif len(ensemble):
@@ -58,6 +64,11 @@ def _draw_values(axes: Axes, ensemble: NDArray[np.float64], observed: NDArray[np
     else:
         _ticks(axes, observed, 0.06, ms=13, mew=1.3, color=EXPERIMENT)
     axes.set_xlim(bins[0], bins[-1])
+
+
+def _counts(values: NDArray[np.float64]) -> bool:
+    """Whether all are whole numbers."""
+    return len(values) > 0 and np.array_equal(values, np.round(values))
 
 
 def _ticks(axes: Axes, values: NDArray[np.float64], height: float, **look: Any) -> None:
@@ -91,40 +102,57 @@ def draw_coverage(panel: CoverageCurve, salt: str) -> str:
 
 
 def draw_fi(panel: FiPanel, salt: str) -> str:
-    """Response against current with the bands of the ensemble and the recorded points; bars at a single current."""
-    current, points = np.asarray(panel.current_pa), np.asarray(panel.observed)
+    """Response against current with the ensemble's bands and the recorded points; bars where currents lie far apart."""
+    current, points = np.unique(panel.current_pa), np.asarray(panel.observed)
     single = np.unique(np.concatenate([current, points[:, 0]]))
     with drawing(4.2, 2.6, salt=salt) as figure:
         axes = figure.add_subplot()
-        if len(np.unique(current)) == 1:
-            _draw_bars(axes, panel)
-        else:
-            _draw_bands(axes, panel)
+        joined = len(current) > 1 and np.diff(current).max() <= FAR
+        (_draw_bands if joined else _draw_bars)(axes, panel)
         if len(points):
-            axes.plot(points[:, 0], points[:, 1], "o", ms=4, color=EXPERIMENT)
+            axes.plot(points[:, 0], points[:, 1], "o", ms=4, color=EXPERIMENT, zorder=4)
         tidy(axes, panel.xlabel, panel.ylabel, panel.title)
+        if panel.log:
+            axes.set_yscale("log")
+            scale(axes.yaxis, axes.get_ylim())
         if len(single) == 1:
             axes.set(xlim=(single[0] - 1, single[0] + 1), xticks=single)
-        return to_svg(
-            figure, f"{panel.ylabel} against {panel.xlabel}, {panel.title}; {panel.n_members or 'some'} members."
-        )
+        return to_svg(figure, f"{panel.ylabel} against {panel.xlabel}: {_result(panel)}.")
+
+
+def _result(panel: FiPanel) -> str:
+    """What a curve shows, in words: how the median goes, and how many recorded points lie in the widest band."""
+    current, median = np.unique(panel.current_pa), _by_current(panel, panel.median)
+    ends = f"{number(float(median[0]))} at {current[0]:.0f}"
+    if len(current) > 1:
+        ends += f" to {number(float(median[-1]))} at {current[-1]:.0f}"
+    told = f"median of {panel.n_members or 'the'} {panel.members} {minus(ends)}"
+    points = np.asarray(panel.observed)
+    known = points[np.isin(points[:, 0], current)]
+    if not len(known) or not panel.bands:
+        return told
+    at, widest = np.searchsorted(current, known[:, 0]), panel.bands[max(panel.bands)]
+    low, high = (_by_current(panel, end)[at] for end in widest)
+    inside = int(((known[:, 1] >= low) & (known[:, 1] <= high)).sum())
+    return f"{told}; {inside} of {len(known)} recorded points in the {100 * max(panel.bands):.0f} % band"
 
 
 def _draw_bands(axes: Axes, panel: FiPanel) -> None:
-    """Median and bands over several currents."""
+    """Median and bands over currents near each other."""
+    current = np.unique(panel.current_pa)
     for probability in sorted(panel.bands, reverse=True):
         low, high = (_by_current(panel, end) for end in panel.bands[probability])
-        axes.fill_between(np.unique(panel.current_pa), low, high, color=ENSEMBLE, alpha=0.22, lw=0)
-    axes.plot(np.unique(panel.current_pa), _by_current(panel, panel.median), color=ENSEMBLE)
+        axes.fill_between(current, low, high, color=ENSEMBLE, alpha=0.22, lw=0)
+    axes.plot(current, _by_current(panel, panel.median), color=ENSEMBLE)
 
 
 def _draw_bars(axes: Axes, panel: FiPanel) -> None:
-    """Median and intervals at a single current, where a band has no width: the narrower the interval the thicker."""
+    """Median and intervals at each current: the narrower the interval the thicker."""
     current = np.unique(panel.current_pa)
     for k, probability in enumerate(sorted(panel.bands, reverse=True)):
         low, high = (_by_current(panel, end) for end in panel.bands[probability])
         axes.vlines(current, low, high, color=ENSEMBLE, alpha=0.45, lw=2.0 + 4.0 * k)
-    axes.plot(current, _by_current(panel, panel.median), "_", color=ENSEMBLE, ms=16, mew=2.0)
+    axes.plot(current, _by_current(panel, panel.median), "_", color=ENSEMBLE, ms=10, mew=2.0)
 
 
 def _by_current(panel: FiPanel, values: ArrayLike) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from noble_prob.report.data import LatentRow
+from noble_prob.report.plain import minus
 from noble_prob.report.svg import ENSEMBLE, PRIOR, RULE, TRUTH, drawing, to_svg
 
 
@@ -21,19 +22,25 @@ def draw_intervals(rows: Sequence[LatentRow], salt: str) -> str:
         axes.axvline(0, color=RULE, lw=1)
         for y, row in enumerate(known):
             _draw_interval(axes, y, row)
-        axes.set_yticks(range(len(known)), [row.words or row.name for row in known])
+        axes.set_yticks(range(len(known)), [minus(row.words or row.name) for row in known])
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        axes.set_ylim(len(known) - 0.5, -0.5)
+        axes.set_ylim(len(known) - 0.5, -0.8)
         axes.set_xlabel("prior SDs from the prior mean")
-        return to_svg(figure, f"Posterior mean and 89 % interval of {len(known)} latents in prior standard deviations.")
+        inside = [row.inside for row in known if row.inside is not None]
+        truths = f" {sum(inside)} of {len(inside)} true values lie inside." if inside else ""
+        return to_svg(
+            figure, f"Posterior mean and 89 % interval of {len(known)} latents in prior standard deviations.{truths}"
+        )
 
 
 def _draw_interval(axes: Axes, y: int, row: LatentRow) -> None:
     def scaled(value: float) -> float:
         return (value - float(row.prior_mean or 0)) / float(row.prior_sd or 1)
 
-    axes.plot([scaled(row.low), scaled(row.high)], [y, y], color=ENSEMBLE, lw=3, solid_capstyle="round")
-    axes.plot(scaled(row.mean), y, "o", color=ENSEMBLE, ms=6)
+    low, high = scaled(row.low), scaled(row.high)
+    axes.plot([low, high], [y, y], color=ENSEMBLE, lw=1.6, solid_capstyle="butt")
+    axes.vlines([low, high], y - 0.2, y + 0.2, color=ENSEMBLE, lw=0.9)
+    axes.vlines(scaled(row.mean), y - 0.3, y + 0.3, color=ENSEMBLE, lw=1.8)
     if row.truth is not None:
-        axes.plot(scaled(row.truth), y, "D", mfc="none", mec=TRUTH, mew=1.4, ms=8)
+        axes.plot(scaled(row.truth), y - 0.38, "v", color=TRUTH, ms=4.5, mec="none")

@@ -7,17 +7,18 @@ beside its prior.
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from noble_prob.report.panels import PairPlot
-from noble_prob.report.plain import label
-from noble_prob.report.svg import ENSEMBLE, MUTED, PRIOR, TRUTH, dots, drawing, to_svg
+from noble_prob.report.plain import label, minus
+from noble_prob.report.svg import ENSEMBLE, EXPERIMENT, MUTED, PRIOR, TRUTH, dots, drawing, scale, to_svg
 
 MOST_POINTS = 150
 """Draws drawn of each cloud."""
@@ -25,6 +26,8 @@ FINE, COARSE = 36, 3
 """Bins of a latent, and how many of them make one of the outline of the population, which is small."""
 TAIL = 0.005
 """Share of a cloud of more than :data:`MOST_POINTS` that may lie beyond each end of an axis."""
+FEW = 100
+"""Draws up to which their dots are large."""
 LINE = 14
 """Characters of a line of an axis label."""
 
@@ -95,12 +98,18 @@ def thinned(points: NDArray[np.float64], most: int) -> NDArray[np.float64]:
 
 def _clouds(panel: PairPlot) -> list[tuple[NDArray[np.float64], str, float, float]]:
     """Points, colour, size and opacity of each cloud, back to front."""
+    few = len(np.asarray(panel.posterior)) < FEW
     parts = [
         (panel.prior, PRIOR, 2.0, 0.55),
-        (panel.population, MUTED, 2.6, 0.8),
-        (panel.posterior, ENSEMBLE, 1.8, 0.5),
+        (panel.population, _outlined(panel), 2.6, 0.8),
+        (panel.posterior, ENSEMBLE, *((3.6, 0.9) if few else (1.8, 0.5))),
     ]
     return [(np.asarray(p), c, s, a) for p, c, s, a in parts if p is not None and len(np.asarray(p))]
+
+
+def _outlined(panel: PairPlot) -> str:
+    """Colour of the population, whose histograms are outlines."""
+    return EXPERIMENT if panel.measured else MUTED
 
 
 def _draw_pair(axes: Axes, panel: PairPlot, i: int, j: int, max_points: int) -> None:
@@ -120,7 +129,7 @@ def _mark(axes: Axes, x: float, y: float) -> None:
 def _draw_diagonal(axes: Axes, panel: PairPlot, i: int, ends: tuple[float, float]) -> None:
     edges = np.geomspace(*ends, FINE + 1) if panel.log[i] else np.linspace(*ends, FINE + 1)
     for points, colour, *_ in _clouds(panel):
-        outline = colour == MUTED
+        outline = colour == _outlined(panel)
         height, bins = np.histogram(points[np.isfinite(points[:, i]), i], bins=edges[:: COARSE if outline else 1])
         axes.stairs(
             height / max(height.max(), 1),
@@ -150,17 +159,14 @@ def _label(axes: Axes, panel: PairPlot, i: int, j: int) -> None:
 
 
 def _scale(axis: Axis, log: bool, ends: tuple[float, float]) -> None:
-    """About three ticks; on a logarithmic axis plain numbers, at powers of ten where it is that long."""
-    if not log:
+    """About three ticks."""
+    if log:
+        scale(axis, ends)
+    else:
         axis.set_major_locator(MaxNLocator(3))
-        return
-    axis.axes.set_xscale("log") if axis.axis_name == "x" else axis.axes.set_yscale("log")  # type: ignore[attr-defined]
-    long = ends[1] > 20 * ends[0]
-    axis.set_major_locator(LogLocator(numticks=4) if long else MaxNLocator(3))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_locator(NullLocator())
 
 
 def _lines(panel: PairPlot, k: int) -> str:
     """A latent's name and unit in lines short enough for one panel."""
-    return "\n".join(textwrap.wrap(label(panel.names[k], panel.units[k]), LINE))
+    words = re.sub(r"(\d) (?=pA|ms)", "\\1\N{NO-BREAK SPACE}", minus(label(panel.names[k], panel.units[k])))
+    return "\n".join(textwrap.wrap(words, LINE))

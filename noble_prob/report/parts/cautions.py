@@ -53,3 +53,12 @@ def _about(finding: Finding) -> str:
     title = PLAIN.get(finding.code, finding.title)
     title = next((words for key, words in USE.items() if key in finding.evidence), title)
     return title[:1].lower() + title[1:]
+
+
+def reasons(findings: Iterable[Finding]) -> str:
+    """``importance weights (NP104), noise needed (NP106)``; empty without any.
+
+    Args:
+        findings: Those that are told, in any order.
+    """
+    return ", ".join(dict.fromkeys(f"{_about(f)} ({f.code})" for f in sorted(findings, key=lambda f: f.code)))

@@ -9,6 +9,7 @@ import numpy as np
 
 from noble_prob.features import find_spikes
 from noble_prob.findings import Severity
+from noble_prob.findings.words import in_words
 from noble_prob.recording import Recording
 from noble_prob.report.data import ReportData, Table, Verdict
 from noble_prob.report.panels import AFTER_ONSET, FiPanel, Overlay, PairPlot, Raster
@@ -34,10 +35,10 @@ def ensemble_part(ensemble: Ensemble) -> ReportData:
     sentence = (
         f"{s['draws']} neurons like {s['cell']} were drawn, none of which was ever simulated; {spiking}; "
         f"{beyond} {'lies' if beyond == 1 else 'lie'} beyond the decoder's training data, "
-        f"{p['outside_range_of_models']} outside the range of the known models in some latent."
+        f"{p['outside_range_of_models']} outside the range of the published models in some latent."
     )
     severity: Severity = "caution" if beyond > 0.05 * s["draws"] else "passed"
-    verdict = Verdict(level="Novel neurons", severity=severity, sentence=sentence)
+    verdict = Verdict(level="Novel neurons", severity=severity, sentence=sentence, tested=severity == "caution")
     return ReportData(
         title="",
         verdicts=(verdict,),
@@ -72,12 +73,18 @@ def _pa(step: dict[str, Any]) -> str:
 
 
 def _table(step: dict[str, Any]) -> Table:
-    rows = [(name, item["unit"], item["n"], item["mean"], item["sd"]) for name, item in step["features"].items()]
+    rows = [
+        (name, item["unit"], item["n"], item["mean"], item["sd"])
+        for name, item in step["features"].items()
+        if item["n"]
+    ]
+    absent = [in_words(name) for name, item in step["features"].items() if not item["n"]]
+    none = f" None has: {', '.join(absent)}." if absent else ""
     return Table(
         title=f"Novel neurons at {_pa(step)}",
         columns=("feature", "unit", "n", "mean", "SD"),
         rows=rows,
-        caption="Over responses that have the feature (n).",
+        caption=f"Over responses that have the feature (n).{none}",
     )
 
 
@@ -108,6 +115,7 @@ def _rasters(ensemble: Ensemble) -> tuple[Raster, ...]:
         title=f"repeats of two neurons, {ensemble.current_pa[k]:+.0f} pA".replace("-", "−"),
         window_ms=(0.0, step.duration_ms),
         names=("neuron 1", "neuron 2"),
+        recorded=False,
         xlabel=AFTER_ONSET,
     )
     return (raster,)
@@ -128,6 +136,7 @@ def _fi(ensemble: Ensemble) -> tuple[FiPanel, ...]:
         median=np.median(each, axis=0),
         bands=ends,
         n_members=len(each),
+        members="novel neurons",
         level="Novel neurons",
         ylabel="mean rate (Hz)",
     )

@@ -6,24 +6,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from noble_prob.calibration.train_contrast import TrainContrast
 from noble_prob.examination import Examination, Session
 from noble_prob.findings.registry import judge
+from noble_prob.findings.words import in_words
 from noble_prob.inference import Posterior
 from noble_prob.report.data import ReportData, Table, Verdict
-from noble_prob.report.panels import AFTER_ONSET
+from noble_prob.report.estimates import plain_unit, told
+from noble_prob.report.panels import AFTER_ONSET, Overlay
 from noble_prob.report.parts.calibration import calibration_part
+from noble_prob.report.parts.cautions import reasons
 from noble_prob.report.parts.merge import merge
 from noble_prob.report.parts.methods import posterior_methods
-from noble_prob.report.parts.posterior import heading, posterior_part, predictive_part
+from noble_prob.report.parts.posterior import heading, latent_rows, posterior_part, predictive_part
 from noble_prob.report.parts.traces import ensemble_overlays
 from noble_prob.report.parts.trains import trains_part
-from noble_prob.report.plain import SEVERITIES, to_sd
+from noble_prob.report.plain import SEVERITIES, minus
 
 NO_REPEATS = Verdict(
     level="Trial to trial",
     severity="not judged",
     sentence="No step was repeated, so the spread over repeats could not be judged.",
 )
+CODES = {
+    "Posterior of the latents": ("NP10", "NP11"),
+    "Posterior predictive check": ("NP22",),
+    "Trial to trial": ("NP20", "NP21"),
+}
+"""How the codes of the findings behind each verdict begin."""
 ONE = "the last step of every recording shown"
 
 
@@ -46,10 +56,10 @@ def examination_report(
     findings = [f for f in judge(posterior) if f not in posterior.notes]
     parts = [
         posterior_part(posterior, findings=findings, population=e.cell.models, truth=e.truth),
-        ReportData(title="", overlays=ensemble_overlays(e.ensemble, e.recording)),
+        ReportData(title="", overlays=_overlays(e)),
         _without_repeats(predictive_part(e.check, posterior), e),
         ReportData(title="", verdicts=(NO_REPEATS,)) if e.repeats is None else calibration_part(e.repeats),
-        *(trains_part(c, level="Trial to trial", window_ms=(0.0, _end(e)), xlabel=AFTER_ONSET) for c in e.trains),
+        *(_trains(c, e) for c in e.trains),
         *further,
     ]
     source = posterior.provenance.get("recording", {})
@@ -63,6 +73,23 @@ def _without_repeats(part: ReportData, e: Examination) -> ReportData:
     """The predictive part without rasters of steps whose repeats get one of their own."""
     shown = {c.stimulus for c in e.trains}
     return replace(part, rasters=[r for r in part.rasters if r.title not in shown])
+
+
+def _overlays(e: Examination) -> list[Overlay]:
+    """Voltages of some draws, told from how many."""
+    return [replace(o, n_members=_size(e)) for o in ensemble_overlays(e.ensemble, e.recording)]
+
+
+def _trains(c: TrainContrast, e: Examination) -> ReportData:
+    """Spike trains of one repeated step."""
+    names = ("recording", "posterior draws")
+    window = (0.0, _end(e))
+    return trains_part(c, level="Trial to trial", window_ms=window, names=names, xlabel=AFTER_ONSET, total=_size(e))
+
+
+def _size(e: Examination) -> int:
+    """Draws of the posterior."""
+    return e.posterior.latents.shape[:2].numel()
 
 
 def _end(e: Examination) -> float:
@@ -92,8 +119,22 @@ def session_report(session: Session, title: str) -> ReportData:
     tables = (verdict_table(pages), _posterior_means(session))
     how = posterior_methods([e.posterior for e in session.examinations.values()])
     head = ReportData(title="", verdicts=verdicts, findings=tuple(judge(session)), tables=tables, methods=how)
-    values = {"files": {name: dict(page.values) for name, page in pages.items()}, "refused": session.refused}
-    return replace(merge(title, [head, *parts], subtitle=f"{len(pages)} recordings"), values=values)
+    values = {
+        "files": {name: {**page.values, "provenance": dict(page.provenance)} for name, page in pages.items()},
+        "refused": session.refused,
+    }
+    cells, methods = (
+        dict.fromkeys(named)
+        for named in zip(*((e.cell.name, e.posterior.method) for e in session.examinations.values()), strict=True)
+    )
+    subtitle = f"decoder of {', '.join(cells)}, {', '.join(methods)}"
+    return replace(merge(title, [head, *parts], subtitle=subtitle, provenance=_of_all(pages)), values=values)
+
+
+def _of_all(pages: Mapping[str, ReportData]) -> dict[str, Any]:
+    """Provenance that all files share."""
+    first, *others = (page.provenance for page in pages.values())
+    return {k: v for k, v in first.items() if all(k in other and other[k] == v for other in others)}
 
 
 def _named(name: str, page: ReportData, posterior: Posterior) -> ReportData:
@@ -110,6 +151,7 @@ def _named(name: str, page: ReportData, posterior: Posterior) -> ReportData:
         overlays=[replace(p, title=f"{name}, {p.title}", shown=ONE) for p in page.overlays[-1:]],
         fi=[replace(p, title=f"{name}, {p.title}") for p in page.fi[:1]],
         latents=(),
+        provenance={},
         methods=[text for text in page.methods if text not in own],
     )
 
@@ -120,10 +162,10 @@ def by_level(pages: Mapping[str, ReportData]) -> list[Verdict]:
     for name, page in pages.items():
         for verdict in page.verdicts:
             found.setdefault(verdict.level, {})[name] = verdict
-    return [_over_files(level, verdicts) for level, verdicts in found.items()]
+    return [_over_files(level, verdicts, pages) for level, verdicts in found.items()]
 
 
-def _over_files(level: str, verdicts: Mapping[str, Verdict]) -> Verdict:
+def _over_files(level: str, verdicts: Mapping[str, Verdict], pages: Mapping[str, ReportData]) -> Verdict:
     """The verdicts of one level as one."""
     sentences = {v.sentence for v in verdicts.values()}
     groups = {s: [n for n, v in verdicts.items() if v.severity == s] for s in SEVERITIES}
@@ -132,8 +174,9 @@ def _over_files(level: str, verdicts: Mapping[str, Verdict]) -> Verdict:
         sentence = f"All {len(verdicts)} recordings: {sentences.pop()}"
     else:
         counts = ", ".join(f"{len(names)} {s}" for s, names in groups.items() if names)
-        few = f" The {worst}: {', '.join(groups[worst][:6])}" if worst in ("issue", "caution") else ""
-        more = f" and {len(groups[worst]) - 6} more" if few and len(groups[worst]) > 6 else ""
+        why = [_why(name, pages[name], level, worst) for name in groups[worst]]
+        few = f" {worst.capitalize()}: {'; '.join(why[:6])}" if worst in ("issue", "caution") else ""
+        more = f"; and {len(why) - 6} more" if few and len(why) > 6 else ""
         sentence = f"Of {len(verdicts)} recordings: {counts}.{few}{more}{'.' if few else ''}"
     power = {v.power for v in verdicts.values()}
     return Verdict(
@@ -144,6 +187,17 @@ def _over_files(level: str, verdicts: Mapping[str, Verdict]) -> Verdict:
     )
 
 
+def _why(name: str, page: ReportData, level: str, severity: str) -> str:
+    """A file with what its verdict rests on."""
+    codes = CODES.get(level)
+    found = [f for f in page.findings if codes and f.severity == severity and f.code.startswith(codes)]
+    said = reasons(found)
+    misfits = [in_words(f.evidence["feature"]) for f in page.findings if f.code == "NP221"]
+    if level == "Posterior predictive check" and misfits:
+        said = f"misfit of {', '.join(misfits)} (NP221)"
+    return f"{name}, {said}" if said else name
+
+
 def verdict_table(pages: Mapping[str, ReportData]) -> Table:
     """Every verdict of every file."""
     rows = [(name, v.level, v.severity, v.sentence) for name, page in pages.items() for v in page.verdicts]
@@ -151,11 +205,15 @@ def verdict_table(pages: Mapping[str, ReportData]) -> Table:
 
 
 def _posterior_means(session: Session) -> Table:
-    """Posterior mean and SD of every latent of every file."""
-    first = next(iter(session.examinations.values())).posterior
-    columns = ["file", *(f"{n} ({u})" for n, u in zip(first.space.names, first.space.units, strict=True))]
+    """Posterior mean and interval of every latent of every file, the latents as rows."""
+    found = [latent_rows(e.posterior) for e in session.examinations.values()]
     rows = []
-    for name, e in session.examinations.items():
-        mean, sd = e.posterior.mean().tolist(), e.posterior.covariance().diagonal().sqrt().tolist()
-        rows.append([name, *(f"{to_sd(m, s)} ± {to_sd(s, s)}" for m, s in zip(mean, sd, strict=True))])
-    return Table(title="Latents of every recording", columns=columns, rows=rows, caption="Posterior mean ± SD.")
+    for same in zip(*found, strict=True):
+        cells = [f"{cell['mean']} ({cell['low']} to {cell['high']})" for cell in map(told, same)]
+        rows.append([minus(same[0].words), same[0].name, plain_unit(same[0].unit), *cells])
+    return Table(
+        title="Latents of every recording",
+        columns=("latent", "identifier", "unit", *session.examinations),
+        rows=rows,
+        caption="Posterior mean (89 % interval).",
+    )

@@ -97,7 +97,9 @@ def pairs(result: Calibration) -> PairPlot | None:
         units=seen.units,
         posterior=_whole(drawn.value),
         population=_whole(seen.value),
-        labels=("novel neurons", "", "measured cells"),
+        labels=("neurons of the prior as it is", "", "measured cells"),
+        of="features",
+        measured=True,
     )
 
 

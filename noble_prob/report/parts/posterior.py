@@ -18,12 +18,13 @@ from noble_prob.inference import Posterior, to_json
 from noble_prob.inference.looked import looked_at
 from noble_prob.latent import Neurons
 from noble_prob.report.data import LatentRow, ReportData, Verdict
-from noble_prob.report.panels import AFTER_ONSET, FiPanel, PairPlot, Raster
+from noble_prob.report.panels import AFTER_ONSET, PairPlot, Raster
 from noble_prob.report.parts.cautions import cautions, further_issues
+from noble_prob.report.parts.curves import predictive_curves
 from noble_prob.report.parts.methods import posterior_methods
 from noble_prob.report.parts.pairs import ALIKE, latent_pairs, told_apart
 from noble_prob.report.parts.traces import shown_of, spread
-from noble_prob.report.plain import by_severity, count, label, words
+from noble_prob.report.plain import by_severity, count, minus
 
 MOST_PAIRS = 6
 """Latents in the pair plot: those the recording says most about."""
@@ -31,8 +32,6 @@ CHOICE = (
     f"shown are the latents that the recording says most about, at most {MOST_PAIRS}, without those whose draws "
     f"correlate above {ALIKE:g} with one of them"
 )
-SHOWN = ("spike_count", "first_spike_latency_ms", "mean_isi_ms", "isi_cv")
-"""Features drawn against current first; others follow."""
 SEEN = "The posterior has seen these sweeps: a misfit is believable, a pass is a weak one, and no spread is tested."
 
 
@@ -48,7 +47,7 @@ def posterior_part(
     Args:
         posterior: Of one recording.
         findings: Judgements about the sampler, the support and the rest; notes about the input are added.
-        population: Hall-of-Fame models, axis ``neuron``.
+        population: Published models, axis ``neuron``.
         truth: True latents, where the recording was simulated.
     """
     rows = latent_rows(posterior, truth)
@@ -175,16 +174,12 @@ def predictive_part(check: PredictiveCheck, posterior: Posterior, *, most_sweeps
     once = [s for k, s in enumerate(firing) if check.sweeps[s] not in [check.sweeps[j] for j in firing[:k]]]
     chosen = [once[k] for k in spread([current[s] for s in once], most_sweeps)]
     shown = shown_of(len(chosen), len(once), "steps with spikes")
-    order = [*(n for n in SHOWN if n in check.names), *(n for n in check.names if n not in SHOWN)]
-    ms = posterior.evidence.design.end_ms.cpu().numpy()
-    curves = [_curve(check, current, check.names.index(name)) for name in order if name != "spike_count"]
-    curves.insert(0, _rate(check, current, ms))
     return ReportData(
         title="Posterior predictive",
         verdicts=(verdict,),
         findings=found,
         rasters=tuple(replace(_raster(posterior, int(s), check.sweeps[s]), shown=shown) for s in chosen),
-        fi=tuple(curve for curve in curves if len(np.asarray(curve.current_pa))),
+        fi=predictive_curves(check, posterior, found),
         values={
             "predictive": {
                 "p_misfit": check.p_misfit,
@@ -209,39 +204,6 @@ def _raster(posterior: Posterior, sweep: int, title: str) -> Raster:
     draws = posterior.predictive.times_ms[:16, sweep].cpu().numpy()
     seen = posterior.evidence.times_ms[sweep : sweep + 1].cpu().numpy()
     end = float(posterior.evidence.design.end_ms[sweep])
-    groups = {"recording": rows(seen), "posterior": rows(draws)}
-    return Raster(title=title, groups=groups, window_ms=(0.0, end), xlabel=AFTER_ONSET)
-
-
-def _rate(check: PredictiveCheck, current: np.ndarray, ms: np.ndarray) -> FiPanel:
-    """Spikes per second of what was looked at of each step."""
-    k = check.names.index("spike_count")
-    return _curve(check, current, k, per=ms / 1000.0, title="f-I curve", ylabel="mean rate (Hz)")
-
-
-def _curve(
-    check: PredictiveCheck,
-    current: np.ndarray,
-    k: int,
-    *,
-    per: np.ndarray | float = 1.0,
-    title: str = "",
-    ylabel: str = "",
-) -> FiPanel:
-    """One feature against current, where some draw has it; divided by a number per sweep."""
-    some = check.share_defined[:, k] > 0.05
-    order = np.flatnonzero(some)[np.argsort(current[some], kind="stable")]
-    scale = np.broadcast_to(per, current.shape)
-    middle, *ends = ([end[order, k] / scale[order] for end in check.band(p)] for p in (0.0, 0.5, 0.89))
-    seen = check.observed[:, k] / scale
-    points = [(current[s], seen[s]) for s in range(len(current)) if np.isfinite(seen[s])]
-    return FiPanel(
-        title=title or words(check.names[k], check.units[k]),
-        current_pa=current[order],
-        median=middle[0],
-        bands={p: (low, high) for p, (low, high) in zip((0.5, 0.89), ends, strict=True)},
-        observed=np.array(points).reshape(-1, 2),
-        n_members=len(check.draws),
-        level="Posterior predictive check",
-        ylabel=ylabel or label(check.names[k], check.units[k]),
-    )
+    groups = {"recording": rows(seen), "posterior draws": rows(draws)}
+    total = posterior.latents.shape[:2].numel()
+    return Raster(title=minus(title), groups=groups, window_ms=(0.0, end), xlabel=AFTER_ONSET, total=total)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -71,19 +72,33 @@ def _overlay(
     """One step; the recording is put on the ensemble's time axis by its onset."""
     step, time = ensemble.steps[sweeps[0]], ensemble.time_ms.cpu().numpy()
     observed = None if recording is None else np.stack([_aligned(recording, k, step, time) for k in sweeps[:most]])
+    given = step if recording is None else recording.steps[sweeps[0]]
+    drawn_mv, note = _as_long_as_both(members[:most], time - _onset(step), step, given)
     drawn = f"{most} of {len(sweeps)}" if len(sweeps) > most else f"{len(sweeps)}"
     title = f"sweep {sweeps[0]}" if len(sweeps) == 1 else f"{drawn} sweeps"
     title += f", {step.amplitude_pa:+.0f} pA" if step else ""
     return Overlay(
         title=title.replace("-", "−"),
         time_ms=time - _onset(step),
-        ensemble_mv=members[:most],
+        ensemble_mv=drawn_mv,
         observed_mv=observed,
-        stimulus_ms=(0.0, step.duration_ms) if step else None,
+        stimulus_ms=(0.0, min(given.duration_ms, time[-1] - _onset(step))) if given else None,
+        note=note,
         xlabel=AFTER_ONSET if step else "time (ms)",
         members=MEMBERS.get(ensemble.axes[-1] if ensemble.axes else "", "ensemble members"),
         n_members=len(members),
     )
+
+
+def _as_long_as_both(
+    members: np.ndarray, after_ms: np.ndarray, step: Step | None, given: Step | None
+) -> tuple[np.ndarray, str]:
+    """Members without what follows the end of the shorter step, where theirs and the recorded one differ; a note."""
+    if step is None or given is None or abs(step.duration_ms - given.duration_ms) < 1.0:
+        return members, ""
+    end, longer = sorted((step.duration_ms, given.duration_ms))
+    which = "the decoder's" if end < given.duration_ms else "the recorded"
+    return np.where(after_ms <= end, members, np.nan), f"draws end with {which} step, at {end:.0f} of {longer:.0f} ms"
 
 
 def _aligned(recording: Recording, k: int, step: Step | None, time: np.ndarray) -> np.ndarray:
@@ -105,6 +120,7 @@ def repeat_raster(
     window_ms: tuple[float, float],
     names: tuple[str, str] = ("experiment", "ensemble"),
     xlabel: str = "time (ms)",
+    **others: Any,
 ) -> Raster:
     """Spike times of recorded and predicted repeats, one above the other.
 
@@ -115,6 +131,7 @@ def repeat_raster(
         window_ms: Start and end of the axis.
         names: What the two are called.
         xlabel: What the zero of the spike times is, and their unit.
+        others: What else a :class:`Raster` has.
     """
     groups = {names[0]: list(observed), names[1]: list(predicted)}
-    return Raster(title=title, groups=groups, window_ms=window_ms, xlabel=xlabel)
+    return Raster(title=title, groups=groups, window_ms=window_ms, xlabel=xlabel, **others)

@@ -10,6 +10,7 @@ from noble_prob.findings.registry import judge
 from noble_prob.report.data import ReportData
 from noble_prob.report.panels import FeaturePanel, FiPanel
 from noble_prob.report.parts.traces import repeat_raster
+from noble_prob.report.plain import number
 
 MOST_SPIKES = 60
 """Trains with more spikes, in which counts hardly number the same event, get no curve of the jitter."""
@@ -24,6 +25,7 @@ def trains_part(
     window_ms: tuple[float, float],
     names: tuple[str, str] = ("experiment", "ensemble"),
     xlabel: str = "time (ms)",
+    total: int | None = None,
 ) -> ReportData:
     """What a report shows of a comparison of spike trains.
 
@@ -33,6 +35,7 @@ def trains_part(
         window_ms: Start and end of the raster.
         names: What the two sides are called.
         xlabel: What the zero of the spike times is, and their unit.
+        total: Size of what the predicted trains were taken from; how many are at hand if not given.
     """
     title = f"{c.stimulus}, repeats" if c.stimulus else "repeats"
     raster = repeat_raster(
@@ -42,6 +45,7 @@ def trains_part(
         window_ms=window_ms,
         names=names,
         xlabel=xlabel,
+        total=total or len(c.predicted),
     )
     return ReportData(
         title="",
@@ -93,7 +97,7 @@ def _across(c: TrainContrast, level: str) -> FeaturePanel:
         ensemble=c.within_predicted,
         severity=c.severity,
         level=level,
-        verdict=f"Recorded and predicted trains are {ratio:.2g} times as far apart as predicted ones.",
+        verdict=f"Recorded and predicted trains are {number(ratio, 2)} times as far apart as predicted ones.",
         power=f"Outline: {len(c.observed)} recorded to {len(c.predicted)} predicted trains; filled: predicted to "
         "predicted; van Rossum distance, 10 ms.",
     )
