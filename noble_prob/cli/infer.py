@@ -10,7 +10,8 @@ instead, which can take minutes. A line says so before they begin, with the reas
 
 writes posterior/posterior.nc (opens with arviz.from_netcdf; units in attributes) and posterior/posterior.json (per
 latent mean, sd, 89 % interval, R-hat, effective sample sizes; wall time; findings). Read the findings: a posterior
-exists for any recording, also for one of a cell that the decoder knows nothing about.
+exists for any recording, also for one of a cell that the decoder knows nothing about. The hardest test is a sweep that
+the inference has not seen: with --leave-out 2,4 it does without sweeps 2 and 4, predicts them, and tells how they came.
 
   noble-prob infer recordings/ --cell pvalb-689331391 --method hmc --seed 1 --out posteriors
 
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING
 
 from noble_prob.cli.chains import refuse_no_chains
 from noble_prob.cli.given import refuse, refuse_warmup, require_engine
+from noble_prob.cli.held import part
 from noble_prob.cli.options import (
     add_cell,
     add_out,
@@ -60,6 +62,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_cell(parser)
     add_sampling(parser)
+    parser.add_argument(
+        "--leave-out",
+        default=None,
+        metavar="LIST",
+        help="sweeps of one recording, numbered as by --sweeps, to infer without and then to predict (none)",
+    )
     add_out(parser, "folder for posterior.nc and posterior.json")
     many = parser.add_argument_group("many recordings")
     many.add_argument("--each", action="store_true", help="every file is a recording, also a single one")
@@ -85,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
     _tell_further_inside(args, many=many)
     if many:
         require_engine(args)
+        refuse(args, ["--leave-out"], "these are several recordings", "infer one of them")
         return _run_many(args)
     refuse(args, ("--batch", "--jobs", "--engine", "--address"), "this is one recording", "add --each")
     return _run_one(args)
@@ -115,17 +124,23 @@ def _run_one(args: argparse.Namespace) -> int:
     import noble_prob as nb
     from noble_prob.inference import to_json, write_posterior
     from noble_prob.report import render
-    from noble_prob.report.parts import posterior_part
+    from noble_prob.report.parts import left_out_part, merge, posterior_part
 
     with new_folder(args.out, "posterior.nc", "posterior.json") as folder:
         recording = read(args, args.file[0] if len(args.file) == 1 else args.file)
         cell = load_cell(args)
+        recording, held = part(recording, args.sweeps, args.leave_out)
         posterior = nb.infer(recording, decoder=cell.decoder, prior=cell.prior, **sampling(args, cell))
         findings = [f for f in nb.judge(posterior) if f not in posterior.notes]
         values = {"file": args.file[0].name, "cell": cell.name, **to_json(posterior, findings)}
+        shown = posterior_part(posterior, findings=findings)
+        if held is not None:
+            found = nb.check_left_out(posterior, held, decoder=cell.decoder, prior=cell.prior, seed=args.seed)
+            told = left_out_part(found)
+            values, shown = {**values, **told.values}, merge(shown.title, [shown, told], subtitle=shown.subtitle)
         write_posterior(posterior, folder)
         write_json(folder / "posterior.json", values)
-    tell(args, render(posterior_part(posterior, findings=findings), "text"), values)
+    tell(args, render(shown, "text"), values)
     return 0
 
 

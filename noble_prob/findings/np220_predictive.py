@@ -2,7 +2,8 @@
 
 *Issue* when the recording lies further from the middle of its predictive draws than all but 5 % of the draws
 themselves, or when more than a tenth of its values hardly exist in the draws. *Passed* otherwise: a weak pass,
-because the posterior has seen the recording. *Not judged* when no value could be compared. NP220 and NP221 are two
+because the posterior has seen the recording. Of sweeps that were held back (:func:`~noble_prob.check_left_out`) a pass
+is a real one. *Not judged* when no value could be compared. NP220 and NP221 are two
 tests at 5 %: of 600 recordings drawn like the draws themselves, 9 % (standard error 1) met at least one of them.
 """
 
@@ -24,6 +25,16 @@ REMEDY = (
     "does not know."
 )
 
+MISFIT = {
+    True: "The recording is not one that the posterior's neurons would give",
+    False: "What was held back is not what the posterior foretells",
+}
+FIT = {
+    True: "The posterior's neurons give recordings like this one",
+    False: "What was held back is as the posterior foretells",
+}
+"""Of sweeps that the posterior has seen, and of others."""
+
 
 @check("NP220", "Posterior predictive check", PredictiveCheck)
 def predictive(result: PredictiveCheck, say: Callable[..., Finding]) -> Iterator[Finding]:
@@ -44,10 +55,9 @@ def predictive(result: PredictiveCheck, say: Callable[..., Finding]) -> Iterator
     body = f"the central 89 % predictive intervals hold {inside} of {values}"
     failed = _failed(result)
     if failed:
-        sentence = f"The recording is not one that the posterior's neurons would give: {failed}. Of the whole, {body}."
-        yield say("issue", sentence, REMEDY, **evidence)
+        yield say("issue", f"{MISFIT[result.seen]}: {failed}. Of the whole, {body}.", REMEDY, **evidence)
     else:
-        yield say("passed", f"The posterior's neurons give recordings like this one: {body}.", **evidence)
+        yield say("passed", f"{FIT[result.seen]}: {body}.", **evidence)
 
 
 def _failed(result: PredictiveCheck) -> str:

@@ -144,14 +144,7 @@ def infer_many(
     """
     require_apart(Path(out), sources)
     require(settings.batch >= 1, "batch", "a positive number of recordings", settings.batch, "pass 16")
-    require(
-        engine != "ray" or device == "cpu",
-        "device",
-        "cpu on a Ray cluster, which hides its graphics cards from tasks",
-        device,
-        "give each card a share of the files and an --out of its own, or leave --engine ray out",
-    )
-    require_workers(jobs, engine)
+    _require_engine(engine, jobs, device)
     cell = load_cell(settings.cell, prior=settings.prior, device=device)
     _infer(settings, cell, [], 0, device)  # a wrong setting is said before any work
     alone = settings.method in ONE_BY_ONE or (settings.method in WEIGHTED and device == "cpu")
@@ -174,6 +167,18 @@ def infer_many(
                         record.commit(outcome.value or _died(sources_of[0], outcome))
                         shown.update(len(sources_of))
         return summarise(record, sources, cell)
+
+
+def _require_engine(engine: Engine, jobs: int, device: str) -> None:
+    """Refuse workers that there are not, or not with this device."""
+    require(
+        engine != "ray" or device == "cpu",
+        "device",
+        "cpu on a Ray cluster, which hides its graphics cards from tasks",
+        device,
+        "give each card a share of the files and an --out of its own, or leave --engine ray out",
+    )
+    require_workers(jobs, engine)
 
 
 def _bar(total: int, todo: int, *, show: bool) -> Any:

@@ -3,6 +3,7 @@
 from noble_prob.report.parts.calibration import calibration_part, drift_part
 from noble_prob.report.parts.ensemble import ensemble_part, ensemble_report
 from noble_prob.report.parts.examination import examination_report, session_report
+from noble_prob.report.parts.left_out import left_out_part
 from noble_prob.report.parts.merge import merge
 from noble_prob.report.parts.population import population_part
 from noble_prob.report.parts.posterior import posterior_part, predictive_part
@@ -17,6 +18,7 @@ __all__ = [
     "ensemble_part",
     "ensemble_report",
     "examination_report",
+    "left_out_part",
     "merge",
     "population_part",
     "posterior_part",
