@@ -37,7 +37,7 @@ def population_datatree(population: Population) -> Any:
     groups: dict[str, dict[str, Any]] = {"posterior": raw, "sample_stats": stats}
     if population.weights is not None:
         stats["weight"] = population.weights.numpy()
-        generator = torch.Generator().manual_seed(population.seed)
+        generator = stream("resample", population.seed)
         at = resampled(population.flat_weights, population.weights.numel(), generator).numpy()
         at = at.reshape(population.loc.shape[:2])
         groups["posterior"] = {name: x.reshape(-1, *x.shape[2:])[at] for name, x in raw.items()}
