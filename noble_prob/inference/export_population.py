@@ -10,6 +10,7 @@ import torch
 from noble_prob.inference.agreement import record
 from noble_prob.inference.importance import resampled
 from noble_prob.inference.population import Population
+from noble_prob.priors import stream
 
 
 def population_convergence(population: Population) -> dict[str, dict[str, float]]:
