@@ -12,7 +12,6 @@ recording is a batch of its own, and its draws depend on nothing but itself.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -24,14 +23,13 @@ import torch
 
 from noble_prob.amortised import fingerprint
 from noble_prob.cells import Cell, load_cell
-from noble_prob.errors import UsageError, require, require_seed
+from noble_prob.errors import require, require_seed
 from noble_prob.findings.registry import judge
 from noble_prob.inference import Observation, Posterior, infer_evidence, to_json
 from noble_prob.inference.export_file import as_netcdf
 from noble_prob.inference.looked import observe_steps
 from noble_prob.inference.task import ONE_BY_ONE, WEIGHTED, Method
 from noble_prob.inference.together import one_by_one_if_broken
-from noble_prob.jobs.attempt import Outcome
 from noble_prob.jobs.bars import counter
 from noble_prob.jobs.fanout import Engine, fan_out, require_workers
 from noble_prob.noise import NoisePrior
@@ -39,10 +37,10 @@ from noble_prob.priors import Kind
 from noble_prob.readers import read
 from noble_prob.readers.cut import PulseChoice
 from noble_prob.recording import Recording
-from noble_prob.runs.record import POSTERIOR, REFUSED, TREE, TREE_HASH, Files, opened, sha256
+from noble_prob.runs.record import POSTERIOR, TREE, TREE_HASH, Files, opened, sha256
+from noble_prob.runs.refusal import ChangedError, as_json, died, refusal
 from noble_prob.runs.sources import Source, require_apart
 from noble_prob.runs.summary import Summary, summarise
-from noble_prob.strict_json import dumps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +141,7 @@ def infer_many(
         UsageError: If the folder belongs to another run or is one of recordings, or a setting is out of range.
     """
     require_apart(Path(out), sources)
-    require(settings.batch >= 1, "batch", "a positive number of recordings", settings.batch, "pass 16")
-    _require_engine(engine, jobs, device)
+    _require_use(settings, device, jobs, engine)
     cell = load_cell(settings.cell, prior=settings.prior, device=device)
     _infer(settings, cell, [], 0, device)  # a wrong setting is said before any work
     alone = settings.method in ONE_BY_ONE or (settings.method in WEIGHTED and device == "cpu")
@@ -164,13 +161,14 @@ def infer_many(
                     if outcome.error and len(sources_of) > 1:
                         pieces += [(source,) for source in sources_of]  # one of them is guilty; find out which
                     else:
-                        record.commit(outcome.value or _died(sources_of[0], outcome))
+                        record.commit(outcome.value or died(sources_of[0], outcome))
                         shown.update(len(sources_of))
         return summarise(record, sources, cell)
 
 
-def _require_engine(engine: Engine, jobs: int, device: str) -> None:
-    """Refuse workers that there are not, or not with this device."""
+def _require_use(settings: Settings, device: str, jobs: int, engine: Engine) -> None:
+    """Refuse what can not be run, before a folder is claimed."""
+    require(settings.batch >= 1, "batch", "a positive number of recordings", settings.batch, "pass 16")
     require(
         engine != "ray" or device == "cpu",
         "device",
@@ -199,15 +197,11 @@ def infer_batch(batch: Batch) -> dict[str, Files]:
             recording = _read(source, s)
             observations[source] = observe_steps(recording, cell.decoder)
         except Exception as error:
-            done[source.name] = _refusal(source, error)
+            done[source.name] = refusal(source, error)
     run = partial(_infer, s, cell, seed=batch.seed, device=batch.device, progress=batch.progress)
     for source, result in zip(observations, one_by_one_if_broken(run, list(observations.values())), strict=True):
-        done[source.name] = _refusal(source, result) if isinstance(result, Exception) else _files(source, result, cell)
+        done[source.name] = refusal(source, result) if isinstance(result, Exception) else _files(source, result, cell)
     return {source.name: done[source.name] for source in batch.sources}
-
-
-class _ChangedError(UsageError):
-    """A recording is no longer what was hashed; the next run takes it as it then is."""
 
 
 def _read(source: Source, s: Settings) -> Recording:
@@ -220,7 +214,7 @@ def _read(source: Source, s: Settings) -> Recording:
         liquid_junction_potential_mv=s.liquid_junction_potential_mv,
     )
     if source.now() != source.sha256:
-        raise _ChangedError(
+        raise ChangedError(
             "file",
             "one that stays as it is while the run is under way",
             f"{source.path.name!r}, which has changed since it began",
@@ -260,30 +254,4 @@ def _files(source: Source, posterior: Posterior, cell: Cell) -> Files:
     findings = [f for f in judge(posterior) if f not in posterior.notes]
     values = {"file": source.path.name, "cell": cell.name, "sha256": source.sha256, **to_json(posterior, findings)}
     tree = as_netcdf(posterior)
-    return {TREE: tree, POSTERIOR: _json({**values, TREE_HASH: sha256(tree)})}
-
-
-def _refusal(source: Source, error: Exception) -> Files:
-    """Why there is no posterior: a sentence about the recording, which stays, or what broke, which is tried again."""
-    why = str(error) if isinstance(error, UsageError) else f"failed: {type(error).__name__}: {error}"
-    values = {"file": source.path.name, "sha256": source.sha256, "refused": " ".join(why.split())}
-    return {REFUSED: _json(values if _lasting(error) else {**values, "again": True})}
-
-
-def _lasting(error: BaseException | None) -> bool:
-    """Whether the recording is at fault, and neither memory nor disk nor network behind the sentence about it."""
-    lasting = isinstance(error, UsageError) and not isinstance(error, _ChangedError)
-    while error is not None and lasting:
-        lasting = not isinstance(error, MemoryError) and getattr(error, "errno", None) in (None, errno.EINVAL)
-        error = error.__cause__
-    return lasting
-
-
-def _died(source: Source, outcome: Outcome) -> dict[str, Files]:
-    """A recording whose process died; the next run tries again."""
-    values = {"file": source.path.name, "sha256": source.sha256, "refused": outcome.error, "again": True}
-    return {source.name: {REFUSED: _json(values)}}
-
-
-def _json(values: Any) -> bytes:
-    return dumps(values).encode(errors="backslashreplace")  # a file name that is no text
+    return {TREE: tree, POSTERIOR: as_json({**values, TREE_HASH: sha256(tree)})}
