@@ -9,7 +9,7 @@ that look at its end are masked.
 The lowest of many noisy samples lies below the trace, the more so the more samples there are: 0.3 mV of noise deepens a
 sag by 1 mV and a trough by 0.5 (12 published models at 50 kHz). So minima are those of a running mean
 (:data:`SMOOTHED_MS`), of which 0.09 mV are left in a sag and 0.02 in a trough (0.17 and 0.08 at 16 kHz) and which moves
-a noise-free sag by 0.001 and a trough by 0.016 mV, a tenth of a posterior's SD. Catalogue and eFEL keep the raw
+a noise-free sag by 0.001 and a trough by 0.016 mV, a sixth of a posterior's SD at most. Catalogue and eFEL keep the raw
 minimum. Everything is measured at the decoder's rate (:mod:`noble_prob.inference.rate`).
 """
 
