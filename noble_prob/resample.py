@@ -69,9 +69,9 @@ def resample_voltage(voltage_mv: Tensor, up_per_down: Fraction) -> Tensor:
     """
     if up_per_down == 1:
         return voltage_mv
-    rows = voltage_mv.detach().cpu().double().numpy().reshape(-1, voltage_mv.shape[-1])
-    out = np.stack([_resample_row(row, up_per_down) for row in rows])
-    return torch.from_numpy(out).reshape(*voltage_mv.shape[:-1], -1).to(voltage_mv)
+    rows = voltage_mv.detach().reshape(-1, voltage_mv.shape[-1])
+    out = [torch.from_numpy(_resample_row(row.cpu().double().numpy(), up_per_down)).to(row) for row in rows]
+    return torch.stack(out).reshape(*voltage_mv.shape[:-1], -1)
 
 
 def hold(current_pa: Tensor, up_per_down: Fraction) -> Tensor:

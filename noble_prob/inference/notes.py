@@ -18,6 +18,10 @@ THRESHOLD_MV = -20.0
 """Voltage that a spike exceeds (mV)."""
 
 
+MISSED_MS = 0.2525
+"""Sampling interval beyond which a brief spike may leave no sample above threshold (ms)."""
+
+
 def told(reasons: Sequence[str], steps: Sequence[Step | None]) -> str:
     """Every reason once, with the range of the steps that it is about."""
     parts = []
@@ -69,6 +73,22 @@ def cut_short(ends_ms: Mapping[int, float], n_sweeps: int) -> tuple[Finding, ...
         "Nothing, if the rest is enough; features of the end of these steps were left out.",
         sweeps=list(ends_ms),
         until_ms=list(ends_ms.values()),
+    )
+
+
+def coarse(dt_ms: float) -> tuple[Finding, ...]:
+    """One finding about spikes whose shape was left out because samples are too far apart.
+
+    Args:
+        dt_ms: Sampling interval (ms).
+    """
+    missed = " Below 4 kHz spikes themselves are missed." if dt_ms > MISSED_MS else ""
+    return _caution(
+        f"The recording was sampled at {1 / dt_ms:.3g} kHz: the peak, trough and width of a spike can not be told from "
+        f"less than 10 kHz and were left out.{missed}",
+        "Export the recording without decimation, or record at 16 kHz or more; what the posterior says of the shape of "
+        "spikes comes from the prior.",
+        dt_ms=dt_ms,
     )
 
 

@@ -8,8 +8,9 @@ that look at its end are masked.
 
 The lowest of many noisy samples lies below the trace, the more so the more samples there are: 0.3 mV of noise deepens a
 sag by 1 mV and a trough by 0.5 (12 published models at 50 kHz). So minima are those of a running mean
-(:data:`SMOOTHED_MS`), which leaves 0.09 and 0.07 mV of it and moves a noise-free sag by 0.001 and a trough by 0.01 mV,
-a tenth of the decoder's own error. Catalogue and eFEL keep the raw minimum.
+(:data:`SMOOTHED_MS`), of which 0.09 mV are left in a sag and 0.02 in a trough (0.17 and 0.08 at 16 kHz) and which moves
+a noise-free sag by 0.001 and a trough by 0.016 mV, a sixth of a posterior's SD at most. Catalogue and eFEL keep the raw
+minimum. Everything is measured at the decoder's rate (:mod:`noble_prob.inference.rate`).
 """
 
 from __future__ import annotations
@@ -27,13 +28,23 @@ from noble_prob.errors import require
 from noble_prob.features import find_spikes, measure
 from noble_prob.features.registry import FEATURES
 from noble_prob.findings.base import Finding
-from noble_prob.inference.notes import cut_short, held, left_out, read_with_choices, remedy, told, without_baseline
+from noble_prob.inference.notes import (
+    coarse,
+    cut_short,
+    held,
+    left_out,
+    read_with_choices,
+    remedy,
+    told,
+    without_baseline,
+)
+from noble_prob.inference.rate import mask_shape, on_grid, too_coarse
 from noble_prob.noise import Design, Evidence
 from noble_prob.readers.checks import check_recording
 from noble_prob.recording import Recording, Step
 from noble_prob.recording.step import SHORTEST_STEP_MS
 
-SMOOTHED_MS = {"sag_mv": 1.0, "sag_ratio": 1.0, "ap1_trough_mv": 0.2}
+SMOOTHED_MS = {"sag_mv": 1.0, "sag_ratio": 1.0, "ap1_trough_mv": 0.3}
 """Features that are minima of the trace, and the running mean that they are taken of (ms)."""
 
 
@@ -72,22 +83,24 @@ def observe(recording: Recording, decoder: Decoder) -> Observation:
     kept = [k for k, reason in enumerate(reasons) if not reason]
     _require_usable(kept, reasons, recording, decoder)
     part = recording.select(kept)
+    grid, blurred = on_grid(part, decoder), too_coarse(part, decoder)
     repeats = 1 if not recording.axes else recording.voltage_mv.shape[0]
     whole = [min(step.duration_ms, decoder.window.duration_ms) for step in part.steps if step]
     ends = [min(end, recorded[k]) for end, k in zip(whole, kept, strict=True)]
     names = decoder.summary_names
-    summary = _summary(part, decoder).reshape(-1, len(names))
+    summary = _summary(grid, decoder).reshape(-1, len(names))
     design = Design(
         current_pa=part.protocol.amplitudes_pa.repeat(repeats),
         summary_names=names,
         end_ms=torch.tensor(ends, dtype=torch.float64).repeat(repeats),
     )
-    masked = mask_late(summary.to(torch.float64), design, decoder)
-    evidence = Evidence(design=design, times_ms=_times(part, ends), summary=masked)
+    masked = mask_late(mask_shape(summary, names) if blurred else summary, design, decoder).to(torch.float64)
+    evidence = Evidence(design=design, times_ms=_times(grid, ends), summary=masked)
     cut = {k: end for end, full, k in zip(ends, whole, kept, strict=True) if end < full - 1.0}
     notes = (
         *left_out(reasons, recording.steps),
         *cut_short(cut, len(reasons)),
+        *(coarse(part.dt_ms) if blurred else ()),
         *without_baseline(part),
         *held(part),
         *read_with_choices(recording),
