@@ -40,7 +40,7 @@ def draw_latents(
 ) -> Float[Tensor, "recording chain draw latent"]:
     """Posterior draws of the standardised latents of many recordings, and nothing else (a batched method).
 
-    Recordings whose importance weights can not be believed get chains, as in
+    Recordings whose importance weights can not be believed get chains, as by an explicit number of draws in
     :func:`~noble_prob.inference.infer.infer`.
 
     Args:

@@ -12,7 +12,7 @@ from noble_prob.decoder.device import require_device
 from noble_prob.errors import require, require_kind, require_memory, require_seed
 from noble_prob.inference.batch import posteriors
 from noble_prob.inference.belongs import prior_of_another_cell
-from noble_prob.inference.instead import FallBack, replace_unbelievable, without_stranger
+from noble_prob.inference.instead import FallBack, replace_unbelievable, with_more_draws, without_stranger
 from noble_prob.inference.looked import observe_steps
 from noble_prob.inference.observe import Observation
 from noble_prob.inference.posterior import Posterior
@@ -185,7 +185,11 @@ def _sampled(task: Task, items: Sequence[Observation], seed: int, fall_back: Fal
     size = BATCH if task.device == "cpu" else BATCH_GPU
     starts = range(0, len(items), size)
     found = [p for at in starts for p in posteriors(task, items[at : at + size], seed=derive("recording", seed, at))]
-    return replace_unbelievable(found, items, task, seed, fall_back) if task.method in WEIGHTED else found
+    if task.method not in WEIGHTED:
+        return found
+    if task.until_converged:
+        found = with_more_draws(found, items, task, seed)
+    return replace_unbelievable(found, items, task, seed, fall_back)
 
 
 def _with_notes(observations: Sequence[Observation | Evidence], decoder: Decoder, prior: Prior) -> list[Observation]:

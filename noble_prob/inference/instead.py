@@ -16,6 +16,9 @@ from noble_prob.inference.task import BATCH, SETTINGS, Method, Task
 from noble_prob.jobs.bars import say
 from noble_prob.priors import derive
 
+MORE = 4
+"""Times the draws of a second attempt, where weights fail and the number of draws was left to the method."""
+
 FallBack = bool | Callable[[Posterior], bool]
 """Whether chains replace weighted draws that can not be believed, or who decides."""
 
@@ -41,6 +44,29 @@ def without_stranger(task: Task, items: list[Observation]) -> tuple[Task, list[O
         remedy="Train it again with `noble-prob train-npe`.",
     )
     return replace(task, method="importance"), [replace(item, notes=(*item.notes, note)) for item in items]
+
+
+def with_more_draws(found: list[Posterior], items: Sequence[Observation], task: Task, seed: int) -> list[Posterior]:
+    """A second attempt with more draws for the recordings whose importance weights can not be believed.
+
+    Of posteriors from few sweeps a third fails with the usual draws, and most of these pass with four times as many, in
+    seconds where chains take a minute. Both attempts are one method that is given more to draw from: the second counts,
+    whatever its weights.
+
+    Args:
+        found: Weighted posteriors.
+        items: Observation of each.
+        task: What gave them.
+        seed: Seed of the run.
+    """
+    bad = [k for k, p in enumerate(found) if not p.provenance["k_hat"] <= BELIEVABLE]
+    longer = replace(task, draws=MORE * task.draws)
+    for at in range(0, len(bad), BATCH):
+        some = bad[at : at + BATCH]
+        again = posteriors(longer, [items[k] for k in some], seed=derive("more draws", seed, at))
+        for k, p in zip(some, again, strict=True):
+            found[k] = p
+    return found
 
 
 def replace_unbelievable(

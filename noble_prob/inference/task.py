@@ -67,7 +67,7 @@ class Task:
         warmup: Draws thrown away per chain.
         draws: Draws kept per chain.
         estimator: Amortised posterior; ``npe`` needs one.
-        until_converged: Whether NUTS goes on until its chains agree.
+        until_converged: Whether NUTS goes on until its chains agree, and weights that fail get more draws.
         device: Where densities are evaluated.
         progress: Show bars on stderr.
     """
