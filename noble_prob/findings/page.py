@@ -36,7 +36,8 @@ for finding in judge(calibrate_repeats(repeats, ensemble)):
 ```
 
 Codes NP1xx are about inference, NP20x and NP21x about repeats and populations, NP22x about posterior predictive
-checks, NP23x about recalibration, NP24x about input.
+checks, NP23x about recalibration, NP24x about input. NP222 (a recording closer to its predictions than chance) was
+deleted, and its number is not used again: a posterior has seen its recording, so right ones met it.
 """
 
 
