@@ -8,18 +8,15 @@ from importlib import import_module
 from pathlib import Path
 
 import noble_prob as nb
-from noble_prob.findings import np106_noise, np108_sensitivity, np201_match
+from noble_prob.findings import np106_noise, np201_match
+from noble_prob.findings.registry import load
 from noble_prob.noise.scales import USUAL
 
 
 def test_a_remedy_names_what_exists():
-    texts = (np108_sensitivity.REMEDY, np201_match.REMEDY["trial"])
+    texts = (np201_match.REMEDY["trial"], load()["NP108"].doc)
     names = [name for text in texts for name in re.findall(r"(?:noble_prob|nb)(?:\.\w+)+", text)]
-    assert set(names) == {
-        "nb.infer",
-        "noble_prob.priors.widened",
-        "noble_prob.calibration.trials.fit_trials",
-    }
+    assert set(names) == {"noble_prob.priors.widened", "noble_prob.calibration.trials.fit_trials"}
     for name in names:
         room, _, last = name.replace("nb.", "noble_prob.").rpartition(".")
         assert callable(getattr(import_module(room), last))
