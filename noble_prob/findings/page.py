@@ -15,7 +15,8 @@ severities:
 
 - **issue**: do not use the result as it is;
 - **caution**: use it, but know this;
-- **passed**: the check was made, had the power to fail, and did not;
+- **passed**: the check was made, and there is nothing to act on. NP105, NP108 and NP109 describe a posterior, and
+  tell here what it knows and what it leaves open; the others had the power to fail, and did not;
 - **not judged**: the data could not answer, which is no pass.
 
 A check that has nothing to report emits no finding; the text below says when.
