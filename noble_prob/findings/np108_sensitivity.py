@@ -45,13 +45,15 @@ def prior_sensitivity(result: Posterior, say: Callable[..., Finding]) -> Iterato
     both = [name for name, (prior, data) in found.items() if prior >= LIMIT and data >= LIMIT]
     alone = [name for name, (prior, data) in found.items() if prior >= LIMIT and data < LIMIT]
     evidence = {"prior": {n: p for n, (p, _) in found.items()}, "likelihood": {n: d for n, (_, d) in found.items()}}
-    tail = f" {len(alone)} {'follows' if len(alone) == 1 else 'follow'} the prior alone." if alone else ""
+    yield say("passed", _sentence(found, both, len(alone)), latents=both, **evidence)
+
+
+def _sentence(found: dict[str, tuple[float, float]], both: list[str], alone: int) -> str:
+    """Which latents answer to prior and data, those most sensitive to the prior, and how many to it alone."""
     body = "No latent depends on the prior as well as on the data"
     if both:
         worst = sorted(both, key=lambda name: -found[name][0])[:4]
-        body = f"{len(both)} of {len(found)} latents depend on the prior as well as on the data, most {_told(worst)}"
-    yield say("passed", f"{body}.{tail}", latents=both, **evidence)
-
-
-def _told(names: list[str]) -> str:
-    return listed(in_words(name) for name in names)
+        told = listed(in_words(name) for name in worst)
+        body = f"{len(both)} of {len(found)} latents depend on the prior as well as on the data, most {told}"
+    tail = f" {alone} {'follows' if alone == 1 else 'follow'} the prior alone." if alone else ""
+    return f"{body}.{tail}"
