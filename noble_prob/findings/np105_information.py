@@ -2,11 +2,11 @@
 
 Contraction of a latent is one minus the ratio of its posterior to its prior variance. *Passed* names what is known
 and how well, and what keeps more than half of its prior variance: the posterior of these latents is the prior, and says
-something about the population, not about this cell. That is no fault of the posterior (81 % of 220 recordings drawn
-from the program had such latents), so it is a *caution* only where no latent is known. *Caution* of its own names
-latents that are *wider* than before (more than 1.5 times the variance): recording and population contradict each other
-there. Of 43 recordings drawn from the program 3 had a latent above 1.2 times, none above 1.4. *Not judged* while
-chains are far from settled (R-hat above 1.1) and where weights can not be believed (NP104): the spread is then no
+something about the population, not about this cell. That is no fault of the posterior (of 220 recordings drawn from
+the program 81 % had such latents, or wider ones), so it is a *caution* only where no latent is known. *Caution* of its
+own names latents that are *wider* than before (more than 1.5 times the variance): recording and population contradict
+each other there. Of 43 recordings drawn from the program 3 had a latent above 1.2 times, none above 1.4. *Not judged*
+while chains are far from settled (R-hat above 1.1) and where weights can not be believed (NP104): the spread is then no
 posterior's. Of more than four latents the number is told. Combinations of latents are the matter of NP109.
 """
 
