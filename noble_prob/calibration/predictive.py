@@ -7,7 +7,7 @@ correlations between sweeps and features:
 
 cell        deviation of one feature of one sweep from the median, in robust SDs; maxT over all cells;
 feature     mean over sweeps of their squares (its cube root, which is nearly normal); maxT over features;
-recording   the same mean over everything: large is misfit, very small means a posterior predictive that is too wide.
+recording   the same mean over everything.
 
 Cells may be undefined (a latency without spike). Every row, the recording or a draw, is then judged on the cells that
 it has itself: its mean square is standardised by those of all rows *on these very cells*. What is a function of a row
@@ -52,7 +52,6 @@ class PredictiveCheck:
         p_cell: Corrected over all cells, shape ``(sweep, feature)``.
         p_feature: Corrected over features, shape ``(feature,)``.
         p_misfit: Of the whole recording being this far from its predictions.
-        p_too_wide: Of the whole recording being this close to their middle.
         missing: Share of cells that exist in the recording but hardly in the draws.
         alpha: Level of each of the three.
         seen: Whether the posterior has seen these sweeps.
@@ -69,7 +68,6 @@ class PredictiveCheck:
     p_cell: Float[ndarray, "sweep feature"]
     p_feature: Float[ndarray, " feature"]
     p_misfit: float
-    p_too_wide: float
     missing: float
     alpha: float = 0.05
     seen: bool = True
@@ -156,7 +154,6 @@ def check_predictive(
         p_cell=np.where(judged, _corrected(np.abs(z)), np.nan),
         p_feature=np.where(judged.any(0), _corrected(feature), np.nan),
         p_misfit=_above(total) if judged.any() else float("nan"),
-        p_too_wide=_above(-total) if judged.any() else float("nan"),
         missing=float((exists & ~judged).sum() / max(exists.sum(), 1)),
         alpha=alpha,
         seen=seen,

@@ -7,7 +7,9 @@ a latency of 10 ms, or features by more than five times what is usual between sw
 more than 2 spikes/s^1/2 (which jitters single intervals at 50 Hz by 28 %), or the decoder has to err six times as much
 as on its validation neurons; *caution* above 5 %, 20 %, three times, 1 spike/s^1/2 (14 %) and three times. *Passed*
 otherwise. The sentence tells the sizes that are beyond a limit, or all of a pass. Posterior medians are judged, each on
-its own. Not emitted where noise was switched off.
+its own. Not emitted where noise was switched off. A right recording may be a noisy one, for each prior of a size lies
+above its limit of a caution with a chance of 1 to 6 %: of 220 recordings drawn from the program 25 met a caution (11 %,
+standard error 2.1) and 3 an issue (1.4 %, 0.8).
 """
 
 from __future__ import annotations

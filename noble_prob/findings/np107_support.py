@@ -7,7 +7,9 @@ features often do not exist in them, or when the posterior has gone to the outer
 decoder's training data, or when most neurons of the prior lie beyond it: the latents then describe the nearest thing
 the decoder knows, not this cell. *Caution* between 95 and 99 %. The features that stand out most are named. *Passed*
 otherwise, which is no test of the cell's type: six of six simulated cells of PVALB passed with the decoder of a VIP
-cell.
+cell. Of 220 recordings drawn from the program 2 met the issue and 7 the caution (together 4 %, standard error 1.3). It
+sees strange recordings, not a prior that is somewhat wrong: 1 of 5 was at the edge whose spike peak lay 3 to 5 prior
+SDs off, and none of 5 that lay twice as far out as the prior's draws in every latent.
 """
 
 from __future__ import annotations

@@ -5,9 +5,10 @@ covariance. *Directions*: eigenvectors, in coordinates where the prior is standa
 their variance. Not reported are directions in which no latent varies by a fifth of its prior SD, and directions that
 lie mostly along latents already named by NP105.
 *Trade-offs*: two latents, each informed, whose correlation is beyond 0.9 and at least 0.1 beyond the prior's: their
-difference is known much better, and their common change much worse, than their intervals say. *Caution* for the former
-together and for each of the latter; *passed* when there is none; *not judged* with fewer than ten draws per latent, and
-of draws that are no posterior (NP105).
+difference is known much better, and their common change much worse, than their intervals say. *Passed* for the former
+together, for each of the latter, and when there is none: it describes a posterior and calls none wrong (60 % of 220
+recordings drawn from the program had such combinations); the joint draws hold them. *Not judged* with fewer than ten
+draws per latent, and of draws that are no posterior (NP105).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ SMALL = 0.2
 MOST = 3
 """Trade-offs that are told."""
 NONE = "No combination of latents is much less known than the latents themselves."
-REMEDY = "Add sweeps at other currents, or use the joint draws and not single intervals."
+REMEDY = "Use the joint draws and not single intervals, or add sweeps at other currents."
 
 
 @check("NP109", "Combinations that are hardly known", Posterior)
@@ -54,7 +55,7 @@ def directions(result: Posterior, say: Callable[..., Finding]) -> Iterator[Findi
         count = "One combination keeps" if len(chosen) == 1 else f"{len(chosen)} combinations keep"
         sentence = f"{count} more than half of the prior variance, most {_words(vector, names)} ({100 * kept:.0f} %)."
         yield say(
-            "caution",
+            "passed",
             sentence,
             REMEDY,
             kept=kept,
@@ -63,7 +64,7 @@ def directions(result: Posterior, say: Callable[..., Finding]) -> Iterator[Findi
         )
     pairs = [p for p in trade_offs(before, after) if not single[p[0]] and not single[p[1]]][:MOST]
     for i, j, r in pairs:
-        yield say("caution", _tied(names[i], names[j], r), REMEDY, latents=[names[i], names[j]], correlation=r)
+        yield say("passed", _tied(names[i], names[j], r), REMEDY, latents=[names[i], names[j]], correlation=r)
     if not chosen and not pairs:
         yield say("passed", NONE, most_kept=float(share[0]))
 

@@ -15,7 +15,8 @@ severities:
 
 - **issue**: do not use the result as it is;
 - **caution**: use it, but know this;
-- **passed**: the check was made, had the power to fail, and did not;
+- **passed**: the check was made, and there is nothing to act on. NP105, NP108 and NP109 describe a posterior, and
+  tell here what it knows and what it leaves open; the others had the power to fail, and did not;
 - **not judged**: the data could not answer, which is no pass.
 
 A check that has nothing to report emits no finding; the text below says when.
@@ -36,7 +37,8 @@ for finding in judge(calibrate_repeats(repeats, ensemble)):
 ```
 
 Codes NP1xx are about inference, NP20x and NP21x about repeats and populations, NP22x about posterior predictive
-checks, NP23x about recalibration, NP24x about input.
+checks, NP23x about recalibration, NP24x about input. NP222 (a recording closer to its predictions than chance) was
+deleted, and its number is not used again: a posterior has seen its recording, so right ones met it.
 """
 
 

@@ -3,7 +3,8 @@
 A check is entered under its code with :func:`check`; :func:`judge` runs every check that applies to the type of a
 result. A check yields what it saw by :meth:`Check.say` and may yield nothing where it has nothing to say. Codes are
 stable: NP1xx about inference, NP20x and NP21x about repeats and populations, NP22x about predictive checks, NP23x
-about recalibration, NP24x about input. ``docs/findings.md`` is written from this registry.
+about recalibration, NP24x about input. The number of a check that was deleted is not used again: NP222.
+``docs/findings.md`` is written from this registry.
 """
 
 from __future__ import annotations

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
-from noble_prob.calibration.predictive import check_predictive
 from noble_prob.decoder.toy import ToyDecoder
 from noble_prob.findings.registry import judge
 from noble_prob.inference import Posterior, Predictive
@@ -114,21 +112,3 @@ def test_np107_places_the_recording_among_draws_of_the_population(sd, severity):
     assert found.severity == severity
     p = found.evidence["p_prior_predictive"]
     assert {"passed": p > 0.05, "caution": 0.01 < p <= 0.05, "issue": p <= 0.01}[severity]
-
-
-@pytest.mark.parametrize(("p", "fires"), [(0.004, True), (0.006, False), (0.04, False)])
-def test_np222_asks_for_a_recording_closer_than_all_but_one_in_two_hundred_draws(p, fires):
-    """At five in a hundred every twentieth recording of a right model would be called too well predicted."""
-    rng = np.random.default_rng(0)
-    found = check_predictive(
-        rng.standard_normal((20, 2)),
-        rng.standard_normal((300, 20, 2)),
-        names=("a", "b"),
-        units=("ms", "mV"),
-        sweeps=tuple(map(str, range(20))),
-    )
-    result = said(replace(found, p_too_wide=p), "NP222")
-    assert [f.severity for f in result] == ["caution"] * fires
-    pit = found.pit.copy()
-    pit[0, 0] = np.nan  # 39 values are too few
-    assert said(replace(found, p_too_wide=p, pit=pit), "NP222") == []

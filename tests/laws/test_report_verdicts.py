@@ -13,16 +13,16 @@ def finding(code, title, severity="caution", **evidence):
     return Finding(code=code, title=title, severity=severity, sentence="So it is.", evidence=evidence)
 
 
-PRIOR = finding("NP108", "Sensitivity to the prior")
+NOISE = finding("NP106", "Noise needed")
 HELD = finding("NP110", "Use of the sweeps", holding_pa=[-40.0, -40.0])
 
 
 def test_a_caution_has_its_reasons_those_about_the_input_first():
-    verdict = latent_verdict([ROW], [PRIOR, PRIOR, HELD, finding("NP101", "Convergence", "passed")])
+    verdict = latent_verdict([ROW], [NOISE, NOISE, HELD, finding("NP101", "Convergence", "passed")])
     assert verdict.severity == "caution"
     assert verdict.sentence == (
         "1 of 1 latents keeps less than half of its prior variance. "
-        "Cautions: holding current of −40 pA (NP110), sensitivity to the prior (NP108)."
+        "Cautions: holding current of −40 pA (NP110), noise needed (NP106)."
     )
 
 
@@ -46,11 +46,11 @@ def test_a_pass_lists_nothing_and_an_issue_everything_support_first():
     passed = latent_verdict([ROW], [finding("NP101", "Convergence", "passed")])
     assert (passed.severity, "Cautions" in passed.sentence) == ("passed", False)
     outside = replace(finding("NP107", "Support of the decoder", "issue"), sentence="It is outside.")
-    issue = latent_verdict([ROW], [PRIOR, finding("NP101", "Convergence", "issue"), outside])
+    issue = latent_verdict([ROW], [NOISE, finding("NP101", "Convergence", "issue"), outside])
     assert issue.severity == "issue"
     assert issue.sentence == (
         "Do not take this posterior at face value. It is outside. Further issues: convergence (NP101). "
-        "1 of 1 latents keeps less than half of its prior variance. Cautions: sensitivity to the prior (NP108)."
+        "1 of 1 latents keeps less than half of its prior variance. Cautions: noise needed (NP106)."
     )
 
 
@@ -66,7 +66,7 @@ def test_nothing_is_said_of_latents_by_draws_that_are_no_posterior():
     assert (unsettled.severity, unsettled.sentence) == ("caution", "So it is.")
     for form, head in (("text", "Not a posterior:"), ("html", "Latents: not a posterior")):
         assert head in render(ReportData(title="x", latents=[ROW], findings=[weights]), form)
-        assert head not in render(ReportData(title="x", latents=[ROW], findings=[PRIOR]), form)
+        assert head not in render(ReportData(title="x", latents=[ROW], findings=[NOISE]), form)
 
 
 def test_latents_are_counted_where_a_list_would_be_long():
@@ -76,6 +76,6 @@ def test_latents_are_counted_where_a_list_would_be_long():
 
 
 def test_marks_are_explained_once_under_the_findings():
-    lines = render(ReportData(title="x", findings=[PRIOR]), "text").splitlines()
+    lines = render(ReportData(title="x", findings=[NOISE]), "text").splitlines()
     assert lines[lines.index("Findings") + 1] == "[!] issue  [~] caution  [?] not judged  [ok] passed"
     assert "[!]" not in render(ReportData(title="x"), "text")

@@ -124,7 +124,7 @@ def check(rng, noise=1.0, shift=0.0):
 
 
 def test_predictive_check_calls_right_recordings_misfits_in_at_most_five_per_cent():
-    """Four bounds, each broken once in 1,400 repetitions at 5.5 %: at most three in a thousand fail altogether.
+    """Three bounds, each broken once in 1,400 repetitions at 5.5 %: at most three in a thousand fail altogether.
 
     A level of 15 % is caught with probability 0.93.
     """
@@ -132,7 +132,6 @@ def test_predictive_check_calls_right_recordings_misfits_in_at_most_five_per_cen
     checks = [check(rng) for _ in range(200)]
     for p in (
         [c.p_misfit for c in checks],
-        [c.p_too_wide for c in checks],
         [np.nanmin(c.p_feature) for c in checks],
         [np.nanmin(c.p_cell) for c in checks],
     ):

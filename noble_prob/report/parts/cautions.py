@@ -8,7 +8,7 @@ from noble_prob.findings.base import Finding, with_minus
 
 INPUT = ("NP110", "NP111")
 """Codes about the recording itself."""
-PLAIN = {"NP105": "latents that are not informed"}
+PLAIN = {"NP105": "latents uninformed or less certain than before"}
 """Titles that say the contrary of a caution."""
 USE = {
     "reasons": "sweeps left out",
@@ -20,7 +20,7 @@ USE = {
 
 
 def cautions(findings: Iterable[Finding]) -> str:
-    """``Cautions: holding current of −40 pA (NP110), sensitivity to the prior (NP108).``; empty without any.
+    """``Cautions: holding current of −40 pA (NP110), noise needed (NP106).``; empty without any.
 
     Args:
         findings: Of any severity, in any order.

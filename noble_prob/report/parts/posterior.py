@@ -183,7 +183,6 @@ def predictive_part(check: PredictiveCheck, posterior: Posterior, *, most_sweeps
         values={
             "predictive": {
                 "p_misfit": check.p_misfit,
-                "p_too_wide": check.p_too_wide,
                 "coverage_50": check.coverage(0.5),
                 "coverage_89": check.coverage(0.89),
             }
