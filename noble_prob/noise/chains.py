@@ -92,6 +92,8 @@ def worst_r_hat(draws: Float[Tensor, "chain draw *event"]) -> float:
     """Largest rank-normalised split R-hat over the event.
 
     Args:
-        draws: Of the chains; one chain is split, too.
+        draws: Of the chains; the halves of a single one count as two.
     """
+    if len(draws) == 1:
+        draws = draws[0, : draws.shape[1] // 2 * 2].unflatten(0, (2, -1))
     return float(np.max(az.rhat(draws.numpy())))

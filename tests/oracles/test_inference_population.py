@@ -101,7 +101,11 @@ def test_weights_bring_skewed_posteriors_to_the_quadrature():
 @pytest.mark.slow
 @pytest.mark.parametrize("factors", [None, 2])
 def test_intervals_hold_the_hyper_parameters_that_made_the_data(factors):
-    """Populations drawn from the hyper-prior, seen through noise: 40 side by side; the same ranks catch halved SDs."""
+    """Populations drawn from the hyper-prior, seen through noise: 40 side by side; folded ranks catch halved SDs.
+
+    Halved SDs move the distribution of folded ranks by 0.33, and 0.165 is significant: 99.9 % are caught. That of the
+    ranks themselves moves by 0.16, which is caught half of the time.
+    """
     n, neurons, latents, hyper = 40, 14, 3, HyperPrior(loc_sd=1.0, scale_log_sd=0.5, factors=factors)
     generator = torch.Generator().manual_seed(5)
 
@@ -124,7 +128,7 @@ def test_intervals_hold_the_hyper_parameters_that_made_the_data(factors):
         assert scipy.stats.kstest(rank.numpy(), "uniform").pvalue > 0.003
         narrow = flat.mean(0) + 0.5 * (flat - flat.mean(0))
         wrong = (narrow < truth).double().mean(0).flatten()
-        assert scipy.stats.kstest(wrong.numpy(), "uniform").pvalue < 0.003
+        assert scipy.stats.kstest((2 * wrong - 1).abs().numpy(), "uniform").pvalue < 0.003
 
 
 @pytest.fixture(scope="module")

@@ -126,8 +126,9 @@ def test_np120_counts_draws_after_weighting():
 def test_intervals_hold_what_recordings_hardly_inform():
     """Forty populations, 30 recordings each; latents seen sharply, hardly and not at all, 150 draws of each recording.
 
-    Ranks of means and log SDs are uniform (each p > 0.003), as they are not where precisions are cut off (p < 0.003 of
-    the log SDs).
+    Ranks of means and log SDs are uniform (each p > 0.003). Where precisions are cut off intervals of the log SDs are
+    too narrow: folded ranks are not uniform (p < 0.003; at most 0.0006 for each of four populations of other seeds,
+    where the ranks themselves have up to 0.08).
     """
     n, neurons, hyper, normal = 40, 30, HyperPrior(loc_sd=1.0, scale_log_sd=0.5), normals(8)
     error = torch.tensor([0.3, 3.0, 10.0, 10.0]).double()
@@ -141,15 +142,13 @@ def test_intervals_hold_what_recordings_hardly_inform():
     points = (variance / error**2 * seen)[:, :, None] + variance**0.5 * normal(n, neurons, 150, size)
 
     def ranks(stand_ins):
+        """Of means and of log SDs."""
         centre, blur = (torch.stack(part) for part in zip(*(stand_ins(p) for p in points), strict=True))
         values, _ = sample_hyper_parameters(centre, blur, hyper, seed=2, chains=2, warmup=100, draws=100)
         pairs = ((values["loc"], loc), (values["scale"].log(), scale.log()))
-        return [
-            scipy.stats.kstest((x.flatten(0, 1) < t).double().mean(0).flatten().numpy(), "uniform").pvalue
-            for x, t in pairs
-        ]
+        return [(x.flatten(0, 1) < t).double().mean(0).flatten() for x, t in pairs]
 
-    assert min(ranks(implied_likelihoods)) > 0.003
+    assert all(scipy.stats.kstest(rank.numpy(), "uniform").pvalue > 0.003 for rank in ranks(implied_likelihoods))
 
     def each(points):
         value, vector = torch.linalg.eigh(torch.stack([torch.cov(x.T) for x in points]))
@@ -158,4 +157,4 @@ def test_intervals_hold_what_recordings_hardly_inform():
         centre = (vector @ (along * (1 + precision) / precision)[..., None])[..., 0]
         return centre, (vector / precision[..., None, :]) @ vector.mT
 
-    assert ranks(each)[1] < 0.003
+    assert scipy.stats.kstest((2 * ranks(each)[1] - 1).abs().numpy(), "uniform").pvalue < 0.003
