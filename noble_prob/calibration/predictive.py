@@ -76,7 +76,7 @@ class PredictiveCheck:
         """One line for people."""
         return (
             f"PredictiveCheck(draws {len(self.draws)}, sweeps {len(self.sweeps)}, features {len(self.names)}, "
-            f"values judged {self.n_cells}; p of misfit {self.p_misfit:.3g}, of too wide {self.p_too_wide:.3g})"
+            f"values judged {self.n_cells}; p of misfit {self.p_misfit:.3g})"
         )
 
     @property
