@@ -7,8 +7,8 @@ value could be compared.
 The posterior has seen the recording, so a firing is strong evidence and a pass weak. NP220 and NP221 are two tests at
 5 %: of 600 rows drawn like the draws themselves, 9 % (standard error 1) met at least one of them, but of 220 recordings
 drawn from the program and fitted, none met NP220 and one NP221 (0.5 %, standard error 0.5). What a posterior can fit it
-hides: none of 30 recordings whose peak was measured 1.5 posterior SDs too high met either. Of sweeps that were held back
-(:func:`~noble_prob.check_left_out`) a pass is a real one.
+hides: none of 30 recordings whose peak was measured 1.5 posterior SDs too high met either. Of sweeps that were held
+back (:func:`~noble_prob.check_left_out`) a pass is a real one.
 """
 
 from __future__ import annotations
