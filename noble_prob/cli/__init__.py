@@ -40,7 +40,7 @@ VERBS = {
 }
 
 RESUMABLE: Mapping[str, Callable[[Namespace], bool]] = {
-    "infer": lambda args: (args.out / "run.json").exists(),
+    "infer": lambda args: os.path.exists(args.out / "run.json"),  # also of a name that is too long
     "sbc": lambda args: args.json is not None,
     "train": lambda _: True,
     "train-npe": lambda _: True,

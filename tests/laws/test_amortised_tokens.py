@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import replace
 
 import pytest
 import torch
@@ -137,21 +135,6 @@ def test_an_estimator_that_is_told_something_else_is_left_aside(toy, tmp_path, m
             assert "another description of sweeps" in found.notes[0].sentence
             with pytest.raises(UsageError, match=r"another description of sweeps.*train-npe"):
                 sbc(Task(decoder=decoder, prior=prior, method="npe", estimator=known, noise=QUIET), problem.design, 20)
-            assert stranger(replace(known, answers=()), decoder, prior, noise=QUIET) == ""
-
-
-def test_a_card_without_answers_is_read_as_before(toy, tmp_path):
-    decoder, prior, trained = toy
-    trained.save(tmp_path)
-    card = json.loads((tmp_path / "npe.json").read_text())
-    assert card["answers"] == list(trained.answers)
-    del card["answers"]
-    (tmp_path / "npe.json").write_text(json.dumps(card))
-    old = Estimator.load(tmp_path)
-    assert old.answers == ()
-    assert stranger(old, decoder, prior, noise=QUIET) == ""
-    old.save(tmp_path / "again")
-    assert "answers" not in json.loads((tmp_path / "again" / "npe.json").read_text())  # nobody knows how it was told
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")

@@ -189,7 +189,7 @@ def test_one_member_of_an_ensemble_is_one_recording(decoder, prior, tmp_path):
     assert torch.equal(ours.evidence.times_ms, theirs.evidence.times_ms)
     assert torch.equal(ours.evidence.summary.nan_to_num(), theirs.evidence.summary.nan_to_num())
     assert ours.sweeps == (0, 1, 0, 1)
-    assert ours.source == ensemble.provenance
+    assert ours.source == {**ensemble.provenance, "labels": ["1"]}
     single = member.members(0, axis="trial")
     assert single.squeeze().axes == ()
     assert observe(single, decoder).sweeps == (0, 1)

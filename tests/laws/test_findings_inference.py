@@ -258,7 +258,7 @@ def test_np105_does_not_judge_chains_that_stand_apart():
 def test_draws_whose_weights_can_not_be_believed_say_nothing_of_latents(code):
     p = with_densities(torch.zeros(5), torch.full((5,), 0.05))
     for k_hat, judged in ((0.69, True), (0.71, False), (float("nan"), False)):
-        found = said(replace(p, provenance={"k_hat": k_hat, "effective": 500.0}), code)
+        found = said(replace(p, provenance={"k_hat": k_hat, "worth": 500.0}), code)
         assert [f.severity == "not judged" for f in found] == [not judged]
 
 

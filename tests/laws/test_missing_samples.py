@@ -104,8 +104,8 @@ def test_a_recording_that_begins_with_its_step_has_no_baseline(decoder):
 def test_a_neuron_that_was_held_is_not_one_at_rest(decoder):
     whole = recorded(decoder, [-110.0, 100.0, 180.0])
     for holding, told in (
-        ((-40.0, -40.0, 0.0), "-40 pA"),
-        ((-40.0, 25.4, 3.0), "-40 to 25 pA"),
+        ((-40.0, -40.0, 0.0), "−40 pA"),
+        ((-40.0, 25.4, 3.0), "−40 to 25 pA"),
         ((4.9, 0, -4.9), None),
     ):
         steps = tuple(replace(s, holding_pa=float(h)) for s, h in zip(whole.steps, holding, strict=True))

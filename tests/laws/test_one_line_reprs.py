@@ -58,7 +58,7 @@ def spikes():
         (repeats, "SpikeRepeats(trains 8, groups 2, cells 1)"),
         (fit, "RepeatFit(draws 7, groups 2, cells 1, seed 5; worst R-hat 1.020, divergences 1)"),
         (check, "PredictiveCheck(draws 49, sweeps 2, features 1, values judged 2; p of misfit "),
-        (verdict, "FeatureVerdict(not judged: x: "),
+        (verdict, "FeatureVerdict(not judged: X has "),
         (builtin_hof, "HallOfFame('builtin', 12 models)"),
         (lambda: builtin_hof().models[0], "CellModel('b0', 21 parameters)"),
         (spikes, "Spikes(traces 2, spikes "),

@@ -224,7 +224,8 @@ def narrow(**given):
     return LatentRow(**{**known, **given})
 
 
-def test_a_narrow_interval_has_two_ends_in_text_and_on_the_page():
+def test_a_narrow_interval_has_two_ends_in_text_and_on_the_page(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
     report = ReportData(title="narrow", latents=[narrow()])
     text = render(report, "text")
     assert "−70.127 .. −70.120" in text

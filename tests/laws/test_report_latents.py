@@ -53,7 +53,8 @@ def test_estimates_have_their_own_unit_and_few_digits(unit, mean, sd, shown):
     assert (told(row)["mean"], told(row)["sd"]) == shown
 
 
-def test_text_and_page_say_milliseconds_and_files_keep_logarithms():
+def test_text_and_page_say_milliseconds_and_files_keep_logarithms(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
     report = ReportData(title="x", latents=[LOG])
     head, line = render(report, "text").splitlines()[2:4]
     assert head.split()[:4] == ["latent", "unit", "mean", "sd"]

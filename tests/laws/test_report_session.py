@@ -20,8 +20,7 @@ def page(*codes, level="Posterior of the latents", provenance=(), **evidence):
 def test_a_verdict_over_files_says_what_is_wrong_with_each():
     (verdict,) = by_level({"a.abf": page("NP104", "NP220"), "b.abf": page("NP107", "NP104")})
     assert verdict.sentence == (
-        "Of 2 recordings: 2 issue. Issue: a.abf, about NP104 (NP104); "
-        "b.abf, about NP104 (NP104), the decoder's support (NP107)."
+        "Of 2 recordings: 2 issue. Issue: a.abf, about NP104 (NP104); b.abf, about NP104 (NP104), about NP107 (NP107)."
     )
 
 
