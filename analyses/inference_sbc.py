@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=500)
     parser.add_argument("--currents-pa", type=float, nargs="+", default=[-110.0, 40.0, 80.0, 130.0, 180.0, 240.0])
     parser.add_argument("--method", choices=("hmc", "importance", "npe"), default="hmc")
+    parser.add_argument("--gaussian", action="store_true", help="in place of Student's t, the default of infer")
     parser.add_argument("--batch", type=int, default=25)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--device", default="cpu")
@@ -47,6 +48,7 @@ def main() -> None:
     task = Task(
         decoder=cell.decoder,
         prior=cell.prior,
+        robust=not args.gaussian,
         method=args.method,
         estimator=cell.estimator,
         device=args.device,

@@ -42,6 +42,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--chains", type=positive, default=2, help="chains per recording (2)")
     parser.add_argument("--draws", type=enough, default=200, help="draws per chain (200)")
     parser.add_argument("--method", choices=("hmc", "importance", "npe"), default="hmc", help="how to infer (hmc)")
+    parser.add_argument(
+        "--gaussian", action="store_true", help="features with a Gaussian likelihood (Student's t, as `infer` takes)"
+    )
     parser.add_argument("--batch", type=positive, default=50, help="recordings inferred side by side (50)")
     parser.add_argument("--jobs", type=positive, default=1, help="processes (1)")
 
@@ -79,6 +82,7 @@ def _task(args: argparse.Namespace, cell: Cell) -> Task:
     return Task(
         decoder=cell.decoder,
         prior=cell.prior,
+        robust=not args.gaussian,
         method=args.method,
         chains=args.chains,
         draws=args.draws,
