@@ -74,7 +74,7 @@ def _latent_columns(rows: Sequence[LatentRow]) -> list[tuple[str, ...]]:
         ("mean", *(cell["mean"] for cell in cells)),
         ("sd", *(cell["sd"] for cell in cells)),
         ("89 % interval", *(f"{cell['low']} .. {cell['high']}" for cell in cells)),
-        ("R-hat", *(number(row.r_hat, 4) for row in rows)),
+        ("R-hat", *("" if row.r_hat is None else f"{row.r_hat:.3f}" for row in rows)),
         ("ESS", *(number(None if row.ess_bulk is None else round(row.ess_bulk)) for row in rows)),
         ("truth", *(cell["truth"] for cell in cells)),
         ("", *({None: "", True: "inside", False: "OUTSIDE"}[row.inside] for row in rows)),
