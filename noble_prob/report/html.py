@@ -12,6 +12,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from noble_prob.findings.base import with_minus
 from noble_prob.findings.disowned import no_posterior
 from noble_prob.report.data import LatentRow, ReportData, Table
 from noble_prob.report.estimates import is_log
@@ -21,7 +22,7 @@ from noble_prob.report.figures.pairs import MOST_POINTS, draw_pairs
 from noble_prob.report.figures.traces import draw_overlay, draw_raster, overlay_key
 from noble_prob.report.panels import FiPanel
 from noble_prob.report.parts.merge import PACKAGES
-from noble_prob.report.plain import by_severity, label, minus, number
+from noble_prob.report.plain import by_severity, label, number
 from noble_prob.report.shown import shown, shown_latents
 from noble_prob.strict_json import jsonable
 
@@ -42,7 +43,7 @@ def render_html(report: ReportData) -> str:
     )
     environment.filters["number"] = number
     environment.filters["csv_uri"] = csv_uri
-    environment.filters["minus"] = minus
+    environment.filters["minus"] = with_minus
     environment.filters["shown"] = shown
     page = environment.get_template("page.html")
     latents = latent_table(report.latents)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -68,16 +67,6 @@ def to_sd(value: float | None, sd: float | None) -> str:
 def label(name: str, unit: str) -> str:
     """A feature's name for people: ``ap1_width_ms`` in ms becomes ``first spike width (ms)``."""
     return in_words(name) + (f" ({unit})" if unit not in ("", "1") else "")
-
-
-def minus(text: str) -> str:
-    """The text with a minus sign where a number has a hyphen: ``sag at −110 pA``."""
-    return re.sub(r"(?<![\w.-])-(?=\d)", "−", text)
-
-
-def count(n: int, noun: str) -> str:
-    """``1 sweep``, ``2 sweeps``."""
-    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def report_dict(report: ReportData) -> dict[str, Any]:

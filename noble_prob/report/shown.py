@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from noble_prob.findings.base import with_minus
 from noble_prob.report.data import LatentRow, Table
 from noble_prob.report.estimates import plain_unit, told
-from noble_prob.report.plain import label, minus, number, to_sd
+from noble_prob.report.plain import label, number, to_sd
 
 SHARES = ("contraction", "power ×½", "power ×2", "50 % holds", "89 % holds", "CRPS ratio")
 """Columns with two decimals."""
@@ -63,7 +64,7 @@ def shown_latents(rows: Sequence[LatentRow], table: Table) -> Shown:
     words = [told(row) for row in rows]
     cells = dict(zip(table.columns, zip(*table.rows, strict=True), strict=True))
     columns: list[tuple[str, list[str], bool]] = [
-        ("latent", [minus(row.words or row.name) for row in rows], False),
+        ("latent", [with_minus(row.words or row.name) for row in rows], False),
         ("unit", [plain_unit(row.unit) for row in rows], False),
         *((head, [cell[key] for cell in words], True) for head, key in TOLD.items() if head in cells),
     ]
@@ -134,7 +135,7 @@ def _interval(value: float | None, low: float | None, high: float | None) -> str
 def _numbers(head: str, values: Sequence[Any]) -> list[str]:
     places = {"R-hat": 3, **dict.fromkeys(SHARES, 2)}.get(head)
     if places is not None:
-        return [number(None) if _unknown(v) else minus(f"{v:z.{places}f}") for v in values]
+        return [number(None) if _unknown(v) else with_minus(f"{v:z.{places}f}") for v in values]
     if head == "p" or head.startswith("p "):
         return [p_value(v) for v in values]
     return [v if isinstance(v, str) else number(v) for v in values]

@@ -14,10 +14,11 @@ import torch
 from report_example import example
 
 from noble_prob.errors import UsageError
+from noble_prob.findings.base import with_minus
 from noble_prob.report import LatentRow, ReportData, render
 from noble_prob.report.html import csv_uri
 from noble_prob.report.parts.methods import posterior_methods
-from noble_prob.report.plain import label, minus, number, to_sd
+from noble_prob.report.plain import label, number, to_sd
 from noble_prob.report.svg import thin
 
 
@@ -183,8 +184,8 @@ def test_labels_for_people():
 
 
 def test_minus_signs_stand_before_numbers_only():
-    assert minus("sag at -110 pA, -41.7 mV") == "sag at −110 pA, −41.7 mV"
-    assert minus("2019-07-24 in f-I, 1e-05") == "2019-07-24 in f-I, 1e-05"
+    assert with_minus("sag at -110 pA, -41.7 mV") == "sag at −110 pA, −41.7 mV"
+    assert with_minus("2019-07-24 in f-I, 1e-05") == "2019-07-24 in f-I, 1e-05"
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
+from noble_prob.findings.base import with_minus
 from noble_prob.report.panels import CoverageCurve, FeaturePanel, FiPanel
-from noble_prob.report.plain import label, minus, number
+from noble_prob.report.plain import label, number
 from noble_prob.report.svg import ENSEMBLE, EXPERIMENT, MUTED, RULE, drawing, scale, tidy, to_svg
 
 FEW = 12
@@ -126,7 +127,7 @@ def _result(panel: FiPanel) -> str:
     ends = f"{number(float(median[0]))} at {current[0]:.0f}"
     if len(current) > 1:
         ends += f" to {number(float(median[-1]))} at {current[-1]:.0f}"
-    told = f"median of {panel.n_members or 'the'} {panel.members} {minus(ends)}"
+    told = f"median of {panel.n_members or 'the'} {panel.members} {with_minus(ends)}"
     points = np.asarray(panel.observed)
     known = points[np.isin(points[:, 0], current)]
     if not len(known) or not panel.bands:

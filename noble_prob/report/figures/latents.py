@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
+from noble_prob.findings.base import with_minus
 from noble_prob.report.data import LatentRow
-from noble_prob.report.plain import minus
 from noble_prob.report.svg import ENSEMBLE, PRIOR, RULE, TRUTH, drawing, to_svg
 
 
@@ -22,7 +22,7 @@ def draw_intervals(rows: Sequence[LatentRow], salt: str) -> str:
         axes.axvline(0, color=RULE, lw=1)
         for y, row in enumerate(known):
             _draw_interval(axes, y, row)
-        axes.set_yticks(range(len(known)), [minus(row.words or row.name) for row in known])
+        axes.set_yticks(range(len(known)), [with_minus(row.words or row.name) for row in known])
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.set_ylim(len(known) - 0.5, -0.8)

@@ -16,8 +16,9 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from noble_prob.findings.base import with_minus
 from noble_prob.report.panels import PairPlot
-from noble_prob.report.plain import label, minus
+from noble_prob.report.plain import label
 from noble_prob.report.svg import ENSEMBLE, EXPERIMENT, MUTED, PRIOR, TRUTH, dots, drawing, scale, to_svg
 
 MOST_POINTS = 150
@@ -168,5 +169,5 @@ def _scale(axis: Axis, log: bool, ends: tuple[float, float]) -> None:
 
 def _lines(panel: PairPlot, k: int) -> str:
     """A latent's name and unit in lines short enough for one panel."""
-    words = re.sub(r"(\d) (?=pA|ms)", "\\1\N{NO-BREAK SPACE}", minus(label(panel.names[k], panel.units[k])))
+    words = re.sub(r"(\d) (?=pA|ms)", "\\1\N{NO-BREAK SPACE}", with_minus(label(panel.names[k], panel.units[k])))
     return "\n".join(textwrap.wrap(words, LINE))

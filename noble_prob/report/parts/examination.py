@@ -8,6 +8,7 @@ from typing import Any
 
 from noble_prob.calibration.train_contrast import TrainContrast
 from noble_prob.examination import Examination, Session
+from noble_prob.findings.base import with_minus
 from noble_prob.findings.registry import judge
 from noble_prob.findings.words import in_words
 from noble_prob.inference import Posterior
@@ -21,7 +22,7 @@ from noble_prob.report.parts.methods import posterior_methods
 from noble_prob.report.parts.posterior import heading, latent_rows, posterior_part, predictive_part
 from noble_prob.report.parts.traces import ensemble_overlays
 from noble_prob.report.parts.trains import trains_part
-from noble_prob.report.plain import SEVERITIES, minus
+from noble_prob.report.plain import SEVERITIES
 
 NO_REPEATS = Verdict(
     level="Trial to trial",
@@ -210,7 +211,7 @@ def _posterior_means(session: Session) -> Table:
     rows = []
     for same in zip(*found, strict=True):
         cells = [f"{cell['mean']} ({cell['low']} to {cell['high']})" for cell in map(told, same)]
-        rows.append([minus(same[0].words), same[0].name, plain_unit(same[0].unit), *cells])
+        rows.append([with_minus(same[0].words), same[0].name, plain_unit(same[0].unit), *cells])
     return Table(
         title="Latents of every recording",
         columns=("latent", "identifier", "unit", *session.examinations),

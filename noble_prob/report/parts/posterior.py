@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from noble_prob.calibration.predictive import PredictiveCheck
-from noble_prob.findings.base import Finding, Severity
+from noble_prob.findings.base import Finding, Severity, with_minus
 from noble_prob.findings.disowned import no_posterior
 from noble_prob.findings.np105_information import SHOWN as SHOWN_LATENTS
 from noble_prob.findings.np105_information import WIDER
 from noble_prob.findings.registry import judge
-from noble_prob.findings.words import with_step
+from noble_prob.findings.words import counted, with_step
 from noble_prob.inference import Posterior, to_json
 from noble_prob.inference.looked import looked_at
 from noble_prob.latent import Neurons
@@ -24,7 +24,7 @@ from noble_prob.report.parts.curves import predictive_curves
 from noble_prob.report.parts.methods import posterior_methods
 from noble_prob.report.parts.pairs import ALIKE, latent_pairs, told_apart
 from noble_prob.report.parts.traces import shown_of, spread
-from noble_prob.report.plain import by_severity, count, minus
+from noble_prob.report.plain import by_severity
 
 MOST_PAIRS = 6
 """Latents in the pair plot: those the recording says most about."""
@@ -69,7 +69,7 @@ def posterior_part(
 def heading(posterior: Posterior, cell: str | None) -> str:
     """Cell, method and number of sweeps in one line; the cell where it is known."""
     decoder = f"decoder of {cell}, " if cell else ""
-    return f"{decoder}{posterior.method}, {count(len(posterior.sweeps), 'sweep')}"
+    return f"{decoder}{posterior.method}, {counted(len(posterior.sweeps), 'sweep')}"
 
 
 def latent_rows(posterior: Posterior, truth: Mapping[str, float] | None = None) -> tuple[LatentRow, ...]:
@@ -205,4 +205,4 @@ def _raster(posterior: Posterior, sweep: int, title: str) -> Raster:
     end = float(posterior.evidence.design.end_ms[sweep])
     groups = {"recording": rows(seen), "posterior draws": rows(draws)}
     total = posterior.latents.shape[:2].numel()
-    return Raster(title=minus(title), groups=groups, window_ms=(0.0, end), xlabel=AFTER_ONSET, total=total)
+    return Raster(title=with_minus(title), groups=groups, window_ms=(0.0, end), xlabel=AFTER_ONSET, total=total)
