@@ -18,9 +18,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import noble_prob as nb
+from noble_prob.findings.base import with_minus
 from noble_prob.findings.words import with_step
 from noble_prob.noise import NoisePrior
-from noble_prob.report.plain import minus
 
 SHOWN = (0, 2, 4)
 """Sweeps of the demo recording that are drawn."""
@@ -56,7 +56,7 @@ def draw_latents(axis: plt.Axes, found: nb.Examination) -> None:
     axis.set(
         yticks=y,
         xlabel="SDs of all training models",
-        yticklabels=[minus(with_step(item.name, item.current_pa)) for item in space.latents],
+        yticklabels=[with_minus(with_step(item.name, item.current_pa)) for item in space.latents],
     )
     axis.set_title("latent features, 89 % intervals", loc="left", fontsize=9)
     axis.tick_params(axis="y", length=0)
