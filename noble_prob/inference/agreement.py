@@ -8,7 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-R_HAT, ESS = 1.01, 400.0
+from noble_prob.noise.chains import SETTLED
+
+R_HAT, ESS = SETTLED, 400.0
 """Largest R-hat and smallest effective sample size (bulk and tail) of chains that agree."""
 
 
