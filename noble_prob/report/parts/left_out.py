@@ -19,10 +19,7 @@ def left_out_part(check: PredictiveCheck) -> ReportData:
     verdict = Verdict(level="Sweeps held back", severity=by_severity(found)[0].severity, sentence=main.sentence)
     values = {
         "sweeps": list(check.sweeps),
-        "p_misfit": check.p_misfit,
-        "coverage_50": check.coverage(0.5),
-        "coverage_89": check.coverage(0.89),
-        "values": check.n_cells,
+        **{name: main.evidence[name] for name in ("p_misfit", "coverage_50", "coverage_89", "values")},
         "findings": [f.to_dict() for f in found],
     }
     return ReportData(title="", verdicts=(verdict,), findings=found, values={"left_out": values})

@@ -180,13 +180,7 @@ def predictive_part(check: PredictiveCheck, posterior: Posterior, *, most_sweeps
         findings=found,
         rasters=tuple(replace(_raster(posterior, int(s), check.sweeps[s]), shown=shown) for s in chosen),
         fi=predictive_curves(check, posterior, found),
-        values={
-            "predictive": {
-                "p_misfit": check.p_misfit,
-                "coverage_50": check.coverage(0.5),
-                "coverage_89": check.coverage(0.89),
-            }
-        },
+        values={"predictive": {name: main.evidence[name] for name in ("p_misfit", "coverage_50", "coverage_89")}},
     )
 
 
