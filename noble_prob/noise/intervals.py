@@ -16,6 +16,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 TINY_MS = 1e-3
+FIRST = 0.1
+"""Share of a latency's diffusion that is taken at the observed latency."""
 MOST_LEAN = 0.05
 """An interval as short as four of its errors says nothing of them to second order."""
 
@@ -95,6 +97,7 @@ def diagonalise(times_ms: Float[Tensor, "*batch sweep spike"], error_ms: float, 
     x = torch.diff(filled, dim=-1, prepend=torch.zeros_like(filled[..., :1])) if width else filled
     x = torch.where(seen, x.clamp(min=TINY_MS), 1000.0)  # unseen ones count one second: D = 1
     root = (x / 1000.0).sqrt()
+    root[..., :1] = root[..., :1] * FIRST**0.5
     relative = torch.where(seen, error_ms / x / root, 0.0)
     ends = torch.full_like(x, 2.0)
     ends[..., :1] = 1.0

@@ -142,6 +142,22 @@ EARLY_MS, BRISK_MS = 10.0, 20.0
 LATENCY_POWER, RATE_POWER, MOST = 0.5, 1.75, 100.0
 """How their effects grow with latency and interval, and the factor at which growth ends (at 1 it takes a hundredth)."""
 
+LONGEST_MS = 400.0
+"""Latency and interval above which noise grows no further."""
+
+
+def saturated(interval_ms: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    """What noise sees of a latency or interval: itself up to 200 ms, within 0.1 %, and :data:`LONGEST_MS` at most.
+
+    A silent neuron is one whose predicted latency lies far behind the step, at times minutes. How far is of no
+    account: a law of growth, measured up to 100 ms and extended to minutes, would let hyperpolarised neurons fire.
+
+    Args:
+        interval_ms: Predicted latency or interval (ms).
+    """
+    ratio = (interval_ms / LONGEST_MS).clamp(max=1e4)
+    return LONGEST_MS * ratio * (1 + ratio**8) ** -0.125
+
 
 def latency_looseness(latency_ms: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     """Factor on the SD of a sweep's log latency when it is this long: 1 at 10 ms, growing with its root.
@@ -153,7 +169,7 @@ def latency_looseness(latency_ms: Float[Tensor, "*batch"]) -> Float[Tensor, "*ba
     Args:
         latency_ms: Predicted latency (ms).
     """
-    return _grown(latency_ms / EARLY_MS, LATENCY_POWER)
+    return _grown(saturated(latency_ms) / EARLY_MS, LATENCY_POWER)
 
 
 def rate_looseness(interval_ms: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
@@ -167,7 +183,7 @@ def rate_looseness(interval_ms: Float[Tensor, "*batch"]) -> Float[Tensor, "*batc
     Args:
         interval_ms: Predicted interval (ms).
     """
-    return _grown(interval_ms / BRISK_MS, RATE_POWER)
+    return _grown(saturated(interval_ms) / BRISK_MS, RATE_POWER)
 
 
 def _grown(ratio: Float[Tensor, "*batch"], power: float) -> Float[Tensor, "*batch"]:

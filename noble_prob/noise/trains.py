@@ -22,10 +22,13 @@ Nothing here is a Student t: a scale common to all spikes of a recording would s
 single spikes fit well, and make its posterior too narrow. What a real cell does worse than the decoder believes goes
 into ``sigma`` and ``trial``, which can only add.
 
-Variances are taken at the observed interval though they belong to the predicted one. Diffusion's then gives short
-intervals, which are as often short by chance, too much weight, and ``sigma^2 x_k`` added to a residual makes up for it;
-timing errors' gives them too little, and ``e^2 / x_k^2`` taken away does (half of it from the latency, which has one
-error): the slope of the density over the rate then has mean zero at the truth.
+Variances belong to the predicted latency or interval ``s``, and grow no further where that is long
+(:func:`~noble_prob.noise.scales.saturated`): the predicted latency of a silent neuron is minutes, and a law extended to
+minutes would make hyperpolarised neurons fire. The latency's diffusion is taken there: what the basis of the observed
+train lacks of it is added to the variance of ``a``. Those of intervals are taken at the observed one. Diffusion's then
+gives short intervals, which are as often short by chance, too much weight, and ``sigma^2 x_k`` added to a residual
+makes up for it; timing errors' gives them too little, and ``e^2 / x_k^2`` taken away does (half of it from the latency,
+which has one error): the slope of the density over the rate then has mean zero at the truth.
 
 Limits: small errors (with a diffusion of 1, noise scales are taken for larger than they are, by 0.15 posterior SDs);
 the censored intervals of several sweeps are taken as independent given the observed ones. Whether one more spike comes
@@ -47,10 +50,12 @@ from torch.distributions import constraints
 
 from noble_prob.decoder.base import DecoderError
 from noble_prob.noise.design import Design
-from noble_prob.noise.intervals import TINY_MS, Intervals, diagonalise
+from noble_prob.noise.intervals import FIRST, TINY_MS, Intervals, diagonalise
 from noble_prob.noise.linear import cholesky
-from noble_prob.noise.scales import latency_looseness, rate_looseness
+from noble_prob.noise.scales import latency_looseness, rate_looseness, saturated
 
+TINY_VARIANCE = 1e-12
+"""Keeps the slope of an SD finite where nothing varies."""
 LOGISTIC_SD = math.pi / math.sqrt(3.0)
 
 
@@ -92,15 +97,24 @@ class SpikeTrains(dist.TorchDistribution):
         self.trial_rate = trial_rate
         self.timing_ms, self.intervals = timing_ms, intervals
         self.step_ms = torch.diff(predicted_ms, dim=-1, prepend=torch.zeros_like(predicted_ms[..., :1])).clamp(TINY_MS)
+        self.felt_ms = saturated(self.step_ms)
         super().__init__(predicted_ms.shape[:-2], predicted_ms.shape[-2:], validate_args=False)
 
     def _per_ms(self) -> Tensor:
         """Variance of the phase per ms, shape ``(*batch, 1, 1)``."""
         return (self.phase_diffusion**2 / 1000.0)[..., None, None]
 
-    def _effects(self) -> Float[Tensor, "*batch two_sweeps two_sweeps"]:
-        """Covariance of all latency errors, then all rate errors."""
+    def _effects(self, first_ms: Tensor | None = None) -> Float[Tensor, "*batch two_sweeps two_sweeps"]:
+        """Covariance of all latency errors, then all rate errors.
+
+        Args:
+            first_ms: Observed latencies, 0 where there is none: the diffusion that :class:`Intervals` do not hold then
+                counts among the latencies' errors.
+        """
         latency = self.trial_timing[..., None] * latency_looseness(self.step_ms[..., 0])
+        if first_ms is not None:
+            lacking = (self.felt_ms[..., 0] - FIRST * first_ms).clamp(min=TINY_MS)
+            latency = (latency.square() + self._per_ms()[..., 0] * lacking + TINY_VARIANCE).sqrt()
         rate = self.trial_rate[..., None] * rate_looseness(self.step_ms[..., 1])
         slow = self.scale[..., None, None] * self.error.slowness(self.step_ms[..., :2])
         sds = (self.error.latency_log_sd * slow[..., 0], self.error.rate_log_sd * slow[..., 1])
@@ -141,7 +155,8 @@ class SpikeTrains(dist.TorchDistribution):
         seen = self.intervals
         if seen is None or seen.times_ms is not value:
             seen = diagonalise(value, self.error_ms, self.step_ms.shape[-1])
-        residual = seen.log_ms - self.step_ms[..., : seen.width].log() + self._per_ms() * seen.log_ms.exp() - seen.lean
+        later_ms = torch.where(torch.arange(seen.width, device=value.device) > 0, seen.log_ms.exp(), 0.0)
+        residual = seen.log_ms - self.step_ms[..., : seen.width].log() + self._per_ms() * later_ms - seen.lean
         residual = torch.where(seen.seen, residual, 0.0)
         energy, log_det, mean, cov = self._woodbury(residual, seen)
         density = -0.5 * (energy + log_det + seen.count * math.log(2 * math.pi))
@@ -159,7 +174,8 @@ class SpikeTrains(dist.TorchDistribution):
         aa, ab, bb = ((precision * p).sum(-1) for p in (first**2, first * later, later**2))
         aa, ab, bb = (torch.diag_embed(v) for v in (aa, ab, bb))
         weight = torch.cat([torch.cat([aa, ab], -1), torch.cat([ab, bb], -1)], -2)
-        root = cholesky(self._effects())
+        first_ms = torch.where(seen.seen[..., :1], seen.log_ms[..., :1].exp(), 0.0).sum(-1)
+        root = cholesky(self._effects(first_ms))
         eye = torch.eye(root.shape[-1], dtype=r.dtype, device=r.device)
         inner = cholesky(eye + root.transpose(-1, -2) @ weight @ root)
         half = torch.linalg.solve_triangular(inner, root.transpose(-1, -2), upper=False)  # cov = half^T half
@@ -184,7 +200,8 @@ class SpikeTrains(dist.TorchDistribution):
         silent = n.squeeze(-1) == 0
         shift, spread = torch.where(silent, early, late), torch.where(silent, early_var, late_var)
         slack = 2 * self.error.residual_ms**2 + self.timing_ms**2 + (LOGISTIC_SD * self.error.count_slack) ** 2
-        variance = spread + self._per_ms()[..., 0] * step + slack / step**2
+        felt = torch.where(silent, 0.0, saturated(step * shift.exp()))  # a latency's is among its errors already
+        variance = spread + self._per_ms()[..., 0] * felt + slack / step**2
         tail = torch.special.log_ndtr((step.log() + shift - left.log()) / variance.sqrt())
         judged = (n.squeeze(-1) < self.step_ms.shape[-1]) & (self.design.end_ms > TINY_MS)  # not a sweep of padding
         return torch.where(judged, tail, 0.0)
@@ -198,7 +215,8 @@ class SpikeTrains(dist.TorchDistribution):
             effects = (root @ torch.randn(*shape, root.shape[-1], 1, dtype=step.dtype, device=step.device)).squeeze(-1)
             early, late = effects.unflatten(-1, (2, -1)).unbind(-2)
             shift = torch.cat([early[..., None], late[..., None].expand(*step.shape[:-1], step.shape[-1] - 1)], -1)
-            noise = torch.randn_like(step) * (self._per_ms() * step).sqrt()
+            diffused = torch.cat([self.felt_ms.expand_as(step)[..., :1], saturated(step * shift.exp())[..., 1:]], -1)
+            noise = torch.randn_like(step) * (self._per_ms() * diffused).sqrt()
             times = (step.log() + shift + noise).exp().cumsum(-1)
             times = times + self.error_ms * torch.randn_like(times)
             times = times.clamp(min=TINY_MS).cummax(-1).values

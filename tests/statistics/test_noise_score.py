@@ -7,6 +7,8 @@ without its terms for diffusion it stands at 4.5 and 25, without that for timing
 posterior SD is 9 standard errors.
 """
 
+import math
+
 import pytest
 import torch
 
@@ -83,3 +85,56 @@ def test_errors_of_single_times_do_not_shift_it(diffusion):
 def test_a_tenth_of_a_posterior_sd_is_seen(diffusion):
     tenth = 0.1 / float(slopes(diffusion).std())
     assert abs(z(slopes(diffusion, wrong=tenth))) > LIMIT
+
+
+SCALES = {"phase_diffusion": (0.15, 0.3), "trial_timing": (0.03, 1.0), "trial_rate": (0.005, 1.0)}
+
+
+def slopes_of_noise(asked=1.0):
+    """Slopes over the logarithm of each noise scale where a neuron hardly fires: predicted latencies of 0.1 to 100 s.
+
+    Args:
+        asked: Factor of the scales at which the density is asked, of those that trains were drawn with.
+    """
+    design = Design(
+        current_pa=torch.tensor([-70.0, 5.0, 10.0, 15.0], dtype=torch.float64),
+        end_ms=torch.full((4,), 400.0, dtype=torch.float64),
+        summary_names=("resting_voltage_mv",),
+    )
+    latency = torch.tensor([1e5, 2000.0, 500.0, 100.0], dtype=torch.float64)[:, None]
+    interval = torch.tensor([8000.0, 600.0, 250.0, 120.0], dtype=torch.float64)[:, None]
+    times = (latency + interval * torch.arange(12, dtype=torch.float64)).expand(N, -1, -1)
+    made = torch.Generator().manual_seed(2)
+    truth = {
+        name: median * torch.exp(log_sd * torch.randn(N, generator=made, dtype=torch.float64))
+        for name, (median, log_sd) in SCALES.items()
+    }
+
+    def trains(scales):
+        return SpikeTrains(times, design, error(0.03), scale=torch.ones(N).double(), timing_ms=0.05, **scales)
+
+    torch.manual_seed(3)
+    drawn = trains(truth).sample()
+    logs = {name: (value.log() + math.log(asked)).requires_grad_() for name, value in truth.items()}
+    density = trains({name: value.exp() for name, value in logs.items()}).log_prob(drawn)
+    found = torch.autograd.grad(density.sum(), list(logs.values()))
+    return drawn, dict(zip(logs, found, strict=True))
+
+
+def test_noise_scales_are_known_where_a_neuron_hardly_fires():
+    """With the latency's diffusion taken at the observed latency these stood at 5 to 11 standard errors."""
+    drawn, slope = slopes_of_noise()
+    assert 0.05 < float(torch.isfinite(drawn[:, 1:3, 0]).double().mean()) < 0.5  # there is something to be known
+    assert {name: round(z(s), 1) for name, s in slope.items() if abs(z(s)) > LIMIT} == {}
+
+
+def test_scales_that_are_a_fifth_wrong_are_seen_there():
+    _, slope = slopes_of_noise(asked=1.2)
+    assert z(slope["trial_timing"]) < -LIMIT
+    assert z(slope["phase_diffusion"]) < -LIMIT
+
+
+def test_a_hyperpolarised_neuron_does_not_fire_whatever_its_noise():
+    """Its predicted latency is minutes; with a law of growth without end 3 % of the draws fired within 400 ms."""
+    drawn, _ = slopes_of_noise()
+    assert float(torch.isfinite(drawn[:, 0, 0]).double().mean()) < 1e-3
