@@ -43,11 +43,12 @@ class CapturedStep:
         Returns:
             The loss, overwritten by the next call.
         """
-        if self.graph is None:
-            self._record(rows)
-            assert self.graph is not None
-        self.rows.copy_(rows)
-        self.graph.replay()
+        with torch.cuda.device(rows.device):  # that of the streams and of the graph, whatever the process's own is
+            if self.graph is None:
+                self._record(rows)
+                assert self.graph is not None
+            self.rows.copy_(rows)
+            self.graph.replay()
         return self.value
 
     def _step(self) -> Tensor:
