@@ -1,9 +1,9 @@
 """Which features tell how a new neuron fires: a leave-one-out regression over the published training models.
 
-A Gaussian process (linear plus squared-exponential kernel, hyperparameters by marginal likelihood) predicts latencies
-and mean intervals at many currents from a set of latents, each model from the others. Held-out models take no part. A
-feature that lowers the error belongs into the latent space. The reference is a folder as ``noble-prob evaluate`` takes
-it. One core, half a minute:
+A Gaussian process (linear plus squared-exponential kernel, hyperparameters by marginal likelihood) predicts latencies,
+mean intervals and troughs at many currents from a set of latents, each model from the others. Held-out models take no
+part. A feature that lowers the error belongs into the latent space. The reference is a folder as ``noble-prob
+evaluate`` takes it. One core, half a minute:
 
     python analyses/decoder_latent_choice.py --cell vip-650077366 --reference DIR
 """
@@ -21,7 +21,8 @@ from tqdm import tqdm
 from noble_prob.cells import load_cell
 from noble_prob.evaluation import read_reference, reference_files
 from noble_prob.features import measure
-from noble_prob.population.latents import FEATURES16, FEATURES21, HELD_OUT_MODELS, latent_values
+from noble_prob.latent import Latent
+from noble_prob.population.latents import FEATURES16, FEATURES21, FEATURES26, HELD_OUT_MODELS, latent_values
 
 ADDED = (
     "log_mean_isi_to_100ms_180pa",
@@ -30,16 +31,26 @@ ADDED = (
     "voltage_deflection_m30pa",
     "log_time_constant_m30pa",
 )
+SIXTEEN, TWENTY_SIX = (tuple(item.name for item in space) for space in (FEATURES16, FEATURES26))
 SETS = {
-    "features16": (),
-    "and adaptation": ADDED[:2],
-    "and 100 pA": ADDED[:3],
-    "and -30 pA": (*ADDED[:2], *ADDED[3:]),
-    "features21": ADDED,
+    "features16": SIXTEEN,
+    "and adaptation": (*SIXTEEN, *ADDED[:2]),
+    "and 100 pA": (*SIXTEEN, *ADDED[:3]),
+    "and -30 pA": (*SIXTEEN, *ADDED[:2], *ADDED[3:]),
+    "features21": (*SIXTEEN, *ADDED),
+    "features26": TWENTY_SIX,
+    "without 15 pA": tuple(name for name in TWENTY_SIX if "15pa" not in name),
 }
-TARGETS = [("first_spike_latency_ms", i) for i in (15, 20, 30, 40, 100)] + [
-    ("mean_isi_ms", i) for i in (15, 20, 30, 40, 60, 80, 140)
+UNION = tuple({item.name: item for item in (*FEATURES21, *FEATURES26)}.values())
+LATENCY, ALL, EARLY, TROUGH = "first_spike_latency_ms", "mean_isi_ms", "mean_isi_to_150ms_ms", "ap1_trough_mv"
+WORDS = {LATENCY: "latency", ALL: "interval", EARLY: "to 150 ms", TROUGH: "trough"}
+TARGETS = [
+    *((LATENCY, i) for i in (15, 20, 30, 40, 100)),
+    *((ALL, i) for i in (15, 20, 30, 40, 60, 80, 140)),
+    *((EARLY, i) for i in (60, 80, 140)),
+    *((TROUGH, i) for i in (20, 80)),
 ]
+"""What is predicted: errors in per cent, of the trough in hundredths of a mV."""
 
 
 def main() -> None:
@@ -47,33 +58,32 @@ def main() -> None:
     parser.add_argument("--cell", default="vip-650077366", help="whose grid")
     parser.add_argument("--reference", type=Path, required=True)
     args = parser.parse_args()
-    latents, truth = read(args.cell, args.reference)
-    names = [item.name for item in FEATURES21]
-    print(
-        "mean error (%):", *(f"{'latency' if n.startswith('first') else 'interval'} {i}" for n, i in TARGETS), sep="  "
-    )
-    for label, added in SETS.items():
-        chosen = [names.index(name) for name in (*(item.name for item in FEATURES16), *added)]
-        errors = [100 * np.abs(left_out(latents[fires][:, chosen], y[fires])).mean() for y, fires in truth]
+    latents, truth = read(args.cell, args.reference, UNION)
+    names = [item.name for item in UNION]
+    print("mean error (%, of the trough 0.01 mV):", *(f"{WORDS[n]} {i}" for n, i in TARGETS), sep="  ")
+    for label, wanted in SETS.items():
+        chosen = [names.index(name) for name in wanted]
+        errors = [100 * np.abs(left_out(latents[known][:, chosen], y[known])).mean() for y, known in truth]
         print(f"{label:16s}", *(f"{e:6.2f}" for e in errors))
 
 
-def read(cell: str, folder: Path) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
-    """Latents ``(model, 21)``; per target its logarithm and for which models it is defined."""
+def read(cell: str, folder: Path, space: tuple[Latent, ...]) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
+    """Latents ``(model, latent)``; per target its logarithm (of the trough the value) and where it is defined."""
     window = load_cell(cell).decoder.window
     latents, features = [], []
     for number, path in tqdm(reference_files(folder).items(), unit="model"):
         recording = read_reference(path, window)
-        values, defined = latent_values(recording, FEATURES21)
+        values, defined = latent_values(recording, space)
         if number in HELD_OUT_MODELS or not bool(defined):
             continue
         latents.append(values.numpy())
         amplitudes = recording.protocol.amplitudes_pa
         at = [int((amplitudes - current).abs().argmin()) for _, current in TARGETS]
-        found = measure(recording, names=("first_spike_latency_ms", "mean_isi_ms"))
+        found = measure(recording, names=tuple(WORDS))
         features.append([float(found[name][0][i]) for (name, _), i in zip(TARGETS, at, strict=True)])
-    log = np.log(np.array(features)).T
-    return np.array(latents), [(y, np.isfinite(y)) for y in log]
+    columns = np.array(features).T
+    truth = [y if name == TROUGH else np.log(y) for (name, _), y in zip(TARGETS, columns, strict=True)]
+    return np.array(latents), [(y, np.isfinite(y)) for y in truth]
 
 
 def left_out(x: np.ndarray, y: np.ndarray) -> np.ndarray:

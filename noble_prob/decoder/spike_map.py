@@ -26,6 +26,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+USUAL_LATENCY, USUAL_INTERVAL = 2.5, 3.0
+"""Logarithms (ms) that outputs of zero stand for."""
 INDEX_CONSTANTS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 """Decay constants of adaptation, in spikes."""
 RHYTHMS = ((2, 2.0), (2, 6.0), (2, 20.0), (3, 3.0), (3, 10.0), (5, 5.0), (8, 8.0))
@@ -156,12 +158,12 @@ class SpikeMap(nn.Module):
     def times(self, g: Float[Tensor, "*batch out"]) -> Float[Tensor, "*batch spike"]:
         """Spike times (ms after onset) from the networks' outputs."""
         log = self.logarithms(g)
-        latency = (log[..., :1] + 2.5).clamp(-4.0, 12.0).exp()
-        interval = (3.0 + log[..., 1:]).clamp(-1.0, 9.0).exp()
+        latency = (log[..., :1] + USUAL_LATENCY).clamp(-4.0, 12.0).exp()
+        interval = (USUAL_INTERVAL + log[..., 1:]).clamp(-1.0, 9.0).exp()
         return torch.cat([latency, latency + interval.cumsum(-1)], -1)
 
     def logarithms(self, g: Float[Tensor, "*batch out"]) -> Float[Tensor, "*batch spike"]:
-        """Log latency and log intervals, less a constant each, linear in the networks' outputs."""
+        """Log latency and log intervals, less what is usual, linear in the networks' outputs."""
         return torch.cat([g[..., :1], g[..., 1:] @ self.basis.to(g)], -1)
 
 

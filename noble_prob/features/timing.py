@@ -106,9 +106,21 @@ def mean_isi_to_100ms_ms(s: Sweeps) -> Tensor:
 
 
 @feature("ms", defined_when="two spikes or more", needs=TWO_SPIKES)
+def mean_isi_to_150ms_ms(s: Sweeps) -> Tensor:
+    """Mean interval from the first spike to 150 ms after the onset, the interval then under way counted in part."""
+    return _mean_isi_until(s, 150.0)
+
+
+@feature("ms", defined_when="two spikes or more", needs=TWO_SPIKES)
 def mean_isi_to_200ms_ms(s: Sweeps) -> Tensor:
     """Mean interval from the first spike to 200 ms after the onset, the interval then under way counted in part."""
     return _mean_isi_until(s, 200.0)
+
+
+@feature("ms", defined_when="two spikes or more", needs=TWO_SPIKES)
+def mean_isi_to_300ms_ms(s: Sweeps) -> Tensor:
+    """Mean interval from the first spike to 300 ms after the onset, the interval then under way counted in part."""
+    return _mean_isi_until(s, 300.0)
 
 
 @feature(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from noble_prob.errors import require
-from noble_prob.population.latents import STANDARD_CURRENTS_PA
+from noble_prob.population.latents import CLOSE_CURRENTS_PA, STANDARD_CURRENTS_PA
 from noble_prob.recording import Step
 
 MOST_SAMPLES = 10**7
@@ -106,4 +106,5 @@ DESIGNS = {
     "builtin": Design(),
     "pvalb": Design(standard_pa=STANDARD_CURRENTS_PA),
     "vip": Design(standard_pa=STANDARD_CURRENTS_PA, range_pa=(-110.0, 200.0)),
+    "vip-close": Design(standard_pa=CLOSE_CURRENTS_PA, range_pa=(-110.0, 200.0)),
 }

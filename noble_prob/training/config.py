@@ -115,6 +115,7 @@ class TrainConfig:
         teachers: So many networks learn timing from the data, and the spike map is taught what they say on average; 0
             trains the spike map's members on the data themselves.
         teacher_width: Units per hidden layer of these.
+        held: Whether what they say is held to the latents before it is taught (:mod:`noble_prob.training.held`).
         train_models: Use only so many training models of each cell; all when not given.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         precision: ``float32``, or ``tf32`` for matrix products on tensor cores.
@@ -135,6 +136,7 @@ class TrainConfig:
     published: float = 0.0
     teachers: int = 0
     teacher_width: int = 256
+    held: bool = False
     train_models: int | None = None
     device: str = "cpu"
     precision: Precision = "float32"
@@ -169,7 +171,9 @@ class TrainConfig:
         self._require_together()
 
     def _require_together(self) -> None:
-        """Refuse teachers and starts where the decoders are not of a kind that can have them."""
+        """Refuse teachers and starts where the decoders are not of a kind that can have them, and ``held`` alone."""
+        taught = not self.held or self.teachers > 0
+        require(taught, "held", "false without `teachers`", self.held, "give `teachers = 5`, too")
         fresh = self.decoder == "noble" and not any(cell.start for cell in self.cells)
         require(
             fresh or not self.teachers,

@@ -18,6 +18,7 @@ from noble_prob.decoder.spike_map import SpikeMap
 from noble_prob.errors import require
 from noble_prob.population.latents import fit_space
 from noble_prob.training.data import N_SPIKES, SUMMARY_NAMES, TRAIN, TrainingData
+from noble_prob.training.held import Held
 from noble_prob.training.history import Row
 from noble_prob.training.loop import FitOptions, fit
 from noble_prob.training.objective import Task
@@ -127,6 +128,7 @@ def train_timing(
     *,
     teachers: int = 0,
     teacher_width: int = 256,
+    held: bool = False,
     **options: Unpack[FitOptions],
 ) -> dict[str, Row]:
     """Train everything but the operator, always in float32.
@@ -143,6 +145,7 @@ def train_timing(
         teachers: So many networks are trained in the spike map's place, which is then taught their mean; 0 trains the
             spike map itself.
         teacher_width: Units per hidden layer of these.
+        held: Whether their answers are held to the latents.
         options: Those of :func:`~noble_prob.training.loop.fit`.
 
     Returns:
@@ -152,7 +155,7 @@ def train_timing(
     with matrix_products("float32"):
         seed = schedules["spike_map"].seed
         several = spike_map_for(decoder, width=teacher_width, members=teachers, seed=seed) if teachers else None
-        last |= _train_spike_map(decoder, data, schedules, folder, several, options)
+        last |= _train_spike_map(decoder, data, schedules, folder, several, held, options)
         for name, task in TIMING_TASKS.items():
             job = task(data, decoder)
             own = {"spike_map": weights_digest(decoder.spike_map)} if name == "offset" else {}
@@ -167,6 +170,7 @@ def _train_spike_map(
     schedules: Schedules,
     folder: Path | None,
     teachers: SpikeMap | None,
+    held: bool,
     options: FitOptions,
 ) -> dict[str, Row]:
     """The spike map from data, or from teachers that learn from data first."""
@@ -174,8 +178,10 @@ def _train_spike_map(
     about = _about(decoder, data, job.module)
     last = {"spike_map": fit(job, schedules["spike_map"], folder, name="spike_map", about=about, **options)[-1]}
     if teachers is not None:
-        student = StudentTask(decoder, teachers.requires_grad_(False), job.train.x)
+        teachers.requires_grad_(False)
+        student = StudentTask(decoder, Held(teachers, decoder.space) if held else teachers, job.train.x)
         about = _about(decoder, data, student.module) | {"teachers": weights_digest(teachers)}
+        about |= {"held": "to the latents"} if held else {}
         last["student"] = fit(student, schedules["student"], folder, name="student", about=about, **options)[-1]
     return last
 

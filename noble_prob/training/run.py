@@ -15,7 +15,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 
@@ -115,8 +115,14 @@ def _train_paper(data: TrainingData, config: TrainConfig, device: torch.device, 
     return _Cell(data=data, decoder=decoder, rows={"operator": row})
 
 
-def _teachers(config: TrainConfig) -> dict[str, int]:
-    return {"teachers": config.teachers, "teacher_width": config.teacher_width}
+class _Teaching(TypedDict):
+    teachers: int
+    teacher_width: int
+    held: bool
+
+
+def _teachers(config: TrainConfig) -> _Teaching:
+    return {"teachers": config.teachers, "teacher_width": config.teacher_width, "held": config.held}
 
 
 def _new(data: TrainingData, config: TrainConfig, device: torch.device) -> NobleDecoder:

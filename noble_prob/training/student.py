@@ -13,6 +13,7 @@ Sources of the method: Bucila, Caruana and Niculescu-Mizil 2006, "Model compress
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Protocol
 
 import torch
 from jaxtyping import Float
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 from noble_prob.decoder.architecture import new_spike_map
 from noble_prob.decoder.noble import NobleDecoder
-from noble_prob.decoder.spike_map import SpikeMap
+from noble_prob.decoder.spike_map import USUAL_INTERVAL, USUAL_LATENCY, SpikeMap
 from noble_prob.training.losses import spike_map_loss
 
 HORIZON = 1.25
@@ -35,16 +36,25 @@ NEAR_SHARE, NEAR_PA = 0.35, (-10.0, 60.0)
 CHECKED = 8192
 
 
+class Teacher(Protocol):
+    """What knows spike times of any neuron: a spike map, or one that is held to the latents."""
+
+    def mean_times(
+        self, x: Float[Tensor, "batch latent"], current_pa: Float[Tensor, " batch"]
+    ) -> Float[Tensor, "batch spike"]:
+        """Spike times (ms after onset) of standardised latents at step currents (pA)."""
+
+
 class StudentTask:
     """Teaches a spike map the mean of others.
 
     Args:
         decoder: Its spike map is the student.
-        teachers: The spike map whose mean it is taught.
+        teachers: The spike map whose mean it is taught, maybe held to the latents (:mod:`noble_prob.training.held`).
         x: Standardised latents of neurons to begin from, on the decoder's device, shape ``(neuron, latent)``.
     """
 
-    def __init__(self, decoder: NobleDecoder, teachers: SpikeMap, x: Float[Tensor, "neuron latent"]):
+    def __init__(self, decoder: NobleDecoder, teachers: Teacher, x: Float[Tensor, "neuron latent"]):
         self.module: nn.Module = decoder.spike_map
         self.student, self.teachers, self.window, self.x = decoder.spike_map, teachers, decoder.window, x
         wide = torch.cov(x.T.double()) + 1e-6 * torch.eye(x.shape[1], dtype=torch.float64, device=x.device)
@@ -72,26 +82,27 @@ class StudentTask:
         return torch.where(near < NEAR_SHARE, a + (b - a) * u, low + (high - low) * u)
 
     def _answers(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Outputs of the student and of its teachers."""
+        """Outputs of the student, spike times of its teachers."""
         x, current = rows[:, :-1], rows[:, -1]
         with torch.no_grad():
-            taught = self.teachers.mean_outputs(x, current)
+            taught = self.teachers.mean_times(x, current)
         return self.student.mean_outputs(x, current), taught
 
     def loss(self, rows: Tensor) -> Tensor:
         """Timing loss with the teachers' spikes as the truth, and what is left of the shape of the train."""
-        own, taught = self._answers(rows)
-        duration, truth = self.window.duration_ms, self.student.times(taught)
+        own, truth = self._answers(rows)
+        duration = self.window.duration_ms
         horizon = HORIZON * duration
         timing = spike_map_loss(self.student.times(own), truth, (truth < horizon).sum(-1), duration_ms=horizon)
         matters = (duration / truth[:, :1]).clamp(max=1.0)
-        shape = matters * (self.student.logarithms(own) - self.student.logarithms(taught)).abs()
+        shape = matters * (self.student.logarithms(own) - _logarithms(truth)).abs()
         return (timing + SHAPE_WEIGHT * shape.mean(-1)).mean()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Median and 99th percentile of the differences between their spike times, relative difference of counts."""
-        own, taught = (self.student.times(g) for g in self._answers(self.check))
+        outputs, taught = self._answers(self.check)
+        own = self.student.times(outputs)
         duration = self.window.duration_ms
         apart = (own - taught).abs()[taught < duration].sort().values
         n, m = (taught < duration).sum(-1), (own < duration).sum(-1)
@@ -101,6 +112,12 @@ class StudentTask:
             "student_time_error_ms_p99": high,
             "student_count_error": float(((m - n).abs() / n.clamp(min=1))[n > 0].float().mean()),
         }
+
+
+def _logarithms(times_ms: Float[Tensor, "batch spike"]) -> Float[Tensor, "batch spike"]:
+    """Log latency and log intervals, less what is usual, as :meth:`SpikeMap.logarithms`."""
+    steps = torch.diff(times_ms, dim=-1, prepend=torch.zeros_like(times_ms[:, :1])).clamp(min=1e-3).log()
+    return torch.cat([steps[:, :1] - USUAL_LATENCY, steps[:, 1:] - USUAL_INTERVAL], -1)
 
 
 def spike_map_for(decoder: NobleDecoder, *, width: int, members: int, seed: int) -> SpikeMap:

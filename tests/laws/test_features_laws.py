@@ -28,7 +28,7 @@ VOLTAGES = {
     "ahp_depth_abs_mv",
 }
 TIMES = {name for name, item in FEATURES.items() if item.unit == "ms"}
-CLOCKED = {"mean_isi_to_100ms_ms", "mean_isi_to_200ms_ms"}
+CLOCKED = {f"mean_isi_to_{moment}ms_ms" for moment in (100, 150, 200, 300)}
 FITTED = {"membrane_time_constant_ms", "decay_time_constant_after_stim_ms"}
 
 

@@ -1,9 +1,11 @@
 """A step that was recorded as a CUDA graph is the step that was not."""
 
+import held_example
 import pytest
 import torch
 from training_example import SCHEDULES, example_data, example_decoder, one_thread  # noqa: F401
 
+from noble_prob.training.held import Held
 from noble_prob.training.loop import fit
 from noble_prob.training.schedule import Schedule
 from noble_prob.training.tasks import SpikeMapTask
@@ -54,3 +56,24 @@ def test_a_recorded_run_is_continued(tmp_path):
     again, _ = trained(tmp_path, captured=True)
     for p, q in zip(whole, again, strict=True):
         torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_a_step_is_recorded_on_another_device_than_the_first():
+    """Streams and graph once were those of the first device, whatever the configuration said."""
+    data = example_data()
+    decoder = example_decoder(data).to("cuda:1")
+    rows = fit(SpikeMapTask(data, decoder), SHORT, None, captured=True, progress=False)
+    assert rows[-1]["loss"] == pytest.approx(trained(captured=True)[1][-1]["loss"], rel=1e-3)
+
+
+def test_answers_that_are_held_to_the_latents_can_be_recorded():
+    space, x, current = held_example.SPACE, held_example.neurons(64), held_example.currents(64)
+    held = Held(held_example.Wrong().to("cuda"), space)
+    rows = torch.cat([x, current[:, None]], 1).to("cuda")
+    plain = held.mean_times(rows[:, :-1], rows[:, -1])
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        recorded = held.mean_times(rows[:, :-1], rows[:, -1])
+    graph.replay()
+    torch.testing.assert_close(recorded, plain)

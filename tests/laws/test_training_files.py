@@ -31,6 +31,7 @@ WRONG = {
     '[[cells]]\nname = "a/b"\nparts = ["x.npz"]': "folder",
     '[[cells]]\nname = "b"\nparts = "x.npz"': "a list",
     "teachers = -1": "at least 0",
+    "held = true": "give `teachers = 5`, too",
     "teachers = 2\nteacher_width = 0": "above 0",
     'decoder = "paper"\nteachers = 2': "leave it out",
     'teachers = 2\n[[cells]]\nname = "b"\nparts = ["x.npz"]\nstart = "run"': "leave it out",
