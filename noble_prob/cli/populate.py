@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 DEVICE = False
 """Of the common options: the simulator runs on processors."""
-DESIGN_NAMES = ("builtin", "pvalb", "vip")
+DESIGN_NAMES = ("builtin", "pvalb", "vip", "vip-close")
 """Names of the currents that can be asked for."""
 
 

@@ -117,7 +117,7 @@ def mean_isi_to_200ms_ms(s: Sweeps) -> Tensor:
     return _mean_isi_until(s, 200.0)
 
 
-@feature("ms", defined_when="two spikes or more", needs=TWO_SPIKES)
+@feature("ms", defined_when="two spikes or more", needs=TWO_SPIKES, whole_step=True)
 def mean_isi_to_300ms_ms(s: Sweeps) -> Tensor:
     """Mean interval from the first spike to 300 ms after the onset, the interval then under way counted in part."""
     return _mean_isi_until(s, 300.0)

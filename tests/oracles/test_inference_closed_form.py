@@ -148,14 +148,16 @@ def test_the_likelihood_equals_a_dense_gaussian_with_a_gaussian_tail(decoder):
     predicted_gap = torch.diff(predicted, dim=-1, prepend=torch.zeros(3, 1).double())
     r = gap.log() - torch.cat([predicted_gap[s, : len(x[s])] for s in range(3)]).log()
     ends = 1 + (kind == 1).double()  # a latency has one uncertain end, an interval two
-    r = r + sigma**2 * gap / 1000 - 0.5 * ends * e2 / gap**2  # for the variances being those at the observed interval
-    noise = torch.diag(sigma**2 * gap / 1000 + ends * e2 / gap**2)
+    felt = (predicted_gap**-8.0 + 400.0**-8.0) ** -0.125  # noise grows no further
+    diffusion = sigma**2 / 1000 * torch.where(kind == 0, felt[row, 0], gap)
+    r = r + diffusion * kind - 0.5 * ends * e2 / gap**2  # for variances of intervals being those at the observed ones
+    noise = torch.diag(diffusion + ends * e2 / gap**2)
     for i in range(len(gap) - 1):
         if row[i] == row[i + 1]:
             noise[i, i + 1] = noise[i + 1, i] = -e2 / gap[i] / gap[i + 1]
-    second = (predicted_gap[:, 1] / 20.0) ** 1.75
+    second = (felt[:, 1] / 20.0) ** 1.75
     rates = rate * second / (1 + second / 100.0)
-    first = (predicted_gap[:, 0] / 10.0).sqrt()
+    first = (felt[:, 0] / 10.0).sqrt()
     effects = smooth_covariance(
         design.current_pa,
         toy.error,
@@ -173,7 +175,9 @@ def test_the_likelihood_equals_a_dense_gaussian_with_a_gaussian_tail(decoder):
         left = design.end_ms[s] - (x[s].sum() if n else 0.0)
         step = predicted_gap[s, n]
         slack = 2 * toy.error.residual_ms**2 + timing**2 + torch.pi**2 / 3 * toy.error.count_slack**2
-        variance = cov[k, k] + sigma**2 * step / 1000 + slack / step**2
+        next_ms = step * mean[k].exp() if n else step
+        diffused = sigma**2 / 1000 * (next_ms**-8.0 + 400.0**-8.0) ** -0.125
+        variance = cov[k, k] + diffused + slack / step**2
         tail += torch.special.log_ndtr((step.log() + mean[k] - left.log()) / variance.sqrt())
     expected = dense.log_prob(r) - gap.log().sum() + tail
     assert float((trains.log_prob(value) - expected).abs()) < 1e-6
