@@ -22,6 +22,7 @@ from torch import Tensor
 
 from noble_prob.errors import require
 from noble_prob.latent import LatentSpace, Neurons
+from noble_prob.noise.scales import saturated
 
 REFERENCE_MS = 20.0
 """Interval at which ``phase_diffusion`` holds, where it changes with the interval."""
@@ -178,7 +179,9 @@ def diffuse(
 ) -> Float[Tensor, "*batch spike"]:
     """Spike times under phase diffusion: every interval is replaced by a first-passage time of the same mean.
 
-    Inverse Gaussian draws by the method of Michael, Schucany and Haas (1976); mean ``mu``, variance ``sigma^2 mu^3``.
+    Inverse Gaussian draws by the method of Michael, Schucany and Haas (1976); mean ``mu``, variance ``sigma^2 mu^3``,
+    relative to the mean no larger than at 400 ms (:func:`~noble_prob.noise.scales.saturated`): the phase of a neuron
+    that is held silent has no drift, and a free random walk would make it fire.
 
     Args:
         times_ms: Spike times of the noiseless response (ms after onset), increasing, shape ``(*batch, spike)``.
@@ -190,7 +193,7 @@ def diffuse(
         return times_ms
     mu = torch.diff(times_ms, dim=-1, prepend=torch.zeros_like(times_ms[..., :1])).clamp(min=1e-6)
     sigma = phase_diffusion * (mu / REFERENCE_MS).clamp(0.05, 20.0) ** slope
-    shape = 1000.0 / sigma**2  # ms: lambda of the inverse Gaussian, threshold 1 and drift 1 / mu
+    shape = 1000.0 / sigma**2 * mu / saturated(mu)  # ms: lambda of the inverse Gaussian, threshold 1 and drift 1 / mu
     chi = torch.randn(mu.shape, generator=generator, dtype=mu.dtype).to(mu.device).square()
     half = mu * chi / (2 * shape)
     low = mu / (1 + half + (half * (half + 2)).sqrt())  # the smaller root, written without cancellation

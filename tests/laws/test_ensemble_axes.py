@@ -72,6 +72,15 @@ def test_phase_diffusion_makes_jitter_grow_with_the_root_of_the_spike_index():
     assert torch.allclose(jittered.std(0), expected, rtol=0.06)
 
 
+def test_a_phase_that_is_held_does_not_fire_by_diffusing():
+    """Of a free random walk of 1 spike/s^1/2 a ninth passes within 400 ms, wherever the mean lies."""
+    held = torch.full((20_000, 1), 160_000.0).double()
+    first = diffuse(held, 1.0, torch.Generator().manual_seed(0))
+    assert float(first.min()) > 400.0
+    slow = diffuse(torch.full((20_000, 1), 100.0).double(), 1.0, torch.Generator().manual_seed(0))
+    assert abs(float(slow.std()) / 100.0 - 0.1**0.5) < 0.02, "below 200 ms it diffuses freely: relative SD 0.316"
+
+
 def test_electrode_noise_has_the_stated_size(decoder, prior):
     model = TrialModel(latent_tril=torch.zeros(5, 5).double(), electrode_mv=0.4)
     recording = respond(decoder, draw(prior, 4, seed=0), [-110.0], trials=2, trial_model=model)
