@@ -16,8 +16,9 @@ neurons *left out of the fit* the largest density (five folds; Ledoit and Wolf 2
 Gaussian has the sample's SDs, draws of ten degrees of freedom are therefore 1.12 times as wide as the population. With
 fifty neurons in 21 dimensions the Gaussian falls short of the sample's SDs, and draws have 0.90 and 0.92 times those
 (shipped cells): marginal 89 % intervals hold 83 to 84 % of the neurons left out, conditional ones 88 to 91 %. Larger
-SDs were tried and cost 1.0 to 1.6 nats a neuron of the joint density. The fit is what shipped estimators were trained
-with and stays as it is.
+SDs were tried and cost 1.0 to 1.6 nats a neuron of the joint density; tails along each principal direction by itself,
+so that a neuron may be odd in one of them alone (a product of t densities), 0.8 and 0.3 (ten folds). The fit is what
+shipped estimators were trained with and stays as it is.
 """
 
 from __future__ import annotations
