@@ -167,6 +167,11 @@ class SpikeMap(nn.Module):
         return torch.cat([g[..., :1], g[..., 1:] @ self.basis.to(g)], -1)
 
 
+def log_steps(times_ms: Float[Tensor, "batch spike"]) -> Float[Tensor, "batch spike"]:
+    """Log latency and log intervals of spike times (ms after onset)."""
+    return torch.diff(times_ms, dim=-1, prepend=torch.zeros_like(times_ms[:, :1])).clamp(min=1e-3).log()
+
+
 def phase_at(
     times_ms: Float[Tensor, "*batch spike"], at_ms: Float[Tensor, " time"]
 ) -> tuple[Float[Tensor, "*batch time"], Float[Tensor, "*batch time"], Float[Tensor, "*batch time"]]:

@@ -12,8 +12,8 @@ A neuron whose trains bend in mid-course, as the VIP models' do, takes more to d
 above rheobase (15 pA), mean intervals to a fixed moment of every train, the latency at 100 pA and the trough at 50 pA.
 All its intervals are taken to a fixed moment, not to the end of the step: the mean of a whole train jumps when its last
 spike leaves the step, and nothing that is learned from it can be more exact than the jump. Left out in turn, the VIP
-training models are predicted with half the error in time, and six tenths in waveform
-(``analyses/decoder_latent_choice.py``); PVALB models, whose trains are regular, with as much.
+training models are predicted with half the error of mean intervals to 150 ms and a tenth of that of troughs
+(``analyses/decoder_latent_choice.py``). PVALB models do not fire at 15 pA and have no such space.
 
 A held-out model's latents come from its own responses to this protocol and from nothing else.
 """

@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from noble_prob.decoder.spike_map import SpikeMap
+from noble_prob.decoder.spike_map import SpikeMap, log_steps
 from noble_prob.errors import require
 from noble_prob.latent import LatentSpace
 
@@ -97,8 +97,7 @@ class Held:
 
     def _logs(self, x: Tensor, current_pa: Tensor) -> Float[Tensor, "batch spike"]:
         """Log latency and log intervals of the spike map itself."""
-        times = self.spike_map.mean_times(x, current_pa)
-        return torch.diff(times, dim=-1, prepend=torch.zeros_like(times[:, :1])).clamp(min=1e-3).log()
+        return log_steps(self.spike_map.mean_times(x, current_pa))
 
     def _lack(self, known: dict[float, Tensor], latents: Tensor, which: int) -> Float[Tensor, "batch known"]:
         """What log latency (0) or first log interval (1) lacks at each current where it is a latent."""

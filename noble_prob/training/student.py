@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from noble_prob.decoder.architecture import new_spike_map
 from noble_prob.decoder.noble import NobleDecoder
-from noble_prob.decoder.spike_map import USUAL_INTERVAL, USUAL_LATENCY, SpikeMap
+from noble_prob.decoder.spike_map import USUAL_INTERVAL, USUAL_LATENCY, SpikeMap, log_steps
 from noble_prob.training.losses import spike_map_loss
 
 HORIZON = 1.25
@@ -116,7 +116,7 @@ class StudentTask:
 
 def _logarithms(times_ms: Float[Tensor, "batch spike"]) -> Float[Tensor, "batch spike"]:
     """Log latency and log intervals, less what is usual, as :meth:`SpikeMap.logarithms`."""
-    steps = torch.diff(times_ms, dim=-1, prepend=torch.zeros_like(times_ms[:, :1])).clamp(min=1e-3).log()
+    steps = log_steps(times_ms)
     return torch.cat([steps[:, :1] - USUAL_LATENCY, steps[:, 1:] - USUAL_INTERVAL], -1)
 
 

@@ -122,19 +122,20 @@ def slopes_of_noise(asked=1.0):
 
 
 def test_noise_scales_are_known_where_a_neuron_hardly_fires():
-    """With the latency's diffusion taken at the observed latency these stood at 5 to 11 standard errors."""
+    """Slopes over noise; their power is the next test's: few wild densities can hide a bias in the standard error."""
     drawn, slope = slopes_of_noise()
     assert 0.05 < float(torch.isfinite(drawn[:, 1:3, 0]).double().mean()) < 0.5  # there is something to be known
     assert {name: round(z(s), 1) for name, s in slope.items() if abs(z(s)) > LIMIT} == {}
 
 
 def test_scales_that_are_a_fifth_wrong_are_seen_there():
+    """Where noise grew without end these stood at +1 standard error: slopes of thousands drowned them."""
     _, slope = slopes_of_noise(asked=1.2)
     assert z(slope["trial_timing"]) < -LIMIT
     assert z(slope["phase_diffusion"]) < -LIMIT
 
 
 def test_a_hyperpolarised_neuron_does_not_fire_whatever_its_noise():
-    """Its predicted latency is minutes; with a law of growth without end 3 % of the draws fired within 400 ms."""
+    """Its predicted latency is minutes; with a law of growth without end 1.6 % of these fired within 400 ms."""
     drawn, _ = slopes_of_noise()
     assert float(torch.isfinite(drawn[:, 0, 0]).double().mean()) < 1e-3
