@@ -88,6 +88,15 @@ class TrainingData:
         """Positions of the models of a split."""
         return torch.nonzero(self.split == split).flatten()
 
+    def first_row(self) -> Int[Tensor, " model"]:
+        """For every row the first one of its model: rows of equal latents, or of one published number, are one."""
+        number = self.responses.model[:, None]
+        return _same(torch.cat([torch.where(number < 0, self.latents, 0.0), number.to(self.latents)], 1))
+
+    def firsts(self) -> Bool[Tensor, " model"]:
+        """Whether a row is the first one of its model."""
+        return self.first_row() == torch.arange(len(self.split))
+
     def digest(self) -> str:
         """SHA-256 over responses, split and share of published models: what may not change under a run's feet."""
         drawn = f"{self.published}" if self.published else ""

@@ -14,7 +14,6 @@ from noble_prob.population.latents import SPACES
 from noble_prob.training.config import CellData, TrainConfig
 from noble_prob.training.data import TRAIN, VALIDATION, ResponseSet, TrainingData, concatenate, prepare
 from noble_prob.training.publish import require_published
-from noble_prob.training.responses import first_rows
 from noble_prob.training.sources import from_parts, from_store
 
 
@@ -96,13 +95,11 @@ def with_fewer(data: TrainingData, n: int, seed: int) -> TrainingData:
         UsageError: If there are fewer.
     """
     model = data.responses.model
-    train = torch.nonzero((data.split == TRAIN) & first_rows(model)).flatten()
+    train = torch.nonzero((data.split == TRAIN) & data.firsts()).flatten()
     require(1 < n <= len(train), "train_models", f"from 2 to {len(train)}, the number there is", n, "choose fewer")
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
     chosen = train[order][(model[train[order]] < 0).to(torch.int8).argsort(stable=True)][:n]
-    published = model[chosen][model[chosen] >= 0]
-    keep = (data.split != TRAIN) | torch.isin(model, published)
-    keep[chosen] = True
+    keep = (data.split != TRAIN) | torch.isin(data.first_row(), chosen)
     kept = torch.nonzero(keep).flatten()
     return replace(
         data,

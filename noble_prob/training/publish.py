@@ -17,7 +17,6 @@ from noble_prob.errors import require
 from noble_prob.jobs.whole import write_atomically
 from noble_prob.latent import FEWEST_CELLS
 from noble_prob.training.data import HELD_OUT, TRAIN, VALIDATION, TrainingData
-from noble_prob.training.responses import first_rows
 
 LATENT_TABLE = "hof_latents.csv"
 
@@ -82,9 +81,9 @@ def shared_currents(data: TrainingData) -> list[float]:
 
 
 def model_counts(data: TrainingData) -> dict[str, int]:
-    """Number of models by what they are used for; the rows of one published model are one model."""
+    """Number of models by what they are used for, however many rows each has."""
     names = {TRAIN: "train", VALIDATION: "validation", HELD_OUT: "held_out"}
-    first = first_rows(data.responses.model)
+    first = data.firsts()
     return {name: int(((data.split == split) & first).sum()) for split, name in names.items()}
 
 
@@ -94,7 +93,7 @@ def require_published(data: TrainingData) -> None:
     Raises:
         UsageError: If fewer than :data:`FEWEST_CELLS` published models are among the training models.
     """
-    n = int(((data.responses.model >= 0) & first_rows(data.responses.model) & (data.split == TRAIN)).sum())
+    n = int(((data.responses.model >= 0) & data.firsts() & (data.split == TRAIN)).sum())
     lost = data.rejected.get("latent undefined", 0)
     found = f"{n} in {data.responses.cell!r}" + (f" ({lost} models dropped, which lack a latent)" if lost else "")
     wanted = f"data with at least {FEWEST_CELLS} published models to train on, for the prior"
@@ -115,7 +114,7 @@ def write_latent_table(data: TrainingData, names: tuple[str, ...], path: Path) -
         names: Of the latents.
         path: CSV file.
     """
-    published = torch.nonzero((data.responses.model >= 0) & first_rows(data.responses.model)).flatten()
+    published = torch.nonzero((data.responses.model >= 0) & data.firsts()).flatten()
     order = published[data.responses.model[published].argsort()]
     text = io.StringIO()
     writer = csv.writer(text)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, Int16
+from jaxtyping import Float, Int, Int16
 from torch import Tensor
 
 from noble_prob.decoder.base import Window
@@ -169,13 +169,3 @@ def concatenate(sets: Sequence[ResponseSet]) -> ResponseSet:
         current_pa=torch.cat([s.current_pa for s in sets]),
         counts=torch.cat([s.counts for s in sets]),
     )
-
-
-def first_rows(model: Int[Tensor, " row"]) -> Bool[Tensor, " row"]:
-    """True for every perturbed model (-1) and for the first row of each published number."""
-    first: dict[int, int] = {}
-    for row, number in enumerate(model.tolist()):
-        first.setdefault(number, row)
-    keep = model < 0
-    keep[[row for number, row in first.items() if number >= 0]] = True
-    return keep

@@ -13,7 +13,9 @@ from noble_prob.population.latents import HELD_OUT_MODELS, NOBLE2
 from noble_prob.training.data import HELD_OUT, TRAIN, VALIDATION, concatenate, merge, prepare, split_models
 from noble_prob.training.decoder import train_operator, train_timing
 from noble_prob.training.error_model import measure_error
-from noble_prob.training.responses import first_rows, fold, standard_columns
+from noble_prob.training.gather import with_fewer
+from noble_prob.training.publish import model_counts
+from noble_prob.training.responses import fold, standard_columns
 from noble_prob.training.schedule import Schedule
 from noble_prob.training.traces import Traces
 
@@ -125,16 +127,43 @@ def test_scaling_looks_at_training_models_alone():
     assert not torch.allclose(space.mean, data.latents.mean(0))
 
 
-def test_a_published_model_may_have_several_rows_and_counts_once():
+def twice(data, numbers):
+    """The data with all rows again, and these numbers of published models among the second ones."""
+    responses = concatenate([data.responses, replace(data.responses, model=numbers)])
+    again = {name: torch.cat([getattr(data, name)] * 2) for name in ("latents", "spikes_ms", "n_spikes", "summary")}
+    return replace(data, responses=responses, split=torch.cat([data.split] * 2), **again)
+
+
+def test_a_model_may_have_several_rows_and_counts_once():
+    data = example_data()
+    number = data.responses.model
+    both = twice(
+        data, torch.where(number >= 0, number + 20, -1)
+    )  # published models under other numbers, the rest again
+    first = both.firsts()
+    assert first[:60].all()
+    assert torch.equal(first[60:], number >= 0)
+    assert torch.equal(both.first_row()[60:][number < 0], torch.nonzero(number < 0).flatten())
+    counts = model_counts(twice(data, number))
+    assert counts == model_counts(data) == {"train": 46, "validation": 12, "held_out": 2}
+
+
+def test_the_rows_of_a_number_are_one_model_whatever_their_latents():
+    data = twice(example_data(), example_data().responses.model)
+    data.latents[60:] += 1e-3
+    assert torch.equal(data.first_row()[60:70], torch.arange(10))
+    assert data.firsts()[70:].all()
+
+
+def test_fewer_models_keep_all_their_rows():
+    data = example_data()
+    few = with_fewer(twice(data, data.responses.model), 20, seed=3)
+    assert model_counts(few) == {"train": 20, "validation": 12, "held_out": 2}
+    assert len(few.split) == 2 * (20 + 12 + 2)
+
+
+def test_sets_of_two_cells_do_not_join():
     one = example_data(seed=0).responses
-    other = replace(example_data(seed=1).responses, model=torch.tensor([*range(5, 15), *[-1] * 50]))
-    both = concatenate([one, other])
-    assert len(both) == 120
-    first = first_rows(both.model)
-    assert sorted(both.model[(both.model >= 0) & first].tolist()) == list(range(15))
-    assert bool(first[both.model < 0].all())
-    assert bool(first[5])
-    assert not bool(first[60])  # number 5 again
     with pytest.raises(UsageError, match="vip"):
         concatenate([one, replace(one, cell="vip")])
 
