@@ -7,7 +7,7 @@ what its card says. The sets were made by
     noble-prob populate --hof HOF --design pvalb --n-models 160 --n-random 12 --near-share 0.15 --range-pa=-110,300 \
         --seed 301 --dt-ms 0.02 --chunk-models 4 --out out/unseen-pvalb
 
-and, for VIP, ``--design vip --range-pa=-110,220 --seed 302``.
+and, for VIP, ``--design vip-close --n-models 240 --range-pa=-110,220 --seed 302``.
 
 Run: ``python analyses/decoder_unseen.py --store out/unseen-pvalb --cell pvalb-689331391 --out tests/unseen``
 """
@@ -31,10 +31,12 @@ def main() -> None:
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--cell", required=True)
     parser.add_argument("--folder", type=Path, help="its checkpoint; the shipped one if not given")
-    parser.add_argument("--space", default="features21")
+    parser.add_argument("--space", help="latent space; the checkpoint's if not given")
     parser.add_argument("--out", type=Path, required=True, help="folder; the file takes the name of the cell")
     args = parser.parse_args()
-    data = unseen([args.store], args.cell, args.space, held_out=load_cell(args.folder or args.cell).held_out_numbers)
+    cell = load_cell(args.folder or args.cell)
+    space = args.space or cell.decoder.space.name
+    data = unseen([args.store], args.cell, space, held_out=cell.held_out_numbers)
     during = (data.spikes_ms >= 0) & (data.spikes_ms < 400)
     most = int(during.sum(-1).max())
     steps = np.where(during[..., :most], np.round(data.spikes_ms[..., :most] / STEP_MS), NEVER)

@@ -16,7 +16,7 @@ from noble_prob.priors.student import shrunk
 KINDS = ["student", "gaussian", "mixture", "flow", "empirical"]
 SHIPPED = {
     "pvalb-689331391": "6a9031469146dad94d12ccdb952562baedfb1f84cd22d4506681eb1cef012c8b",
-    "vip-650077366": "41334bdbab1888d89c60fe5b72433c32c40d3456946a7ae2e1bc1a0a4dcc0975",
+    "vip-650077366": "5416356a9194a3848e22e18551e2f9a68977fbb1f497cd6fb84196106854adf5",
 }
 
 

@@ -1,6 +1,6 @@
 """A card's error model is the error of its weights, measured again on perturbed models that no training saw.
 
-``tests/unseen`` holds latents, spike times and features of 112 and 114 models (``analyses/decoder_unseen.py``); most of
+``tests/unseen`` holds latents, spike times and features of 112 and 154 models (``analyses/decoder_unseen.py``); most of
 what the cards say was measured on them. Nothing is drawn here, so there are no false alarms; the power is shown on a
 spike map whose weights are off by a few thousandths: its spikes still look right, and posteriors would be too sure.
 """
@@ -14,12 +14,13 @@ import pytest
 import torch
 
 import noble_prob as nb
+from noble_prob.population.latents import protocol_of
 from noble_prob.training.data import VALIDATION, TrainingData
 from noble_prob.training.error_model import measure_error
+from noble_prob.training.responses import standard_columns
 
 FOLDER = Path(__file__).resolve().parents[1] / "unseen"
 CELLS = ("pvalb-689331391", "vip-650077366")
-LATENT_PA = (-110.0, -30.0, 25.0, 50.0, 100.0, 180.0)
 TIMING = ("latency_log_sd", "rate_log_sd", "residual_ms")
 MOST = 1.5
 
@@ -33,7 +34,7 @@ def unseen(request):
     spikes = torch.nn.functional.pad(spikes, (0, 64 - spikes.shape[-1]), value=torch.nan)
     current = arrays["current_pa"]
     data = TrainingData(
-        responses=SimpleNamespace(current_pa=current),
+        responses=SimpleNamespace(cell=request.param, current_pa=current),
         latents=arrays["latents"],
         spikes_ms=spikes.float(),
         n_spikes=torch.isfinite(spikes).sum(-1),
@@ -41,8 +42,8 @@ def unseen(request):
         rejected={},
         split=torch.full((len(current),), VALIDATION),
     )
-    standard = tuple(j for j in range(current.shape[1]) if min(abs(float(current[0, j]) - c) for c in LATENT_PA) < 0.5)
-    return nb.load_cell(request.param).decoder, data, standard
+    decoder = nb.load_cell(request.param).decoder
+    return decoder, data, standard_columns(data.responses, protocol_of(decoder.space.latents))
 
 
 def ratios(decoder, data, standard) -> dict[str, float]:
@@ -74,6 +75,6 @@ def test_spikes_of_unseen_models_come_when_they_should(unseen):
     both = torch.isfinite(spikes) & (said < decoder.window.duration_ms)
     apart = (said - spikes).abs()[both]
     assert both.sum() > 10_000
-    median, high = {112: (0.03, 0.3), 114: (0.1, 0.8)}[len(data.latents)]
+    median, high = {112: (0.03, 0.3), 154: (0.1, 0.8)}[len(data.latents)]
     assert apart.median() < median
     assert apart.quantile(0.9) < high
