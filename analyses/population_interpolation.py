@@ -9,7 +9,7 @@ two acceptable ones is acceptable in them by construction, and the decoder has o
 Therefore all targets are counted and, apart, those that are no latent. What the comparison does show is how far from
 convex the set of acceptable parameters is.
 
-    python analyses/population_interpolation.py --hof DIR [--pairs 200] [--decoder DIR] [--jobs 2]
+    python analyses/population_interpolation.py --hof DIR [--pairs 200] [--decoder CELL] [--jobs 2]
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from collections import Counter
 import numpy as np
 import torch
 
-from noble_prob.latent import Neurons
+from noble_prob.decoder.checkpoint import TrainedDecoder, load_decoder
+from noble_prob.ensemble import respond
+from noble_prob.latent import Latent, Neurons
 from noble_prob.population.accept import Criterion, Verdict, judge_models
 from noble_prob.population.builtin import open_hof
 from noble_prob.population.hof import HallOfFame
@@ -30,9 +32,10 @@ from noble_prob.population.simulate import simulate
 from noble_prob.population.targets import targets_of
 from noble_prob.recording import Protocol, Recording
 
-STANDARD = Protocol.step_family(protocol_of(FEATURES16))
+JUDGED_PA = protocol_of(FEATURES16)
+"""Steps that the targets are about, whatever latents a decoder has."""
+STANDARD = Protocol.step_family(JUDGED_PA)
 K_SD = (2.0, 3.0, 4.0)
-LATENT = {(item.feature, item.current_pa) for item in FEATURES16}
 
 
 def wilson(k: int, n: int) -> str:
@@ -49,12 +52,8 @@ def between_parameters(training: HallOfFame, pairs: int, seed: int, jobs: int) -
     return simulate(models, STANDARD, jobs=jobs)
 
 
-def between_latents(decoder_path: str, responses: Recording, pairs: int, seed: int) -> Recording:
+def between_latents(decoder: TrainedDecoder, responses: Recording, pairs: int, seed: int) -> Recording:
     """Decoded responses at random places on straight lines between pairs, in latent space."""
-    from noble_prob.decoder.checkpoint import load_decoder
-    from noble_prob.ensemble import respond
-
-    decoder = load_decoder(decoder_path)
     values, defined = latent_values(responses, decoder.space.latents)
     values = values[defined]
     rng = np.random.default_rng(seed)
@@ -64,9 +63,10 @@ def between_latents(decoder_path: str, responses: Recording, pairs: int, seed: i
     return respond(decoder, neurons, STANDARD)
 
 
-def report(name: str, verdicts: list[Verdict], criteria: tuple[Criterion, ...]) -> None:
+def report(name: str, verdicts: list[Verdict], criteria: tuple[Criterion, ...], latents: tuple[Latent, ...]) -> None:
     """One line: the share accepted by all targets, by those that are no latent, and what failed most."""
-    free = {c.reason for c in criteria if (c.feature, c.current_pa) not in LATENT}
+    known = {(item.feature, item.current_pa) for item in latents}
+    free = {c.reason for c in criteria if (c.feature, c.current_pa) not in known}
     accepted = sum(not v.reasons for v in verdicts)
     without = sum(not free.intersection(v.reasons) for v in verdicts)
     worst = Counter(r for v in verdicts for r in v.reasons).most_common(3)
@@ -85,16 +85,20 @@ def main() -> None:
     args = parser.parse_args()
     hof = open_hof(args.hof)
     training = hof if args.hof == "builtin" else hof.without(HELD_OUT_MODELS)
-    own = simulate(training, STANDARD, jobs=args.jobs)
+    decoder = load_decoder(args.decoder) if args.decoder else None
+    latents = decoder.space.latents if decoder else FEATURES16
+    steps = sorted({*JUDGED_PA, *protocol_of(latents)})
+    known = simulate(training, Protocol.step_family(steps), jobs=args.jobs)
+    own = known.select([steps.index(current) for current in JUDGED_PA])
     groups = {f"{len(training)} training models": own}
     groups["between, in parameter space"] = between_parameters(training, args.pairs, args.seed, args.jobs)
-    if args.decoder is not None:
-        groups["between, in latent space"] = between_latents(args.decoder, own, args.pairs, args.seed)
+    if decoder:
+        groups["between, in latent space"] = between_latents(decoder, known, args.pairs, args.seed)
     for k_sd in K_SD:
         criteria = targets_of(own, k_sd=k_sd, source=training.name)
         print(f"{training.name}: accepted within {k_sd:g} SD of {len(criteria)} targets (95 % interval)")
         for name, recording in groups.items():
-            report(name, judge_models(recording, criteria), criteria)
+            report(name, judge_models(recording, criteria), criteria, latents)
 
 
 if __name__ == "__main__":
