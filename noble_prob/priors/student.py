@@ -14,11 +14,11 @@ neurons *left out of the fit* the largest density (five folds; Ledoit and Wolf 2
 
 ``S`` is the scale matrix, not the covariance, which is ``df / (df - 2)`` times as large. In few dimensions, where the
 Gaussian has the sample's SDs, draws of ten degrees of freedom are therefore 1.12 times as wide as the population. With
-fifty neurons in 21 dimensions the Gaussian falls short of the sample's SDs, and draws have 0.90 and 0.92 times those
-(shipped cells): marginal 89 % intervals hold 83 to 84 % of the neurons left out, conditional ones 88 to 91 %. Larger
-SDs were tried and cost 1.0 to 1.6 nats a neuron of the joint density; tails along each principal direction by itself,
-so that a neuron may be odd in one of them alone (a product of t densities), 0.8 and 0.3 (ten folds). The fit is what
-shipped estimators were trained with and stays as it is.
+fifty neurons in 21 and 26 dimensions (the shipped cells) the Gaussian falls short of the sample's SDs, and draws have
+0.90 and 0.83 times those: marginal 89 % intervals hold 84 and 79 % of the neurons left out, conditional ones 89 and
+88 %. Larger SDs were tried with 21 latents and cost 1.0 to 1.6 nats a neuron of the joint density; tails along each
+principal direction by itself, so that a neuron may be odd in one of them alone (a product of t densities), 0.8 and 0.3
+(ten folds). The fit is what shipped estimators were trained with and stays as it is.
 """
 
 from __future__ import annotations
