@@ -20,7 +20,7 @@ from noble_prob.decoder.steps import on_grid
 from noble_prob.errors import listed, require, require_count, require_kind, require_memory, require_seed
 from noble_prob.features import Features, measure
 from noble_prob.jobs.bars import bar
-from noble_prob.latent import Neurons, require_neurons
+from noble_prob.latent import Neurons, require_latents, require_neurons
 from noble_prob.noise import TrialModel
 from noble_prob.noise.render import render
 from noble_prob.priors import Prior, stream
@@ -152,13 +152,8 @@ def _require_own(decoder: Decoder, neurons: Neurons, device: str | torch.device 
     if device is not None:
         require_device(device)
     own = decoder.space
-    require(
-        neurons.space.names == own.names,
-        "neurons",
-        f"in the decoder's latent space {own.names}",
-        neurons.space.names,
-        "use neurons of the decoder's own cell",
-    )
+    expected = f"in the decoder's latent space, of {len(own)} latents"
+    require_latents(neurons.space, own, "neurons", expected, "use neurons of the decoder's own cell")
     if not torch.allclose(neurons.space.mean, own.mean) or not torch.allclose(neurons.space.sd, own.sd):
         warnings.warn(
             "the neurons are of another cell than the decoder: their latents have its names, and another "

@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from noble_prob.errors import require, require_kind
+from noble_prob.errors import listed, require, require_kind
 from noble_prob.recording import Axis as Axis
 from noble_prob.recording.numbers import indices, numbers
 
@@ -264,3 +264,23 @@ def require_neurons(neurons: object) -> None:
         "draw some, take cell.models, or put latents into Neurons(space=cell.decoder.space, value=x, axis='neuron')",
         "Neurons",
     )
+
+
+def require_latents(found: LatentSpace, wanted: LatentSpace, parameter: str, expected: str, remedy: str) -> None:
+    """Refuse a space whose latents have other names, or another order, than those wanted.
+
+    Args:
+        found: What was given.
+        wanted: What has to be matched; centre and spread may differ.
+        parameter: Name of the argument.
+        expected: Whose latents these should be, in words.
+        remedy: What to do.
+
+    Raises:
+        UsageError: If they differ; it names the latents that one has and the other lacks.
+    """
+    more = [name for name in found.names if name not in wanted.names]
+    less = [name for name in wanted.names if name not in found.names]
+    differences = [f"{word} {listed(names, 4)}" for word, names in (("with", more), ("without", less)) if names]
+    apart = ", ".join(differences) or "in another order"
+    require(found.names == wanted.names, parameter, expected, f"{len(found)} latents, {apart}", remedy)

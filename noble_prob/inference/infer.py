@@ -17,6 +17,7 @@ from noble_prob.inference.looked import observe_steps
 from noble_prob.inference.observe import Observation
 from noble_prob.inference.posterior import Posterior
 from noble_prob.inference.task import BATCH, ONE_BY_ONE, SETTINGS, WEIGHTED, Method, Task, require_length
+from noble_prob.latent import require_latents
 from noble_prob.noise import Evidence, NoisePrior
 from noble_prob.priors import Prior, derive, undisturbed
 from noble_prob.priors.base import require_prior
@@ -238,13 +239,8 @@ def _require_warms_up(method: Method, warmup: int | None) -> None:
 
 def _require_of_one_cell(decoder: Decoder, prior: Prior, estimator: Estimator | None) -> None:
     """Refuse a prior of other latents than the decoder's, a decoder of unknown error, and what is no estimator."""
-    require(
-        prior.space.names == decoder.space.names,
-        "prior",
-        f"over the decoder's latents {decoder.space.names}",
-        prior.space.names,
-        "use the prior that belongs to the decoder",
-    )
+    expected = f"over the {len(decoder.space)} latents of the decoder"
+    require_latents(prior.space, decoder.space, "prior", expected, "use the prior that belongs to the decoder")
     require(
         getattr(decoder, "measured_error", decoder) is not None,
         "decoder",

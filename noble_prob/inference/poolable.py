@@ -8,6 +8,7 @@ import torch
 
 from noble_prob.errors import require, require_kind
 from noble_prob.inference.posterior import Posterior
+from noble_prob.latent import require_latents
 from noble_prob.priors import Prior
 from noble_prob.priors.base import require_prior
 
@@ -50,13 +51,8 @@ def require_poolable(posteriors: Sequence[Posterior], prior: Prior, labels: Sequ
 
 def _require_inferred_with(prior: Prior, posterior: Posterior, k: int) -> None:
     """Refuse a posterior over other latents, or one that another prior gave."""
-    require(
-        posterior.space.names == prior.space.names,
-        f"posteriors[{k}]",
-        f"over the latents {prior.space.names}",
-        posterior.space.names,
-        "infer all recordings with one cell",
-    )
+    expected = f"over the {len(prior.space)} latents of the prior"
+    require_latents(posterior.space, prior.space, f"posteriors[{k}]", expected, "infer all recordings with one cell")
     known = posterior.stats.get("log_prior")
     same = known is None or torch.allclose(known, prior.log_prob(posterior.standardised), atol=1e-4)
     require(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from noble_prob.errors import listed, require, require_count, require_kind, require_seed
-from noble_prob.latent import FEWEST_CELLS, LatentSpace, Neurons, require_neurons
+from noble_prob.latent import FEWEST_CELLS, LatentSpace, Neurons, require_latents, require_neurons
 from noble_prob.priors import flow, gaussian, mixture, student
 from noble_prob.priors.base import Kind, Prior, require_prior
 from noble_prob.priors.dependence import dependent
@@ -190,13 +190,8 @@ def score(prior: Prior, held_out: Neurons, *, draws: int = 2000, seed: int = 0) 
     require_prior(prior)
     require_kind(held_out, Neurons, "held_out", "pass neurons left out of the fit")
     held_out.require_axis("neuron", "scoring a prior")
-    require(
-        held_out.space.names == prior.space.names,
-        "held_out",
-        f"in the latent space {prior.space.names}",
-        held_out.space.names,
-        "use neurons of the prior's space",
-    )
+    expected = f"in the latent space of the prior, of {len(prior.space)} latents"
+    require_latents(held_out.space, prior.space, "held_out", expected, "use neurons of the prior's space")
     require(len(held_out) > 1, "held_out", "at least two neurons", len(held_out), "give those left out of the fit")
     require_count(draws, "draws", "neurons", 2)
     y = prior.space.standardise(held_out.value.to(torch.float64))

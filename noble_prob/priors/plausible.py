@@ -9,8 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from noble_prob.decoder.base import Decoder, require_decoder
-from noble_prob.errors import require
-from noble_prob.latent import Neurons, require_neurons
+from noble_prob.latent import Neurons, require_latents, require_neurons
 from noble_prob.priors.base import Prior, require_prior
 
 
@@ -64,13 +63,8 @@ def plausibility(prior: Prior, neurons: Neurons, *, decoder: Decoder | None = No
     require_neurons(neurons)
     if decoder is not None:
         require_decoder(decoder)
-    require(
-        prior.space.names == neurons.space.names,
-        "neurons",
-        f"in the latent space {prior.space.names}",
-        neurons.space.names,
-        "use neurons of the prior's space",
-    )
+    expected = f"in the latent space of the prior, of {len(prior.space)} latents"
+    require_latents(neurons.space, prior.space, "neurons", expected, "use neurons of the prior's space")
     x = prior.space.standardise(neurons.value.to(torch.float64))
     distance = torch.cdist(x, prior.points) / len(prior.space) ** 0.5
     nearest, index = distance.min(-1)

@@ -4,9 +4,11 @@ import pytest
 import torch
 
 import noble_prob as nb
+from noble_prob.errors import UsageError
 from noble_prob.inference import to_datatree
 from noble_prob.inference.belongs import prior_of_another_cell
 from noble_prob.inference.restore import read_posterior
+from noble_prob.latent import require_latents
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +47,26 @@ def test_a_prior_of_neurons_that_the_decoder_does_not_know_is_said_to_be(cell, r
     assert note in nb.judge(found)
 
 
-def test_shipped_cells_know_their_own_prior_and_one_the_other_does_not():
+@pytest.mark.parametrize("name", ["pvalb-689331391", "vip-650077366"])
+def test_a_shipped_cell_knows_its_own_prior(name):
+    own = nb.load_cell(name)
+    assert prior_of_another_cell(own.decoder, own.prior) is None
+
+
+def test_the_prior_of_the_other_shipped_cell_is_refused_with_what_differs():
     pvalb, vip = (nb.load_cell(name) for name in ("pvalb-689331391", "vip-650077366"))
-    assert prior_of_another_cell(pvalb.decoder, pvalb.prior) is None
-    assert prior_of_another_cell(vip.decoder, vip.prior) is None
-    assert prior_of_another_cell(pvalb.decoder, vip.prior) is not None
+    with pytest.raises(UsageError) as caught:
+        nb.infer(pvalb.demo[0], decoder=pvalb.decoder, prior=vip.prior, method="importance", seed=1)
+    assert str(caught.value) == (
+        "`prior` should be over the 21 latents of the decoder; found 26 latents, with log_latency_15pa, "
+        "log_mean_isi_to_300ms_25pa, log_mean_isi_to_150ms_50pa, log_mean_isi_to_300ms_50pa, … (9 in all), without "
+        "log_mean_isi_25pa, log_mean_isi_50pa, log_mean_isi_180pa, log_mean_isi_100pa; use the prior that belongs to "
+        "the decoder."
+    )
+
+
+def test_latents_in_another_order_are_refused(cell):
+    space = cell.prior.space
+    turned = nb.LatentSpace(name="turned", latents=space.latents[::-1], mean=space.mean.flip(0), sd=space.sd.flip(0))
+    with pytest.raises(UsageError, match="found 5 latents, in another order; take"):
+        require_latents(turned, space, "prior", "over those of the decoder", "take another")
