@@ -102,7 +102,7 @@ def _same(a: Sequence[float], b: Sequence[float]) -> bool:
 def prior_of_another_cell(decoder: Decoder, prior: Prior) -> Finding | None:
     """An issue where most neurons that the prior was fitted to are none that the decoder was trained on.
 
-    Two cells share the names of their latents; populations are told apart by where they lie.
+    Cells may share the names of their latents; populations are told apart by where they lie.
 
     Args:
         decoder: Of the cell.

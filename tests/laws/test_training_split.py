@@ -137,9 +137,8 @@ def twice(data, numbers):
 def test_a_model_may_have_several_rows_and_counts_once():
     data = example_data()
     number = data.responses.model
-    both = twice(
-        data, torch.where(number >= 0, number + 20, -1)
-    )  # published models under other numbers, the rest again
+    other = torch.where(number >= 0, number + 20, -1)
+    both = twice(data, other)  # published models under other numbers, the rest again
     first = both.firsts()
     assert first[:60].all()
     assert torch.equal(first[60:], number >= 0)
