@@ -41,16 +41,16 @@ def fit_prior(
 ) -> Prior:
     """Fit a density to a population of neurons.
 
-    Every kind begins with a Gaussian at its posterior mode under an LKJ density of the correlation (Lewandowski,
-    Kurowicka and Joe 2009). The Student t shrinks its correlations by the share that gives neurons left out of the fit
-    the largest density (five folds; compare Ledoit and Wolf 2004).
+    The Student t has the sample's mean and spread, its correlations smaller by the share that gives neurons left out of
+    the fit the largest density (ten folds; compare Ledoit and Wolf 2004). Every other kind begins with a Gaussian at
+    its posterior mode under an LKJ density of the correlation (Lewandowski, Kurowicka and Joe 2009).
 
     Args:
         neurons: Many cells, one point each (``axis="neuron"``); weights count for ``empirical`` only, whose mean and
             covariance they weight.
         kind: ``student`` (start here), ``gaussian``, ``mixture``, ``flow`` or ``empirical``.
         seed: Seed of whatever the fit draws.
-        eta: LKJ concentration of the correlation of the Gaussian that every kind begins with.
+        eta: LKJ concentration of the correlation of the Gaussian that every kind but the Student t begins with.
         components: Number of Gaussians of a mixture.
         df: Degrees of freedom of the Student t; above two, for it must have a covariance.
         transforms: Layers of the flow.
@@ -74,11 +74,11 @@ def fit_prior(
     _require_number(eta, "eta")
     _require_number(df, "df")
     require(eta > 0, "eta", "positive", eta, "one is flat over correlations, two the default")
-    require(df > 2, "df", "above two", df, "ten is usual; for thin tails take kind='gaussian'")
+    require(df > 2, "df", "above two", df, "six is usual; for thin tails take kind='gaussian'")
     own: dict[str, dict[str, Any]] = {"mixture": {"components": components}, "student": {"df": df}}
     if kind == "flow":
         own["flow"] = {"latents": x.shape[1], **_network(transforms, hidden, bins)}
-    settings = {"eta": eta, **own.get(kind, {})}
+    settings = {**({} if kind == "student" else {"eta": eta}), **own.get(kind, {})}
     with single_thread():
         tensors = _tensors(kind, x, weights, settings, seed)
     return Prior(
@@ -154,7 +154,9 @@ def _network(transforms: int, hidden: Sequence[int], bins: int) -> dict[str, Any
 
 
 def _tensors(kind: Kind, x: Tensor, weights: Tensor, settings: dict[str, Any], seed: int) -> dict[str, Tensor]:
-    """Fitted parameters of a kind; every kind starts from the Gaussian."""
+    """Fitted parameters of a kind; all but the Student t start from the Gaussian."""
+    if kind == "student":
+        return student.fit(x, df=settings["df"], seed=seed)
     equal = kind != "empirical" or bool((weights == weights[0]).all())
     base = gaussian.fit(x, eta=settings["eta"], seed=seed, weights=None if equal else weights)
     covariance = base["scale_tril"] @ base["scale_tril"].T
@@ -162,8 +164,6 @@ def _tensors(kind: Kind, x: Tensor, weights: Tensor, settings: dict[str, Any], s
         return mixture.fit_mixture(x, covariance, components=settings["components"], seed=seed)
     if kind == "empirical":
         return mixture.fit_empirical(x, covariance, weights)
-    if kind == "student":
-        return student.fit(x, base, eta=settings["eta"], df=settings["df"], seed=seed)
     if kind == "flow":
         return flow.fit(x, base, settings=settings, seed=seed)
     return base

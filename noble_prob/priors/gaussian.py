@@ -1,4 +1,4 @@
-"""A multivariate Gaussian with a shrunken correlation: what the Student t begins with.
+"""A multivariate Gaussian with a shrunken correlation: what mixture, flow and empirical begin with.
 
     loc   ~ Normal(0, 1)                 per latent
     scale ~ LogNormal(0, 0.5)            per latent

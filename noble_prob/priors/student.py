@@ -1,44 +1,45 @@
-"""A multivariate Student t around the shrunken Gaussian: the prior of the shipped cells.
+"""A multivariate Student t with the spread of the sample: the prior of the shipped cells.
 
-Fifty neurons do not determine a covariance in twenty dimensions. The Gaussian's fit is too narrow in the directions of
-least variance, where fifty points look flatter than the population is: the conditional 89 % interval of one latent
-given the others held some 61 % of the neurons it was not fitted to. And its tails are thin: one unusual neuron is a
-thousand nats away. Posteriors inherit both, for what sweeps do not say about a latent the prior concludes from the
-others. So
+Fifty neurons do not determine a covariance in twenty dimensions. In the directions of least variance they look flatter
+than their population is, so a Gaussian is too sure of what one latent says about another, and posteriors inherit that:
+for what sweeps do not say about a latent the prior concludes from the others. And a Gaussian's tails are thin: one
+unusual neuron is a thousand nats away. So, of ``n`` neurons with mean ``m`` and covariance ``C``,
 
-    x ~ MultivariateStudentT(df, loc, S),    S = (1 - share) C + share diag(C)
+    x ~ MultivariateStudentT(df, m, S),    S = width^2 ((1 - share) C + share diag(C))
 
-with ``loc`` and ``C`` those of the Gaussian (:mod:`noble_prob.priors.gaussian`), and ``share`` the one that gives
-neurons *left out of the fit* the largest density (five folds; Ledoit and Wolf 2004 shrink alike, for another loss).
-``df`` is not fitted: one odd neuron in fifty decides it. ``analyses/priors_comparison.py`` compares.
+``share`` is chosen by the density of neurons *left out of the fit* (ten folds): the largest whose density is within
+one standard error of the best (the rule of Breiman et al. 1984; Ledoit and Wolf 2004 shrink alike), since density alone
+asks for so little that conditional intervals stay too narrow. ``width`` is no choice: it makes the central 89 % of
+every latent by itself the classical prediction interval of the next neuron, ``m +- t(n - 1) sd sqrt(1 + 1 / n)``, so
+draws are as diverse as the population, and by as much more as ``n`` neurons leave open. ``df`` is not fitted: one odd
+neuron in fifty decides it.
 
-``S`` is the scale matrix, not the covariance, which is ``df / (df - 2)`` times as large. In few dimensions, where the
-Gaussian has the sample's SDs, draws of ten degrees of freedom are therefore 1.12 times as wide as the population. With
-fifty neurons in 21 and 26 dimensions (the shipped cells) the Gaussian falls short of the sample's SDs, and draws have
-0.90 and 0.83 times those: marginal 89 % intervals hold 84 and 79 % of the neurons left out, conditional ones 89 and
-88 %. Larger SDs were tried with 21 latents and cost 1.0 to 1.6 nats a neuron of the joint density; tails along each
-principal direction by itself, so that a neuron may be odd in one of them alone (a product of t densities), 0.8 and 0.3
-(ten folds). The fit is what shipped estimators were trained with and stays as it is.
+``S`` is the scale matrix, not the covariance, which is ``df / (df - 2)`` times as large: of fifty neurons and six
+degrees of freedom the SDs of draws are 1.1 times the sample's, for the tails. ``analyses/priors_comparison.py``
+compares with the other kinds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import sqrt
 from typing import Any
 
 import pyro.distributions as dist
 import torch
 from jaxtyping import Float
+from scipy import stats
 from torch import Tensor
 
-from noble_prob.priors import gaussian
 from noble_prob.priors.base import builder
 
-DF = 10.0
+DF = 6.0
 """Degrees of freedom: unusual neurons are foreseen, and most draws stay among the known ones."""
-SHARES = (0.0, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
-"""Shares of the diagonal that are tried."""
-FOLDS = 5
+SHARES = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Shares of the diagonal that are tried; with none, fewer neurons than latents would have no density."""
+FOLDS = 10
+CENTRAL = 0.89
+"""Content of the interval that has the right width."""
 
 
 @builder("student")
@@ -47,42 +48,64 @@ def build(tensors: Mapping[str, Tensor], _settings: Mapping[str, Any]) -> dist.T
     return dist.MultivariateStudentT(tensors["df"], tensors["loc"], tensors["scale_tril"])
 
 
-def fit(
-    x: Float[Tensor, "n latent"], base: Mapping[str, Tensor], *, eta: float, df: float = DF, seed: int = 0
-) -> dict[str, Tensor]:
-    """Location and scale of the Gaussian, its correlations shrunk as far as neurons left out ask for.
+def fit(x: Float[Tensor, "n latent"], *, df: float = DF, seed: int = 0) -> dict[str, Tensor]:
+    """Mean and scale of the neurons, their correlations shrunk as far as neurons left out ask for.
 
     Args:
-        x: Standardised latents of the neurons (float64).
-        base: The Gaussian fitted to all of them.
-        eta: Concentration of its LKJ prior.
+        x: Standardised latents of the neurons (float64), each of which varies.
         df: Degrees of freedom, above two.
-        seed: Seed of the folds and of the fits.
+        seed: Seed of the folds.
     """
-    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
-    nu, total = torch.tensor(df, dtype=x.dtype), torch.zeros(len(SHARES), dtype=x.dtype)
-    for fold in range(FOLDS):
-        out = torch.zeros(len(x), dtype=torch.bool)
-        out[order[fold::FOLDS]] = True
-        part = gaussian.fit(x[~out], eta=eta, seed=seed)
+    nu = torch.tensor(df, dtype=x.dtype)
+    variance = x.var(0)
+    fold = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed)) % FOLDS
+    density = x.new_empty(len(x), len(SHARES))
+    for out in (fold == k for k in fold.unique()):
         for k, share in enumerate(SHARES):
-            density = dist.MultivariateStudentT(nu, part["loc"], shrunk(part["scale_tril"], share))
-            total[k] += density.log_prob(x[out]).sum()
-    share = SHARES[int(total.argmax())]
+            rest = dist.MultivariateStudentT(nu, x[~out].mean(0), scale(x[~out], share, df, variance))
+            density[out, k] = rest.log_prob(x[out])
+    share = SHARES[largest_within_error(density)]
     return {
-        "loc": base["loc"],
-        "scale_tril": shrunk(base["scale_tril"], share),
+        "loc": x.mean(0),
+        "scale_tril": scale(x, share, df, variance),
         "df": nu,
         "share": torch.tensor(share, dtype=x.dtype),
     }
 
 
-def shrunk(tril: Float[Tensor, "latent latent"], share: float) -> Float[Tensor, "latent latent"]:
-    """Cholesky factor of a covariance whose correlations are smaller by a share.
+def largest_within_error(density: Float[Tensor, "n choice"]) -> int:
+    """Last choice whose mean density is below the best one's by no more than the standard error of the difference.
 
     Args:
-        tril: Cholesky factor of the covariance.
-        share: Between 0 (as it is) and 1 (no correlation is left).
+        density: Log density of every neuron under every choice, from the least shrunken to the most.
     """
-    covariance = tril @ tril.T
-    return torch.linalg.cholesky((1 - share) * covariance + share * torch.diag(covariance.diagonal()))
+    short = density[:, [int(density.mean(0).argmax())]] - density
+    within = short.mean(0) <= short.std(0) / len(density) ** 0.5
+    return int(within.nonzero().max())
+
+
+def scale(
+    x: Float[Tensor, "n latent"], share: float, df: float, variance: Float[Tensor, " latent"]
+) -> Float[Tensor, "latent latent"]:
+    """Cholesky factor of the scale matrix of neurons.
+
+    Args:
+        x: Standardised latents of the neurons.
+        share: By which their correlations are smaller, above 0 (nearly as they are) to 1 (none is left).
+        df: Degrees of freedom.
+        variance: What the diagonal's share is made of. Of a part of the neurons it is that of all, since a latent may
+            not vary in the part.
+    """
+    covariance = (1 - share) * torch.atleast_2d(torch.cov(x.T)) + share * torch.diag(variance)
+    return width(len(x), df) * torch.linalg.cholesky(covariance)
+
+
+def width(n: int, df: float) -> float:
+    """Scale of a Student t, in SDs of a sample, whose central interval is the prediction interval of the next one.
+
+    Args:
+        n: Size of the sample, of a Gaussian population.
+        df: Degrees of freedom.
+    """
+    edge = (1 + CENTRAL) / 2
+    return sqrt(1 + 1 / n) * float(stats.t.ppf(edge, n - 1) / stats.t.ppf(edge, df))

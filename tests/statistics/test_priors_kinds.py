@@ -11,7 +11,7 @@ from noble_prob.decoder.toy import toy_space
 from noble_prob.errors import UsageError
 from noble_prob.jobs.whole import write_atomically
 from noble_prob.latent import Latent, LatentSpace, Neurons
-from noble_prob.priors import Prior, fit_prior, score
+from noble_prob.priors import Prior, fit_prior, score, student
 from noble_prob.priors import gaussian as gaussian_prior
 
 KINDS = ["student", "gaussian", "mixture", "flow", "empirical"]
@@ -114,6 +114,35 @@ def test_what_one_latent_says_about_another_is_not_overstated():
         levels[kind] = float((_conditional_level(prior, y) < 0.89).double().mean())
     assert levels["gaussian"] < 0.82
     assert 0.84 < levels["student"] < 0.94
+
+
+@pytest.mark.parametrize(("n", "df"), [(12, 6.0), (12, 30.0), (50, 6.0)])
+def test_draws_are_as_diverse_as_the_population(n, df):
+    """The central 89 % of a latent holds 89 % of new neurons on average, however few the known ones are.
+
+    Averaged over 800 latents of 40 populations, whose coverages are known exactly: four standard errors are 1.2 points
+    with twelve neurons. Draws with the SDs of the sample would hold three to seven points less.
+    """
+    g = torch.Generator().manual_seed(n)
+    edge, normal = float(stats.t.ppf(0.945, df)), torch.distributions.Normal(0.0, 1.0)
+    held = []
+    for _ in range(40):
+        fitted = student.fit(torch.randn(n, 20, generator=g, dtype=torch.float64), df=df)
+        half = edge * fitted["scale_tril"].square().sum(-1).sqrt()
+        held.append(normal.cdf(fitted["loc"] + half) - normal.cdf(fitted["loc"] - half))
+    assert float(torch.stack(held).mean()) == pytest.approx(0.89, abs=0.012)
+
+
+def test_correlations_are_shrunk_as_far_as_neurons_left_out_allow():
+    """Choices differ by what each neuron gains or loses: the last that is worse by no more than its standard error."""
+    g = torch.Generator().manual_seed(1)
+    noise = torch.randn(100, 1, generator=g, dtype=torch.float64)
+    base = torch.randn(100, 1, generator=g, dtype=torch.float64)
+    step = noise / noise.std()
+    step = step - step.mean()  # standard error 0.1
+    choices = torch.cat([base - 1, base, base - 0.09 + step, base - 0.11 + step], 1)
+    assert student.largest_within_error(choices) == 2
+    assert student.largest_within_error(choices[:, :2]) == 1
 
 
 def test_one_odd_neuron_is_not_impossible(fitted):
