@@ -15,7 +15,7 @@ draws are as diverse as the population, and by as much more as ``n`` neurons lea
 neuron in fifty decides it.
 
 ``S`` is the scale matrix, not the covariance, which is ``df / (df - 2)`` times as large: of fifty neurons and six
-degrees of freedom the SDs of draws are 1.1 times the sample's, for the tails. ``analyses/priors_comparison.py``
+degrees of freedom the SDs of draws are 1.07 times the sample's, for the tails. ``analyses/priors_comparison.py``
 compares with the other kinds.
 """
 
