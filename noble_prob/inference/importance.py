@@ -29,6 +29,8 @@ from noble_prob.priors import derive
 
 SHARE, PLAIN = 0.05, 0.1
 """Shares of draws that a companion makes, and a t in coordinates that do not widen, where the others do."""
+PILOT = 2_000
+"""Draws of each earlier round, whose weights fit the proposal of the next: few fit it badly, and weights fail."""
 PART = 32_000
 """Points of all recordings together that are evaluated at once."""
 BELIEVABLE = 0.7
@@ -97,7 +99,7 @@ def sample(
     draws: int,
     seed: int,
     rounds: int = 2,
-    pilot: int = 800,
+    pilot: int = PILOT,
     companion: Companion | None = None,
 ) -> Weighted:
     """Adaptive importance sampling around a mode.
@@ -125,7 +127,7 @@ def sample(
 
 
 def adapted(
-    density: LogDensity, coordinates: Affine, seeds: Iterator[int], *, rounds: int = 2, pilot: int = 800
+    density: LogDensity, coordinates: Affine, seeds: Iterator[int], *, rounds: int = 2, pilot: int = PILOT
 ) -> tuple[Proposal, Proposal]:
     """Proposals fitted to the density: one that widens with the noise, if there is any, and one that does not.
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from noble_prob.inference.funnel import Funnel
 from noble_prob.inference.whiten import Affine
 
-DF, WIDEN = 8.0, 1.1
+DF, WIDEN = 8.0, 1.2
 """Degrees of freedom of the t, and its width in SDs."""
 TRUST, LEAST = 6.0, 2.0
 """Draws per dimension that the curvature at the mode is worth, and that weights are tempered to give."""
