@@ -60,7 +60,8 @@ def test_the_verdict_of_moved_neurons_tells_it_and_the_remedy_is_another(cell):
     part = population_part(found)
     verdict = part.verdicts[-1]
     assert verdict.severity in ("caution", "issue")
-    assert "moved neurons can not be (below zero: first spike width in" in verdict.sentence
+    assert "moved neurons can not be (below zero: " in verdict.sentence
+    assert "first spike width in " in verdict.sentence
     assert [f.code for f in part.findings].count("NP231") == 1
     assert part.values["calibration_after"] is not None
     for result, wanted in (

@@ -24,8 +24,9 @@ def decoder():
 
 @pytest.fixture(scope="module")
 def fine(decoder):
-    """Several neurons, at 16 and at 160 kHz."""
-    answer = nb.respond(decoder, nb.draw(nb.load_cell("pvalb-689331391").prior, NEURONS, seed=5), CURRENTS)
+    """Several published models, at 16 and at 160 kHz."""
+    models = nb.load_cell("pvalb-689331391").models.select(slice(NEURONS))
+    answer = nb.respond(decoder, models, CURRENTS)
     own = [Recording(protocol=answer.protocol, voltage_mv=v) for v in answer.voltage_mv]
     return own, [resample(r, dt_ms=1 / DENSE_KHZ) for r in own]
 
