@@ -41,9 +41,9 @@ def fit_prior(
 ) -> Prior:
     """Fit a density to a population of neurons.
 
-    The Student t has the sample's mean and spread, its correlations smaller by the share that gives neurons left out of
-    the fit the largest density (ten folds; compare Ledoit and Wolf 2004). Every other kind begins with a Gaussian at
-    its posterior mode under an LKJ density of the correlation (Lewandowski, Kurowicka and Joe 2009).
+    The Student t has the sample's mean and spread, its correlations smaller by the largest share that gives neurons
+    left out of the fit nearly the best density (:mod:`noble_prob.priors.student`). Every other kind begins with a
+    Gaussian at its posterior mode under an LKJ density of the correlation (Lewandowski, Kurowicka and Joe 2009).
 
     Args:
         neurons: Many cells, one point each (``axis="neuron"``); weights count for ``empirical`` only, whose mean and
@@ -75,10 +75,11 @@ def fit_prior(
     _require_number(df, "df")
     require(eta > 0, "eta", "positive", eta, "one is flat over correlations, two the default")
     require(df > 2, "df", "above two", df, "six is usual; for thin tails take kind='gaussian'")
-    own: dict[str, dict[str, Any]] = {"mixture": {"components": components}, "student": {"df": df}}
+    settings: dict[str, Any] = {"df": df} if kind == "student" else {"eta": eta}
+    if kind == "mixture":
+        settings["components"] = components
     if kind == "flow":
-        own["flow"] = {"latents": x.shape[1], **_network(transforms, hidden, bins)}
-    settings = {**({} if kind == "student" else {"eta": eta}), **own.get(kind, {})}
+        settings |= {"latents": x.shape[1], **_network(transforms, hidden, bins)}
     with single_thread():
         tensors = _tensors(kind, x, weights, settings, seed)
     return Prior(
