@@ -51,7 +51,8 @@ class Replay:
         with torch.inference_mode(mode=False):
             self.inputs = tuple(x.detach().clone().requires_grad_(gradient and x.requires_grad) for x in inputs)
             self.gradient, self.turn = gradient, 0
-            with torch.set_grad_enabled(gradient):
+            self.device = inputs[0].device  # that of streams and graphs, whatever the process's own is
+            with torch.cuda.device(self.device), torch.set_grad_enabled(gradient):
                 self._capture(function)
             self.alive = (function, cached_matrices())  # a graph knows addresses, not tensors
 
@@ -66,10 +67,10 @@ class Replay:
                     self._backward(out)
         torch.cuda.current_stream().wait_stream(stream)
         self.forward_graph, self.backward_graph = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.forward_graph):
+        with torch.cuda.graph(self.forward_graph, stream=stream):
             self.out = function(*self.inputs)
         if self.gradient:
-            with torch.cuda.graph(self.backward_graph, pool=self.forward_graph.pool()):
+            with torch.cuda.graph(self.backward_graph, stream=stream, pool=self.forward_graph.pool()):
                 self.gradients = self._backward(self.out)
         self.out = self.out.detach()
 
@@ -80,7 +81,7 @@ class Replay:
 
     def run(self, *inputs: Tensor) -> Tensor:
         """The function's value in a buffer that the next call overwrites."""
-        with torch.no_grad():
+        with torch.cuda.device(self.device), torch.no_grad():
             for buffer, x in zip(self.inputs, inputs, strict=True):
                 buffer.copy_(x)
             self.forward_graph.replay()
@@ -111,8 +112,9 @@ class _Replayed(torch.autograd.Function):
         if replay.turn != ctx.turn:
             replay.run(*ctx.saved_tensors)
             ctx.turn = replay.turn
-        replay.cotangent.copy_(cotangent)
-        replay.backward_graph.replay()
+        with torch.cuda.device(replay.device):
+            replay.cotangent.copy_(cotangent)
+            replay.backward_graph.replay()
         replay.turn += 1  # the memory of what it read is overwritten: another backward pass begins with a forward pass
         return (None, *(None if g is None else g.clone() for g in replay.gradients))
 

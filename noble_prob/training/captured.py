@@ -72,7 +72,7 @@ class CapturedStep:
                 self._step()
         torch.cuda.current_stream().wait_stream(side)
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
+        with torch.cuda.graph(self.graph, stream=side):  # the default one stays on the device that recorded first
             self.value = self._step()
         with torch.no_grad():
             torch._foreach_copy_(self.state.params, kept)

@@ -14,7 +14,7 @@ from noble_prob.priors import fit_prior, score
 
 KINDS = ["student", "gaussian", "mixture", "flow", "empirical"]
 SHIPPED = {
-    "pvalb-689331391": "9aeedb15aa56ce58d65e817c779b9b258f39485700e34915cbf5635d962dad12",
+    "pvalb-689331391": "be32b66dc40d96d23b828b992cbd7bcf776a43bd51db08e5875925265c8ccc21",
     "vip-650077366": "679d45a22c98496453108b040cfd0edadd72186887a70b359e3996be579f0098",
 }
 

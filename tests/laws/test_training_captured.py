@@ -5,6 +5,7 @@ import pytest
 import torch
 from training_example import SCHEDULES, example_data, example_decoder, one_thread  # noqa: F401
 
+from noble_prob.decoder.architecture import Architecture, new_spike_map
 from noble_prob.training.held import Held
 from noble_prob.training.loop import fit
 from noble_prob.training.schedule import Schedule
@@ -69,7 +70,7 @@ def test_a_step_is_recorded_on_another_device_than_the_first():
 
 def test_answers_that_are_held_to_the_latents_can_be_recorded():
     space, x, current = held_example.SPACE, held_example.neurons(64), held_example.currents(64)
-    held = Held(held_example.Wrong().to("cuda"), space)
+    held = Held(new_spike_map(Architecture(), n_latents=len(space)).to("cuda"), space)
     rows = torch.cat([x, current[:, None]], 1).to("cuda")
     plain = held.mean_times(rows[:, :-1], rows[:, -1])
     graph = torch.cuda.CUDAGraph()

@@ -155,3 +155,13 @@ def test_a_graph_gives_the_gradient_of_the_call_it_belongs_to():
 
     for a, b in zip(answers(True), answers(False), strict=True):
         assert float((a - b).norm() / b.norm()) < 1e-3
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_graphs_are_those_of_the_device_of_the_decoder():
+    """Streams and graphs once were those of the first device, wherever the weights were."""
+    decoders = {place: load_decoder(CELL, device=place) for place in ("cuda:1", "cuda:0")}
+    latents, current = neurons_and_currents(decoders["cuda:0"], 4)
+    for shift in (0.0, 0.05):
+        there, here = (d.respond((latents + shift).to(k), current.to(k)).cpu() for k, d in decoders.items())
+        torch.testing.assert_close(there, here, rtol=1e-4, atol=1e-3)
