@@ -67,8 +67,8 @@ def respond(
         neurons: Points of the decoder's latent space.
         protocol: Step amplitudes (pA), or a protocol of steps on the decoder's window.
         trials: Repeats of each neuron; None for the noiseless response.
-        trial_model: How repeats differ; if not given, by a tenth of the population's spread, 0.2 spikes/sqrt(s) and
-            white electrode noise of 0.1 mV.
+        trial_model: How repeats differ; if not given, as inference expects before it has seen a recording
+            (:meth:`~noble_prob.noise.TrialModel.usual`).
         seed: Seed of the repeats.
         chunk: Traces rendered at once: a matter of memory. Matrix products round otherwise in other batches, which
             moves spikes by some 1e-4 ms, and the voltage of their upstrokes by up to 0.1 mV.
@@ -94,7 +94,7 @@ def respond(
     _require_trained(decoder, () if extrapolate else steps.amplitudes_pa.tolist(), "protocol")
     generator = stream("respond", seed)  # a neuron drawn with the same seed has other noise
     if trial_model is not None:
-        require_kind(trial_model, TrialModel, "trial_model", "build it by TrialModel.isotropic(cell.decoder.space)")
+        require_kind(trial_model, TrialModel, "trial_model", "build it by TrialModel.usual(cell.decoder.space)")
     model = _noise_of(neurons, trials, trial_model)
     latents = neurons.value[:, None]
     if model is not None and trials is not None:
@@ -142,7 +142,7 @@ def _noise_of(neurons: Neurons, trials: int | None, trial_model: TrialModel | No
         "'trial'",
         "these are repeats already: leave `trials` out",
     )
-    return trial_model or TrialModel.isotropic(neurons.space)
+    return trial_model or TrialModel.usual(neurons.space)
 
 
 def _require_own(decoder: Decoder, neurons: Neurons, device: str | torch.device | None) -> None:

@@ -22,6 +22,7 @@ from noble_prob.noise.chains import warn_unsettled
 from noble_prob.noise.forecast import forecast
 from noble_prob.noise.repeats import RepeatFit, SpikeRepeats, fit_repeats
 from noble_prob.noise.state import StateFit
+from noble_prob.noise.traces import TraceNoise
 from noble_prob.noise.trial import REFERENCE_MS, TimingScatter, TrialModel
 from noble_prob.recording import Recording
 
@@ -159,7 +160,7 @@ def trial_model(
         diffusion_slope=slope,
         drift=drift,
         minutes_apart=minutes_apart,
-        electrode_mv=electrode if electrode_mv is None else electrode_mv,
+        trace=TraceNoise(electrode_mv=electrode if electrode_mv is None else electrode_mv),
         provenance={
             "fitted_to": f"{len(fit.repeats.times_ms)} groups of repeats",
             "seed": fit.seed,

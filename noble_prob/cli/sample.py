@@ -41,8 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trials",
         type=positive,
-        help="repeats of each neuron, which differ as trials do: a tenth of "
-        "the population's spread, 0.2 spikes/sqrt(s) and 0.1 mV of electrode noise (none: noiseless responses)",
+        help="repeats of each neuron, which differ as inference expects of trials (none: noiseless responses)",
     )
     parser.add_argument(
         "--extrapolate",

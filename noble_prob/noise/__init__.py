@@ -3,8 +3,9 @@
 from noble_prob.noise.design import Design, Evidence, defined
 from noble_prob.noise.scales import NoisePrior, Scale
 from noble_prob.noise.summaries import Summaries, mask_undefined
+from noble_prob.noise.traces import TraceNoise
 from noble_prob.noise.trains import SpikeTrains
-from noble_prob.noise.trial import TimingScatter, TrialModel, diffuse
+from noble_prob.noise.trial import TimingByInterval, TimingScatter, TrialModel, diffuse
 
 __all__ = [
     "Design",
@@ -13,7 +14,9 @@ __all__ = [
     "Scale",
     "SpikeTrains",
     "Summaries",
+    "TimingByInterval",
     "TimingScatter",
+    "TraceNoise",
     "TrialModel",
     "defined",
     "diffuse",

@@ -11,6 +11,7 @@ from torch import Tensor
 from noble_prob.decoder.base import Decoder
 from noble_prob.errors import UsageError
 from noble_prob.jobs.bars import bar
+from noble_prob.noise.traces import TraceNoise
 from noble_prob.noise.trial import TrialModel
 from noble_prob.recording import Protocol
 
@@ -56,7 +57,7 @@ def render(
             own = slice(at, at + chunk)
             times = {} if moved is None else {"times_ms": moved[own].to(device)}
             voltage = decoder.respond(flat[own].to(device), amplitude[own].to(device), **times)
-            out[own] = _recorded(voltage, model, generator).to(out)
+            out[own] = _recorded(voltage, model, decoder.window.dt_ms, generator).to(out)
     return out.reshape(rows, sweeps, -1)
 
 
@@ -82,9 +83,9 @@ def _spike_times(
     return model.scatter(times, current_pa, generator)
 
 
-def _recorded(voltage: Tensor, model: TrialModel | None, generator: torch.Generator) -> Tensor:
-    """Voltage with the electrode's noise, drawn trace by trace."""
-    if model is None or model.electrode_mv == 0:
+def _recorded(voltage: Tensor, model: TrialModel | None, dt_ms: float, generator: torch.Generator) -> Tensor:
+    """Voltage with its noise, drawn trace by trace."""
+    if model is None or model.trace == TraceNoise():
         return voltage
-    noise = [torch.randn(len(row), generator=generator, dtype=voltage.dtype) for row in voltage]
-    return voltage + model.electrode_mv * torch.stack(noise).to(voltage.device)
+    noise = [model.trace.draw(len(row), dt_ms, generator) for row in voltage]
+    return voltage + torch.stack(noise).to(voltage)

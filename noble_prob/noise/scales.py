@@ -196,6 +196,11 @@ def of_rest(name: str) -> bool:
     return name in ("resting_voltage_mv", "steady_state_voltage_mv")
 
 
+def of_shape(name: str) -> bool:
+    """Whether a feature describes a spike."""
+    return name.startswith(("ap1_", "mean_ap_", "ahp_"))
+
+
 def usual_sd(name: str) -> float:
     """Usual SD of a feature between sweeps; by its unit where it is not listed."""
     return USUAL.get(name, 0.7 if name.endswith("_mv") else 1.0)

@@ -4,9 +4,10 @@ The state varies between repeats, ``z_r ~ Normal(z, Sigma_trial)``, latency and 
 (:class:`TimingScatter`), and the phase diffuses within one: ``phi_r(t) = phi(t; z_r, I) + sigma W(t)``. Spike ``k``
 comes when the phase reaches ``k``, so an interval of mean ``mu`` is a first passage, inverse Gaussian with variance
 ``sigma^2 mu^3`` (Gerstein and Mandelbrot 1964): jitter grows along the train. Over minutes the state drifts too, as a
-random walk from sweep to sweep. White electrode noise comes on top of the voltage. All of it is fitted by
-:mod:`noble_prob.noise.repeats` and :mod:`noble_prob.noise.state`. How neurons differ from each other is the prior's
-business, :mod:`noble_prob.priors`.
+random walk from sweep to sweep. Noise comes on top of the voltage (:mod:`noble_prob.noise.traces`). What repeats can
+tell of it is fitted by :mod:`noble_prob.noise.repeats` and :mod:`noble_prob.noise.state`; without repeats,
+:meth:`TrialModel.usual` is what inference expects. How neurons differ from each other is the prior's business,
+:mod:`noble_prob.priors`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from torch import Tensor
 
 from noble_prob.errors import require
 from noble_prob.latent import LatentSpace, Neurons
-from noble_prob.noise.scales import saturated
+from noble_prob.noise.scales import NoisePrior, latency_looseness, of_shape, rate_looseness, saturated, usual_sd
+from noble_prob.noise.traces import TraceNoise
 
 REFERENCE_MS = 20.0
 """Interval at which ``phase_diffusion`` holds, where it changes with the interval."""
@@ -68,16 +70,49 @@ class TimingScatter:
         return torch.where(torch.isfinite(times_ms), first * early + (times_ms - first) * slow, times_ms)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TimingByInterval:
+    """By what share latency and rate vary over repeats, by how long they are: the law of the program.
+
+    Attributes:
+        latency: SD of the log latency of a first spike at 10 ms; grows with its root.
+        rate: SD of the log rate in firing at 50 Hz; grows as the interval to the power 1.75.
+    """
+
+    latency: float
+    rate: float
+
+    def move(
+        self,
+        times_ms: Float[Tensor, "row spike"],
+        current_pa: Float[Tensor, " row"],
+        generator: torch.Generator,  # noqa: ARG002
+    ) -> Float[Tensor, "row spike"]:
+        """Spike times (ms after onset) of other repeats, as :class:`~noble_prob.noise.trains.SpikeTrains` expects them.
+
+        Args:
+            times_ms: Times of the noiseless response, increasing.
+            current_pa: Step of each row; of no account here.
+            generator: Source of randomness, on the CPU.
+        """
+        a, b = torch.randn(2, len(times_ms), generator=generator, dtype=torch.float64)
+        first, second = times_ms[:, 0], times_ms[:, min(1, times_ms.shape[1] - 1)]
+        early = (self.latency * latency_looseness(first) * a.to(first)).exp()
+        slow = (self.rate * rate_looseness(second - first) * b.to(first)).exp()
+        moved = (first * early)[:, None] + (times_ms - first[:, None]) * slow[:, None]
+        return torch.where(torch.isfinite(times_ms), moved, times_ms)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrialModel:
     """How repeats of one stimulus differ within one neuron.
 
     Attributes:
         latent_tril: A factor of ``Sigma_trial`` in standardised latent units, shape ``(latent, latent)``.
-        timing: How latency and rate vary; None for only as the latents do.
+        timing: How latency and rate vary, by current or by interval; None for only as the latents do.
         phase_diffusion: ``sigma`` (spikes per square root of a second); 0.3 jitters a 70 Hz train by 3.6 % an interval.
         diffusion_slope: How it changes with the interval: ``sigma (interval / 20 ms)^slope``.
-        electrode_mv: SD of white noise on the voltage (mV).
+        trace: Noise on the voltage.
         drift: SD of the slow walk per square root of a minute, standardised latent units, shape ``(latent,)``; None
             for none.
         minutes_apart: Time from one sweep to the next (minutes).
@@ -85,10 +120,10 @@ class TrialModel:
     """
 
     latent_tril: Float[Tensor, "latent latent"]
-    timing: TimingScatter | None = None
+    timing: TimingScatter | TimingByInterval | None = None
     phase_diffusion: float = 0.0
     diffusion_slope: float = 0.0
-    electrode_mv: float = 0.0
+    trace: TraceNoise = field(default_factory=TraceNoise)
     drift: Float[Tensor, " latent"] | None = None
     minutes_apart: float = 0.0
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -96,21 +131,29 @@ class TrialModel:
     def __post_init__(self) -> None:
         require(self.minutes_apart >= 0, "minutes_apart", "zero or positive", self.minutes_apart, "give minutes")
         require(self.phase_diffusion >= 0, "phase_diffusion", "zero or positive", self.phase_diffusion, "give an SD")
-        require(self.electrode_mv >= 0, "electrode_mv", "zero or positive", self.electrode_mv, "give an SD in mV")
 
     def to_dict(self) -> dict[str, Any]:
         """Its numbers and what it was fitted to, as plain values."""
-        timing = None if self.timing is None else {k: v.tolist() for k, v in vars(self.timing).items()}
-        plain = {k: v.tolist() if isinstance(v, Tensor) else v for k, v in vars(self).items()}
-        return {**plain, "timing": timing, "provenance": dict(self.provenance)}
+
+        def plain(values: object) -> dict[str, Any]:
+            return {k: v.tolist() if isinstance(v, Tensor) else v for k, v in vars(values).items()}
+
+        timing = None if self.timing is None else plain(self.timing)
+        return {
+            **plain(self),
+            "timing": timing,
+            "trace": plain(self.trace),
+            "provenance": dict(self.provenance),
+        }
 
     def __repr__(self) -> str:
         """One line for people."""
         spread = self.latent_tril.square().sum(-1).mean().sqrt()
-        timing = "" if self.timing is None else ", latency and rate by current"
+        by = "current" if isinstance(self.timing, TimingScatter) else "interval"
+        timing = "" if self.timing is None else f", latency and rate by {by}"
         return (
             f"TrialModel({len(self.latent_tril)} latents by {float(spread):.3g} of their spread{timing}, "
-            f"phase diffusion {self.phase_diffusion:.3g} spikes/sqrt(s), electrode {self.electrode_mv:.3g} mV"
+            f"phase diffusion {self.phase_diffusion:.3g} spikes/sqrt(s), electrode {self.trace.electrode_mv:.3g} mV"
             f"{'' if self.drift is None else ', drift'})"
         )
 
@@ -120,36 +163,43 @@ class TrialModel:
         return self.timing is not None or self.phase_diffusion > 0
 
     @classmethod
-    def isotropic(
-        cls, space: LatentSpace, *, share: float = 0.1, phase_diffusion: float = 0.2, electrode_mv: float = 0.1
-    ) -> TrialModel:
-        """Every latent varies over repeats by the same share of its spread between neurons.
+    def usual(cls, space: LatentSpace, *, noise: NoisePrior | None = None) -> TrialModel:
+        """What inference expects of repeats before it has seen any: medians of its noise scales.
+
+        Spikes come as the program draws them. The features of the first spike's shape vary as latents. What is read off
+        the sub-threshold course varies because the trace is noisy (:meth:`TraceNoise.usual`).
 
         Args:
             space: The latents.
-            share: SD over repeats in units of the SD between neurons.
-            phase_diffusion: Spikes per square root of a second.
-            electrode_mv: SD of voltage noise (mV).
+            noise: What inference believes; as usual if not given.
         """
-        tril = share * torch.eye(len(space), dtype=torch.float64)
-        return cls(latent_tril=tril, phase_diffusion=phase_diffusion, electrode_mv=electrode_mv)
+        believed = noise or NoisePrior()
+        shape = [believed.trial_shape.median * usual_sd(i.feature) * of_shape(i.feature) for i in space.latents]
+        timing = TimingByInterval(latency=believed.trial_timing.median, rate=believed.trial_rate.median)
+        return cls(
+            latent_tril=torch.diag(torch.tensor(shape, dtype=torch.float64) / space.sd.double()),
+            timing=timing,
+            phase_diffusion=believed.phase_diffusion.median,
+            trace=TraceNoise.usual(believed),
+            provenance={"fitted_to": "nothing: medians of the noise scales that inference believes in"},
+        )
 
     def scatter(
         self, times_ms: Float[Tensor, "row spike"], current_pa: Float[Tensor, " row"], generator: torch.Generator
     ) -> Float[Tensor, "row spike"]:
         """Spike times (ms after onset) of other repeats.
 
-        How latency varies is either known (``timing``, which holds all of it) or follows from the diffusing phase:
-        both would count the same scatter twice.
+        How latency varies was either fitted (:class:`TimingScatter` holds all of it) or has the diffusing phase in it,
+        too: with a fitted one that would count the same scatter twice.
 
         Args:
             times_ms: Times of the noiseless response, increasing.
             current_pa: Step of each row (pA).
             generator: Source of randomness, on the CPU.
         """
-        if self.timing is None:
-            return diffuse(times_ms, self.phase_diffusion, generator, slope=self.diffusion_slope)
-        moved = self.timing.move(times_ms, current_pa, generator)
+        moved = times_ms if self.timing is None else self.timing.move(times_ms, current_pa, generator)
+        if not isinstance(self.timing, TimingScatter):
+            return diffuse(moved, self.phase_diffusion, generator, slope=self.diffusion_slope)
         first, train = moved[..., :1], moved[..., 1:] - moved[..., :1]
         behind = diffuse(train, self.phase_diffusion, generator, slope=self.diffusion_slope)
         return torch.cat([first, torch.where(torch.isfinite(moved[..., 1:]), first + behind, torch.inf)], -1)

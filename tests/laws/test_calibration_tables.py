@@ -81,7 +81,7 @@ def test_results_are_equal_to_themselves_only_and_fit_on_a_line(decoder, prior):
     neurons = draw(prior, 3, seed=0)
     answer = respond(decoder, neurons, [50.0, 180.0])
     shown = (table(), plausibility(prior, neurons), fi_curve(answer))
-    for thing in (*shown, find_spikes(answer.voltage_mv, answer.time_ms), TrialModel.isotropic(prior.space)):
+    for thing in (*shown, find_spikes(answer.voltage_mv, answer.time_ms), TrialModel.usual(prior.space)):
         assert thing == thing
         assert thing != replace(thing)
     assert repr(shown[0]) == "FeatureTable(3 rows of axis 'neuron' from 'table'; a_mv (mV), b_mv (mV))"

@@ -11,7 +11,7 @@ from noble_prob.errors import UsageError
 from noble_prob.features.spikes import find_spikes
 from noble_prob.inference.observe import observe
 from noble_prob.latent import Neurons
-from noble_prob.noise import TrialModel, diffuse
+from noble_prob.noise import TraceNoise, TrialModel, diffuse
 from noble_prob.noise.trial import TimingScatter
 from noble_prob.priors import plausibility
 from noble_prob.readers import read, write_csv
@@ -36,7 +36,7 @@ def test_chunks_do_not_matter_to_repeats(decoder, prior, n_samples):
     timing = TimingScatter(
         **{name: torch.tensor([0.1, 0.1]) for name in ("latency", "rate")}, current_pa=torch.tensor([0.0, 200.0])
     )
-    model = replace(TrialModel.isotropic(decoder.space), timing=timing)
+    model = replace(TrialModel.usual(decoder.space), timing=timing)
     neurons = draw(prior, 3, seed=1)
     whole, *parts = (
         respond(short, neurons, [50.0, 180.0], trials=3, seed=4, trial_model=model, chunk=chunk).voltage_mv
@@ -82,7 +82,7 @@ def test_a_phase_that_is_held_does_not_fire_by_diffusing():
 
 
 def test_electrode_noise_has_the_stated_size(decoder, prior):
-    model = TrialModel(latent_tril=torch.zeros(5, 5).double(), electrode_mv=0.4)
+    model = TrialModel(latent_tril=torch.zeros(5, 5).double(), trace=TraceNoise(electrode_mv=0.4))
     recording = respond(decoder, draw(prior, 4, seed=0), [-110.0], trials=2, trial_model=model)
     assert abs(float(recording.voltage_mv[..., :90].std(-1).mean()) - 0.4) < 0.03
     assert int(find_spikes(recording.voltage_mv, recording.time_ms).count.sum()) == 0
@@ -155,7 +155,7 @@ def test_it_refuses_another_window_and_trials_without_number(decoder, prior):
     with pytest.raises(UsageError, match="steps from 12"):
         respond(decoder, neurons, Protocol.step_family([100.0], duration_ms=300.0))
     with pytest.raises(UsageError, match="trials"):
-        respond(decoder, neurons, [100.0], trial_model=TrialModel.isotropic(decoder.space))
+        respond(decoder, neurons, [100.0], trial_model=TrialModel.usual(decoder.space))
 
 
 def test_neurons_of_another_cell_are_answered_with_a_warning(decoder, prior):

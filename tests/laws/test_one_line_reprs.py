@@ -65,7 +65,7 @@ def spikes():
         (example, "ReportData('cell <1> & co'; Trial to trial: issue; findings 3)"),
         (lambda: nb.load_cell("pvalb-689331391").decoder, "NobleDecoder(LatentSpace('features21', 21 latents), "),
         (lambda: nb.load_cell("pvalb-689331391").estimator, "Estimator(28 numbers of the program, "),
-        (lambda: nb.TrialModel.isotropic(nb.load_cell("toy").decoder.space), "TrialModel(5 latents by 0.1 of their "),
+        (lambda: nb.TrialModel.usual(nb.load_cell("toy").decoder.space), "TrialModel(5 latents by "),
     ],
 )
 def test_what_is_printed_is_one_line_that_says_what_it_is(make, words):

@@ -57,11 +57,11 @@ def test_a_shipped_cell_names_itself(name):
 
 
 def test_a_trial_model_leaves_its_trace(cell):
-    neurons, usual = nb.draw(cell.prior, 2, seed=1), nb.TrialModel.isotropic(cell.decoder.space)
+    neurons, usual = nb.draw(cell.prior, 2, seed=1), nb.TrialModel.usual(cell.decoder.space)
     given = [None, usual, replace(usual, phase_diffusion=0.4), replace(usual, latent_tril=2 * usual.latent_tril)]
     made = [nb.respond(cell.decoder, neurons, [100.0], trials=2, trial_model=m).provenance for m in given]
     assert made[0] == made[1]
-    assert made[0]["trial_model"]["electrode_mv"] == 0.1
+    assert made[0]["trial_model"]["trace"]["electrode_mv"] == 0.1
     assert len({json.dumps(m) for m in made}) == 3
     one, more = (nb.respond(cell.decoder, neurons, [100.0], trials=n).provenance for n in (1, 3))
     assert one != more

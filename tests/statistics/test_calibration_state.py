@@ -13,6 +13,7 @@ from noble_prob.ensemble import respond
 from noble_prob.latent import Neurons
 from noble_prob.noise.repeats import SpikeRepeats
 from noble_prob.noise.state import SweepStates, contrast_rows, fit_state, log_likelihood, model, rows_of
+from noble_prob.noise.traces import TraceNoise
 from noble_prob.noise.trial import TrialModel
 from noble_prob.recording import Protocol, Recording
 
@@ -99,7 +100,7 @@ def test_known_scales_are_recovered_and_reach_the_latents():
     sd = found.latent_tril.square().sum(1).sqrt() * space.sd
     assert abs(float(sd[space.names.index("resting_voltage_mv")]) - 0.5) < 0.2
     assert 0.15 < float(found.drift[space.names.index("resting_voltage_mv")] * space.sd[0]) < 0.6
-    assert abs(found.electrode_mv - ELECTRODE) < 0.01
+    assert abs(found.trace.electrode_mv - ELECTRODE) < 0.01
 
 
 def test_drift_walks_and_electrode_noise_is_measured_back():
@@ -114,7 +115,7 @@ def test_drift_walks_and_electrode_noise_is_measured_back():
     z = space.standardise(model.latents(neuron, 10, torch.Generator().manual_seed(1)))
     sd = (z - z[:, :1]).std(0).mean(-1)
     torch.testing.assert_close(sd[1:], 0.6 * torch.arange(1, 10).double().sqrt(), rtol=0.06, atol=0.0)
-    noisy = TrialModel(latent_tril=torch.zeros(len(space), len(space)).double(), electrode_mv=0.2)
+    noisy = TrialModel(latent_tril=torch.zeros(len(space), len(space)).double(), trace=TraceNoise(electrode_mv=0.2))
     one = Neurons(space=space, value=space.mean[None], axis="neuron")
     square, dof = electrode_noise(respond(ToyDecoder(), one, [100.0], trials=6, trial_model=noisy, seed=2))
     assert abs(square**0.5 - 0.2) < 0.02
