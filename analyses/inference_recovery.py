@@ -4,8 +4,10 @@ Each of 20 neurons answers six steps with the decoder's own stated error and wit
 are drawn from the program); its posterior is inferred as if it came from a laboratory. Right if the 89 % intervals hold
 about 89 % of the true latents (of 20, between 72 and 100 % for every latent in 99 of 100 right experiments) and are
 narrower than the prior's. Simulation-based calibration (``inference_sbc.py``) asks the same with more power and time.
+With ``--voltage`` the recording is one repeat as ``respond`` draws it: spikes and features are found in a voltage, and
+what the operator renders otherwise than the spike map and the summary network say counts, too.
 
-    python analyses/inference_recovery.py [--cell NAME] [--n 20] [--json OUT]
+    python analyses/inference_recovery.py [--cell NAME] [--n 20] [--voltage --method npe] [--json OUT]
 """
 
 from __future__ import annotations
@@ -40,27 +42,32 @@ def simulate(cell: nb.Cell, n: int, seed: int) -> tuple[list[Evidence], torch.Te
     return recordings, drawn.latents
 
 
+def inferred(cell: nb.Cell, args: argparse.Namespace) -> tuple[list[nb.Posterior], torch.Tensor]:
+    """Posteriors of recordings, and the latents behind them (coordinate units)."""
+    usual = {"decoder": cell.decoder, "prior": cell.prior, "method": args.method, "estimator": cell.estimator}
+    usual |= {"robust": False, "seed": args.seed, "draws": args.draws}
+    if not args.voltage:
+        recordings, truth = simulate(cell, args.n, args.seed)
+        return infer_evidence(recordings, **usual), truth
+    neurons = nb.draw(cell.prior, args.n, seed=args.seed)
+    repeats = nb.respond(cell.decoder, neurons, cell.steps().current_pa, trials=1, seed=args.seed)
+    each = [repeats.members(k, axis="neuron").members(0, axis="trial") for k in range(args.n)]
+    return nb.infer(each, **usual), neurons.value
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cell", default="pvalb-689331391")
     parser.add_argument("--n", type=int, default=20)
     parser.add_argument("--method", default="importance")
+    parser.add_argument("--voltage", action="store_true", help="record what the decoder renders")
     parser.add_argument("--draws", type=int, default=250)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     cell = nb.load_cell(args.cell)
-    recordings, truth = simulate(cell, args.n, args.seed)
     began = time.perf_counter()
-    found = infer_evidence(
-        recordings,
-        decoder=cell.decoder,
-        prior=cell.prior,
-        method=args.method,
-        robust=False,
-        seed=args.seed,
-        draws=args.draws,
-    )
+    found, truth = inferred(cell, args)
     wall_s = time.perf_counter() - began
     low, high = torch.stack([p.interval(0.89) for p in found], 1)
     inside = ((truth >= low) & (truth <= high)).double()

@@ -62,6 +62,11 @@ class TraceNoise:
         shift = max((rest * usual_sd("resting_voltage_mv")) ** 2 - by_itself**2, 0.0) ** 0.5
         return cls(electrode_mv=ELECTRODE_MV, membrane_mv=PASSIVE_MV * passive, shift_mv=shift)
 
+    @property
+    def sd_mv(self) -> float:
+        """SD of one sample (mV)."""
+        return math.hypot(self.electrode_mv, self.membrane_mv, self.shift_mv)
+
     def draw(self, samples: int, dt_ms: float, generator: torch.Generator) -> Float[Tensor, " time"]:
         """Noise of one sweep (mV), in double precision.
 

@@ -85,8 +85,8 @@ class TimingByInterval:
     def move(
         self,
         times_ms: Float[Tensor, "row spike"],
-        current_pa: Float[Tensor, " row"],
-        generator: torch.Generator,  # noqa: ARG002
+        current_pa: Float[Tensor, " row"],  # noqa: ARG002
+        generator: torch.Generator,
     ) -> Float[Tensor, "row spike"]:
         """Spike times (ms after onset) of other repeats, as :class:`~noble_prob.noise.trains.SpikeTrains` expects them.
 
@@ -166,21 +166,25 @@ class TrialModel:
     def usual(cls, space: LatentSpace, *, noise: NoisePrior | None = None) -> TrialModel:
         """What inference expects of repeats before it has seen any: medians of its noise scales.
 
-        Spikes come as the program draws them. The features of the first spike's shape vary as latents. What is read off
-        the sub-threshold course varies because the trace is noisy (:meth:`TraceNoise.usual`).
+        Spikes come as the program draws them. What is read off the sub-threshold course varies because the trace is
+        noisy (:meth:`TraceNoise.usual`). So do peak and trough of the first spike; the rest of the variation of its
+        shape is one of the latents.
 
         Args:
             space: The latents.
             noise: What inference believes; as usual if not given.
         """
         believed = noise or NoisePrior()
-        shape = [believed.trial_shape.median * usual_sd(i.feature) * of_shape(i.feature) for i in space.latents]
+        trace = TraceNoise.usual(believed)
+        wanted = [believed.trial_shape.median * usual_sd(i.feature) * of_shape(i.feature) for i in space.latents]
+        there = [trace.sd_mv if i.unit == "mV" else 0.0 for i in space.latents]
+        shape = [max(a**2 - b**2, 0.0) ** 0.5 for a, b in zip(wanted, there, strict=True)]
         timing = TimingByInterval(latency=believed.trial_timing.median, rate=believed.trial_rate.median)
         return cls(
             latent_tril=torch.diag(torch.tensor(shape, dtype=torch.float64) / space.sd.double()),
             timing=timing,
             phase_diffusion=believed.phase_diffusion.median,
-            trace=TraceNoise.usual(believed),
+            trace=trace,
             provenance={"fitted_to": "nothing: medians of the noise scales that inference believes in"},
         )
 
