@@ -22,8 +22,9 @@ from noble_prob.noise.chains import warn_unsettled
 from noble_prob.noise.forecast import forecast
 from noble_prob.noise.repeats import RepeatFit, SpikeRepeats, fit_repeats
 from noble_prob.noise.state import StateFit
+from noble_prob.noise.timing import TimingScatter
 from noble_prob.noise.traces import TraceNoise
-from noble_prob.noise.trial import REFERENCE_MS, TimingScatter, TrialModel
+from noble_prob.noise.trial import REFERENCE_MS, TrialModel
 from noble_prob.recording import Recording
 
 

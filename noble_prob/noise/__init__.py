@@ -3,9 +3,10 @@
 from noble_prob.noise.design import Design, Evidence, defined
 from noble_prob.noise.scales import NoisePrior, Scale
 from noble_prob.noise.summaries import Summaries, mask_undefined
+from noble_prob.noise.timing import TimingByInterval, TimingScatter
 from noble_prob.noise.traces import TraceNoise
 from noble_prob.noise.trains import SpikeTrains
-from noble_prob.noise.trial import TimingByInterval, TimingScatter, TrialModel, diffuse
+from noble_prob.noise.trial import TrialModel, diffuse
 
 __all__ = [
     "Design",

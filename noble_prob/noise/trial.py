@@ -1,11 +1,11 @@
 """Repeats of one stimulus in one neuron, drawn.
 
 The state varies between repeats, ``z_r ~ Normal(z, Sigma_trial)``, latency and rate vary by a share each
-(:class:`TimingScatter`), and the phase diffuses within one: ``phi_r(t) = phi(t; z_r, I) + sigma W(t)``. Spike ``k``
-comes when the phase reaches ``k``, so an interval of mean ``mu`` is a first passage, inverse Gaussian with variance
-``sigma^2 mu^3`` (Gerstein and Mandelbrot 1964): jitter grows along the train. Over minutes the state drifts too, as a
-random walk from sweep to sweep. Noise comes on top of the voltage (:mod:`noble_prob.noise.traces`). What repeats can
-tell of it is fitted by :mod:`noble_prob.noise.repeats` and :mod:`noble_prob.noise.state`; without repeats,
+(:mod:`noble_prob.noise.timing`), and the phase diffuses within one: ``phi_r(t) = phi(t; z_r, I) + sigma W(t)``. Spike
+``k`` comes when the phase reaches ``k``, so an interval of mean ``mu`` is a first passage, inverse Gaussian with
+variance ``sigma^2 mu^3`` (Gerstein and Mandelbrot 1964): jitter grows along the train. Over minutes the state drifts
+too, as a random walk from sweep to sweep. Noise comes on top of the voltage (:mod:`noble_prob.noise.traces`). What
+repeats can tell of it is fitted by :mod:`noble_prob.noise.repeats` and :mod:`noble_prob.noise.state`; without repeats,
 :meth:`TrialModel.usual` is what inference expects. How neurons differ from each other is the prior's business,
 :mod:`noble_prob.priors`.
 """
@@ -16,91 +16,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from noble_prob.errors import require
 from noble_prob.latent import LatentSpace, Neurons
-from noble_prob.noise.scales import NoisePrior, latency_looseness, of_shape, rate_looseness, saturated, usual_sd
+from noble_prob.noise.scales import NoisePrior, of_shape, saturated, usual_sd
+from noble_prob.noise.timing import TimingByInterval, TimingScatter
 from noble_prob.noise.traces import TraceNoise
 
 REFERENCE_MS = 20.0
 """Interval at which ``phase_diffusion`` holds, where it changes with the interval."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class TimingScatter:
-    """By what share latency and rate vary over repeats, by current: linear between the currents, constant beyond.
-
-    It moves spike times and not latents. A latency latent that is moved while the intervals stay leaves the neurons
-    that a decoder has seen and drags the rate along: 16 % of latency made 2 to 3 % of interval at 180 and 260 pA.
-
-    Attributes:
-        current_pa: Increasing (pA), shape ``(stimulus,)``.
-        latency: SD of the first spike's time over its mean, shape ``(stimulus,)``.
-        rate: SD of the intervals' common factor, shape ``(stimulus,)``.
-    """
-
-    current_pa: Float[Tensor, " stimulus"]
-    latency: Float[Tensor, " stimulus"]
-    rate: Float[Tensor, " stimulus"]
-
-    def at(self, current_pa: Float[Tensor, " row"]) -> tuple[Float[Tensor, " row"], Float[Tensor, " row"]]:
-        """Shares of latency and rate at these currents (pA)."""
-        x, known = current_pa.detach().cpu().numpy(), self.current_pa.numpy()
-        latency, rate = (torch.from_numpy(np.interp(x, known, y.numpy())) for y in (self.latency, self.rate))
-        return latency, rate
-
-    def move(
-        self, times_ms: Float[Tensor, "row spike"], current_pa: Float[Tensor, " row"], generator: torch.Generator
-    ) -> Float[Tensor, "row spike"]:
-        """Spike times (ms after onset) of other repeats: the first moved, the train behind it stretched.
-
-        Args:
-            times_ms: Times of the noiseless response, increasing.
-            current_pa: Step of each row.
-            generator: Source of randomness, on the CPU.
-        """
-        draws = torch.randn(2, len(times_ms), generator=generator, dtype=torch.float64)
-        factors = (1 + share * e for share, e in zip(self.at(current_pa), draws, strict=True))
-        early, slow = (f.clamp(min=0.05)[:, None].to(times_ms) for f in factors)
-        first = times_ms[:, :1]
-        return torch.where(torch.isfinite(times_ms), first * early + (times_ms - first) * slow, times_ms)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TimingByInterval:
-    """By what share latency and rate vary over repeats, by how long they are: the law of the program.
-
-    Attributes:
-        latency: SD of the log latency of a first spike at 10 ms; grows with its root.
-        rate: SD of the log rate in firing at 50 Hz; grows as the interval to the power 1.75.
-    """
-
-    latency: float
-    rate: float
-
-    def move(
-        self,
-        times_ms: Float[Tensor, "row spike"],
-        current_pa: Float[Tensor, " row"],  # noqa: ARG002
-        generator: torch.Generator,
-    ) -> Float[Tensor, "row spike"]:
-        """Spike times (ms after onset) of other repeats, as :class:`~noble_prob.noise.trains.SpikeTrains` expects them.
-
-        Args:
-            times_ms: Times of the noiseless response, increasing.
-            current_pa: Step of each row; of no account here.
-            generator: Source of randomness, on the CPU.
-        """
-        a, b = torch.randn(2, len(times_ms), generator=generator, dtype=torch.float64)
-        first, second = times_ms[:, 0], times_ms[:, min(1, times_ms.shape[1] - 1)]
-        early = (self.latency * latency_looseness(first) * a.to(first)).exp()
-        slow = (self.rate * rate_looseness(second - first) * b.to(first)).exp()
-        moved = (first * early)[:, None] + (times_ms - first[:, None]) * slow[:, None]
-        return torch.where(torch.isfinite(times_ms), moved, times_ms)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -12,7 +12,7 @@ from noble_prob.features.spikes import find_spikes
 from noble_prob.inference.observe import observe
 from noble_prob.latent import Neurons
 from noble_prob.noise import TraceNoise, TrialModel, diffuse
-from noble_prob.noise.trial import TimingScatter
+from noble_prob.noise.timing import TimingScatter
 from noble_prob.priors import plausibility
 from noble_prob.readers import read, write_csv
 from noble_prob.recording import Protocol, Recording

@@ -22,7 +22,8 @@ from noble_prob.ensemble import respond
 from noble_prob.errors import UsageError
 from noble_prob.latent import Neurons
 from noble_prob.noise.repeats import JITTER_MS, RepeatFit, SpikeRepeats, contrasts, log_likelihood, pieces
-from noble_prob.noise.trial import TimingScatter, TrialModel
+from noble_prob.noise.timing import TimingScatter
+from noble_prob.noise.trial import TrialModel
 
 TRUTH = (0.12, 0.02, 0.4)
 STIMULI = ((20.0, 25.0), (12.0, 14.0), (6.0, 9.0))
