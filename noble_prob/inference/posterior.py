@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from noble_prob.errors import require_mass
 from noble_prob.findings.base import Finding
 from noble_prob.latent import LatentSpace, Neurons
-from noble_prob.noise import Evidence
+from noble_prob.noise import Evidence, NoisePrior, TrialModel
 from noble_prob.noise.chains import worst_r_hat
 
 CARRIED = ("cell", "decoder_sha256", "made_by")
@@ -109,6 +109,19 @@ class Posterior:
             provenance={k: self.provenance[k] for k in CARRIED if k in self.provenance}
             | {"method": self.method, "seed": self.seed},
         )
+
+    def trial_model(self) -> TrialModel:
+        """How repeats of this neuron differ, by the posterior medians of the noise scales.
+
+        For ``respond(decoder, posterior.neurons, steps, trials=n, trial_model=posterior.trial_model())``: voltages of
+        repeats as the program explains these sweeps. Scales that inference took for known stay as they were told.
+        """
+        told = self.provenance.get("noise_prior")
+        believed = NoisePrior() if told is None else NoisePrior.from_dict(told)
+        found = {k: replace(getattr(believed, k), median=float(draws.median())) for k, draws in self.scales.items()}
+        model = TrialModel.usual(self.space, noise=replace(believed, **found))
+        carried = {k: self.provenance[k] for k in CARRIED if k in self.provenance}
+        return replace(model, provenance={"fitted_to": "noise scales of a posterior", "seed": self.seed, **carried})
 
     @property
     def standardised(self) -> Float[Tensor, "chain draw latent"]:
