@@ -18,7 +18,8 @@ def record(draws: Float[Tensor, "chain draw quantity"]) -> list[dict[str, float]
     """Of every quantity its rank-normalised split R-hat (``r_hat``), ``ess_bulk`` and ``ess_tail``.
 
     Args:
-        draws: Of two chains or more; ranks count, so any monotone scale will do.
+        draws: Of two chains or more. R-hat also compares distances from the median, so the scale counts a little, and
+            the rounding of the middle draws.
     """
     x = draws.numpy()
     numbers = (az.rhat(x), az.ess(x, method="bulk"), az.ess(x, method="tail", prob=(0.05, 0.95)))

@@ -103,6 +103,13 @@ def _chains(
     return Draws(flat=chains.flat, stats=chains.stats(), record={"gradients": chains.gradients})
 
 
+def _reported(task: Task, density: LogDensity, flat: Tensor) -> Tensor:
+    """Latents and noise scales of draws, the very numbers that are judged when sampling is over."""
+    values, _ = density.unpack(flat)
+    scales = (value[..., None] for name, value in values.items() if name != "z")
+    return torch.cat([task.prior.space.unstandardise(values["z"]), *scales], -1).cpu()
+
+
 def _no_u_turns(task: Task, density: LogDensity, warm: hmc.Chains, seed: int) -> hmc.Chains:
     """NUTS from where the warm-up ended; goes on until the chains agree, if that is wanted."""
     run = partial(
@@ -112,7 +119,9 @@ def _no_u_turns(task: Task, density: LogDensity, warm: hmc.Chains, seed: int) ->
         progress=task.progress,
     )
     chains = run(warm.coordinates.white(warm.flat[:, -1]), draws=task.draws, seed=seed)
-    while task.until_converged and chains.flat.shape[1] < LONGEST * task.draws and not settled(chains.flat):
+    while task.until_converged and chains.flat.shape[1] < LONGEST * task.draws:
+        if settled(_reported(task, density, chains.flat)):
+            break
         again, title = (
             derive("continued", seed, chains.flat.shape[1]),
             f"nuts, extended beyond {chains.flat.shape[1]} draws",
