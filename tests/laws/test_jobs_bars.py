@@ -73,6 +73,7 @@ def test_chains_that_are_extended_say_so(monkeypatch):
         return chains
 
     monkeypatch.setattr(nuts, "sample", run)
+    monkeypatch.setattr(drawing, "_reported", lambda task, density, flat: flat)
     coordinates = SimpleNamespace(white=lambda x: x, log_density=max)
     warm = SimpleNamespace(flat=torch.zeros(2, 1, 3), step_size=torch.ones(2), coordinates=coordinates)
     task = SimpleNamespace(until_converged=True, draws=10, progress=True)
