@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import arviz as az
 import numpy as np
 import torch
@@ -12,6 +14,13 @@ from noble_prob.noise.chains import SETTLED
 
 R_HAT, ESS = SETTLED, 400.0
 """Largest R-hat and smallest effective sample size (bulk and tail) of chains that agree."""
+
+
+def judged(
+    latents: Float[Tensor, "chain draw latent"], scales: Mapping[str, Tensor]
+) -> Float[Tensor, "chain draw quantity"]:
+    """What is judged of a posterior: latents in their units, then noise scales."""
+    return torch.cat([latents, *(value[..., None] for value in scales.values())], -1).cpu()
 
 
 def record(draws: Float[Tensor, "chain draw quantity"]) -> list[dict[str, float]]:

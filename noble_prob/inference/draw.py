@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from noble_prob.inference import hmc, importance, nuts, refresh, svi
-from noble_prob.inference.agreement import settled
+from noble_prob.inference.agreement import judged, settled
 from noble_prob.inference.density import LogDensity
 from noble_prob.inference.locate import columns, locate, locate_near
 from noble_prob.inference.straight import white_coordinates
@@ -106,8 +106,8 @@ def _chains(
 def _reported(task: Task, density: LogDensity, flat: Tensor) -> Tensor:
     """Latents and noise scales of draws, the very numbers that are judged when sampling is over."""
     values, _ = density.unpack(flat)
-    scales = (value[..., None] for name, value in values.items() if name != "z")
-    return torch.cat([task.prior.space.unstandardise(values["z"]), *scales], -1).cpu()
+    latents = task.prior.space.unstandardise(values["z"])
+    return judged(latents, {name: value for name, value in values.items() if name != "z"})
 
 
 def _no_u_turns(task: Task, density: LogDensity, warm: hmc.Chains, seed: int) -> hmc.Chains:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from noble_prob.findings.base import Finding
-from noble_prob.inference.agreement import record
+from noble_prob.inference.agreement import judged, record
 from noble_prob.inference.looked import looked_at
 from noble_prob.inference.posterior import Posterior, Predictive
 
@@ -47,7 +47,7 @@ def convergence(posterior: Posterior) -> dict[str, dict[str, float | None]]:
         ``{name: {"r_hat", "ess_bulk", "ess_tail"}}``.
     """
     chains = len(posterior.latents)
-    draws = torch.cat([posterior.latents, *(value[..., None] for value in posterior.scales.values())], -1)
+    draws = judged(posterior.latents, posterior.scales)
     none: dict[str, float | None] = dict.fromkeys(("r_hat", "ess_bulk", "ess_tail"))
     rows = [{**none, **row} for row in record(draws)] if chains > 1 else [none] * draws.shape[-1]
     return dict(zip((*posterior.space.names, *posterior.scales), rows, strict=True))
